@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 # The longest first. `make check` runs two at a time; all else is run alone: tests share two cores with their stacks.
-CHECKS := infrastructure types lint imports spelling whitespace actions dockerfiles
+CHECKS := infrastructure types lint imports prose spelling whitespace actions dockerfiles
 ifneq ($(MAKECMDGOALS),$(CHECKS))
 .NOTPARALLEL:
 endif
@@ -36,8 +36,9 @@ demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every f
 
 ##@ Test
 
-# File by file, in this order. The fast suites keep two cores busy; the slow ones wait for Terraform's provider a lot. Of
-# those, the longest files come first, so that none is left over in the end, and the one that makes the stack of most others.
+# File by file, in this order. The fast suites keep two cores busy; the slow ones wait for Terraform's provider a lot.
+# The longest of them are started first, so that none runs alone in the end, and so is the one that makes the stack of
+# most others.
 PYTEST := $(RUN) pytest --durations=10 --dist=loadfile --no-loadscope-reorder
 FAST := --numprocesses=2 --timeout=60 tests/unit tests/contract
 FIRST := $(addprefix tests/,e2e/test_release.py e2e/test_subscribers.py integration/registry/test_registry.py \
@@ -138,6 +139,10 @@ lint: setup ## Style of Python and Terraform, and the READMEs of its modules and
 .PHONY: spelling
 spelling: setup ## Spelling in every file; pyproject.toml lists the words that codespell must accept.
 	$(TEXTS) $(RUN) codespell
+
+.PHONY: prose
+prose: setup ## Plain language in documents, docstrings, comments and error texts.
+	$(RUN) python -m tools.prose
 
 .PHONY: whitespace
 whitespace: setup ## Trim trailing whitespace, end each file with one newline; fails where a file was changed.
@@ -240,9 +245,9 @@ stacks: setup ## Which stacks all environments have: hubs, and the subscribers o
 cell: setup ## What the hub says for SUBSCRIBER, for its plan; with the hub's credentials.
 	@$(RELEASE) cell
 
-# Not for typing: what the targets above stand on.
+# Prerequisites of the targets above; not meant to be called by hand.
 
-# Root on Debian, as in a container, gets it; anyone else is told how.
+# Root on Debian, as in a container, installs it; other users see how.
 .PHONY: browser
 browser:
 	@command -v $(BROWSERS) >/dev/null \

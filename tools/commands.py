@@ -34,7 +34,7 @@ class Commands(TyperGroup):
         except OperatorError as error:
             Terminal().fail(error)
         except OSError as error:
-            if error.errno != errno.EPIPE:  # else whoever read the output has enough of it
+            if error.errno != errno.EPIPE:  # otherwise the reader of the output has closed it
                 Terminal().fail(of_the_system(error))
             _give_up_output()
         sys.exit(1)

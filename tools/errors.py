@@ -7,7 +7,7 @@ import shutil
 
 
 class OperatorError(Exception):
-    """A command cannot go on.
+    """A command cannot continue.
 
     Attributes:
         problem: what is wrong, in one or two sentences.

@@ -48,7 +48,7 @@ def _opened(path: Path) -> TextIO:
 
 
 def _make(folder: Path) -> None:
-    """Make the folder, and those that it is in, for nobody but their owner."""
+    """Make the folder and its parents, accessible to their owner only."""
     if not folder.parent.exists():
         _make(folder.parent)
     folder.mkdir(mode=_OWNER_ONLY, exist_ok=True)

@@ -53,7 +53,7 @@ class Declared:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedPolicy:
     """A policy in a plan.
 
     Attributes:
@@ -76,7 +76,7 @@ def declared(sources: Path = SOURCES) -> list[Declared]:
     ]
 
 
-def planned(stack: Path, provider: Mapping[str, str]) -> Iterator[Planned]:
+def planned(stack: Path, provider: Mapping[str, str]) -> Iterator[PlannedPolicy]:
     """Every policy that the run of the stack's tests plans; Terraform leaves its files in the stack's folder.
 
     Terraform finds a running provider by the variable that is given; it would start one for each run.
@@ -97,7 +97,7 @@ def planned(stack: Path, provider: Mapping[str, str]) -> Iterator[Planned]:
                     yield _of_plan(stack, change)
 
 
-def problems(policies: Sequence[Planned], sources: Sequence[Declared], report: dict[str, Any]) -> list[str]:
+def problems(policies: Sequence[PlannedPolicy], sources: Sequence[Declared], report: dict[str, Any]) -> list[str]:
     """Say which policies fail a check, were not looked at by one, or are in no plan, one sentence each."""
     results = report["results"]
     failed = {(found["resource"], found["check_id"]): found["check_name"] for found in results["failed_checks"]}
@@ -123,7 +123,7 @@ def problems(policies: Sequence[Planned], sources: Sequence[Declared], report: d
     ]
 
 
-def checked(policies: Sequence[Planned], folder: Path) -> dict[str, Any]:
+def checked(policies: Sequence[PlannedPolicy], folder: Path) -> dict[str, Any]:
     """The report of checkov on a plan with these policies and nothing else."""
     resources = [policy.resource | {"address": policy.address} for policy in policies]
     plan = folder / "plan.json"
@@ -170,9 +170,9 @@ def main() -> int:
     return 1 if found else 0
 
 
-def _of_plan(stack: Path, change: dict[str, Any]) -> Planned:
+def _of_plan(stack: Path, change: dict[str, Any]) -> PlannedPolicy:
     resource = {name: change[name] for name in ("mode", "type", "name", "provider_name")}
-    return Planned(
+    return PlannedPolicy(
         f"{stack.name}.{change['address']}",
         _source(stack, _KEY.sub("", change["address"]).split(".")),
         resource | {"values": change["change"]["after"]},

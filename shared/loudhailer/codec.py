@@ -1,7 +1,8 @@
-"""JSON, in and out. The only module that knows orjson.
+"""Encoding and decoding of JSON. Only this module uses orjson.
 
-What clients say to each other is passed on as they wrote it: a `JsonText`, checked to be JSON and never built anew. So
-`18446744073709551616`, `1.10` and `1E2` arrive as they were sent, though no Python value would give them back.
+Values that clients send to each other are passed on as they wrote them: as a `JsonText`, which is checked to be JSON
+and never re-encoded. So `18446744073709551616`, `1.10` and `1E2` arrive unchanged, although no Python value would
+preserve them.
 """
 
 import json
@@ -14,7 +15,7 @@ import orjson
 from loudhailer.errors import ErrorCode, PermanentError
 
 JsonText = NewType("JsonText", str)
-"""A JSON value as its sender wrote it, known to be JSON that `decode` reads."""
+"""A JSON value as its sender wrote it, which is known to be valid for `decode`."""
 
 
 class NotJsonError(PermanentError):
@@ -39,11 +40,11 @@ class UnsupportedJsonError(NotJsonError):
 
 
 MAX_DEPTH = 1_024
-"""The levels of nesting that a value may have: https://github.com/ijl/orjson#deserialize."""
+"""Most levels of nesting of a value: https://github.com/ijl/orjson#deserialize."""
 
 _TOO_LITTLE_MEMORY = "failed to allocate memory"
-"""orjson's message when it has taken a document for an indented one, by the space behind its first bracket, and has
-set aside less memory than its values need: `{ "message":[0,0, ...]}` with a thousand zeros, in 3.13.0."""
+"""Error message of orjson 3.13.0 for a document for which it allocates too little memory. The space after the first
+bracket makes it expect indentation: `{ "message":[0,0, ...]}` with a thousand zeros."""
 
 _NOT_FINITE = "has a number beyond the range of double precision, such as 1E400"
 _LONE_SURROGATE = "has an escape that is half of a surrogate pair, such as \\ud800"
@@ -64,7 +65,7 @@ def encode_text(value: object) -> str:
 
 
 def verbatim(text: JsonText) -> object:
-    """A JSON text, for `encode` to put in as it stands."""
+    """Embed a JSON text in a value for `encode`, unchanged."""
     return orjson.Fragment(text)
 
 
@@ -74,7 +75,7 @@ def canonical(value: object) -> bytes:
 
 
 def decode(text: str | bytes) -> Any:
-    """The value of a JSON text; NotJsonError if it is none (NaN and trailing text included), or is not supported."""
+    """Decode a JSON text; NotJsonError if it is not JSON (NaN and trailing text included), or not supported."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -84,9 +85,9 @@ def decode(text: str | bytes) -> Any:
 
 
 def decode_object(text: str | bytes, *, verbatim: Collection[str] = ()) -> dict[str, Any]:
-    """The value of a JSON text that holds an object; NotJsonError for anything else.
+    """Decode a JSON object; NotJsonError for anything else.
 
-    The members named by `verbatim` are not decoded: they are each a `JsonText`.
+    The members named by `verbatim` are not decoded: each is returned as a `JsonText`.
     """
     try:
         value = decode(text)
@@ -103,9 +104,9 @@ def decode_object(text: str | bytes, *, verbatim: Collection[str] = ()) -> dict[
 
 
 def json_text(value: object) -> JsonText:
-    """The JSON text of a value that Python's own parser made, as Lambda's runtime makes an event.
+    """Encode a value that Python's own parser made, such as an event from Lambda's runtime.
 
-    Integers of any size are kept. NotJsonError if it cannot be put into JSON.
+    Integers of any size are preserved. NotJsonError if the value cannot be encoded.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -122,13 +123,13 @@ def json_text(value: object) -> JsonText:
     return JsonText(text)
 
 
-# Python's own parser says where a value ends. Its numbers are left aside: to convert a long one takes long, or fails.
+# Python's parser finds the end of each value. Numbers are skipped: converting a long one is slow, or fails.
 _SCANNER = json.JSONDecoder(parse_int=len, parse_float=len)
 _SPACE = " \t\n\r"
 
 
 def _members(text: str) -> Iterator[tuple[str, JsonText]]:
-    """The members of an object, in their order, of a text that is known to hold one."""
+    """Yield the members of a text that is known to be an object, in order."""
     at = _skip(text, text.index("{") + 1)
     while text[at] != "}":
         name, at = json.decoder.scanstring(text, at + 1)  # type: ignore[attr-defined]  # typeshed leaves it out
@@ -147,7 +148,7 @@ def _skip(text: str, at: int) -> int:
 
 
 def _unindented(text: str | bytes) -> str | bytes:
-    """The same document without space around its first bracket: orjson then sets aside enough memory for any."""
+    """Return the document without space after its first bracket: orjson then allocates enough memory."""
     whole = text if isinstance(text, str) else text.decode()
     whole = whole.lstrip(_SPACE)
     unindented = whole[:1] + whole[1:].lstrip(_SPACE)
@@ -157,7 +158,7 @@ def _unindented(text: str | bytes) -> str | bytes:
 
 
 def _refusal(text: str | bytes) -> NotJsonError:
-    """Why orjson does not read a text: Python's own parser, which takes more, tells JSON from what is none."""
+    """Return the reason why orjson refuses a text: Python's parser, which accepts more, tells whether it is JSON."""
     numbers: list[float] = []
 
     def number(digits: str) -> None:

@@ -1,4 +1,4 @@
-"""The time by which work must be over."""
+"""The time at which work must end."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Protocol, Self
 
 
 class RemainingTime(Protocol):
-    """The part of Lambda's context that tells the time: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html."""
+    """Lambda's context, which gives the remaining time: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until Lambda ends the invocation."""
@@ -15,14 +15,14 @@ class RemainingTime(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The time `at` by which work must be over, in seconds of a clock that never goes back."""
+    """The time `at` at which work must end, in seconds of a monotonic clock."""
 
     at: float
     clock: Callable[[], float] = time.monotonic
 
     @classmethod
     def of(cls, context: RemainingTime, *, reserve: float) -> Self:
-        """Return the end of an invocation, less the seconds in reserve for what follows the work."""
+        """Return the end of an invocation, less the seconds in reserve for the steps after the work."""
         return cls.after(context.get_remaining_time_in_millis() / 1000 - reserve)
 
     @classmethod
@@ -36,7 +36,7 @@ class Deadline:
         return self.at - self.clock()
 
     def is_over(self, *, within: float = 0.0) -> bool:
-        """Tell whether the deadline passes within so many seconds."""
+        """Tell whether fewer than this many seconds remain."""
         return self.clock() + within >= self.at
 
     def at_most(self, seconds: float) -> Self:

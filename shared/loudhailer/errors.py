@@ -7,14 +7,14 @@
         ├── InvalidFieldError a field of a request is missing or illegal; names the field
         └── MalformedMessageError  an internal message is of another shape or version
 
-What daily operation brings (a connection that is gone, a limit that is reached) is a value, not an error.
+Normal events of operation, such as a gone connection or a reached limit, are values, not errors.
 """
 
 from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    """The codes of the frames that tell a client what is wrong with its own; README says what to do about each."""
+    """The codes of error frames to clients; README explains how to react to each."""
 
     NOT_JSON = "NOT_JSON"
     UNSUPPORTED_JSON = "UNSUPPORTED_JSON"
@@ -40,7 +40,7 @@ class LoudhailerError(Exception):
 
 
 class ConfigurationError(LoudhailerError):
-    """The environment of a function is unusable; the text lists every variable that is at fault."""
+    """The environment of a function is unusable; the text lists every wrong variable."""
 
 
 class TransientError(LoudhailerError):
@@ -56,7 +56,7 @@ class InvalidFieldError(PermanentError):
 
     Attributes:
         field: the field's name as the client wrote it, dotted below the top level (`audience.tenantId`).
-        reason: what is wrong and what is legal, without the field's value.
+        reason: the problem and the legal form, without the field's value.
     """
 
     def __init__(self, field: str, reason: str) -> None:

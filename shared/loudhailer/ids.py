@@ -1,7 +1,7 @@
 """The identifiers, their grammars, and the keys made of them.
 
-An id is checked where it enters (`tenant_id("...")`); from then on its type says that it is legal. None of the grammars
-admits `#`, `:` or `,`, which is what composed keys rely on.
+An id is validated where it enters (`tenant_id("...")`); from then on its type proves that it is legal. No grammar
+allows `#`, `:` or `,`, because composed keys use them as separators.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from loudhailer.errors import InvalidFieldError
 
 TenantId = NewType("TenantId", str)
 SessionSecret = NewType("SessionSecret", str)
-"""A session's id as its client has it: all that is needed to get in. It goes no further than where it enters."""
+"""A session's id as its client has it: the secret that admits to the session. It is never passed on."""
 
 SessionId = NewType("SessionId", str)
-"""A session's id as the service keeps it, see `Tenant.session_id_of`."""
+"""A session's id inside the service, see `Tenant.session_id_of`."""
 
 PlayerId = NewType("PlayerId", str)
 RoomKey = NewType("RoomKey", str)
@@ -87,12 +87,12 @@ def client_message_id(value: object, field: str = "clientMessageId") -> ClientMe
 
 
 def connection_id(value: object, field: str = "connectionId") -> ConnectionId:
-    """The value as a connection's id, as API Gateway makes them: base64, so `=`, `/` and `+` are legal."""
+    """Validate a connection's id, as API Gateway makes them: base64, so `=`, `/` and `+` are legal."""
     return ConnectionId(_matching(value, _CONNECTION, field, _CONNECTION_FORM))
 
 
 def connection_ids(values: list[Any], field: str = "connectionIds") -> list[ConnectionId]:
-    """The values as connections' ids, as `connection_id` does; a chunk has hundreds, and together they cost a third."""
+    """Validate connections' ids like `connection_id`; a chunk has hundreds, and together they cost a third."""
     try:
         legal = all(map(_CONNECTION.fullmatch, values))
     except TypeError:
@@ -129,7 +129,7 @@ def new_probe_id() -> ProbeId:
 
 
 def derived_broadcast_id(made_at: int, source: str) -> BroadcastId:
-    """The one id for a source, of the form of `new_broadcast_id`; `made_at` in epoch milliseconds."""
+    """Return the only id for a source, in the form of `new_broadcast_id`; `made_at` in epoch milliseconds."""
     return BroadcastId(f"{made_at:012x}{hashlib.sha256(source.encode()).hexdigest()[:20]}")
 
 

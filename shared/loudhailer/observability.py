@@ -1,7 +1,7 @@
 """Structured logs and EMF metrics, the same in every function.
 
-Logs are JSON lines with the broadcast's and the connection's id where there is one. A session's id is a bearer secret:
-it is never logged, nor is the URL or the query string that carries it.
+Logs are JSON lines, with the ids of the broadcast and the connection if there are any. A client's session id is a
+secret: it is never logged, and neither is the URL or the query string that contains it.
 """
 
 import warnings

@@ -113,7 +113,7 @@ def _parser(hint: Any) -> Parser[Any]:
 
 
 def from_env[T](settings: type[T], environ: Mapping[str, str]) -> T:
-    """An instance of the settings dataclass; ConfigurationError that names every variable that is missing or bad."""
+    """Read an instance of the settings dataclass; ConfigurationError names every missing or wrong variable."""
     hints = get_type_hints(settings, include_extras=True)
     values: dict[str, Any] = {}
     problems: list[str] = []

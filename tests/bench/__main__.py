@@ -25,12 +25,10 @@ from tests.bench import (
     talking_room,
 )
 from tests.bench.processes import BenchmarkError
-from tests.bench.results import Section
+from tests.bench.results import ReportProgress, Section
 from tools.console import Terminal
 from tools.errors import OperatorError
 from tools.stack.project import Project
-
-type Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Effort:
     seconds: float
 
 
-PARTS: Mapping[str, Callable[[Effort, Progress], Section]] = {
+PARTS: Mapping[str, Callable[[Effort, ReportProgress], Section]] = {
     "sender": lambda effort, progress: sender.measure(effort.rounds, effort.seconds, progress),
     "lanes": lambda _, progress: lanes.measure(progress),
     "query": lambda effort, progress: query.measure(effort.rounds, effort.seconds, progress),

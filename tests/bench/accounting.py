@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.bench import processes
 from tests.bench.clients.accounting_batches import BATCHES, RECORDS, STORES
-from tests.bench.results import Section, Table, at_least, median, microseconds, number
+from tests.bench.results import ResultTable, Section, at_least, median, microseconds, number
 from tests.support import lambda_environment
 
 TARGET = 20_000
@@ -40,7 +40,7 @@ def measure(rounds: int, seconds: float, progressed: Callable[[int, int, str], N
         title="accounting",
         method=_METHOD.format(records=RECORDS),
         tables=[
-            Table(
+            ResultTable(
                 "Records counted per CPU-second",
                 ("batch", *STORES, "CPU per record with the SDK"),
                 rows,

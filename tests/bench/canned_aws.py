@@ -1,7 +1,7 @@
 """AWS's answers ready-made: the SDK makes, signs and reads everything, and there is no server and no socket.
 
-Answers come in place of botocore's HTTP session. What a server and the HTTP connection to it would cost is left out
-that way, and nothing else.
+Answers come in place of botocore's HTTP session. This leaves out only the cost of a server and of the HTTP connection
+to it.
 """
 
 import zlib
@@ -13,7 +13,7 @@ from typing import Any
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 
-type Answer = bytes | Callable[[bytes], bytes]
+type CannedAnswer = bytes | Callable[[bytes], bytes]
 """The answer's body, or what makes it from the request's body."""
 
 
@@ -36,7 +36,7 @@ class CannedAws:
         bytes_sent: how long their bodies were, together.
     """
 
-    def __init__(self, answers: Mapping[str, Answer]) -> None:
+    def __init__(self, answers: Mapping[str, CannedAnswer]) -> None:
         self.calls = Counter[str]()
         self.bytes_sent = Counter[str]()
         self._answers = answers

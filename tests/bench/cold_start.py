@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from tests.bench import processes
 from tests.bench.processes import BenchmarkError, pinned
-from tests.bench.results import Section, Table, at_most, median, median_ratio, number, times
+from tests.bench.results import ResultTable, Section, at_most, median, median_ratio, number, times
 from tests.support import lambda_environment
 from tests.support.checkout import functions, module_of
 from tools.stack.project import Project
@@ -19,10 +19,10 @@ ROUNDS = 9
 LIMITS = {"post_message": 0.6, "connect": 1.1, "authorizer": 1.1}
 
 _METHOD = """\
-CPU time from the first import to the end of the handler's module, in a fresh interpreter with compiled bytecode and
-warm file caches, {rounds} rounds in turn; ratios are medians of the ratios within a round. `post_message` makes its
-SQS client after its first posts; that is not in its figure. The last column is where `-X importtime` sees the time
-go, which is itself slower; the making of clients is in the share of `functions`."""
+CPU time from the first import to the end of the handler's module, in a fresh interpreter. Bytecode is compiled, and
+file caches are warm; {rounds} rounds in turn; ratios are medians of the ratios within a round. `post_message` makes its
+SQS client after its first posts; that is not in its figure. The last column is where `-X importtime` sees the time go,
+which is itself slower; the making of clients is in the share of `functions`."""
 
 _BASELINE = "boto3 and two clients"
 _BASELINE_CODE = "import boto3; boto3.client('dynamodb'); boto3.client('sqs')"
@@ -83,7 +83,7 @@ def _section(seconds: Mapping[str, list[float]], imports: Mapping[str, Counter[s
     return Section(
         title="Cold start",
         method=_METHOD.format(rounds=ROUNDS - 1),
-        tables=[Table("Start of each function", ("function", "CPU ms", "to boto3", "most of it, ms"), rows)],
+        tables=[ResultTable("Start of each function", ("function", "CPU ms", "to boto3", "most of it, ms"), rows)],
         targets=[at_most(f"cold start of {name}", ratios[name], limit, times) for name, limit in LIMITS.items()],
     )
 

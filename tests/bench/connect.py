@@ -10,7 +10,7 @@ from loudhailer.ids import TenantId
 from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.open_loop import Times, at_rate
 from tests.bench.processes import BenchmarkError
-from tests.bench.results import Section, Table, at_least, at_most, median, number
+from tests.bench.results import ReportProgress, ResultTable, Section, at_least, at_most, median, number
 from tests.bench.visitors import at_once, open_session, put_tenant
 from tools.client.http import HttpApi
 from tools.client.socket import Socket, open_socket
@@ -26,9 +26,9 @@ the session's connections and both minutes, and records the connection in one tr
 clients. At {RATE} a second, each has a time at which it is due, whether or not those before it are in; latency
 begins then. That is done {{rounds}} times, and what counts is the median of their p99: a virtual machine can stand
 still for a moment, and one such moment is more than a hundredth of a round. The highest rate is that of so many
-clients that each come again as soon as they are in. Workers are warm, and whoever was there before has left and is
-counted off: leaving costs as much again. Clients, gateway stand-in, local AWS and functions share this machine; the
-local AWS starts at most four workers for each function."""
+clients that each come again as soon as they are in. Workers are warm, and earlier connections have left and are
+counted: leaving costs as much again. Clients, gateway stand-in, local AWS and functions share this machine; the local
+AWS starts at most four workers for each function."""
 
 _SECONDS = 20.0
 _ROUNDS = 3
@@ -37,8 +37,6 @@ _AT_ONCE = (8, 16, 32)
 _CONNECTS = 480
 _PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.5
-
-type Progress = Callable[[int, int, str], None]
 
 
 class _Door:
@@ -71,7 +69,7 @@ class _Door:
         return count_tenant(self._running.deployment, self._tenant)
 
 
-def measure(progressed: Progress) -> Section:
+def measure(progressed: ReportProgress) -> Section:
     """Bring a stack up, measure, take it down."""
     steps = 1 + _ROUNDS + len(_AT_ONCE)
     progressed(0, steps, "a local stack comes up; that takes two minutes")
@@ -124,7 +122,7 @@ def _section(steady: Sequence[Times], fastest: Mapping[int, tuple[float, Times]]
     return Section(
         title="Connecting",
         method=_METHOD.format(session=_SESSION_SIZE, rounds=_ROUNDS),
-        tables=[Table("Handshakes", ("load", "a second", "p50 ms", "p99 ms", "errors"), rows)],
+        tables=[ResultTable("Handshakes", ("load", "a second", "p50 ms", "p99 ms", "errors"), rows)],
         targets=[
             at_most(
                 f"connect, p99 in ms at {RATE} a second",

@@ -11,7 +11,7 @@ import uvloop
 from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.open_loop import Times, at_rate
 from tests.bench.processes import BenchmarkError
-from tests.bench.results import Section, Table, at_most, number, percent, times
+from tests.bench.results import ReportProgress, ResultTable, Section, at_most, number, percent, times
 from tests.bench.visitors import at_once, open_session, put_tenant
 from tools.client.http import HttpApi
 from tools.client.socket import Socket, open_socket
@@ -35,8 +35,6 @@ _REST_SECONDS = 5.0
 _PATIENCE_SECONDS = 180.0
 _POLL_SECONDS = 0.5
 
-type Progress = Callable[[int, int, str], None]
-
 
 @dataclass(slots=True)
 class _Evening:
@@ -47,7 +45,7 @@ class _Evening:
     rows_gone: float = 0.0
 
 
-def measure(progressed: Progress) -> Section:
+def measure(progressed: ReportProgress) -> Section:
     """Bring a stack up, measure, take it down."""
     progressed(0, 4, "a local stack comes up; that takes two minutes")
     with running_stack() as running:
@@ -101,8 +99,8 @@ def _section(evening: _Evening) -> Section:
         title="A crowd ends together",
         method=_METHOD.format(session=_SESSION_SIZE, seconds=_SECONDS),
         tables=[
-            Table("Newcomers", ("when", "p50 ms", "p99 ms", "errors"), rows),
-            Table("Rows", ("of", "gone after, s"), [(f"{CROWD:,}", number(evening.rows_gone))]),
+            ResultTable("Newcomers", ("when", "p50 ms", "p99 ms", "errors"), rows),
+            ResultTable("Rows", ("of", "gone after, s"), [(f"{CROWD:,}", number(evening.rows_gone))]),
         ],
         targets=[
             at_most(

@@ -10,8 +10,8 @@ from loudhailer.ids import TenantId
 from tests.bench.charts import lines
 from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.open_loop import Times, at_rate
-from tests.bench.results import Chart, Section, Table, at_most, number
-from tests.bench.visitors import Talk, Visitor, at_once, open_session, put_tenant
+from tests.bench.results import Chart, ReportProgress, ResultTable, Section, at_most, number
+from tests.bench.visitors import BenchVisitor, Talk, at_once, open_session, put_tenant
 from tools.client.http import HttpApi
 
 RATE = 10
@@ -31,11 +31,9 @@ _PAIRS = 10
 _CLIENTS = (20, 40, 80, 160)
 _TO_ONE = (5, 10, 20, 40)
 
-type Progress = Callable[[int, int, str], None]
-
 
 @dataclass(slots=True)
-class Step:
+class LoadStep:
     """One step of the load: how many messages a second, until when they were acknowledged and when delivered."""
 
     name: str
@@ -49,7 +47,7 @@ class Step:
         return self.name, number(self.rate), *acknowledged, *self.delivered.columns()
 
 
-def measure(progressed: Progress) -> Section:
+def measure(progressed: ReportProgress) -> Section:
     """Bring a stack up, measure, take it down."""
     steps = 2 + len(_CLIENTS) + len(_TO_ONE)
     progressed(0, steps, "a local stack comes up; that takes two minutes")
@@ -64,8 +62,8 @@ async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> Se
         pairs = await _pairs(api, tenant, talk, max(_CLIENTS) // 2)
         await _step(talk, "warm", RATE, 3.0, pairs[:_PAIRS])
         modest = await _step(talk, f"{_PAIRS} pairs", RATE, _SECONDS, pairs[:_PAIRS])
-        many: list[Step] = []
-        to_one: list[Step] = []
+        many: list[LoadStep] = []
+        to_one: list[LoadStep] = []
         for clients in _CLIENTS:
             say(2 + len(many), f"{clients} clients")
             many.append(await _step(talk, f"{clients} clients", clients / 2, _STEP_SECONDS, pairs[: clients // 2]))
@@ -76,12 +74,12 @@ async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> Se
     return _section(modest, many, to_one)
 
 
-type Pair = tuple[Visitor, str]
+type Pair = tuple[BenchVisitor, str]
 """Sender, and the player who reads."""
 
 
 async def _pairs(api: HttpApi, tenant: TenantId, talk: Talk, number_of_pairs: int) -> list[Pair]:
-    async def visitor(player: str) -> Visitor:
+    async def visitor(player: str) -> BenchVisitor:
         return await talk.visitor(await open_session(api, tenant, player))
 
     writers = await at_once(8, (visitor(f"writer-{each}") for each in range(number_of_pairs)))
@@ -89,8 +87,8 @@ async def _pairs(api: HttpApi, tenant: TenantId, talk: Talk, number_of_pairs: in
     return [(writer, f"reader-{each}") for each, writer in enumerate(writers)]
 
 
-async def _step(talk: Talk, name: str, rate: float, seconds: float, pairs: Sequence[Pair]) -> Step:
-    step = Step(name, rate)
+async def _step(talk: Talk, name: str, rate: float, seconds: float, pairs: Sequence[Pair]) -> LoadStep:
+    step = LoadStep(name, rate)
 
     async def write(turn: int, due: float) -> None:
         writer, reader = pairs[turn % len(pairs)]
@@ -105,7 +103,7 @@ async def _step(talk: Talk, name: str, rate: float, seconds: float, pairs: Seque
     return step
 
 
-def _section(modest: Step, many: Sequence[Step], to_one: Sequence[Step]) -> Section:
+def _section(modest: LoadStep, many: Sequence[LoadStep], to_one: Sequence[LoadStep]) -> Section:
     columns = ("load", "a second", "stored p50 ms", "stored p99 ms", "arrived p50 ms", "arrived p99 ms", "errors")
     series = {
         "many clients, p99": [(step.rate, step.delivered.at(0.99) * 1000) for step in many],
@@ -117,9 +115,9 @@ def _section(modest: Step, many: Sequence[Step], to_one: Sequence[Step]) -> Sect
         title="Direct messages",
         method=_METHOD,
         tables=[
-            Table("At a modest rate", columns, [modest.row()]),
-            Table("Many clients, one message a second from every other", columns, [step.row() for step in many]),
-            Table("Many messages to one client", columns, [step.row() for step in to_one]),
+            ResultTable("At a modest rate", columns, [modest.row()]),
+            ResultTable("Many clients, one message a second from every other", columns, [step.row() for step in many]),
+            ResultTable("Many messages to one client", columns, [step.row() for step in to_one]),
         ],
         targets=[
             at_most(

@@ -6,8 +6,8 @@ import uvloop
 
 from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.open_loop import Times, at_rate
-from tests.bench.results import Section, Table, at_most, number
-from tests.bench.visitors import Talk, Visitor, open_session, put_tenant
+from tests.bench.results import ReportProgress, ResultTable, Section, at_most, number
+from tests.bench.visitors import BenchVisitor, Talk, open_session, put_tenant
 from tools.client.http import HttpApi
 from tools.client.socket import Socket, open_socket
 
@@ -24,10 +24,8 @@ _SECONDS = 15.0
 _SESSIONS = 10
 _RATES = (RATE, 4 * RATE)
 
-type Progress = Callable[[int, int, str], None]
 
-
-def measure(progressed: Progress) -> Section:
+def measure(progressed: ReportProgress) -> Section:
     """Bring a stack up, measure, take it down."""
     steps = 1 + 2 * len(_RATES)
     progressed(0, steps, "a local stack comes up; that takes two minutes")
@@ -37,7 +35,7 @@ def measure(progressed: Progress) -> Section:
 
 async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> Section:
     tenant, talk = put_tenant(running, SILO), Talk()
-    visitors: list[Visitor] = []
+    visitors: list[BenchVisitor] = []
     async with HttpApi(running.deployment.http_url) as api:
         for _ in range(_SESSIONS):
             url = await open_session(api, tenant)
@@ -52,7 +50,7 @@ async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> Se
     return _section(measured)
 
 
-async def _sent(visitors: list[Visitor], action: str, rate: float, seconds: float) -> Times:
+async def _sent(visitors: list[BenchVisitor], action: str, rate: float, seconds: float) -> Times:
     times = Times()
 
     async def send(turn: int, due: float) -> None:
@@ -67,7 +65,7 @@ def _section(measured: Mapping[tuple[str, int], Times]) -> Section:
     return Section(
         title="Silo and pool",
         method=_METHOD,
-        tables=[Table("From a frame to its reply", ("load", "p50 ms", "p99 ms", "errors"), rows)],
+        tables=[ResultTable("From a frame to its reply", ("load", "p50 ms", "p99 ms", "errors"), rows)],
         targets=[
             at_most(
                 f"silo echo, p99 in ms at {RATE} a second",

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import uvloop
@@ -16,7 +16,17 @@ from tests.bench import lanes
 from tests.bench.charts import cumulative
 from tests.bench.local_stack import PARTITION_SIZE, RunningStack, running_stack, seeded_connections
 from tests.bench.processes import BenchmarkError
-from tests.bench.results import Chart, Section, Table, at_most, median, microseconds, number, times
+from tests.bench.results import (
+    Chart,
+    ReportProgress,
+    ResultTable,
+    Section,
+    at_most,
+    median,
+    microseconds,
+    number,
+    times,
+)
 from tests.bench.visitors import at_once
 from tests.support.orders import signed_by_root
 from tools.client.crowd import Crowd
@@ -37,8 +47,8 @@ broadcasts to the two alternate. The sockets were seeded: the stand-in let them 
 written in bulk, {rows:,.0f} a second, and counted by `accounting` from the stream. Latency is from the frame's
 `publishedAt` to its arrival at a socket; shown are medians over the broadcasts of each one's first, p50, p99 and
 last. The floor is the recipients over the quota. CPU is that of the functions' worker processes, warm, without the
-local AWS and the gateway. Real connects, which go through the authorizer and `connect` on at most four local
-workers each, stand apart."""
+local AWS and the gateway. Real connects, which go through the authorizer and `connect` on at most four local workers
+each, are listed separately."""
 
 _BURST = 500
 _BROADCASTS = {LARGE: 3, SMALL: 9}
@@ -48,8 +58,6 @@ _REAL_CONNECTS, _CONNECTING_AT_ONCE, _SESSION_SIZE = 240, 40, 12
 _MESSAGE = {"text": "x" * 400}
 _PATIENCE_SECONDS = 120.0
 _SETTLING_SECONDS = 0.5
-
-type Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,7 @@ class Evening:
 
     running: RunningStack
     quota: int
-    progressed: Progress
+    progressed: ReportProgress
     crowd: Crowd = field(default_factory=Crowd)
     seats: dict[int, range] = field(default_factory=dict)
     broadcasts: dict[int, list[Broadcast]] = field(default_factory=lambda: {SMALL: [], LARGE: []})
@@ -194,7 +202,7 @@ class Evening:
         return Broadcast(reception.latencies, cpu, reception.duplicates, report)
 
 
-def measure(progressed: Progress) -> Section:
+def measure(progressed: ReportProgress) -> Section:
     """Bring a stack up, measure, take it down."""
     total = sum(_BROADCASTS.values())
     progressed(0, total, "what the gateway can do")
@@ -257,7 +265,7 @@ def _section(evening: Evening, connects: Connects) -> Section:
             rows=seeded / evening.seeding_seconds,
         ),
         tables=[
-            Table(
+            ResultTable(
                 "Latency of a broadcast, milliseconds",
                 (
                     "sockets",
@@ -273,8 +281,8 @@ def _section(evening: Evening, connects: Connects) -> Section:
                 ),
                 latencies,
             ),
-            Table("CPU per delivery", ("function", f"{SMALL:,} sockets", f"{LARGE:,} sockets"), by_function),
-            Table("Real connects", ("handshakes", "a second", "p50 ms", "p99 ms"), [handshakes]),
+            ResultTable("CPU per delivery", ("function", f"{SMALL:,} sockets", f"{LARGE:,} sockets"), by_function),
+            ResultTable("Real connects", ("handshakes", "a second", "p50 ms", "p99 ms"), [handshakes]),
         ],
         targets=[
             at_most(

@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 
 from tests.bench import processes, stand_in
 from tests.bench.processes import BenchmarkError
-from tests.bench.results import Section, Table, at_least, at_most, microseconds, number, percent
+from tests.bench.results import ResultTable, Section, at_least, at_most, microseconds, number, percent
 from tests.support import aws
 from tests.support.orders import signed_by_root
 from tests.support.tables import create_table
@@ -76,7 +76,7 @@ BOTH = Case("broadcasts and a large room", {"normal": 4, "low": 2}, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class LaneAttempt:
     """Some lanes under a quota, for the length of a measure."""
 
     quota: int
@@ -131,7 +131,7 @@ def measure(progressed: Callable[[int, int, str], None]) -> Section:
     progressed(0, 1, "what the gateway can do")
     quotas = sorted({QUOTA, affordable_quota()}, reverse=True)
     cases = [(quota, case) for quota in quotas for case in (TOGETHER, UNLENT, ONE, ROOM, BOTH)]
-    attempts: list[Attempt] = []
+    attempts: list[LaneAttempt] = []
     with tempfile.TemporaryDirectory() as directory, aws.running(Path(directory)) as endpoint:
         for quota, case in cases:
             progressed(len(attempts), len(cases), f"{case.name}, {quota:,} posts a second")
@@ -140,7 +140,7 @@ def measure(progressed: Callable[[int, int, str], None]) -> Section:
     return _section(attempts)
 
 
-def _attempt(quota: int, case: Case, aws_endpoint: str) -> Attempt:
+def _attempt(quota: int, case: Case, aws_endpoint: str) -> LaneAttempt:
     kinds = [kind for kind, many in case.lanes.items() for _ in range(many)]
     lanes = len(kinds)
     table = create_table(aws.aws_client("dynamodb", aws_endpoint), "lanes") if case.lend else None
@@ -183,7 +183,7 @@ def _attempt(quota: int, case: Case, aws_endpoint: str) -> Attempt:
         gateway_share = (processes.cpu_seconds(gateway) - cpu) / seconds
         counted = [each.result() for each in running]
     posted = sum(each["count"] for each in counted)
-    return Attempt(
+    return LaneAttempt(
         quota=quota,
         case=case,
         posts=after["200"] - before["200"],
@@ -210,7 +210,7 @@ def _get(url: str) -> Any:
         return json.load(answer)
 
 
-def _section(attempts: Sequence[Attempt]) -> Section:
+def _section(attempts: Sequence[LaneAttempt]) -> Section:
     rows = [
         (
             f"{each.case.name}, {each.quota:,} a second",
@@ -237,7 +237,7 @@ def _section(attempts: Sequence[Attempt]) -> Section:
             ceiling=posts_ceiling(),
         ),
         tables=[
-            Table(
+            ResultTable(
                 "Posts accepted",
                 (
                     "lanes",

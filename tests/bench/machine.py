@@ -10,13 +10,13 @@ from pathlib import Path
 import psutil
 import pycurl
 
-from tests.bench.results import Table
+from tests.bench.results import ResultTable
 from tools.stack.project import Project
 
 _PACKAGES = ("boto3", "orjson", "aws-lambda-powertools", "pycurl", "picows", "ministack")
 
 
-def machine() -> Table:
+def machine() -> ResultTable:
     """The processor, the memory and the system."""
     rows = [
         ("processor", _processor()),
@@ -25,15 +25,15 @@ def machine() -> Table:
         ("system", f"{platform.system()} {platform.release()}"),
         ("load before the run", f"{os.getloadavg()[0]:.1f}"),
     ]
-    return Table("Machine", ("", ""), rows)
+    return ResultTable("Machine", ("", ""), rows)
 
 
-def versions(others: Mapping[str, str]) -> Table:
+def versions(others: Mapping[str, str]) -> ResultTable:
     """Return what took part, `others` included."""
     rows = [("Loudhailer", _revision()), ("Python", platform.python_version())]
     rows += [(package, version(package)) for package in _PACKAGES]
     rows += [("libcurl", str(pycurl.version)), *others.items()]
-    return Table("Versions", ("", ""), rows)
+    return ResultTable("Versions", ("", ""), rows)
 
 
 def answer_of(*command: str) -> str:

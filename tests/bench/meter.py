@@ -23,7 +23,7 @@ def divert_prints() -> None:
 
 
 def tell(document: dict[str, Any]) -> None:
-    """Write a line for whoever started the program."""
+    """Write a line for the program that started this one."""
     output = sys.__stdout__ or sys.stdout
     output.write(json.dumps(document) + "\n")
     output.flush()

@@ -1,6 +1,6 @@
 """Load at a rate that does not wait for answers, and what came of it.
 
-Whoever waits for an answer before asking again asks less the slower the system is, and does not see how bad it is. Here
+A client that waits for each answer sends fewer requests to a slow system, and hides how slow it is. Here
 everything has a time at which it is due, and its latency begins then.
 """
 

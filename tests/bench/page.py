@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.table import Table as RichTable
 
-from tests.bench.results import Section, Table, Target
+from tests.bench.results import ResultTable, Section, Target
 
 _INTRODUCTION = """\
 # Benchmarks
@@ -15,7 +15,7 @@ the gateway stand-in share its cores. Compare the rows of a table with each othe
 """
 
 
-def on_terminal(table: Table) -> RichTable:
+def on_terminal(table: ResultTable) -> RichTable:
     """A table for the terminal."""
     rich = RichTable(title=table.title, title_justify="left")
     for index, column in enumerate(table.columns):
@@ -25,13 +25,13 @@ def on_terminal(table: Table) -> RichTable:
     return rich
 
 
-def targets_table(targets: Sequence[Target]) -> Table:
+def targets_table(targets: Sequence[Target]) -> ResultTable:
     """Return what was to be reached, and whether it was."""
     rows = [(each.name, each.wanted, each.measured, "yes" if each.is_met else "**no**") for each in targets]
-    return Table("Targets", ("what", "wanted", "measured", "reached"), rows)
+    return ResultTable("Targets", ("what", "wanted", "measured", "reached"), rows)
 
 
-def write(path: Path, sections: Sequence[Section], facts: Sequence[Table], *, command: str, date: str) -> None:
+def write(path: Path, sections: Sequence[Section], facts: Sequence[ResultTable], *, command: str, date: str) -> None:
     """Write the page, and the charts beside it."""
     targets = [target for section in sections for target in section.targets]
     parts = [_INTRODUCTION.format(command=command, date=date)]
@@ -46,7 +46,7 @@ def write(path: Path, sections: Sequence[Section], facts: Sequence[Table], *, co
     path.write_text("\n".join(parts))
 
 
-def _markdown(table: Table, *, level: int) -> str:
+def _markdown(table: ResultTable, *, level: int) -> str:
     ruler = ["---", *("--:" if len(table.columns) > 2 else "---" for _ in table.columns[1:])]
     lines = [table.columns, ruler, *table.rows]
     return f"{'#' * level} {table.title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)

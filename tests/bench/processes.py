@@ -1,7 +1,7 @@
 """Processes that are measured, and the CPU time that they use themselves.
 
-A program reads its job as one JSON document from standard input. What is measured writes `{"event": "started"}` when it
-begins to count, and at the end one document with what it counted; what serves writes one document when it is ready.
+A program reads its job as one JSON document from standard input. The measured process writes `{"event": "started"}`
+when it begins to count, and at the end one document with its counts; a server writes one document when it is ready.
 `tests.bench.meter` is the program's side.
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.bench import processes
 from tests.bench.clients.query_sources import SHAPES
-from tests.bench.results import Section, Table, at_least, median, microseconds, number
+from tests.bench.results import ResultTable, Section, at_least, median, microseconds, number
 from tests.support import lambda_environment
 
 TARGET = 150_000
@@ -37,7 +37,7 @@ def measure(rounds: int, seconds: float, progressed: Callable[[int, int, str], N
         title="query",
         method=_METHOD.format(chunk=lambda_environment.CHUNK_SIZE),
         tables=[
-            Table(
+            ResultTable(
                 "Recipients found, fixed and queued",
                 ("source", "ids per CPU-second", "CPU per id"),
                 [(name, number(rate), microseconds(1 / rate)) for name, rate in rates.items()],

@@ -5,6 +5,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+type ReportProgress = Callable[[int, int, str], None]
+"""Reports how many of how many steps are done, and which one comes next."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -17,7 +20,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ResultTable:
     """Rows of text under a title; the first column names the row, the others are numbers."""
 
     title: str
@@ -40,7 +43,7 @@ class Section:
 
     title: str
     method: str
-    tables: Sequence[Table]
+    tables: Sequence[ResultTable]
     targets: Sequence[Target] = ()
     charts: Sequence[Chart] = ()
 

@@ -19,8 +19,8 @@ from tests.bench.machine import answer_of
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import (
     Chart,
+    ResultTable,
     Section,
-    Table,
     at_least,
     at_most,
     median,
@@ -38,11 +38,10 @@ LANE_RATES = (2_450, 9_800)
 
 _METHOD = """\
 Each client runs alone, pinned to one core, for {seconds:.0f} s after a warm-up, {rounds} rounds in turn (A B C ...
-A B C ...); shown are medians, and ratios are medians of the ratios within a round. What counts is the CPU of the
-client's process, all of its threads, user and system. nginx answers 200 to everything from another core, with TLS
-1.3 and keep-alive. All but wrk sign each post, with a session token of {token} characters and random connection
-ids, and verify the certificate. wrk sends one ready-made request again and again: a floor, not a client of this
-API."""
+A B C ...); shown are medians, and ratios are medians of the ratios within a round. The figure is the CPU of the
+client's process, all of its threads, user and system. On another core, nginx answers 200 to everything, with TLS 1.3
+and keep-alive. All but wrk sign each post, with a session token of {token} characters and random connection ids, and
+verify the certificate. The program wrk repeats one ready-made request: a floor, not a client of this API."""
 
 _OURS, _BOTO3, _AIOBOTOCORE, _JAVASCRIPT, _WRK = "Loudhailer", "boto3", "aiobotocore", "JavaScript SDK v3", "wrk"
 _CONNECTIONS = 5_000
@@ -136,7 +135,7 @@ def measure(rounds: int, seconds: float, progressed: Callable[[int, int, str], N
 
 
 def _job(seconds: float) -> dict[str, Any]:
-    """Return what all clients of one round are told to do."""
+    """Return the instructions for all clients of one round."""
     chosen = random.Random(0)  # noqa: S311  # the same ids each time
     return {
         "region": "us-east-1",
@@ -181,7 +180,7 @@ def _section(
         return median_ratio(cost[name, scheme], cost[to, scheme]) if {name, to} <= clients.keys() else math.nan
 
     per_scheme = [
-        Table(
+        ResultTable(
             f"512 bytes, {scheme}",
             (
                 "client",
@@ -207,7 +206,7 @@ def _section(
         )
         for scheme in _SCHEMES
     ]
-    at_rates = Table(
+    at_rates = ResultTable(
         "At a lane's rate, TLS",
         ("lane", "posts per second", "CPU per post", "of a core"),
         [

@@ -16,7 +16,7 @@ import uvloop
 from loudhailer.ids import TenantId
 from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.open_loop import Times, at_rate
-from tests.bench.results import Section, Table, at_most, times
+from tests.bench.results import ReportProgress, ResultTable, Section, at_most, times
 from tests.bench.visitors import Talker, open_session, put_tenant
 from tests.support.orders import signed_by_root
 from tools.client.http import ApiError, HttpApi
@@ -48,10 +48,8 @@ start takes a second of a core here, and no time of others in AWS.
 The targets compare the two, since the crowd's own work takes its share of two cores that here do what in AWS each
 function does on its own. The ratio to the times beside no crowd at all is shown, too."""
 
-type Progress = Callable[[int, int, str], None]
 
-
-class Guest(Talker):
+class SleepingGuest(Talker):
     """A client that knows what has come by its text."""
 
     def __init__(self) -> None:
@@ -83,14 +81,14 @@ class _Member:
     """A client of the crowd's, by the name of its player."""
 
     name: str
-    client: Guest
+    client: SleepingGuest
 
 
-class Crowd:
+class SleepingCrowd:
     """Clients that come and go, and what their tenant sends to them; they read, or they are asleep."""
 
     def __init__(
-        self, api: HttpApi, gateway: HttpApi, tenant: TenantId, talker: Guest, *, size: int, asleep: bool
+        self, api: HttpApi, gateway: HttpApi, tenant: TenantId, talker: SleepingGuest, *, size: int, asleep: bool
     ) -> None:
         self._api = api
         self._gateway = gateway
@@ -164,7 +162,7 @@ class Crowd:
         return self._members
 
     async def _come(self) -> None:
-        member = _Member(f"member-{uuid.uuid4()}", Guest())
+        member = _Member(f"member-{uuid.uuid4()}", SleepingGuest())
         before = await self._connections() if self._asleep else set()
         await open_socket(lambda: member.client, await open_session(self._api, self._tenant, member.name))
         member.client.say(action="joinroom", roomKey=_CROWD_ROOM, nickName="Member")
@@ -195,7 +193,7 @@ ALONE = _Load(0, asleep=False)
 LOADS = (ALONE, *(_Load(size, asleep=asleep) for size in SIZES for asleep in (False, True)))
 
 
-def measure(progressed: Progress) -> Section:
+def measure(progressed: ReportProgress) -> Section:
     """Bring a stack up, measure, take it down."""
     steps = 1 + len(LOADS)
     progressed(0, steps, "a local stack comes up; that takes two minutes")
@@ -215,14 +213,14 @@ async def measured_beside(
         HttpApi(running.gateway_url, signed_by_root(running.state.secret)) as gateway,
     ):
         alice, bob, talker = [
-            await open_socket(Guest, await open_session(api, *who))
+            await open_socket(SleepingGuest, await open_session(api, *who))
             for who in ((awake, "alice"), (awake, "bob"), (other, "talker"))
         ]
         for guest, room in ((alice, _AWAKE_ROOM), (bob, _AWAKE_ROOM), (talker, _CROWD_ROOM)):
             guest.say(action="joinroom", roomKey=room, nickName="Guest")
 
         async def beside(load: _Load, seconds: float) -> Mapping[str, Times]:
-            crowd = Crowd(api, gateway, other, talker, size=load.size, asleep=load.asleep)
+            crowd = SleepingCrowd(api, gateway, other, talker, size=load.size, asleep=load.asleep)
             async with crowd.living():
                 return await _sent(api, awake, alice, bob, seconds)
 
@@ -233,7 +231,9 @@ async def measured_beside(
     return measured
 
 
-async def _sent(api: HttpApi, tenant: TenantId, alice: Guest, bob: Guest, seconds: float) -> Mapping[str, Times]:
+async def _sent(
+    api: HttpApi, tenant: TenantId, alice: SleepingGuest, bob: SleepingGuest, seconds: float
+) -> Mapping[str, Times]:
     found: defaultdict[str, Times] = defaultdict(Times)
 
     async def send(kind: str, text: str) -> None:
@@ -284,7 +284,7 @@ def _section(measured: Mapping[_Load, Mapping[str, Times]]) -> Section:
     return Section(
         title="Clients that do not read",
         method=_METHOD,
-        tables=[Table("Of those who read", columns, rows)],
+        tables=[ResultTable("Of those who read", columns, rows)],
         targets=[
             at_most(f"p99 of a {kind} beside {size} asleep, to {size} who read", ratio(size, kind), TIMES, times)
             for kind in KINDS

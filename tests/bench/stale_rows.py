@@ -12,7 +12,7 @@ from loudhailer.broadcast.audience import OfTenant, to_wire
 from loudhailer.broadcast.report import Report
 from tests.bench.local_stack import RunningStack, running_stack, seeded_connections
 from tests.bench.processes import BenchmarkError
-from tests.bench.results import Section, Table, at_most, median, number, times
+from tests.bench.results import ReportProgress, ResultTable, Section, at_most, median, number, times
 from tests.bench.visitors import put_tenant
 from tests.support.orders import signed_by_root
 from tools.client.crowd import Crowd
@@ -32,8 +32,6 @@ _ROUNDS = 3
 _PATIENCE_SECONDS = 200.0
 _POLL_SECONDS = 0.3
 _MESSAGE = {"text": "x" * 400}
-
-type Progress = Callable[[int, int, str], None]
 
 
 @dataclass(slots=True)
@@ -91,7 +89,7 @@ class _Audiences:
         return await api.finished_report(broadcast_id, _PATIENCE_SECONDS)
 
 
-def measure(progressed: Progress) -> Section:
+def measure(progressed: ReportProgress) -> Section:
     """Bring a stack up, measure, take it down."""
     steps = _ROUNDS * len(SIZES)
     progressed(0, steps, "a local stack comes up; that takes two minutes")
@@ -116,7 +114,7 @@ def _section(delivering: Mapping[int, list[float]], stale: Mapping[int, list[flo
     return Section(
         title="Stale rows",
         method=_METHOD.format(rounds=_ROUNDS),
-        tables=[Table("From publishing to the report", ("rows", "delivering, s", "all gone, s", "ratio"), rows)],
+        tables=[ResultTable("From publishing to the report", ("rows", "delivering, s", "all gone, s", "ratio"), rows)],
         targets=[
             at_most(f"{size:,} rows that are all gone, to delivering to as many", ratio, TIMES_DELIVERING, times)
             for size, ratio in ratios.items()

@@ -1,7 +1,7 @@
 """The gateway stand-in by itself, with thousands of open sockets and no AWS behind it.
 
-Run as a program it serves one API without routes, so that a handshake is accepted at once, under the limits that it is
-told; a crowd in another program, `tests.bench.clients.crowd`, opens the sockets.
+Run as a program it serves one API without routes, so that a handshake is accepted at once, under the given limits; a
+crowd in another program, `tests.bench.clients.crowd`, opens the sockets.
 """
 
 import asyncio

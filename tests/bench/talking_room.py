@@ -11,7 +11,7 @@ import uvloop
 
 from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.processes import BenchmarkError
-from tests.bench.results import Section, Table, at_most, number
+from tests.bench.results import ReportProgress, ResultTable, Section, at_most, number
 from tests.bench.visitors import Talker, at_once, open_session, put_tenant
 from tools.client.http import HttpApi
 from tools.client.socket import open_socket
@@ -31,15 +31,13 @@ _SETTLING_SECONDS = 2.0
 _PATIENCE_SECONDS = 300.0
 _POLL_SECONDS = 0.1
 
-type Progress = Callable[[int, int, str], None]
-
 
 @dataclass(slots=True)
 class _Talk:
     """Frames that the members of the room have got.
 
     Attributes:
-        joined: how many were told that they are in.
+        joined: number of clients that got an answer to their join.
         acknowledged: seconds until each sender's acknowledgement, by sender.
         refused: answers that are no acknowledgements.
         heard: how often each member has got each sender's message, by both.
@@ -77,7 +75,7 @@ class _Member(Talker):
                 talk.refused.append(str(answer))
 
 
-def measure(progressed: Progress) -> Section:
+def measure(progressed: ReportProgress) -> Section:
     """Bring a stack up, measure, take it down."""
     progressed(0, 2, "a local stack comes up; that takes two minutes")
     with running_stack() as running:
@@ -133,7 +131,9 @@ def _section(talk: _Talk) -> Section:
     return Section(
         title="A room that talks at once",
         method=_METHOD,
-        tables=[Table("Seconds", ("acknowledged", "p50", "p99", "frames that arrived", "the last one after"), [row])],
+        tables=[
+            ResultTable("Seconds", ("acknowledged", "p50", "p99", "frames that arrived", "the last one after"), [row])
+        ],
         targets=[
             at_most("senders without an acknowledgement", MEMBERS - len(seconds), 0, number),
             at_most("senders that were told something else", len(talk.refused), 0, number),

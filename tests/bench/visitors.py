@@ -77,9 +77,9 @@ class Talk:
         self._numbers = itertools.count()
         self._frames: dict[int, OnTheWay] = {}
 
-    async def visitor(self, url: str) -> "Visitor":
+    async def visitor(self, url: str) -> "BenchVisitor":
         """Somebody who takes part."""
-        return await open_socket(lambda: Visitor(self), url)
+        return await open_socket(lambda: BenchVisitor(self), url)
 
     def sent(self) -> tuple[int, OnTheWay]:
         """A new frame and its number."""
@@ -109,7 +109,7 @@ class Talk:
                         arrival.set_result(time.monotonic())
 
 
-class Visitor(Talker):
+class BenchVisitor(Talker):
     """One of them."""
 
     def __init__(self, talk: Talk) -> None:

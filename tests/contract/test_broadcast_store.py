@@ -73,14 +73,14 @@ def store(request: pytest.FixtureRequest) -> BroadcastStore:
     ids=lambda to: type(to).__name__,
 )
 def test_a_summary_is_read_as_it_was_recorded(store: BroadcastStore, to: Any) -> None:
-    """Whomever it is for."""
+    """For every kind of audience."""
     recorded = summary(to=to)
     assert store.record(recorded) == recorded
     assert store.summary(BROADCAST) == recorded
 
 
 def test_the_summary_that_was_first_stands(store: BroadcastStore) -> None:
-    """The second one is told so by what it gets back; another id is another broadcast."""
+    """The second one gets the stored summary; another id is another broadcast."""
     first = store.record(summary())
     assert store.record(summary(content_hash="f" * 64)) == first
     other = summary(broadcast_id=OTHER, content_hash="f" * 64)
@@ -139,7 +139,7 @@ def test_the_end_of_a_broadcast_is_noted_when_the_topic_has_taken_it(store: Broa
 
 
 def test_each_version_that_is_taken_is_higher(store: BroadcastStore) -> None:
-    """They begin with the time, so that a table that was made anew goes on above; the clock may go back."""
+    """They begin with the time, so that a recreated table continues above; the clock may go back."""
     taken = [store.take_version(BROADCAST, now) for now in (NOW_MS, NOW_MS - 5, NOW_MS)]
     assert NOW_MS <= taken[0] < NOW_MS + 1_000
     assert taken == sorted(set(taken))
@@ -167,7 +167,7 @@ def test_a_source_is_read_as_it_was_fixed(store: BroadcastStore, scope: Any) -> 
 
 
 def test_sources_are_fixed_all_or_none(store: BroadcastStore) -> None:
-    """One number that was taken refuses the group, and what was first stands."""
+    """One taken number refuses the group, and the first source stays."""
     assert store.fix_sources(BROADCAST, [source(0), source(1)])
     assert not store.fix_sources(BROADCAST, [source(2), source(1, expected=99), source(3)])
     assert store.sources(BROADCAST) == [source(0), source(1)]
@@ -184,7 +184,7 @@ def test_as_many_sources_as_a_transaction_takes_are_read_by_number(store: Broadc
 
 
 def test_sources_are_completed_once(store: BroadcastStore) -> None:
-    """The first count stands."""
+    """The first count stays."""
     store.record(summary())
     store.complete_sources(BROADCAST, 3, 10, NOW_MS + 1)
     store.complete_sources(BROADCAST, 4, 99, NOW_MS + 2)
@@ -213,7 +213,7 @@ def test_a_chunk_is_read_as_it_was_fixed(store: BroadcastStore) -> None:
 
 
 def test_the_chunk_that_was_first_stands(store: BroadcastStore) -> None:
-    """The second one is told so by what it gets back."""
+    """The second one gets the stored chunk."""
     first = store.fix_chunk(BROADCAST, chunk("0.0", 3))
     assert store.fix_chunk(BROADCAST, chunk("0.0", 2, first=7)) == first
     assert store.chunk(BROADCAST, ChunkId("0.0")) == first
@@ -237,7 +237,7 @@ def test_sizes_are_those_of_one_sources_chunks_in_their_order(store: BroadcastSt
 
 
 def test_a_source_is_completed_once(store: BroadcastStore) -> None:
-    """The first note stands, and says so."""
+    """The first note stays, and the second one reports it."""
     store.fix_sources(BROADCAST, [source(0), source(1)])
     store.fix_chunk(BROADCAST, chunk("0.0"))
     assert store.complete_source(BROADCAST, 0, chunks=1, dispatched=3, now=NOW_MS)
@@ -274,7 +274,7 @@ def test_a_tally_is_put_only_in_place_of_the_one_that_was_read(store: BroadcastS
 
 
 def test_tallies_are_read_by_their_keys(store: BroadcastStore) -> None:
-    """More than one call takes, of several broadcasts; those that are not there are left out."""
+    """More than one call takes, of several broadcasts; missing ones are left out."""
     kept = {
         TallyKey(broadcast_id, ChunkId(f"0.{number}")): Tally(size=9).after(outcome(9, delivered=number), NOW_MS)
         for broadcast_id in (BROADCAST, OTHER)
@@ -292,7 +292,7 @@ def test_tallies_are_read_by_their_keys(store: BroadcastStore) -> None:
 
 
 def test_of_many_who_change_a_tally_at_once_each_gets_through(store: BroadcastStore) -> None:
-    """Each tries until the tally it read still stands: no outcome is lost."""
+    """Each tries until the tally is unchanged since it was read: no outcome is lost."""
 
     def settle(place: int) -> None:
         while True:
@@ -308,7 +308,7 @@ def test_of_many_who_change_a_tally_at_once_each_gets_through(store: BroadcastSt
 
 
 def test_of_many_who_fix_the_same_one_wins(store: BroadcastStore) -> None:
-    """Everybody is told the same chunk, and one group of sources stands."""
+    """Everybody gets the same chunk, and one group of sources is stored."""
     with ThreadPoolExecutor(8) as pool:
         chunks = list(pool.map(lambda size: store.fix_chunk(BROADCAST, chunk("0.0", size)), range(1, 9)))
         fixed = list(pool.map(lambda expected: store.fix_sources(OTHER, [source(0, expected=expected)]), range(8)))
@@ -320,7 +320,7 @@ def test_of_many_who_fix_the_same_one_wins(store: BroadcastStore) -> None:
 
 
 def test_behind_the_last_chunk_of_a_completed_source_there_is_an_empty_one(store: BroadcastStore) -> None:
-    """A query that fixes a further chunk is told so; the chunks of the source are as many as before."""
+    """A query that fixes a further chunk is refused; the chunks of the source are as many as before."""
     store.fix_sources(BROADCAST, [source(0)])
     store.fix_chunk(BROADCAST, chunk("0.0"))
     store.complete_source(BROADCAST, 0, chunks=1, dispatched=3, now=NOW_MS)
@@ -465,7 +465,7 @@ def test_a_chunk_whose_row_does_not_say_its_size_is_counted(
 def test_a_broadcast_stays_under_the_keys_that_it_was_recorded_with(
     aws: Callable[[str], Any], table: Callable[[TableKind], str], recorded_over: int, keys: set[str]
 ) -> None:
-    """Whatever those who come after it record theirs with: releases run side by side while a rollout goes on."""
+    """Whatever number later broadcasts are recorded with: two releases run side by side during a rollout."""
     name = table("broadcasts")
     numbers = {0: 3, 16: 2, 18: 4}
     stores = [

@@ -24,7 +24,7 @@ def directory(request: pytest.FixtureRequest) -> CellDirectory:
 
 
 def test_a_cell_that_was_never_seen_has_no_lease(directory: CellDirectory) -> None:
-    """It stands there all the same."""
+    """It exists nevertheless."""
     assert directory.standing([HUB, NORTH]) == {HUB: Standing(), NORTH: Standing()}
     assert directory.standing([]) == {}
 

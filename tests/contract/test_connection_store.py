@@ -127,7 +127,7 @@ def test_expired_connections_are_not_recipients(case: Case) -> None:
 
 
 def test_a_partition_may_be_read_in_part(case: Case) -> None:
-    """The iterator is lazy: whoever wants one page takes one."""
+    """The iterator is lazy: a caller that wants one page reads one."""
     for name in ("a", "b", "c"):
         case.add(connection(name))
     page = next(case.store.in_partition(FIRST, after=None, not_expired_at=0))
@@ -192,7 +192,7 @@ def test_deleting_twice_is_as_good_as_once(case: Case) -> None:
 
 @pytest.mark.parametrize("case", [*WITHOUT_MOTO, PARSED_FAST], indirect=True)
 def test_many_rows_are_deleted_at_once(case: Case) -> None:
-    """Exactly those that are named, however many; one may be absent, and one named twice."""
+    """Exactly the named ones, however many; one may be absent, and one named twice."""
     names = [f"a{number:02}" for number in range(60)]
     for name in names:
         case.add(connection(name))

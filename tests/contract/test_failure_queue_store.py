@@ -23,7 +23,7 @@ def queue(request: pytest.FixtureRequest) -> FailureQueue:
 
 
 def test_messages_are_received_until_all_are_deleted(queue: FailureQueue) -> None:
-    """An empty list says that there are no more."""
+    """An empty list means that no message is left."""
     received: list[Failure] = []
     while failures := queue.receive():
         received += failures

@@ -2,15 +2,17 @@
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from functions.connections.connect.connect import LONGEST_WAIT_SECONDS
 from loudhailer.ids import ConnectionId
-from tests.support.checkout import functions, module_of
-from tests.support.lambda_environment import Context
+from tests.support.checkout import ROOT, functions, module_of
+from tests.support.lambda_environment import StubContext
 from tests.support.surroundings import Golden, Surroundings, made
 
 FUNCTIONS = functions()
@@ -32,9 +34,9 @@ def invoke(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Itera
         monkeypatch.setenv(name, value)
     imported: list[str] = []
 
-    def invoke(function: str, event: Any) -> Any:
+    def invoke(function: str, event: Any, context: StubContext | None = None) -> Any:
         imported.append(module_of(function, "handler"))
-        return importlib.import_module(imported[-1]).handler(event, Context())
+        return importlib.import_module(imported[-1]).handler(event, context or StubContext())
 
     yield invoke
     for module in imported:
@@ -49,6 +51,23 @@ def test_a_function_does_what_its_golden_event_is_for(
     golden = Golden.of(function, surroundings)
     surroundings.fill(golden.rows)
     golden.check(invoke(function, golden.event), surroundings)
+
+
+def test_connect_keeps_time_for_its_slowest_calls(invoke: Callable[..., Any], surroundings: Surroundings) -> None:
+    """Its time is enough to wait for a busy table, for one more transaction, and to give back what was reserved.
+
+    Before, it kept two seconds, and a single call could take more than the function had.
+    """
+    surroundings.fill(Golden.of("connect", surroundings).rows)
+    invoke("connect", Golden.of("connect", surroundings).event)
+    connect = sys.modules[module_of("connect", "handler")]
+    configured: Any = connect.dynamodb.meta.config
+    attempts = configured.retries["total_max_attempts"]
+    call = attempts * (configured.connect_timeout + configured.read_timeout) + 2.0 ** (attempts - 1) - 1
+    assert 2 * call <= connect.RESERVE_SECONDS
+    sources = (ROOT / "terraform/stacks/hub/functions.tf").read_text()
+    (timeout,) = re.findall(r"^ +connect += \{ timeout = (\d+) \}$", sources, re.MULTILINE)
+    assert int(timeout) >= connect.RESERVE_SECONDS + LONGEST_WAIT_SECONDS
 
 
 def test_a_broadcast_that_is_published_is_recorded_and_on_the_topic(
@@ -74,6 +93,30 @@ def test_what_nobody_could_handle_is_given_up(invoke: Callable[..., Any], surrou
     record |= {"eventSourceARN": surroundings.variables["UNDELIVERED_QUEUE_ARN"], "body": '{"v":1}'}
     assert invoke("settle", {"Records": [record]}) == {"batchItemFailures": []}
     assert surroundings.taken_messages() == {"bench-dead_letter": {"v": 1}}
+
+
+class NoTime(StubContext):
+    """The context of an invocation whose time is over."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """None of it can be used."""
+        return 1_000
+
+
+def test_a_chunk_goes_back_to_a_shard_that_was_added_after_the_version(
+    invoke: Callable[..., Any], surroundings: Surroundings
+) -> None:
+    """While a release with more shards shifts, versions from before it get chunks of the new ones."""
+    golden = Golden.of("post_message", surroundings)
+    name, sqs = f"{surroundings.name}bench-shard-31", surroundings.aws("sqs")
+    assert name not in surroundings.variables["SHARD_QUEUE_URLS"]
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    (record,) = golden.event["Records"]
+    record["eventSourceARN"] = f"{record['eventSourceARN'].rpartition(':')[0]}:{name}"
+    assert invoke("post_message", golden.event, NoTime()) == golden.answer
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    assert json.loads(message["Body"])["chunkId"] == "0.0"
+    assert surroundings.taken_posts() == {}
 
 
 def test_a_wake_that_fails_is_reported(invoke: Callable[..., Any], surroundings: Surroundings) -> None:

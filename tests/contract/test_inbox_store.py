@@ -85,7 +85,7 @@ def test_a_message_that_is_there_stays_as_it_is(store: InboxStore) -> None:
 
 
 def test_messages_are_deleted(store: InboxStore) -> None:
-    """More than one call takes, those that are gone already too; the others stay."""
+    """More than one call takes, missing ones too; the others stay."""
     for number in range(60):
         store.put(direct(number))
     store.delete([direct(number) for number in range(55)])
@@ -120,7 +120,7 @@ def test_a_table_that_does_not_answer_is_a_transient_error(aws: Callable[[str], 
 
 
 def test_a_row_is_as_the_table_documents_it(aws: Callable[[str], Any], table: Callable[[TableKind], str]) -> None:
-    """Whoever looks at the table finds the design's names; `expiresAt` in epoch seconds, as DynamoDB's TTL wants it."""
+    """The table has the design's names; `expiresAt` in epoch seconds, as DynamoDB's TTL wants it."""
     name = table("messages")
     DynamoInboxStore(aws("dynamodb"), name).put(direct(5, {"a": 1}))
     assert aws("dynamodb").scan(TableName=name)["Items"] == [

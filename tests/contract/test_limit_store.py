@@ -183,7 +183,7 @@ def test_each_counter_counts_for_itself(store: LimitStore) -> None:
 
 
 def test_of_two_hundred_attempts_at_once_none_is_lost(store: LimitStore) -> None:
-    """Each is told another count."""
+    """Each gets another count."""
     with ThreadPoolExecutor(32) as pool:
         counts = pool.map(lambda _: store.count_in_minute(connects_of_tenant(ACME), 60), range(200))
         assert sorted(counts) == list(range(1, 201))

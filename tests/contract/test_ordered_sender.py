@@ -130,7 +130,7 @@ def test_connections_are_closed(make: MakeSubject) -> None:
 
 
 def test_connections_are_looked_up(make: MakeSubject) -> None:
-    """Connections that are gone are told from open ones, in the order of the question; nobody is sent anything."""
+    """Gone and open connections are distinguished, in the order of the question; nothing is sent."""
     with make({TWO: [Outcome.GONE]}) as subject:
         found = subject.sender.look_up(subject.endpoint, [THREE, TWO, ONE], seconds=5)
         assert found == [DELIVERED, Outcome.GONE, DELIVERED]

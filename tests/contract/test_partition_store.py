@@ -26,7 +26,7 @@ def store(request: pytest.FixtureRequest) -> PartitionStore:
 
 
 def only(store: PartitionStore) -> PartitionCount:
-    """The one partition that there is."""
+    """The only partition."""
     (row,) = store.everywhere()
     return row
 

@@ -37,7 +37,7 @@ def test_places_are_taken_up_to_the_maximum(store: PlaceStore) -> None:
 
 
 def test_of_two_hundred_at_once_exactly_the_maximum_get_a_place(store: PlaceStore) -> None:
-    """Whoever comes when all are taken is refused."""
+    """A caller is refused when all are taken."""
     with ThreadPoolExecutor(16) as pool:
         taken = pool.map(lambda _: store.take(ACME, "sessions", 20, expires_at=9), range(200))
     assert sum(taken) == 20

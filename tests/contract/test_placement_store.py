@@ -60,7 +60,7 @@ def test_a_placement_follows_the_one_before_alone(store: PlacementStore) -> None
 
 
 def test_of_many_who_place_a_session_at_once_one_does(once: PlacementStore) -> None:
-    """The others are told so."""
+    """The others get its result."""
     with ThreadPoolExecutor(4) as pool:
         placed = list(pool.map(lambda number: once.put(TENANT, S1, replace(FIRST, expires_at=number)), range(8)))
     assert placed.count(True) == 1

@@ -200,7 +200,7 @@ def test_a_fifo_message_that_can_never_be_accepted_is_a_permanent_error(fifo: Fi
 
 
 def test_a_fifo_queue_that_does_not_answer_is_a_transient_error(aws: Callable[[str], Any]) -> None:
-    """The twin says so as well, when it is told to be down."""
+    """The twin does the same when it is switched off."""
     twin = MemoryFifoQueue()
     twin.down = True
     missing = SqsFifoQueue(aws("sqs"), "http://127.0.0.1/111111111111/missing.fifo", pause=lambda _: None)

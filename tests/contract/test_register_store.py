@@ -24,7 +24,7 @@ from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.sessions.port import SessionStore
 from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
 from tests.support.broadcasts import ENDPOINT
-from tests.support.dynamodb.engine import client_of_any_table
+from tests.support.dynamodb.engine import EngineClient, client_of_any_table
 from tests.support.fakes.admission import MemoryRegister
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.delivery import MemoryOrderedSender
@@ -67,7 +67,7 @@ def case(request: pytest.FixtureRequest) -> Case:
         table = "{}-simulated".format if is_former else table_of(request)
         names = table("connections"), table("sessions"), table("devices")
         made = Case(
-            DynamoRegister(client, *names),
+            DynamoRegister(client, *names, spread=not is_former),
             DynamoConnectionStore(client, names[0]),
             DynamoSessionStore(client, names[1], spread=not is_former),
             DynamoDeviceStore(client, names[2]),
@@ -86,7 +86,7 @@ def connection(name: str, *, session: SessionId = S1, at: int = 100, player: Pla
 
 
 def test_a_connection_and_its_session_are_written_together(case: Case) -> None:
-    """The row stands, the session knows it and lives on."""
+    """The row exists, the session knows it and lives on."""
     case.sessions.renew(ACME, S1, player=PlayerId("ann"), expires_at=200, now=0)
     row = connection("a=", player=PlayerId("ann"))
     assert case.record(row) is Entry.RECORDED
@@ -98,7 +98,7 @@ def test_a_connection_and_its_session_are_written_together(case: Case) -> None:
 
 
 def test_a_player_is_found_on_all_devices(case: Case) -> None:
-    """In every partition, and nobody else's; until those that are gone are forgotten, which may be done twice."""
+    """In every partition, and nobody else's; until gone ones are removed, which may be done twice."""
     for name, player in (("s1", ANN), ("s2", ANN), ("s3", BOB), ("s4", None)):
         case.sessions.renew(ACME, SessionId(name), player=player, expires_at=200, now=0)
         row = connection(name, session=SessionId(name), player=player)
@@ -156,6 +156,34 @@ def test_a_repeated_connect_is_recorded_once(case: Case) -> None:
     assert case.record(connection("a", at=101), limit=1) is Entry.RECORDED_BEFORE
     assert case.record(connection("a", session=SessionId("s2"))) is Entry.SESSION_OVER
     assert case.connections.get(connection("a").key) == connection("a")
+
+
+@pytest.mark.parametrize("spread", [True, False])
+def test_a_connection_is_recorded_by_one_transaction_where_sessions_are_made_under_its_key(*, spread: bool) -> None:
+    """A transaction that finds no session is paid for; before, each connect beside a former release took two."""
+    rows: Any = client_of_any_table()
+    calls: Counter[str] = Counter()
+
+    def counted(operation: str, request: Any) -> Any:
+        calls[operation] += 1
+        return getattr(rows, operation)(**request)
+
+    client: Any = EngineClient(counted)
+    names = "connections-x", "sessions-x", "devices-x"
+    DynamoSessionStore(rows, names[1], spread=spread).renew(ACME, S1, player=None, expires_at=200, now=0)
+    register = DynamoRegister(client, *names, spread=spread)
+    assert register.record(connection("a"), connections_per_session=2, session_expires_at=500) is Entry.RECORDED
+    assert calls == {"transact_write_items": 1}
+
+
+@pytest.mark.parametrize("spread", [True, False])
+def test_a_session_under_the_other_key_is_found_as_well(*, spread: bool) -> None:
+    """It was made before the deployment changed."""
+    client: Any = client_of_any_table()
+    names = "connections-x", "sessions-x", "devices-x"
+    DynamoSessionStore(client, names[1], spread=not spread).renew(ACME, S1, player=None, expires_at=200, now=0)
+    register = DynamoRegister(client, *names, spread=spread)
+    assert register.record(connection("a"), connections_per_session=2, session_expires_at=500) is Entry.RECORDED
 
 
 @pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)

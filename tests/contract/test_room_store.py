@@ -87,7 +87,7 @@ def test_joining_leaves_the_rest_of_the_row_as_it_was(case: Case) -> None:
 
 
 def test_a_connection_is_in_one_room_at_a_time(case: Case) -> None:
-    """Joining another leaves the former, which is told to the caller."""
+    """Joining another leaves the former one, which is returned to the caller."""
     ann, bob = case.connection("a="), case.connection("b=", "acme#00001")
     for one in (ann, bob):
         case.rooms.join(one, ANN_IN_RED)

@@ -60,7 +60,7 @@ def make(request: pytest.FixtureRequest) -> MakeSubject:
 
 
 def test_there_is_one_outcome_for_each_connection_in_their_order(make: MakeSubject) -> None:
-    """Each kind of outcome among those that are delivered; while others are let in, who is refused is slow."""
+    """Each kind of outcome among delivered ones; while other posts are accepted, a refused connection is slow."""
     kinds = [outcome for outcome in Outcome if outcome is not Outcome.THROTTLED]
     outcomes = [*kinds, *[Outcome.DELIVERED] * 100, *reversed(kinds)]
     everyone = [connection(place) for place in range(len(outcomes))]
@@ -88,7 +88,7 @@ def test_nobody_has_no_outcome(make: MakeSubject) -> None:
 
 
 def test_one_sender_posts_any_number_of_frames(make: MakeSubject) -> None:
-    """Each frame goes to those that it was for."""
+    """Each frame goes to its own connections."""
     with make({connection(2): Outcome.GONE}) as (sender, endpoint, delivered):
         assert sender.post(endpoint, [connection(1), connection(2)], b"one", seconds=5) == [
             Outcome.DELIVERED,

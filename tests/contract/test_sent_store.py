@@ -82,7 +82,7 @@ def test_a_released_message_is_open_at_once(store: SentStore) -> None:
 
 
 def test_other_content_takes_nothing_over(store: SentStore) -> None:
-    """Its sender is told that the id was used."""
+    """Its sender gets the error that the id was used."""
     store.begin(FIRST, now=NOW)
     other = replace(AGAIN, content_hash="b" * 64)
     assert store.begin(other, now=NOW + 20) == sent(Progress.AT_WORK)

@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Barrier
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from loudhailer.aws.batches import get_rows
 from loudhailer.connections.model import ConnectionKey
@@ -16,7 +18,7 @@ from loudhailer.sessions.dynamodb import DynamoSessionStore, former_session_key,
 from loudhailer.sessions.model import Session
 from loudhailer.sessions.port import SessionStore
 from tests.contract.conftest import ADAPTERS, NOT_REPEATED, WITHOUT_MOTO, dynamodb_of, table_of
-from tests.support.dynamodb.engine import client_of_any_table
+from tests.support.dynamodb.engine import EngineClient, client_of_any_table
 from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.tables import TableKind
 
@@ -103,7 +105,7 @@ def test_a_live_session_keeps_its_player(case: Case) -> None:
 
 @pytest.mark.parametrize("player", [None, ANN, BOB])
 def test_an_expired_session_is_made_anew(case: Case, player: PlayerId | None) -> None:
-    """Whoever it was bound to, it inherits no connection; a session whose end is now is over."""
+    """It inherits no connection from any player; a session whose end is now is over."""
     case.store.renew(ACME, S1, player=ANN, expires_at=200, now=0)
     case.add(FIRST)
     assert case.store.renew(ACME, S1, player=player, expires_at=400, now=200)
@@ -208,7 +210,7 @@ def test_deleting_wins_over_two_hundred_messages_at_once(case: Case) -> None:
 
 @pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
 def test_a_session_is_deleted_once(case: Case) -> None:
-    """The second time says that there was none."""
+    """The second time returns that none was deleted."""
     case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
     assert case.store.delete(ACME, S1)
     assert not case.store.delete(ACME, S1)
@@ -262,17 +264,87 @@ def test_connections_leave_any_number_of_sessions_together(case: Case) -> None:
     assert [session for session in sessions if case.store.get(ACME, session)] == sessions[:30]
 
 
-@pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
-def test_expired_sessions_are_found_and_deleted(case: Case) -> None:
-    """One that was renewed since it was found stays."""
-    for name, expires_at in (("over", 200), ("renewed", 200), ("live", 201)):
-        case.store.renew(ACME, SessionId(name), player=None, expires_at=expires_at, now=0)
-    found = sorted(key for page in case.store.expired(200) for key in page)
-    assert found == [(ACME, "over"), (ACME, "renewed")]
-    case.store.renew(ACME, SessionId("renewed"), player=None, expires_at=500, now=200)
-    assert [case.store.delete_if_expired(tenant, session, 200) for tenant, session in found] == [True, False]
-    assert not case.store.delete_if_expired(ACME, SessionId("over"), 200)
-    assert not any(case.store.expired(200))
+@pytest.mark.parametrize("case", [*WITHOUT_MOTO, FORMER], indirect=True)
+def test_expired_sessions_are_deleted(case: Case) -> None:
+    """Any number of them, including ones that end now, of either release; the others stay."""
+    over = [SessionId(f"over-{number}") for number in range(60)]
+    for session, expires_at in (*((session, 200) for session in over), (S1, 201)):
+        case.store.renew(ACME, session, player=None, expires_at=expires_at, now=0)
+    case.former.renew(ACME, SessionId("former"), player=None, expires_at=200, now=0)
+    assert sum(case.store.delete_expired(200)) == 61
+    assert [session.session_id for page in case.store.of_tenant(ACME) for session in page] == [S1]
+    assert sum(case.store.delete_expired(200)) == 0
+
+
+def test_a_session_that_is_renewed_while_expired_ones_are_deleted_stays(
+    aws: Callable[[str], Any], table: Callable[[TableKind], str]
+) -> None:
+    """It was over when it was found; the statement that would delete it looks at its end once more."""
+    client, name = aws("dynamodb"), table("sessions")
+    store = DynamoSessionStore(client, name)
+    for session in (S1, SessionId("over")):
+        store.renew(ACME, session, player=None, expires_at=200, now=0)
+
+    def renew_first(**_: Any) -> None:
+        client.update_item(
+            TableName=name,
+            Key=session_key(ACME, S1),
+            UpdateExpression="SET sessionTTL = :later",
+            ExpressionAttributeValues={":later": {"N": "500"}},
+        )
+
+    client.meta.events.register("before-call.dynamodb.BatchExecuteStatement", renew_first)
+    try:
+        assert sum(store.delete_expired(200)) == 1
+    finally:
+        client.meta.events.unregister("before-call.dynamodb.BatchExecuteStatement", renew_first)
+    assert store.get(ACME, S1) == Session(ACME, S1, 500)
+
+
+def test_expired_sessions_are_deleted_25_a_call_with_no_read_of_a_former_key() -> None:
+    """Before, each took a deletion and a read; a segment of a large table is reached once an hour."""
+    client: Any = client_of_any_table()
+    store = DynamoSessionStore(client, "sessions-x")
+    for number in range(500):
+        store.renew(ACME, SessionId(f"session-{number}"), player=None, expires_at=200, now=0)
+    calls: Counter[str] = Counter()
+
+    def counted(operation: str, request: Any) -> Any:
+        calls[operation] += 1
+        return getattr(client, operation)(**request)
+
+    assert sum(DynamoSessionStore(EngineClient(counted), "sessions-x").delete_expired(200)) == 500  # type: ignore[arg-type]
+    assert calls == {"scan": 1, "batch_execute_statement": 20}
+
+
+def test_an_expired_session_that_cannot_be_deleted_does_not_keep_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deletion that the batch refuses is done by a separate call; the sweep continues, and fails at its end."""
+    client: Any = client_of_any_table()
+    store = DynamoSessionStore(client, "sessions-x")
+    names = [SessionId(f"session-{number}") for number in range(30)]
+    for session in names:
+        store.renew(ACME, session, player=None, expires_at=200, now=0)
+    execute = client.batch_execute_statement
+
+    def busy(*, Statements: list[Any]) -> Any:  # noqa: N803
+        rest = [one for one in Statements if one["Parameters"][1]["S"] not in names[:2]]
+        done = iter(execute(Statements=rest)["Responses"])
+        conflict = {"Error": {"Code": "TransactionConflict", "Message": ""}}
+        return {"Responses": [next(done) if one in rest else conflict for one in Statements]}
+
+    def delete_item(*, Key: Any, **request: Any) -> Any:  # noqa: N803
+        if Key["sessionId"]["S"] == names[0]:
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, "DeleteItem")
+        return delete(Key=Key, **request)
+
+    delete = client.delete_item
+    monkeypatch.setattr(client, "batch_execute_statement", busy)
+    monkeypatch.setattr(client, "delete_item", delete_item)
+    deleted = store.delete_expired(200)
+    assert next(deleted) + next(deleted) == 29
+    with pytest.raises(TransientError, match="1 expired sessions could not be deleted"):
+        next(deleted)
+    assert [session for session in names if store.get(ACME, session)] == names[:1]
 
 
 def test_live_sessions_are_counted(case: Case) -> None:
@@ -339,6 +411,55 @@ def test_a_session_of_a_former_release_that_is_over_is_made_under_its_own_key() 
     assert [*_leading_keys(client)] == []
 
 
+@pytest.mark.parametrize("first", [False, True], ids=["the new release asks first", "the former release asks first"])
+def test_a_session_that_two_releases_make_at_once_has_one_row(*, first: bool) -> None:
+    """Each has seen none, and puts it under its own key; before, there were two."""
+    rows: Any = client_of_any_table()
+    interrupted: list[bool] = []
+
+    def put_after_the_other(operation: str, request: Any) -> Any:
+        if operation == "put_item" and not interrupted:
+            interrupted.append(True)
+            assert DynamoSessionStore(rows, "sessions-x", spread=not first).renew(
+                ACME, S1, player=ANN, expires_at=200, now=0
+            )
+        return getattr(rows, operation)(**request)
+
+    client: Any = EngineClient(put_after_the_other)
+    assert DynamoSessionStore(client, "sessions-x", spread=first).renew(ACME, S1, player=ANN, expires_at=210, now=0)
+    assert len([*_leading_keys(rows)]) == 1
+    assert DynamoSessionStore(rows, "sessions-x").get(ACME, S1) == Session(ACME, S1, 210, ANN)
+
+
+def test_two_releases_that_see_each_others_row_try_again() -> None:
+    """Both have put theirs before either looks for the other's; one row is left, and both find it."""
+    rows: Any = client_of_any_table()
+    together = Barrier(2)
+    rounds: Counter[int] = Counter()
+
+    def store(*, spread: bool) -> DynamoSessionStore:
+        def in_step(operation: str, request: Any) -> Any:
+            rounds[spread] += operation == "put_item"
+            is_first = operation == "put_item" and rounds[spread] == 1
+            if is_first:
+                together.wait()
+            try:
+                return getattr(rows, operation)(**request)
+            finally:
+                if is_first:
+                    together.wait()
+
+        client: Any = EngineClient(in_step)
+        return DynamoSessionStore(client, "sessions-x", spread=spread)
+
+    with ThreadPoolExecutor(2) as pool:
+        made = pool.map(
+            lambda spread: store(spread=spread).renew(ACME, S1, player=None, expires_at=200, now=0), (False, True)
+        )
+    assert [*made] == [True, True]
+    assert len([*_leading_keys(rows)]) == 1
+
+
 def test_a_tenants_sessions_are_spread_over_sixteen_keys() -> None:
     """A tenth of them at most under one of them; before, all were under the tenant's id."""
     client: Any = client_of_any_table()
@@ -357,9 +478,10 @@ def test_a_sixtieth_of_a_large_table_is_read_for_expired_sessions_each_minute() 
     made = {(TenantId(f"tenant-{number % 300}"), SessionId(f"session-{number}")) for number in range(9_000)}
     for tenant, session in made:
         client.put_item(TableName="sessions-x", Item=session_key(tenant, session) | {"sessionTTL": {"N": "60"}})
-    found = [[key for page in store.expired(60 * minute) for key in page] for minute in range(1, 61)]
-    assert max(map(len, found)) < 1_000 + 2 * 9_000 / 60
-    assert {key for keys in found for key in keys} == made
+    deleted = [sum(store.delete_expired(60 * minute)) for minute in range(1, 61)]
+    assert max(deleted) < 1_000 + 2 * 9_000 / 60
+    assert sum(deleted) == len(made)
+    assert [*_leading_keys(client)] == []
 
 
 def _leading_keys(client: Any) -> Iterator[str]:

@@ -15,7 +15,7 @@ from tests.support.waiting import PATIENCE_SECONDS
 
 PATIENCE_MS = PATIENCE_SECONDS * 1000
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-"""Names of the browser, here and there; `make browser` sees to it that there is one."""
+"""Names of the browser, here and there; `make browser` starts one."""
 
 PHONE = (390, 844)
 DESKTOP = (1280, 900)
@@ -23,7 +23,7 @@ DESKTOP = (1280, 900)
 expect.set_options(timeout=PATIENCE_MS)
 
 
-class Visitor:
+class BrowserVisitor:
     """Person who sees the page and uses it, by the names of its parts.
 
     Attributes:
@@ -112,7 +112,7 @@ class Visitor:
         await self.press("Broadcasts", "Publish")
 
 
-type Visit = Callable[..., Awaitable[Visitor]]
+type Visit = Callable[..., Awaitable[BrowserVisitor]]
 
 
 @asynccontextmanager
@@ -132,17 +132,19 @@ async def visits(browser: Browser, scene: Scene, *expected: str) -> AsyncIterato
 
     Each has a profile of its own, so that one knows nothing of another.
     """
-    visitors: list[Visitor] = []
+    visitors: list[BrowserVisitor] = []
     async with AsyncExitStack() as contexts:
 
-        async def visit(*, colours: Literal["light", "dark"] = "light", size: tuple[int, int] = DESKTOP) -> Visitor:
+        async def visit(
+            *, colours: Literal["light", "dark"] = "light", size: tuple[int, int] = DESKTOP
+        ) -> BrowserVisitor:
             context = await contexts.enter_async_context(
                 await browser.new_context(
                     color_scheme=colours, viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce"
                 )
             )
             context.set_default_timeout(PATIENCE_MS)
-            visitors.append(visitor := Visitor(await context.new_page(), scene))
+            visitors.append(visitor := BrowserVisitor(await context.new_page(), scene))
             await visitor.page.goto(f"{scene.system.deployment.http_url}/")
             return visitor
 

@@ -14,7 +14,7 @@ from tools.emulator.aws.options import DECISIONS
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The system that all tests of a process share.
 
-    In the end no log of it holds a secret of any of them, and a second engine of IAM has decided as the local AWS did.
+    In the end no log holds a secret of any test. A second engine of IAM has decided as the local AWS did.
     """
     decisions = tmp_path_factory.mktemp("decisions") / "decisions.jsonl"
     with running_system(tmp_path_factory.mktemp("stacks"), "e2e", **{DECISIONS: str(decisions)}) as running:

@@ -1,7 +1,7 @@
 """Faults that break the system from outside; the functions have no hooks for them.
 
-A worker can be killed at a moment of the test's choosing: it runs for a millisecond, is stopped, and while it stands
-still the test looks at what it has done so far.
+A worker can be killed at a moment of the test's choosing: it runs for a millisecond, is stopped, and in that state the
+test checks its work so far.
 """
 
 import asyncio
@@ -125,7 +125,7 @@ def visible_again_after(system: System, seconds: int, *queues: str) -> Iterator[
 
 @contextmanager
 def without(system: System, queue: str) -> Iterator[None]:
-    """The queue, which must be empty, is not there during the block: whoever sends to it is told so."""
+    """The queue, which must be empty, is missing during the block: a sender to it gets an error."""
     url = system.queue(queue)
     attributes = system.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     tags = system.sqs.list_queue_tags(QueueUrl=url).get("Tags", {})

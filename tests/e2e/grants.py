@@ -1,7 +1,7 @@
 """Actions that the functions may take for one tenant, and the calls that try them.
 
-The grants are read from the policies of the applied roles, so that a new one is tried as soon as Terraform has it. How
-a table's keys lead with the tenant is said here once more, by hand: it must not be read from what is tested.
+The grants are read from the policies of the applied roles, so that a new one is tried as soon as Terraform has it. The
+tenant's position in each table's keys is repeated here by hand: it must not be read from the tested code.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from tools.stack.local_aws import ACCOUNT, REGION
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-type Key = dict[str, dict[str, str]]
+type RowKey = dict[str, dict[str, str]]
 
 LEADING_KEYS: Mapping[str, Sequence[str]] = {
     "connections": ("{}#00000", "{}#99999"),
@@ -29,9 +29,9 @@ LEADING_KEYS: Mapping[str, Sequence[str]] = {
     "messages": ("{}#alice",),
     "places": ("{}",),
 }
-"""The partition keys of a tenant's rows, by table or index. Of `limits`, those of minutes: totals are not for all."""
+"""The partition keys of a tenant's rows, by table or index. `limits` has only keys of minutes, not totals."""
 
-type Credentials = Mapping[str, str]
+type TenantCredentials = Mapping[str, str]
 
 _DENIED = {"AccessDenied", "AccessDeniedException", "InvalidParameterValue"}
 _NOT_DONE = {"ConditionalCheckFailedException", "TransactionCanceledException"}
@@ -40,7 +40,7 @@ _NEVER = "attribute_exists(neverWritten)"
 
 
 @dataclass(frozen=True)
-class Place:
+class TablePlace:
     """A table, or one of its indexes, and its keys; `name` is short, such as `connections/index/room`."""
 
     name: str
@@ -54,7 +54,7 @@ class Place:
         """Name of the resource in a request."""
         return {"TableName": self.table, **({"IndexName": self.index} if self.index else {})}
 
-    def key(self, leading: str) -> Key:
+    def key(self, leading: str) -> RowKey:
         """A row's key."""
         return {self.partition_key: {"S": leading}, **{name: {"S": "x"} for name in self.other_keys}}
 
@@ -65,7 +65,7 @@ class Grant:
 
     role: str
     action: str
-    place: Place
+    place: TablePlace
 
     def __str__(self) -> str:
         """For the messages of failed tests."""
@@ -81,22 +81,22 @@ class TenantRole:
     grants: tuple[Grant, ...]
 
 
-class Account:
+class GrantsAccount:
     """An account that a stack is in. One SDK session makes all its clients, which saves a second for each."""
 
     def __init__(self, system: System, account: str = ACCOUNT) -> None:
         self.endpoint = system.deployment.aws_endpoint
         self._tables: Mapping[str, str] = system.deployment.outputs["tables"]
         self._session = boto3.session.Session(region_name=REGION)
-        self._root: Credentials = {"aws_access_key_id": account, "aws_secret_access_key": system.state.secret}
+        self._root: TenantCredentials = {"aws_access_key_id": account, "aws_secret_access_key": system.state.secret}
         self.credentials_of = cache(self._credentials_of)
 
-    def client(self, service: str, credentials: Credentials | None = None) -> Any:
+    def client(self, service: str, credentials: TenantCredentials | None = None) -> Any:
         """A client that signs with the credentials; without any, with those of the account's root."""
         make: Any = self._session.client
         return make(service, endpoint_url=self.endpoint, **(credentials or self._root))
 
-    def session(self, credentials: Credentials, role: str, **request: Any) -> Credentials:
+    def session(self, credentials: TenantCredentials, role: str, **request: Any) -> TenantCredentials:
         """The credentials of a session of the role."""
         answer = self.client("sts", credentials).assume_role(RoleArn=role, RoleSessionName="tests", **request)
         return {
@@ -105,16 +105,16 @@ class Account:
             "aws_session_token": answer["Credentials"]["SessionToken"],
         }
 
-    def assumes(self, credentials: Credentials, role: str, **request: Any) -> bool:
+    def assumes(self, credentials: TenantCredentials, role: str, **request: Any) -> bool:
         """Tell whether the role can be assumed so."""
         return allowed(self.session, credentials, role, **request)
 
-    def _credentials_of(self, function_role: str) -> Credentials:
+    def _credentials_of(self, function_role: str) -> TenantCredentials:
         """Return those of a function's own role: the local AWS gives them to the account's root, as to Lambda."""
         return self.session(self._root, function_role)
 
     @cached_property
-    def places(self) -> dict[str, Place]:
+    def places(self) -> dict[str, TablePlace]:
         """All tables and their global indexes, by their ARNs."""
         dynamodb: DynamoDBClient = self.client("dynamodb")
         found = {}
@@ -157,9 +157,9 @@ class Account:
         return [role for page in pages for role in page["Roles"]]
 
 
-def _place(name: str, table: str, index: str | None, schema: Any) -> Place:
+def _place(name: str, table: str, index: str | None, schema: Any) -> TablePlace:
     names = {key["KeyType"]: key["AttributeName"] for key in schema}
-    return Place(name, table, index, names.pop("HASH"), frozenset(names.values()))
+    return TablePlace(name, table, index, names.pop("HASH"), frozenset(names.values()))
 
 
 def _principal(role: Any) -> dict[str, str]:
@@ -188,24 +188,24 @@ def allowed(call: Callable[..., object], *arguments: object, **request: object) 
     return True
 
 
-type Call = Callable[[DynamoDBClient, Place, Sequence[str]], object]
+type Call = Callable[[DynamoDBClient, TablePlace, Sequence[str]], object]
 
 
-def _get(client: "DynamoDBClient", place: Place, leading: Sequence[str]) -> object:
+def _get(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
     return client.get_item(TableName=place.table, Key=place.key(leading[0]))
 
 
-def _batch_get(client: "DynamoDBClient", place: Place, leading: Sequence[str]) -> object:
+def _batch_get(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
     return client.batch_get_item(RequestItems={place.table: {"Keys": [place.key(one) for one in leading]}})
 
 
-def _batch_write(client: "DynamoDBClient", place: Place, leading: Sequence[str]) -> object:
+def _batch_write(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
     return client.batch_write_item(
         RequestItems={place.table: [{"DeleteRequest": {"Key": place.key(one)}} for one in leading]}
     )
 
 
-def _query(client: "DynamoDBClient", place: Place, leading: Sequence[str]) -> object:
+def _query(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
     return client.query(
         **place.address,
         KeyConditionExpression="#key = :key",
@@ -214,11 +214,11 @@ def _query(client: "DynamoDBClient", place: Place, leading: Sequence[str]) -> ob
     )
 
 
-def _put(client: "DynamoDBClient", place: Place, leading: Sequence[str]) -> object:
+def _put(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
     return client.put_item(TableName=place.table, Item=place.key(leading[0]), ConditionExpression=_NEVER)
 
 
-def _update(client: "DynamoDBClient", place: Place, leading: Sequence[str]) -> object:
+def _update(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
     return client.update_item(
         TableName=place.table,
         Key=place.key(leading[0]),
@@ -227,11 +227,11 @@ def _update(client: "DynamoDBClient", place: Place, leading: Sequence[str]) -> o
     )
 
 
-def _delete(client: "DynamoDBClient", place: Place, leading: Sequence[str]) -> object:
+def _delete(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
     return client.delete_item(TableName=place.table, Key=place.key(leading[0]), ConditionExpression=_NEVER)
 
 
-def _delete_statements(client: "DynamoDBClient", place: Place, leading: Sequence[str]) -> object:
+def _delete_statements(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
     names = [place.partition_key, *sorted(place.other_keys)]
     where = " AND ".join(f'"{name}" = ?' for name in [*names, "neverWritten"])
     rows: list[list[Any]] = [[{"S": one}, *({"S": "x"} for _ in names)] for one in leading]
@@ -247,7 +247,7 @@ def _delete_statements(client: "DynamoDBClient", place: Place, leading: Sequence
 
 
 def _in_transaction(kind: str, row: str, **more: str) -> Call:
-    def call(client: "DynamoDBClient", place: Place, leading: Sequence[str]) -> object:
+    def call(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
         items: Any = [
             {kind: {"TableName": place.table, row: place.key(one), "ConditionExpression": _NEVER, **more}}
             for one in leading

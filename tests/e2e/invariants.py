@@ -29,7 +29,7 @@ from loudhailer.ids import BroadcastId, ConnectionId, TenantId
 from loudhailer.limits.dynamodb import DynamoLimitStore
 from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.partitions.model import Sample
-from tests.e2e.scene import Scene, Session
+from tests.e2e.scene import Scene, SceneSession
 from tests.support.broadcasts import chunks_of
 from tools.client.crowd import Crowd, Member
 from tools.client.socket import Departure
@@ -77,7 +77,7 @@ class Invariants:
         self.tenant: TenantId = scene.tenant(tenant_connections=100_000)
         self.crowd = Crowd()
         self._published: dict[BroadcastId, Published] = {}
-        self._session: Session | None = None
+        self._session: SceneSession | None = None
 
     async def __aenter__(self) -> Self:
         self._watching = asyncio.create_task(self._watch())
@@ -288,7 +288,7 @@ class Invariants:
         assert "FunctionError" not in answer, answer["Payload"].read()
 
     async def _let_frames_arrive(self) -> None:
-        """No silence could prove that there are no more: a last broadcast does, which comes behind them."""
+        """Silence proves nothing: a last broadcast, which arrives after them, proves that no more will come."""
         last = await self.scene.broadcast({"tenantId": self.tenant}, "the last")
         assert await self.crowd.arrived(last, {member.number for member in self.open}, _PATIENCE_SECONDS)
         await self.scene.report(last)

@@ -135,7 +135,12 @@ class Pipeline:
         done = subprocess.run(
             command.split(),
             cwd=ROOT,
-            env={**os.environ, "LOUDHAILER_STATE_DIR": str(self.stack.directory.path.parent), **variables},
+            env={
+                **os.environ,
+                "LOUDHAILER_STATE_DIR": str(self.stack.directory.path.parent),
+                "PYTHONPATH": str(self.code.root),  # its sources and settings, not those of the Makefile's checkout
+                **variables,
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -159,8 +164,17 @@ class Pipeline:
 
     def configure(self, line: str) -> None:
         """Add a line to the hub's settings of the checkout."""
-        with (self.code.terraform / "environments/local/hub.tfvars").open("a") as file:
-            file.write(f"\n{line}\n")
+        self._settings.write_text(f"{self._settings.read_text()}\n{line}\n")
+
+    def reconfigure(self, before: str, after: str) -> None:
+        """Change the hub's settings of the checkout."""
+        settings = self._settings.read_text()
+        assert settings.count(before) == 1
+        self._settings.write_text(settings.replace(before, after))
+
+    @property
+    def _settings(self) -> Path:
+        return self.code.terraform / "environments" / "local" / "hub.tfvars"
 
     def live(self, function: str) -> Any:
         """The configuration that a function's alias leads to."""

@@ -8,9 +8,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from loudhailer.aws.rows import Item
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.tenants.model import Tenant
-from tests.e2e.system import Item, System
+from tests.e2e.system import System
 from tests.support.orders import signed_by_root
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 from tools.client.conversation import Client
@@ -23,7 +24,7 @@ EVERYONE = {"all": True}
 
 
 @dataclass(frozen=True)
-class Session:
+class SceneSession:
     """An open session, and where its clients connect."""
 
     tenant: TenantId
@@ -88,7 +89,7 @@ class Scene:
             await self.faults()  # before the guests leave: their $disconnect must not get lost
 
     def tenant(self, **limits: Any) -> TenantId:
-        """A new tenant with these limits; the others stand in nobody's way."""
+        """A new tenant with these limits; the others are never reached."""
         tenant = Tenant(
             tenant_id=TenantId(f"tenant-{uuid.uuid4().hex}"),
             tenant_connections=1_000,
@@ -101,10 +102,10 @@ class Scene:
         self.system.tenants.put(keyed(replace(tenant, **limits)))
         return tenant.tenant_id
 
-    async def session(self, tenant: TenantId, player: str | None = None) -> Session:
+    async def session(self, tenant: TenantId, player: str | None = None) -> SceneSession:
         """A new session of a tenant, bound to a player if one is given."""
         session = self.secret()
-        return Session(tenant, session, await self.api.open_session(tenant, session, player))
+        return SceneSession(tenant, session, await self.api.open_session(tenant, session, player))
 
     def secret(self) -> SessionId:
         """A new session's id; the logs must never hold it."""
@@ -112,11 +113,11 @@ class Scene:
         self.system.secrets.add(session)
         return session
 
-    async def connect(self, session: Session) -> Guest:
+    async def connect(self, session: SceneSession) -> Guest:
         """A guest of the session, who stays until the end of the scene or leaves before."""
         return await self._exits.enter_async_context(await Guest.connect(session.url))
 
-    async def guests(self, session: Session, number: int) -> list[Guest]:
+    async def guests(self, session: SceneSession, number: int) -> list[Guest]:
         """As many guests of one session."""
         return await asyncio.gather(*(self.connect(session) for _ in range(number)))
 
@@ -170,7 +171,7 @@ class Scene:
     async def received(self, guests: Sequence[Guest]) -> list[list[Any]]:
         """The frames that each guest has received by now.
 
-        No silence could prove that there are no more: a last broadcast does, to everyone, which comes behind them.
+        Silence proves nothing: a last broadcast to everyone, which arrives after them, proves that no more will come.
         """
         last = await self.broadcast(EVERYONE, "the last")
         return [await guest.frames_until(last) for guest in guests]

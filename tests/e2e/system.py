@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from loudhailer.aws.rows import Item
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.connections.dynamodb import DynamoConnectionStore
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
     from mypy_boto3_sqs.literals import QueueAttributeNameType
 
-type Item = dict[str, Any]
 
 _COMMAND_SECONDS = 600.0
 _MOST_EVENTS = 10_000

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
+from loudhailer.aws.rows import Item
 from loudhailer.ids import TenantId
 from tests.e2e.scene import Scene
-from tests.e2e.system import Item
 from tests.support.waiting import eventually
 
 MINUTE = 60

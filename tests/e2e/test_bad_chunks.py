@@ -66,7 +66,7 @@ async def test_a_forged_endpoint_gets_no_signed_request(scene: Scene) -> None:
 
 @pytest.mark.parametrize("size", [MAX_MESSAGE_BYTES - 1, MAX_MESSAGE_BYTES])
 async def test_a_frame_of_up_to_128_kib_is_delivered(scene: Scene, size: int) -> None:
-    """Whatever stands in it."""
+    """Whatever its content is."""
     guests, chunk = await changed(scene, lambda chunk: replace(chunk, payload=Payload("x" * size)))
     assert [len(await guest.receive(60)) for guest in guests] == [size] * GUESTS
     assert (await scene.report(chunk.broadcast_id))["delivered"] == GUESTS

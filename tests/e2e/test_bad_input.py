@@ -1,7 +1,7 @@
 """Illegal frames of clients to every route, and the answer to each of them.
 
-What else they might send, the fuzzers try: `test_http_fuzz.py`, `test_frame_fuzz.py`. Bad broadcasts are in
-`test_broadcast.py`, bad frames of no route in `test_frames.py`.
+The fuzzers try all other input: `test_http_fuzz.py`, `test_frame_fuzz.py`. Bad broadcasts are in
+`test_broadcast.py`, bad frames of no route in `test_unwanted_frames.py`.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from picows import WSMsgType
 from yarl import URL
 
 from loudhailer import codec
-from tests.e2e.scene import Guest, Scene, Session
+from tests.e2e.scene import Guest, Scene, SceneSession
 from tests.support.bad_json import UNSUPPORTED
 from tools.client.http import ApiError
 
@@ -32,7 +32,7 @@ ILLEGAL_IDS = ["", "a#b", "a/b", "a\0b", "ä", "😀", "a" * 10_000, 5, True, No
 KEY = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
 
 
-def query_of(session: Session) -> dict[str, str]:
+def query_of(session: SceneSession) -> dict[str, str]:
     """A session as the query of a request names it."""
     return {"tenantId": session.tenant, "sessionId": session.session}
 
@@ -58,7 +58,7 @@ async def test_a_report_of_no_legal_id_is_refused_by_the_fields_name(scene: Scen
 
 
 async def test_nobody_ends_a_session_of_another_tenant(scene: Scene) -> None:
-    """Its id alone opens nothing: the other tenant has no such session, and its own goes on."""
+    """Its id alone opens nothing: the other tenant has no such session, and its own continues."""
     session = await scene.session(scene.tenant())
     guest = await scene.connect(session)
     other = scene.tenant()
@@ -73,7 +73,7 @@ async def test_nobody_ends_a_session_of_another_tenant(scene: Scene) -> None:
 
 
 async def test_an_illegal_id_in_a_frame_is_refused_by_its_name(scene: Scene) -> None:
-    """Whatever is wrong with it: the sender alone is told, no ack comes, and it stays connected."""
+    """Only the sender gets the error, no acknowledgement comes, and it stays connected."""
     session = await scene.session(scene.tenant(), "ann")
     sender, neighbour = await scene.guests(session, 2)
     frames: list[tuple[dict[str, Any], str]] = [
@@ -277,7 +277,7 @@ async def api_with_tokens(scene: Scene, issuer: str) -> AsyncIterator[str]:
 async def test_a_token_says_who_the_player_is(scene: Scene) -> None:
     """Whatever the query claims; a token that is no good or another tenant's opens nothing, a bad subject is named."""
     async with issuer_of_tokens() as issuer, api_with_tokens(scene, issuer) as url:
-        session = Session(scene.tenant(), scene.secret(), "")
+        session = SceneSession(scene.tenant(), scene.secret(), "")
         query = query_of(session) | {"playerId": "bob"}
 
         async def put(bearer: str | None) -> tuple[int, Any]:
@@ -308,7 +308,7 @@ async def test_a_token_says_who_the_player_is(scene: Scene) -> None:
         assert "1 to 128 letters" in body["error"]["message"]
         status, body = await put(good)
         assert status == 200
-        ann = await scene.connect(Session(session.tenant, session.session, body["webSocketUrl"]))
+        ann = await scene.connect(SceneSession(session.tenant, session.session, body["webSocketUrl"]))
         ann.send_json({"action": "sendmessage", "destinationPlayerId": "ann", "message": "psst"})
         frames = await asyncio.gather(ann.frame(), ann.frame())
         assert {frame["srcPlayerId"] for frame in frames} == {"ann"}

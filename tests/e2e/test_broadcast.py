@@ -221,7 +221,7 @@ async def test_a_message_may_be_any_json(scene: Scene) -> None:
 
 @pytest.mark.image_smoke
 async def test_a_direct_invocation_reaches_everyone(scene: Scene) -> None:
-    """Whoever may invoke the function needs no HTTP API, and no audience."""
+    """A caller that may invoke the function needs no HTTP API, and no audience."""
     guests = [await scene.guest(scene.tenant()), await scene.guest(scene.tenant())]
     answer = scene.system.functions.invoke(
         FunctionName=scene.system.deployment.functions["publish"],

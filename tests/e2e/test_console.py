@@ -15,7 +15,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Error, Route, expect
 
 from loudhailer.ids import TenantId
-from tests.e2e.browser import DESKTOP, PHONE, Visitor, running_browser, visits
+from tests.e2e.browser import DESKTOP, PHONE, BrowserVisitor, running_browser, visits
 from tests.e2e.scene import Scene
 from tests.e2e.system import System
 from tests.support.waiting import eventually
@@ -44,13 +44,13 @@ async def scene(system: System) -> AsyncIterator[Scene]:
         yield scene
 
 
-async def widths(visitor: Visitor) -> tuple[int, int]:
+async def widths(visitor: BrowserVisitor) -> tuple[int, int]:
     """Return how wide the page is, and how wide its window."""
     wide, window = await visitor.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     return wide, window
 
 
-async def faults_of_access(visitor: Visitor) -> list[str]:
+async def faults_of_access(visitor: BrowserVisitor) -> list[str]:
     """Return what axe-core, an accessibility checker that nobody here wrote, finds wrong with the page as it is."""
     await visitor.page.evaluate(AXE.read_text())
     violations: list[dict[str, Any]] = await visitor.page.evaluate("axe.run().then(({ violations }) => violations)")

@@ -149,7 +149,7 @@ async def test_a_410_deletes_that_connections_row_alone_and_never_a_young_one(sc
 
 
 async def test_sockets_that_close_during_a_broadcast_cost_nobody_else(scene: Scene) -> None:
-    """Whoever stays gets the frame, and whoever left is reported as gone."""
+    """Clients that stay get the frame, and clients that left are reported as gone."""
     session = await scene.session(tenant := scene.tenant())
     guests = await scene.guests(session, 30)
     await scene.counted(tenant, 30)
@@ -263,7 +263,7 @@ STEPS: dict[str, Callable[[Play], str]] = {
 
 @pytest.mark.parametrize("queue", STEPS)
 async def test_a_message_that_makes_no_sense_is_put_aside_and_its_neighbours_go_on(scene: Scene, queue: str) -> None:
-    """It lies in the dead-letter queue, with the reason; a good message of the same batch has its effect."""
+    """It is in the dead-letter queue, with the reason; a good message of the same batch has its effect."""
     await scene.guest(tenant := scene.tenant())
     play = await Play.to(scene, tenant)
     good = STEPS[queue](play)

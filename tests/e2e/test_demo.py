@@ -31,7 +31,7 @@ def test_the_demo_counts_every_frame_and_leaves_nothing(home: Path) -> None:
 async def test_a_demo_that_is_interrupted_leaves_nothing(
     home: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever has seen enough while it still comes up finds neither processes nor files afterwards."""
+    """An interruption during the start leaves neither processes nor files."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and hand that on
     log = StackDirectory(home / "demo").log("terraform")
     with tempfile.TemporaryDirectory() as temporary:  # a short path, as sockets are made in it

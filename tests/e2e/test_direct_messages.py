@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from loudhailer.aws.rows import Item
 from loudhailer.ids import TenantId
 from tests.e2e.faults import Workers, paused, visible_again_after
-from tests.e2e.scene import Guest, Scene, Session
-from tests.e2e.system import Item
+from tests.e2e.scene import Guest, Scene, SceneSession
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 from tools.client.socket import socket_url
 
@@ -80,7 +80,7 @@ async def slow_handshake(scene: Scene, tenant: TenantId, seconds: float) -> Asyn
 
 @pytest.mark.image_smoke
 async def test_a_message_is_acknowledged_stored_delivered_once_and_deleted(scene: Scene) -> None:
-    """Clients name both players in the URL and in the frame; an ack means that the message stands in the table."""
+    """Clients name both players in the URL and in the frame; an acknowledged message is in the table."""
     tenant = scene.tenant()
     one = await player(scene, tenant, SENDER)
     frame = {"routeKey": "sendmessage", "action": "sendmessage", "message": "Hello", "playerId": SENDER}
@@ -96,7 +96,7 @@ async def test_a_message_is_acknowledged_stored_delivered_once_and_deleted(scene
     assert [row["messageId"]["S"] for row in waiting(scene, tenant)] == [ack["messageId"]]
     session = await scene.session(tenant, RECEIVER)
     url = socket_url(session.url, playerId=RECEIVER)
-    two = await scene.connect(Session(session.tenant, session.session, url))
+    two = await scene.connect(SceneSession(session.tenant, session.session, url))
     frame = await two.frame()
     assert frame == {
         "message": "Hello",
@@ -151,7 +151,7 @@ async def test_a_player_that_sends_too_much_is_told_and_others_are_not(scene: Sc
 
 
 async def test_an_expired_message_is_not_delivered(scene: Scene) -> None:
-    """Its time is over although its row still stands: the one behind it comes alone."""
+    """It has expired although its row still exists: only the one behind it comes."""
     tenant = scene.tenant()
     one = await player(scene, tenant, SENDER)
     await acknowledged(one, ["too late"])
@@ -302,7 +302,7 @@ async def test_posts_that_fail_change_no_order_and_only_lost_answers_bring_doubl
 
 
 async def test_a_relay_that_dies_once_it_has_posted_loses_nothing_and_changes_no_order(scene: Scene) -> None:
-    """Its wake comes again, and whatever stands in the inbox is posted: what was not deleted arrives twice."""
+    """Its wake is delivered again, and the inbox is posted again: messages that were not deleted arrive twice."""
     tenant = scene.tenant()
     sender, receiver = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
     await acknowledged(sender, ["first"])

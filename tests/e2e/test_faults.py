@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 
 CROWD = 60
 TRIES = 5
-"""A worker may be done before it stands still: then another broadcast is tried."""
+"""A worker may finish before it is stopped: then another broadcast is tried."""
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ async def test_what_was_throttled_for_a_moment_comes_again_while_its_broadcast_l
 @pytest.mark.usefixtures("soon_visible_again")
 @pytest.mark.image_smoke
 async def test_a_worker_killed_in_the_middle_of_a_chunk(scene: Scene) -> None:
-    """The chunk comes again: only those who were posted to before get it twice."""
+    """The chunk is delivered again: only connections that had it get it twice."""
     crowd = 5 * CROWD  # more than a lane's bucket holds, so that they are not posted to all at once
     async with Invariants(scene) as invariants:
         await invariants.join(crowd)
@@ -134,7 +134,7 @@ async def test_a_worker_killed_in_the_middle_of_a_chunk(scene: Scene) -> None:
 
 
 async def test_a_paused_shard_whose_chunk_comes_twice(scene: Scene) -> None:
-    """Nobody gets anything until it goes on; then two workers post the same chunk at once."""
+    """Nobody gets anything until it continues; then two workers post the same chunk at once."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
         with paused(scene.system, *scene.system.deployment.shard_names):
@@ -188,7 +188,7 @@ async def test_outcomes_that_nobody_reads_for_a_while(scene: Scene) -> None:
 
 @pytest.mark.usefixtures("soon_visible_again")
 async def test_an_outcome_queue_that_is_gone_for_a_while(scene: Scene) -> None:
-    """An outcome that cannot be told is not acknowledged: the chunk is posted again, until its outcomes are told."""
+    """Without its outcome being sent, a chunk is not acknowledged: it is posted again until that works."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
         await eventually(lambda: scene.system.waiting("outcome") == 0)
@@ -243,7 +243,7 @@ async def with_workers(scene: Scene) -> None:
 
 @pytest.mark.usefixtures("soon_visible_again")
 async def test_swarm_killed_half_way(scene: Scene) -> None:
-    """It goes on with the sources that stand, and sends them: everyone is in exactly one."""
+    """It continues with the existing sources, and sends them: everyone is in exactly one."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
         heard = CROWD
@@ -262,7 +262,7 @@ async def test_swarm_killed_half_way(scene: Scene) -> None:
 
 @pytest.mark.usefixtures("soon_visible_again")
 async def test_query_killed_half_way(scene: Scene) -> None:
-    """It goes on behind the chunks that stand, sends them again, and dispatches everyone once."""
+    """It continues after the existing chunks, sends them again, and dispatches everyone once."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
         ghosts, dispatched = 1_200, None

@@ -114,7 +114,7 @@ async def answers(page: Page, requests: list[list[str]]) -> tuple[list[dict[str,
 async def test_a_page_of_another_origin_changes_and_reads_nothing(
     scene: Scene, browser: Browser, foreign_port: int, host: str
 ) -> None:
-    """Not from another site, nor from another port of this machine; whoever is connected stays connected."""
+    """Not from another site, nor from another port of this machine; open connections stay open."""
     guest = await scene.guest(scene.tenant())
     page = await browser.new_page()
     await page.goto(f"http://{host}:{foreign_port}/")

@@ -1,4 +1,4 @@
-"""Whatever frame a client sends, it is told something that makes sense, and nobody else is the worse for it.
+"""Every frame of a client gets a sensible answer, and affects no other client.
 
 Hypothesis makes the frames, the same ones in every run.
 """
@@ -66,7 +66,7 @@ class Party:
         return party
 
     async def is_told(self, text: str) -> None:
-        """The fuzzer sends a frame and is told something legal; the friend writes once more."""
+        """The fuzzer sends a frame and gets a legal answer; the friend writes once more."""
         self.fuzzer.send(text)
         frame = await self.fuzzer.receive_json(ANSWER_SECONDS)
         assert is_legal(frame), frame

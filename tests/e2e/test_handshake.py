@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from loudhailer.ids import TenantId
-from tests.e2e.scene import Scene, Session
+from tests.e2e.scene import Scene, SceneSession
 from tools.client.http import ApiError
 
 SETTINGS = (
@@ -17,7 +17,7 @@ SETTINGS = (
 )
 
 
-def query_of(session: Session) -> dict[str, str]:
+def query_of(session: SceneSession) -> dict[str, str]:
     """A session as the query of a handshake names it."""
     return {"tenantId": session.tenant, "sessionId": session.session}
 

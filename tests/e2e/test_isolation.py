@@ -1,6 +1,6 @@
 """A function's work for a tenant reaches that tenant's rows and no others, whatever its code asks for.
 
-IAM is enforced by the local AWS, and the roles are those that Terraform made.
+IAM is enforced by the local AWS, and Terraform made the roles.
 """
 
 import os
@@ -12,7 +12,17 @@ import pytest
 
 from loudhailer.aws.tenant_credentials import PerTenant
 from loudhailer.ids import TenantId
-from tests.e2e.grants import CALLS, LEADING_KEYS, SEVERAL_KEYS, Account, Grant, Place, TenantRole, allowed, reaches
+from tests.e2e.grants import (
+    CALLS,
+    LEADING_KEYS,
+    SEVERAL_KEYS,
+    Grant,
+    GrantsAccount,
+    TablePlace,
+    TenantRole,
+    allowed,
+    reaches,
+)
 from tests.e2e.system import System
 from tools.stack.local_aws import REGION
 
@@ -45,7 +55,7 @@ TENANT_A = {"Key": "tenantId", "Value": "a"}
 class Function:
     """A function that acts for one tenant, as far as its credentials go."""
 
-    def __init__(self, account: Account, role: TenantRole) -> None:
+    def __init__(self, account: GrantsAccount, role: TenantRole) -> None:
         self.role = role
         self.itself = account.credentials_of(role.function_role)
         with pytest.MonkeyPatch.context() as environment:
@@ -65,13 +75,13 @@ class Function:
 
 
 @pytest.fixture(scope="module")
-def account(system: System) -> Account:
+def account(system: System) -> GrantsAccount:
     """The account that the stack is in."""
-    return Account(system)
+    return GrantsAccount(system)
 
 
 @pytest.fixture(scope="module")
-def functions(account: Account) -> Iterator[list[Function]]:
+def functions(account: GrantsAccount) -> Iterator[list[Function]]:
     """All functions that act for one tenant; there is one at least."""
     with pytest.MonkeyPatch.context() as environment:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -83,7 +93,7 @@ def functions(account: Account) -> Iterator[list[Function]]:
         yield found
 
 
-def keys(place: Place, tenant: str) -> list[str]:
+def keys(place: TablePlace, tenant: str) -> list[str]:
     """The partition keys of a tenant's rows."""
     return [pattern.format(tenant) for pattern in LEADING_KEYS[place.name]]
 
@@ -136,14 +146,14 @@ def test_no_batch_reaches_the_rows_of_two_tenants(functions: list[Function]) -> 
 
 
 def test_no_tenant_reaches_its_own_total(functions: list[Function]) -> None:
-    """Whoever counts minutes has no business with what `connect` reserves."""
+    """A function that counts minutes may not change what `connect` reserves."""
     grants = [(function, grant) for function in functions for grant in function.grants if grant.place.name == "limits"]
     assert grants
     assert [str(grant) for function, grant in grants if reaches(function.as_a, grant, A)] == []
 
 
 @pytest.mark.parametrize("function", ["connect", "disconnect"])
-def test_a_function_without_a_tenants_role_finds_no_keys(account: Account, system: System, function: str) -> None:
+def test_a_function_without_a_tenants_role_finds_no_keys(account: GrantsAccount, system: System, function: str) -> None:
     """It reaches rows by keys that it is given: it may neither scan nor query any table, and assumes no role."""
     name = system.deployment.functions[function]
     (function_role,) = (role for role in account.function_roles() if role.endswith(f"/{name}"))
@@ -158,7 +168,7 @@ def test_a_function_without_a_tenants_role_finds_no_keys(account: Account, syste
     assert not [role.arn for role in account.tenant_roles() if account.assumes(itself, role.arn, **as_tenant("a"))]
 
 
-def test_as_itself_a_function_reaches_no_tenants_rows(account: Account, functions: list[Function]) -> None:
+def test_as_itself_a_function_reaches_no_tenants_rows(account: GrantsAccount, functions: list[Function]) -> None:
     """Without a tenant, no access: not even to what it may do for every single one."""
     reached = [
         str(grant)
@@ -169,7 +179,7 @@ def test_as_itself_a_function_reaches_no_tenants_rows(account: Account, function
     assert reached == []
 
 
-def test_a_tenant_scans_nothing(account: Account, functions: list[Function]) -> None:
+def test_a_tenant_scans_nothing(account: GrantsAccount, functions: list[Function]) -> None:
     """A scan has no leading key."""
     scanned = [
         f"{function.role.arn} {place.name}"
@@ -181,7 +191,7 @@ def test_a_tenant_scans_nothing(account: Account, functions: list[Function]) -> 
 
 
 @pytest.mark.parametrize("table", ["broadcasts", "lanes", "partitions", "tenants"])
-def test_a_tenant_has_no_business_in_a_table(account: Account, functions: list[Function], table: str) -> None:
+def test_a_tenant_has_no_business_in_a_table(account: GrantsAccount, functions: list[Function], table: str) -> None:
     """A broadcast is nobody's row; a tenant neither counts itself nor sets its own limits."""
     (place,) = (place for place in account.places.values() if place.name == table)
     reached = [
@@ -206,7 +216,7 @@ def test_a_tenant_has_no_business_in_a_table(account: Account, functions: list[F
     ids=["no tag", "an empty tag", "a wildcard", "another tag", "a tag too many", "a tag that does not go on"],
 )
 def test_assume_role_fails_without_a_transitive_tenant_tag(
-    account: Account, functions: list[Function], tags: dict[str, Any]
+    account: GrantsAccount, functions: list[Function], tags: dict[str, Any]
 ) -> None:
     """Not even by its own function."""
     assumed = [
@@ -215,7 +225,7 @@ def test_assume_role_fails_without_a_transitive_tenant_tag(
     assert assumed == []
 
 
-def test_a_tenants_role_is_assumed_by_its_own_function_alone(account: Account, functions: list[Function]) -> None:
+def test_a_tenants_role_is_assumed_by_its_own_function_alone(account: GrantsAccount, functions: list[Function]) -> None:
     """No function borrows another one's permissions."""
     assumed = {
         (role, function.role.arn)
@@ -226,7 +236,7 @@ def test_a_tenants_role_is_assumed_by_its_own_function_alone(account: Account, f
     assert assumed == {(function.role.function_role, function.role.arn) for function in functions}
 
 
-def test_a_tenants_session_becomes_no_other_tenants(account: Account, functions: list[Function]) -> None:
+def test_a_tenants_session_becomes_no_other_tenants(account: GrantsAccount, functions: list[Function]) -> None:
     """No tenant's role lets it in, neither its own nor that of another function."""
     assumed = [
         (function.role.arn, other.role.arn)

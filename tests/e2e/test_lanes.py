@@ -18,7 +18,7 @@ KEY = {"lanes": {"S": "marks"}}
 async def test_lanes_are_marked_by_query_and_by_the_workers_themselves(
     scene: Scene, priority: Priority, queue: str
 ) -> None:
-    """Chunks that come without `query`, as those that were requeued do, are marked by whoever posts them.
+    """Chunks that come without `query`, as requeued ones do, are marked by the worker that posts them.
 
     A worker looks while it posts: one that is through with a chunk at once may mark with the next one.
     """

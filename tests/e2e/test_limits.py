@@ -1,4 +1,4 @@
-"""Limits hold to the last place, whoever comes at once, and what a refused client had reserved is given back."""
+"""Limits are exact under concurrency, and a refused client's reservation is released."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from loudhailer.ids import TenantId
 from loudhailer.limits.dynamodb import DynamoLimitStore
 from loudhailer.limits.model import connects_of_session, connects_of_tenant
 from loudhailer.sessions.dynamodb import DynamoSessionStore
-from tests.e2e.scene import Guest, Scene, Session
+from tests.e2e.scene import Guest, Scene, SceneSession
 from tests.e2e.system import System
 from tests.support.waiting import PATIENCE_SECONDS
 from tools.client.crowd import Crowd, Member
@@ -77,7 +77,7 @@ async def test_a_storm_fills_a_limit_to_the_last_place(
         await scene.counted(tenant, 0)
 
 
-def attempts(system: System, session: Session) -> dict[str, int]:
+def attempts(system: System, session: SceneSession) -> dict[str, int]:
     """Return what the minutes of a tenant and a session have counted, by their keys."""
     rows = system.dynamodb.scan(TableName=system.table("limits"), ConsistentRead=True)["Items"]
     prefixes = tuple(
@@ -115,8 +115,8 @@ async def test_a_storm_is_let_in_up_to_the_minutes_limit(
     await scene.counted(tenant, 0)
 
 
-async def refused(sessions: AsyncIterator[Session]) -> Refusal:
-    """Return what the first client is told who is refused; those who are let in leave at once."""
+async def refused(sessions: AsyncIterator[SceneSession]) -> Refusal:
+    """Return the answer to the first refused client; admitted ones leave at once."""
     async for session in sessions:
         try:
             guest = await Guest.connect(session.url)
@@ -127,13 +127,13 @@ async def refused(sessions: AsyncIterator[Session]) -> Refusal:
     raise AssertionError("nobody was refused")
 
 
-async def always(session: Session) -> AsyncIterator[Session]:
+async def always(session: SceneSession) -> AsyncIterator[SceneSession]:
     """One session, again and again."""
     while True:
         yield session
 
 
-async def fresh(scene: Scene, tenant: TenantId) -> AsyncIterator[Session]:
+async def fresh(scene: Scene, tenant: TenantId) -> AsyncIterator[SceneSession]:
     """New sessions of a tenant, without end."""
     while True:
         yield await scene.session(tenant)
@@ -181,7 +181,7 @@ async def test_what_one_session_is_refused_leaves_its_tenant_alone(scene: Scene)
     assert (await ann.frame())["message"]["message"] == "Am I heard?"
 
 
-def is_open(scene: Scene, session: Session) -> bool:
+def is_open(scene: Scene, session: SceneSession) -> bool:
     """Tell whether the session's row is there."""
     store = DynamoSessionStore(scene.system.dynamodb, scene.system.table("sessions"))
     return store.get(session.tenant, session.kept_as(scene.system)) is not None

@@ -1,4 +1,4 @@
-"""Commands for a broadcast that should not go on, or did not reach everyone."""
+"""Commands for a broadcast that should end, or did not reach everyone."""
 
 import asyncio
 from dataclasses import replace
@@ -39,7 +39,7 @@ def is_cancelled(scene: Scene, broadcast_id: BroadcastId) -> bool:
 
 @pytest.mark.image_smoke
 async def test_what_was_given_up_is_redriven(scene: Scene) -> None:
-    """Failed becomes delivered; letters of other broadcasts, and those that make no sense, stay."""
+    """Failed becomes delivered; letters of other broadcasts, and malformed ones, stay."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
         redriven, resting = await given_up(invariants), await given_up(invariants)
@@ -73,7 +73,7 @@ async def test_what_was_received_too_often_is_failed_and_redriven(scene: Scene) 
                 assert "Messages" not in scene.system.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)
             await invariants.until(broadcast_id, status="finished")
             report = invariants.report(broadcast_id)
-            # Those whom nobody looked for are known by the counts; without a plan nobody has asked for these.
+            # Recipients that were not searched are known by the counts; without a plan the counts were not read.
             lost = {"broadcast": 0, "partition": report["expected"], "shard": CROWD}[queue]
             assert report["dispatched"] == report["failed"] == lost
             await eventually(partial(letters_of, scene, [broadcast_id], take=False))

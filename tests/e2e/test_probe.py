@@ -33,7 +33,7 @@ def written(folder: Path) -> Any:
 
 
 async def test_a_probe_answers_every_question_as_the_page_says_of_the_stand_in(scene: Scene, tmp_path: Path) -> None:
-    """But for those that wait for minutes, and the one that uses up the quota; nothing of it is left."""
+    """All except the slow ones and the one that uses up the quota; nothing is left behind."""
     arguments = ("probe", "local", "--account", ACCOUNT, "--into", str(tmp_path), "--json")
     done = await asyncio.to_thread(scene.system.loudhailer, *arguments)
     assert done.returncode == 0, done.stderr

@@ -172,18 +172,22 @@ def through_the_hub(pipeline: Pipeline) -> str:
 @pytest.mark.nightly
 def test_a_digest_that_fails_is_taken_back_and_rolled_back(pipeline: Pipeline, first: str) -> None:
     """The traffic is back when the command ends; that it has drifted is said until the rollback."""
-    failed = pipeline.promote(pipeline.build(change=FAILING, of="functions/broadcast/publish/handler.py"))
+    commit = pipeline.released(pipeline.build(change=FAILING, of="functions/broadcast/publish/handler.py"))
+    failed = pipeline.applied(pipeline.planned(commit))
     assert failed.returncode == 1
     assert "not well" in failed.stderr
     assert pipeline.running() == {first}
-    assert "gets no traffic" in pipeline.release("drift", "local").stdout
+    drift = pipeline.release("drift", "local").stdout
+    assert "gets no traffic" in drift
+    assert f"the promotion of {commit} was begun and has not ended" in drift
     assert first in pipeline.rolled_back()
     assert "is as it should be" in pipeline.done("drift", "local")
+    assert f"The Terraform sources are those of {commit}." in pipeline.done("current", "local")
 
 
 @pytest.mark.nightly
 def test_the_commands_of_readme_promote_and_roll_back(pipeline: Pipeline, first: str) -> None:
-    """As they stand there, but for the environment and what one fills in."""
+    """Unchanged, except for the environment and the placeholders."""
     plan, apply, health, drift, rollback = (
         command.replace("staging", "local")
         for command in re.findall(
@@ -200,6 +204,42 @@ def test_the_commands_of_readme_promote_and_roll_back(pipeline: Pipeline, first:
     assert "is as it should be" in pipeline.make(drift)
     assert first in pipeline.make(rollback, WATCH="0")
     assert pipeline.running() == {first}
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+def test_shards_are_drained_before_they_go(tmp_path: Path) -> None:
+    """Added ones are used at once. No queue goes while a version that runs, or may be returned to, sends to it."""
+    with empty_pipeline(tmp_path, {}) as pipeline:
+        pipeline.reconfigure("count = 4", "count = 2")
+        promote(pipeline, "first")
+        pipeline.reconfigure("count = 2", "count = 4")
+        promote(pipeline, "more shards")
+
+        pipeline.reconfigure("count = 4", "count = 2")
+        commit = pipeline.released(pipeline.build(change="\n# fewer shards\n"))
+        refused = pipeline.release("plan", "local", "--commit", commit, "--allow-destroy")
+        assert "The plan destroys loudhailer-local-shard-2, loudhailer-local-shard-3, which " in refused.stderr
+        assert "loudhailer-local-query:" in refused.stderr
+        assert "There is no plan for" in pipeline.release("apply", "local").stderr
+
+        pipeline.reconfigure("count = 2", "count = 2, draining = 2")
+        promote(pipeline, "two shards are drained")
+        pipeline.reconfigure(", draining = 2", "")
+        assert "which loudhailer-local-query:" in pipeline.release("plan", "local", "--allow-destroy").stderr
+        pipeline.reconfigure("count = 2", "count = 2, draining = 2")
+        promote(pipeline, "still drained")
+        pipeline.reconfigure(", draining = 2", "")
+        assert "ALLOW_DESTROY=true" in pipeline.release("plan", "local").stderr
+        promote(pipeline, "two shards", "--allow-destroy")
+        assert "is well" in pipeline.done("health", "local")
+        assert sorted(pipeline.system.deployment.shard_names) == ["shard-0", "shard-1"]
+
+
+def promote(pipeline: Pipeline, change: str, *options: str) -> None:
+    """Promote a digest of its own, which must succeed."""
+    promoted = pipeline.applied(pipeline.planned(pipeline.released(pipeline.build(change=f"\n# {change}\n")), *options))
+    assert promoted.returncode == 0, promoted.stderr
 
 
 @pytest.mark.nightly
@@ -227,7 +267,7 @@ def test_another_plan_than_the_approved_one_is_not_applied(pipeline: Pipeline, f
 def test_what_is_no_release_is_refused_before_anything_is_changed(
     pipeline: Pipeline, tmp_path: Path, repository: str, digest: str, sentence: str
 ) -> None:
-    """The sentence says the legal form; there is no plan, and what runs goes on running."""
+    """The sentence says the legal form; nothing is planned, and the running release stays."""
     before = pipeline.running()
     manifest = {
         "v": 1,

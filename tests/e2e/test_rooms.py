@@ -17,7 +17,7 @@ from loudhailer.connections.model import CONNECTION_SECONDS, Connection, Connect
 from loudhailer.ids import ConnectionId, RoomKey, SessionId, TenantId, nth_partition
 from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.rooms.model import SMALL_ROOM
-from tests.e2e.scene import Guest, Scene, Session
+from tests.e2e.scene import Guest, Scene, SceneSession
 from tests.support.waiting import eventually
 from tools.client.socket import Socket, open_socket
 
@@ -166,7 +166,7 @@ async def test_a_stale_member_goes_with_its_time(scene: Scene) -> None:
 
 
 async def test_to_join_another_room_is_to_leave_the_former(scene: Scene) -> None:
-    """The former room is told; from then on one hears, and is heard in, the new one alone."""
+    """The former room gets a leave; from then on the member hears, and is heard in, the new room only."""
     tenant = scene.tenant()
     ann, bob = await party(scene, tenant, "Ann", "Bob")
     (cid,) = await party(scene, tenant, "Cid", room="attic")
@@ -183,7 +183,7 @@ async def test_to_join_another_room_is_to_leave_the_former(scene: Scene) -> None
 
 
 async def test_a_nickname_can_be_changed(scene: Scene) -> None:
-    """It is a leave and a join to all; to join again as the same is answered, and told to nobody else."""
+    """It is a leave and a join to all; joining again under the same name is answered, and not announced."""
     ann, bob = await party(scene, scene.tenant(), "Ann", "Bob")
     join(ann, "Ann")
     assert await ann.frame() == joined("Ann")
@@ -196,7 +196,7 @@ async def test_a_nickname_can_be_changed(scene: Scene) -> None:
 
 
 async def test_who_is_not_in_the_room_has_no_say(scene: Scene) -> None:
-    """The sender alone is told, and nobody hears."""
+    """Only the sender gets an answer, and no message is sent."""
     tenant = scene.tenant()
     (ann,) = await party(scene, tenant, "Ann")
     stranger = await scene.guest(tenant)
@@ -229,7 +229,7 @@ async def test_what_is_sent_again_with_its_id_is_said_once(scene: Scene) -> None
 
 
 async def test_one_who_never_joined_leaves_without_a_trace(scene: Scene) -> None:
-    """And keeps nobody from being told of those who did."""
+    """And other members' joins are still announced."""
     tenant = scene.tenant()
     ann, bob = await party(scene, tenant, "Ann", "Bob")
     stranger = await scene.guest(tenant)
@@ -282,7 +282,7 @@ async def test_a_bad_field_is_answered_by_its_name(scene: Scene) -> None:
 
 
 async def test_one_who_says_too_much_in_a_minute_is_throttled(scene: Scene) -> None:
-    """The sender alone is told; joins count as well."""
+    """Only the sender gets an answer; joins count as well."""
     tenant = scene.tenant(messages_per_minute=2)
     ann, bob = await party(scene, tenant, "Ann", "Bob")
     for number in range(5):  # two minutes have room for four at most
@@ -333,7 +333,7 @@ async def connections(scene: Scene) -> set[str]:
 
 
 @asynccontextmanager
-async def audience(scene: Scene, session: Session, size: int) -> AsyncIterator[list[Listener]]:
+async def audience(scene: Scene, session: SceneSession, size: int) -> AsyncIterator[list[Listener]]:
     """Open sockets in the room `hall`, whose rows are written in bulk: joining takes the local AWS minutes."""
     before = await connections(scene)
     await scene.faults(skip_connect=True, drop_disconnect=1.0)

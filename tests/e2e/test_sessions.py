@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from loudhailer.aws.rows import Item
 from tests.e2e.faults import paused
-from tests.e2e.scene import Guest, Scene, Session
-from tests.e2e.system import Item, System
+from tests.e2e.scene import Guest, Scene, SceneSession
+from tests.e2e.system import System
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 from tools.client.socket import HandshakeRefusedError, Refusal
 
@@ -17,12 +18,12 @@ ABNORMAL_CLOSURE = 1006
 MINUTE = 60
 
 
-def query_of(session: Session) -> dict[str, str]:
+def query_of(session: SceneSession) -> dict[str, str]:
     """A session as the query of a request names it."""
     return {"tenantId": session.tenant, "sessionId": session.session}
 
 
-async def delete(scene: Scene, session: Session) -> None:
+async def delete(scene: Scene, session: SceneSession) -> None:
     """End a session as a client does."""
     assert await scene.api.call("DELETE", "/session", query=query_of(session)) == {}
 
@@ -33,7 +34,7 @@ async def all_closed(guests: list[Guest]) -> None:
     assert ABNORMAL_CLOSURE not in codes
 
 
-def expire(system: System, session: Session, seconds: int = -1) -> None:
+def expire(system: System, session: SceneSession, seconds: int = -1) -> None:
     """Let the session's time be over, or end so many seconds from now."""
     system.dynamodb.update_item(
         TableName=system.table("sessions"),
@@ -44,7 +45,7 @@ def expire(system: System, session: Session, seconds: int = -1) -> None:
     )
 
 
-def row_of(system: System, session: Session) -> Item:
+def row_of(system: System, session: SceneSession) -> Item:
     """The session's row, empty if there is none."""
     table = system.table("sessions")
     return dict(
@@ -52,7 +53,7 @@ def row_of(system: System, session: Session) -> Item:
     )
 
 
-def expires_at(system: System, session: Session) -> int:
+def expires_at(system: System, session: SceneSession) -> int:
     """When the session ends, by its row."""
     return int(row_of(system, session)["sessionTTL"]["N"])
 
@@ -72,7 +73,7 @@ async def test_a_deleted_session_takes_its_connections_with_it(scene: Scene) -> 
 @pytest.mark.image_smoke
 async def test_a_session_is_put_refreshed_and_deleted_once(scene: Scene) -> None:
     """Each PUT says until when it lasts, and where to connect; a second DELETE finds none."""
-    session = Session(scene.tenant(session_seconds=100), scene.secret(), "")
+    session = SceneSession(scene.tenant(session_seconds=100), scene.secret(), "")
     put = await scene.api.call("PUT", "/session", query=query_of(session))
     assert put == {
         "Attributes": {"sessionTTL": expires_at(scene.system, session)},
@@ -88,7 +89,7 @@ async def test_a_session_is_put_refreshed_and_deleted_once(scene: Scene) -> None
 
 async def test_slashes_at_the_beginning_of_a_path_are_one_and_a_slash_at_its_end_counts(scene: Scene) -> None:
     """So AWS answers, by the reports that docs/architecture.md names."""
-    session = Session(scene.tenant(), scene.secret(), "")
+    session = SceneSession(scene.tenant(), scene.secret(), "")
     put = await scene.api.call("PUT", "//session", query=query_of(session))
     assert put["webSocketUrl"] == scene.system.deployment.websocket_url
     assert await scene.api.call("PUT", "/session/", query=query_of(session), success=404) == {"message": "Not Found"}
@@ -147,7 +148,7 @@ async def test_reconcile_ends_sessions_too(scene: Scene) -> None:
 
 
 async def test_messages_in_flight_do_not_bring_a_session_back(scene: Scene) -> None:
-    """Whatever its clients go on sending until their sockets are closed."""
+    """Whatever its clients send until their sockets are closed."""
     session = await scene.session(scene.tenant(session_seconds=10))
     guests = await scene.guests(session, 3)
 
@@ -166,7 +167,7 @@ async def test_messages_in_flight_do_not_bring_a_session_back(scene: Scene) -> N
 
 
 async def test_a_session_made_anew_keeps_its_new_connections(scene: Scene) -> None:
-    """Its id is free at once; only those who were in the old one are closed."""
+    """Its id is free at once; only connections of the old one are closed."""
     session = await scene.session(scene.tenant())
     old = await scene.guests(session, 3)
     await delete(scene, session)

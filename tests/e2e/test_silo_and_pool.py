@@ -11,7 +11,7 @@ import pytest
 
 from loudhailer.ids import TenantId
 from tests.e2e.faults import Workers, paused, visible_again_after
-from tests.e2e.scene import Guest, Scene, Session
+from tests.e2e.scene import Guest, Scene, SceneSession
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 GOLD = TenantId("gold")
@@ -19,7 +19,7 @@ GOLD = TenantId("gold")
 
 SESSIONS = 10
 UNANSWERED = 15
-"""Messages of its own that a client of the load lets be on their way: the stage throttles those who send more."""
+"""Messages of its own that a client of the load lets be on their way: the stage throttles faster clients."""
 
 FAULTS = {"error_rate": 0.01, "reset_rate": 0.01, "lost_response_rate": 0.01, "throttle_rate": 0.02}
 
@@ -40,8 +40,8 @@ class Way:
         """Return what a client sends."""
         return {"action": self.action, "message": message}
 
-    def envelope(self, scene: Scene, session: Session, recipient: str, body: Any, source: str) -> dict[str, Any]:
-        """Return what all connections of the session are told of it."""
+    def envelope(self, scene: Scene, session: SceneSession, recipient: str, body: Any, source: str) -> dict[str, Any]:
+        """Return the answers of all connections of the session."""
         return {
             "message": body,
             "tenantId": session.tenant,
@@ -56,7 +56,7 @@ SILO, POOL = Way("SiloSQS", "silo-gold", "echo-gold"), Way("PooledSQS", "pooled"
 EITHER = pytest.mark.parametrize("way", [SILO, POOL], ids=["silo", "pool"])
 
 
-def expire(scene: Scene, session: Session, seconds: int) -> None:
+def expire(scene: Scene, session: SceneSession, seconds: int) -> None:
     """Let a session end so many seconds from now."""
     scene.system.dynamodb.update_item(
         TableName=scene.system.table("sessions"),
@@ -67,7 +67,7 @@ def expire(scene: Scene, session: Session, seconds: int) -> None:
     )
 
 
-def exists(scene: Scene, session: Session) -> bool:
+def exists(scene: Scene, session: SceneSession) -> bool:
     """Tell whether the session's row is there."""
     key = session.row_key(scene.system)
     return "Item" in scene.system.dynamodb.get_item(TableName=scene.system.table("sessions"), Key=key)
@@ -111,7 +111,7 @@ async def test_over_the_limit_the_sender_alone_is_told(scene: Scene) -> None:
 
 
 async def test_a_session_that_floods_is_closed_and_its_tenants_others_are_not(scene: Scene) -> None:
-    """All its connections are, also those that sent nothing; of so many messages most are in one minute."""
+    """All its connections are, including silent ones; of so many messages most are in one minute."""
     tenant = scene.tenant(messages_per_minute=1)
     flooding = await scene.session(tenant)
     ann, bob = await scene.guests(flooding, 2)

@@ -17,7 +17,7 @@ from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sigv4 import Credentials as PostCredentials
 from loudhailer.ids import ConnectionId
-from tests.e2e.grants import Account, Credentials, allowed
+from tests.e2e.grants import GrantsAccount, TenantCredentials, allowed
 from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Scene
 from tests.e2e.system import System, running_system, started
@@ -45,25 +45,25 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 class Subscriber:
-    """A subscriber's account, its function, and whom that can become."""
+    """A subscriber's account, its function, and the roles that the function can assume."""
 
     def __init__(self, system: System, name: str) -> None:
         self.cell: dict[str, Any] = system.deployment.outputs["subscribers"][name]
-        self.account = Account(system, self.cell["account_id"])
+        self.account = GrantsAccount(system, self.cell["account_id"])
         self.function = f"{self.cell['prefix']}-post_message"
         self.role_arn: str = self.cell["role"]["arn"]
         (shard,) = self.cell["shards"].values()
         self.shard_url: str = shard["url"]
 
     @property
-    def itself(self) -> Credentials:
+    def itself(self) -> TenantCredentials:
         """The function's own credentials."""
         return self.account.credentials_of(
             f"arn:aws:iam::{self.cell['account_id']}:role/{self.cell['prefix']}/{self.function}"
         )
 
     @property
-    def for_the_cell(self) -> Credentials:
+    def for_the_cell(self) -> TenantCredentials:
         """Credentials of the cell's role, as the function takes it."""
         return self.account.session(self.itself, self.role_arn, ExternalId=self.cell["role"]["external_id"])
 
@@ -95,7 +95,7 @@ def green(system: System) -> Subscriber:
     return Subscriber(system, "green")
 
 
-def queue_calls(account: Account, credentials: Credentials, url: str) -> set[str]:
+def queue_calls(account: GrantsAccount, credentials: TenantCredentials, url: str) -> set[str]:
     """Return what may be done with a queue with these credentials."""
     sqs = account.client("sqs", credentials)
     calls = {
@@ -107,7 +107,7 @@ def queue_calls(account: Account, credentials: Credentials, url: str) -> set[str
     return {name for name, call in calls.items() if allowed(call)}
 
 
-def outcome_of_post(system: System, credentials: Credentials) -> Outcome:
+def outcome_of_post(system: System, credentials: TenantCredentials) -> Outcome:
     """Return what becomes of a post to nobody."""
     keys = PostCredentials(
         credentials["aws_access_key_id"], credentials["aws_secret_access_key"], credentials["aws_session_token"]
@@ -152,12 +152,12 @@ def test_the_cells_role_is_assumed_by_the_subscribers_function_with_its_external
     assert not green.assumes(blue.role_arn, ExternalId=its_id)
     for account in (BLUE, GREEN, STRANGER):
         root = {"aws_access_key_id": account, "aws_secret_access_key": system.state.secret}
-        assert not Account(system, account).assumes(root, blue.role_arn, ExternalId=its_id)
+        assert not GrantsAccount(system, account).assumes(root, blue.role_arn, ExternalId=its_id)
 
 
 def test_an_account_that_is_not_in_the_map_gets_nowhere(system: System, blue: Subscriber) -> None:
     """Though its function has the name that a subscriber's has."""
-    account = Account(system, STRANGER)
+    account = GrantsAccount(system, STRANGER)
     iam = account.client("iam")
     lambda_may = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -250,7 +250,7 @@ async def test_a_subscriber_that_is_down_delays_its_shard_alone(scene: Scene, bl
 
 @pytest.mark.nightly
 async def test_an_account_is_taken_out_while_broadcasts_are_in_flight(scene: Scene, green: Subscriber) -> None:
-    """Its shard is the cell's again. What it had in hand is posted by the cell, at worst once more; nothing is lost."""
+    """Its shard is the cell's again. The cell posts its unfinished chunks, at worst once more; nothing is lost."""
     async with Invariants(scene) as invariants:
         await invariants.join(FEW)
         await scene.faults(latency_ms=500.0)
@@ -268,4 +268,4 @@ async def test_an_account_is_taken_out_while_broadcasts_are_in_flight(scene: Sce
         assert by_account[BLUE] == FEW // 4
     assert green.account.client("lambda").list_functions()["Functions"] == []
     with pytest.raises(ClientError, match="NoSuchEntity"):
-        Account(scene.system).client("iam").get_role(RoleName=green.role_arn.rpartition("/")[2])
+        GrantsAccount(scene.system).client("iam").get_role(RoleName=green.role_arn.rpartition("/")[2])

@@ -12,7 +12,7 @@ from tests.support.surroundings import Surroundings, made
 from tools.console import Terminal
 from tools.image import base
 from tools.image.build import BuiltImage, build, own_platform
-from tools.image.engine import Engine, running_engine
+from tools.image.engine import ContainerEngine, running_engine
 
 __all__ = ["aws", "aws_endpoint"]
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
+def engine() -> Iterator[ContainerEngine]:
     """An engine that answers, for testcontainers too."""
     with running_engine() as running, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", running.address)
@@ -30,7 +30,7 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def image(engine: Engine) -> BuiltImage:
+def image(engine: ContainerEngine) -> BuiltImage:
     """The image of this checkout, on the base that can be had here."""
     platform = own_platform(engine)
     standing_on = base.local(ROOT, engine, platform, Terminal())

@@ -24,7 +24,7 @@ NOBODY = "65534:65534"
 
 
 @dataclass(frozen=True)
-class Function:
+class EmulatedFunction:
     """A running function; it takes one event at a time."""
 
     container: DockerContainer
@@ -54,7 +54,7 @@ class Function:
 @contextmanager
 def running(
     image: str, function: str, variables: Mapping[str, str], files: Mapping[str, Path] | None = None
-) -> Iterator[Function]:
+) -> Iterator[EmulatedFunction]:
     """A function of the image with these variables, for the block; it shares the machine's network.
 
     `files` take the place of files of the image, by their path there.
@@ -72,4 +72,4 @@ def running(
     for path, file in (files or {}).items():
         container.with_volume_mapping(str(file), path, "ro")
     with container as started:
-        yield Function(started, f"http://{address}/2015-03-31/functions/function/invocations")
+        yield EmulatedFunction(started, f"http://{address}/2015-03-31/functions/function/invocations")

@@ -1,4 +1,4 @@
-"""A function for the tests of workers: it does as it is told."""
+"""A function for the tests of workers: its event says what it does."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Logs, waits, raises or exits; says which container answers, and what it was told of the invocation."""
+    """Logs, waits, raises or exits; says which container answers, and which facts of the invocation it got."""
     print(f"probe says {event.get('say')}")  # noqa: T201 (its log)
     time.sleep(event.get("seconds", 0))
     if "exit" in event:

@@ -15,7 +15,7 @@ from tests.image.conftest import ROOT
 from tools.errors import OperatorError
 from tools.image import wheels
 from tools.image.build import LARGEST_BYTES, BuiltImage, build, megabytes, own_platform
-from tools.image.engine import Engine
+from tools.image.engine import ContainerEngine
 
 # https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html, and of arm64 https://github.com/ARM-software/abi-aa.
 _ELF_MACHINES = {"amd64": 62, "arm64": 183}
@@ -23,12 +23,12 @@ _GLIBC = re.compile(rb"GLIBC_2\.(\d+)")
 
 
 @pytest.fixture(scope="session")
-def files(engine: Engine, image: BuiltImage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def files(engine: ContainerEngine, image: BuiltImage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Every file below /var/task in the image, by its path there."""
     return _files(engine, image.tag, "var/task/", tmp_path_factory.mktemp("image"))
 
 
-def _files(engine: Engine, tag: str, folder: str, scratch: Path) -> dict[str, bytes]:
+def _files(engine: ContainerEngine, tag: str, folder: str, scratch: Path) -> dict[str, bytes]:
     archive = scratch / "root.tar"
     container = engine.run("create", tag, "none")
     try:
@@ -53,14 +53,14 @@ def test_our_layers_are_small(image: BuiltImage, capsys: pytest.CaptureFixture[s
     assert 0 < image.added_bytes <= LARGEST_BYTES
 
 
-def test_two_builds_give_the_same_layers(engine: Engine, image: BuiltImage) -> None:
+def test_two_builds_give_the_same_layers(engine: ContainerEngine, image: BuiltImage) -> None:
     """The same sources are the same bytes, whenever they are built."""
     again = build(ROOT, engine, platform=own_platform(engine), tag="loudhailer:again", base=image.base, fresh=True)
     of_base = len(_layers(engine, image.base))
     assert _layers(engine, again.tag)[of_base:] == _layers(engine, image.tag)[of_base:]
 
 
-def _layers(engine: Engine, tag: str) -> list[str]:
+def _layers(engine: ContainerEngine, tag: str) -> list[str]:
     return engine.run("image", "inspect", "--format", "{{range .RootFS.Layers}}{{println .}}{{end}}", tag).split()
 
 
@@ -88,7 +88,7 @@ def test_libraries_run_on_amazon_linux(files: dict[str, bytes]) -> None:
     assert {path: minor for path, minor in newest.items() if minor > 34} == {}
 
 
-def test_the_other_platform_needs_no_emulation(engine: Engine, image: BuiltImage, tmp_path: Path) -> None:
+def test_the_other_platform_needs_no_emulation(engine: ContainerEngine, image: BuiltImage, tmp_path: Path) -> None:
     """Its libraries are installed by this machine's Python; what the final stage adds is files alone."""
     other = next(name for name in wheels.MACHINES if name != own_platform(engine).removeprefix("linux/"))
     wheels.fetch(wheels.locked_requirements(ROOT), other, ROOT / "build" / "image" / other)
@@ -103,7 +103,9 @@ def test_the_other_platform_needs_no_emulation(engine: Engine, image: BuiltImage
     assert sum(map(len, found.values())) < LARGEST_BYTES
 
 
-def test_a_wheel_that_amazon_linux_could_not_run_is_refused(engine: Engine, image: BuiltImage, tmp_path: Path) -> None:
+def test_a_wheel_that_amazon_linux_could_not_run_is_refused(
+    engine: ContainerEngine, image: BuiltImage, tmp_path: Path
+) -> None:
     """The lock may name it and its hash may be right: it was built for a newer glibc, which the base here may have."""
     machine = wheels.MACHINES[own_platform(engine).removeprefix("linux/")]
     checkout = tmp_path / "checkout"

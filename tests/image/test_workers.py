@@ -19,7 +19,7 @@ import pytest
 from tests.support.aws import ACCOUNT, SECRET, aws_client
 from tests.support.waiting import wait_until
 from tools.image.build import BuiltImage
-from tools.image.engine import Engine
+from tools.image.engine import ContainerEngine
 from tools.stack.directory import StackDirectory
 from tools.stack.local_aws import local_endpoint, local_environment
 from tools.stack.processes import ProcessTable, await_ready, free_port
@@ -59,7 +59,7 @@ class Lambda:
 
 
 @pytest.fixture(scope="module")
-def probe(engine: Engine, image: BuiltImage, tmp_path_factory: pytest.TempPathFactory) -> str:
+def probe(engine: ContainerEngine, image: BuiltImage, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The id of the image with the probe in it."""
     context = tmp_path_factory.mktemp("probe")
     (context / "probe.py").write_text(PROBE.read_text())
@@ -69,7 +69,7 @@ def probe(engine: Engine, image: BuiltImage, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def functions(engine: Engine, probe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lambda]:
+def functions(engine: ContainerEngine, probe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lambda]:
     """A local AWS that lives as long as the tests of this file."""
     directory = StackDirectory(tmp_path_factory.mktemp("aws") / "stack")
     directory.create()
@@ -123,13 +123,13 @@ def test_a_handler_that_raises_keeps_its_container_and_one_that_exits_or_times_o
 
 
 def test_an_image_that_does_not_exist_is_an_error_of_the_invocation(functions: Lambda) -> None:
-    """As it is told, with what the engine said in the log."""
+    """As required, with the engine's output in the log."""
     name = functions.function()
     functions.client.update_function_code(FunctionName=name, ImageUri=f"loudhailer@sha256:{'0' * 64}")
     assert functions.invoke(name)["errorType"] == "Runtime.ExitError"
 
 
-def test_containers_end_with_the_local_aws_even_if_it_is_killed(functions: Lambda, engine: Engine) -> None:
+def test_containers_end_with_the_local_aws_even_if_it_is_killed(functions: Lambda, engine: ContainerEngine) -> None:
     """A runtime that can ask for no next invocation exits, and the engine removes its container. Comes last."""
     functions.invoke(functions.function())
     of_it = ("ps", "--quiet", "--filter", f"label=loudhailer={functions.client.meta.endpoint_url}")

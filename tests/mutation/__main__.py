@@ -1,11 +1,11 @@
 """The kill rate of a sample of mutants of `functions` and `loudhailer`, by the fast suites.
 
 mutmut makes the mutants, chooses the tests of each by the functions that these call, and runs them in a fork. It wants
-the sources in `src`, so a copy of the checkout is laid out that way in build/mutants. What is written there:
+the sources in `src`, so a copy of the checkout is laid out that way in build/mutants. The report contains:
 `report.md`, with the survivors' diffs, and `results.json`, the status of each mutant of the sample.
 
 A mutant is in the sample if the hash of its name is among the lowest, so a change of a function changes no other's.
-Those in `meaningless.txt` change nothing that anybody is promised; each has its reason there.
+Mutants in `meaningless.txt` change no promise; each has its reason there.
 """
 
 import argparse

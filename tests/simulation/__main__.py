@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run_one(chosen: argparse.Namespace) -> int:
     from tests.simulation import running, shrinking  # noqa: PLC0415  # after the mutant, and Powertools' environment
 
-    scenario = running.Scenario.of(chosen.seed, chosen.calls)
+    scenario = running.SimulatedScenario.of(chosen.seed, chosen.calls)
     if chosen.steps:
         return shrinking.tell(running.run(scenario, trace=True))
     return shrinking.explain(scenario)
@@ -87,7 +87,7 @@ def _run_many(chosen: argparse.Namespace) -> int:
                 if chosen.unexplained:
                     _print(f"seed {summary.failed}: {summary.text}")
                     return 1
-                return shrinking.explain(running.Scenario.of(summary.failed, chosen.calls))
+                return shrinking.explain(running.SimulatedScenario.of(summary.failed, chosen.calls))
     for kind in faults.RATES:
         _print(f"{struck[kind]:8,} times: {kind}")
     _print(f"{len(seeds)} seeds, {made:,} calls in {time.monotonic() - begun:.0f} s: every invariant holds")

@@ -15,13 +15,13 @@ from loudhailer.tenants.dynamodb import DynamoTenantStore
 from loudhailer.tenants.model import Tenant
 from tests.simulation import faults, functions
 from tests.simulation.faults import Dice
-from tests.simulation.gateway import Client, Gateway
+from tests.simulation.gateway import SimulatedClient, SimulatedGateway
 from tests.simulation.invariants import OBSERVERS
 from tests.simulation.profiles import Sizes
 from tests.simulation.running import run_quietly
 from tests.simulation.scheduler import BEGIN, Scheduler
+from tests.simulation.system import SimulatedSystem
 from tests.simulation.watch import holds
-from tests.simulation.world import World
 from tests.support.dynamodb import engine
 
 if TYPE_CHECKING:
@@ -59,15 +59,21 @@ _ON_THE_WAY = (
     faults.GOES_EARLY,
     faults.TIME_JUMPS,
     faults.STREAM_STALLS,
+    faults.STREAM_REPEATS,
 )
-"""Faults that strike clients who come and go, of whom there are none, or that end the lifetime of the broadcast."""
+"""Faults of arriving and leaving clients, which do not exist here, or that end the broadcast's lifetime."""
 
 
-class Crowd(Gateway):
-    """A gateway with a crowd that stays, and those who are gone."""
+class CrowdGateway(SimulatedGateway):
+    """A gateway with a crowd that stays, and clients that are gone.
 
-    def __init__(self, world: World, size: int) -> None:
-        super().__init__(world)
+    The quota is used up for seconds at most: a lane that is refused posts less, and the workers here have none.
+    """
+
+    throttled_seconds = (0.5, 3.0)
+
+    def __init__(self, system: SimulatedSystem, size: int) -> None:
+        super().__init__(system)
         self.size = size
         self.delivered = 0
 
@@ -89,10 +95,12 @@ class Crowd(Gateway):
     def status_of_post(self, connection: ConnectionId, frame: bytes) -> int:
         if int(connection[1:-1]) % _GONE_EVERY == 0:
             return 410
-        if self._world.scheduler.now < self.throttled_until:
+        if self._system.scheduler.now < self.throttled_until:
             return 429
         self.delivered += 1
-        self._world.watch.received(Client(0, _TENANT, _SESSION, None, connection, state="open"), frame.decode())
+        self._system.watch.received(
+            SimulatedClient(0, _TENANT, _SESSION, None, connection, state="open"), frame.decode()
+        )
         return 200
 
 
@@ -102,22 +110,24 @@ def run(size: int) -> int:
     scheduler = Scheduler("crowd")
     kinds = {kind: OFTEN for kind in faults.RATES if kind not in _ON_THE_WAY}
     dice = Dice(scheduler, kinds | {faults.ACCOUNT_THROTTLED: THROTTLED_OFTEN})
-    world = World(scheduler, dice, SIZES)
-    gateway = world.gateway = Crowd(world, size)
-    world.watch.observers = [observer(world) for observer in OBSERVERS]
-    functions.wire(world)
-    _seed(world, gateway)
+    system = SimulatedSystem(scheduler, dice, SIZES)
+    gateway = system.gateway = CrowdGateway(system, size)
+    system.watch.observers = [observer(system) for observer in OBSERVERS]
+    functions.wire(system)
+    _seed(system, gateway)
     _say(f"{time.monotonic() - begun:5.0f} s  {size:,} connections are there")
-    broken = run_quietly(world, lambda: _broadcast(world, gateway, begun))
+    broken = run_quietly(system, lambda: _broadcast(system, gateway, begun))
     if broken is not None:
         _say(f"fails: {broken}")
         return 1
-    _say(f"{time.monotonic() - begun:5.0f} s  {world.calls:,} calls, {len(dice.fired):,} faults: every invariant holds")
+    _say(
+        f"{time.monotonic() - begun:5.0f} s  {system.calls:,} calls, {len(dice.fired):,} faults: every invariant holds"
+    )
     return 0
 
 
-def _seed(world: World, gateway: Crowd) -> None:
-    tables = world.tables.tables
+def _seed(system: SimulatedSystem, gateway: CrowdGateway) -> None:
+    tables = system.tables.tables
     of_connections, of_partitions = tables["connections"].rows, tables["partitions"].rows.setdefault(_TENANT, {})
     for partition, rows in gateway.rows():
         of_connections[partition] = rows
@@ -128,10 +138,10 @@ def _seed(world: World, gateway: Crowd) -> None:
             "checkpoint": {"S": ""},
         }
         for row in rows.values():
-            world.watch.was_there(row)
+            system.watch.was_there(row)
     total = str(gateway.size)
     tables["limits"].rows[_TENANT] = {"": {"key": {"S": _TENANT}, "itemCount": {"N": total}, "reserved": {"N": total}}}
-    client: Any = engine.Client(world.tables.carry_out)
+    client: Any = engine.EngineClient(system.tables.carry_out)
     DynamoTenantStore(client, "tenants").put(
         Tenant(
             tenant_id=_TENANT,
@@ -145,8 +155,8 @@ def _seed(world: World, gateway: Crowd) -> None:
     )
 
 
-def _broadcast(world: World, gateway: Crowd, begun: float) -> None:
-    scheduler = world.scheduler
+def _broadcast(system: SimulatedSystem, gateway: CrowdGateway, begun: float) -> None:
+    scheduler = system.scheduler
     events, told = 0, time.monotonic()
 
     def is_over() -> bool:
@@ -156,19 +166,19 @@ def _broadcast(world: World, gateway: Crowd, begun: float) -> None:
             return False
         if time.monotonic() - told > _TELL_SECONDS:
             told = time.monotonic()
-            share = gateway.delivered / gateway.size
+            share = min(1.0, gateway.delivered / gateway.size)
             _say(
                 f"{told - begun:5.0f} s  [{'=' * round(40 * share):40}] {share:4.0%}  {gateway.delivered:,} posts,"
                 f" {scheduler.now - BEGIN:,.0f} simulated seconds"
             )
-        return world.is_at_rest()
+        return system.is_at_rest()
 
     body = codec.encode_text({"audience": {"all": True}, "message": "to everybody", "broadcastId": _BROADCAST})
-    world.invoke("publish", {"requestContext": {}, "body": body}, lambda _: None)
+    system.invoke("publish", {"requestContext": {}, "body": body}, lambda _: None)
     scheduler.run(until=is_over, latest=scheduler.now + _LONGEST_SECONDS)
-    world.dice.off = True
-    report = _report(world)
-    world.watch.at_rest(healed=False)
+    system.dice.off = system.rests = True
+    report = _report(system)
+    system.watch.at_rest(healed=False)
     gone = -(-gateway.size // _GONE_EVERY)
     wanted = {"status": "finished", "dispatched": gateway.size, "delivered": gateway.size - gone, "gone": gone}
     holds(
@@ -183,12 +193,12 @@ def _broadcast(world: World, gateway: Crowd, begun: float) -> None:
     )
 
 
-def _report(world: World) -> Any:
+def _report(system: SimulatedSystem) -> Any:
     found: list[Any] = []
     event = {"routeKey": "GET /broadcast/{id}", "pathParameters": {"id": _BROADCAST}}
-    world.invoke("session_api", event, lambda answer: found.append(codec.decode(answer["body"])))
-    world.scheduler.run(until=lambda: bool(found), latest=world.scheduler.now + _LONGEST_SECONDS)
-    world.watch.reported(_BROADCAST, found[0], world.scheduler.now)
+    system.invoke("session_api", event, lambda answer: found.append(codec.decode(answer["body"])))
+    system.scheduler.run(until=lambda: bool(found), latest=system.scheduler.now + _LONGEST_SECONDS)
+    system.watch.reported(_BROADCAST, found[0], system.scheduler.now)
     return found[0]
 
 

@@ -31,6 +31,9 @@ ACCOUNT_THROTTLED = "the account's quota is used up for a while"
 INDEX_LAGS = "the replicas of an index lag behind by seconds"
 CLOCK_SKEW = "clocks are seconds apart"
 TIME_JUMPS = "the time jumps by minutes or hours"
+STALE_READ = "a read that need not be consistent sees the rows of a moment ago"
+PART_LEFT = "a service carries out a part of a batch, and says which it has left"
+STREAM_REPEATS = "a stream delivers a batch again that was handled, after a while"
 
 RATES: Mapping[str, float] = {
     LOST_REQUEST: 0.006,
@@ -54,6 +57,9 @@ RATES: Mapping[str, float] = {
     INDEX_LAGS: 0.1,
     CLOCK_SKEW: 0.3,
     TIME_JUMPS: 0.01,
+    STALE_READ: 0.3,
+    PART_LEFT: 0.04,
+    STREAM_REPEATS: 0.02,
 }
 """The share of occasions on which a fault of the kind strikes, in a run that has it."""
 

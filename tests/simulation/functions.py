@@ -1,7 +1,7 @@
 """The functions as they are shipped: the code of their handlers runs in each environment, as Lambda starts it.
 
-What a handler imports is the shipped module, but for what reaches out of the process: the time, threads, chance, the
-variables of the environment, clients of AWS, the senders, the log. Those are stand-ins, which are the world's.
+A handler imports the shipped modules, except for what reaches out of the process: the time, threads, chance, the
+variables of the environment, clients of AWS, the senders, the log. Stand-ins of the simulated system replace these.
 """
 
 import builtins
@@ -18,18 +18,19 @@ from functions.messaging.join_room import join_room
 from functions.messaging.presence import leaves
 from functions.messaging.send_message import rooms
 from loudhailer import ids, settings
-from loudhailer.aws import conditions
+from loudhailer.aws import batches, conditions
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.deadline import Deadline, RemainingTime
 from loudhailer.partitions import dynamodb as partitions
+from loudhailer.queues import sqs as queues
 from loudhailer.sessions import dynamodb as sessions
 from tests.simulation import tables
 from tests.simulation.gateway import ENDPOINT, SimulatedSender
 from tests.simulation.invariants.broadcasts import LIFETIME_SECONDS
 from tests.simulation.queues import SqsClient
 from tests.simulation.scheduler import TaskExecutor
-from tests.simulation.world import SHARDS, Environment, Invocation, World
+from tests.simulation.system import SHARDS, SimulatedEnvironment, SimulatedInvocation, SimulatedSystem
 from tests.support.checkout import module_of
 from tests.support.lambda_environment import VARIABLES
 from tests.support.tables import KEYS
@@ -43,13 +44,14 @@ type StandIns = Mapping[str, Mapping[str, Any]]
 """Stand-ins for names of modules, by the modules' names."""
 
 
-def wire(world: World) -> None:
-    """Have the world run the shipped functions, and give them its time and its sizes."""
-    executor, sizes = TaskExecutor(world.scheduler), world.sizes
+def wire(system: SimulatedSystem) -> None:
+    """Have the system run the shipped functions, with its time and its sizes."""
+    executor, sizes = TaskExecutor(system.scheduler), system.sizes
     for module, name, value in (
-        (ids, "time", _Clock(world)),
-        (ids, "uuid", _Ids(world)),
-        (conditions, "uuid", _Ids(world)),
+        (ids, "time", _Clock(system)),
+        (ids, "uuid", _Ids(system)),
+        (conditions, "uuid", _Ids(system)),
+        (batches, "random", _Chance(system)),
         (partitions, "ThreadPoolExecutor", lambda _: executor),
         (erasing, "ThreadPoolExecutor", lambda _: executor),
         (sessions, "_SEGMENTS", 2),
@@ -61,10 +63,13 @@ def wire(world: World) -> None:
         (leaves, "SMALL_ROOM", sizes.small_room),
     ):
         setattr(module, name, value)
-    world.make = _handle
+    pausing: tuple[Any, ...] = (batches.get_rows, batches.delete_rows, queues.postpone)
+    for function in pausing:
+        function.__kwdefaults__["pause"] = system.scheduler.sleep
+    system.make = _handle
 
 
-def _handle(environment: Environment) -> Callable[[Any, Invocation], Any]:
+def _handle(environment: SimulatedEnvironment) -> Callable[[Any, SimulatedInvocation], Any]:
     """Start a function: its handler, which is called with an event and an invocation."""
     stand_ins = _stand_ins(environment)
 
@@ -95,31 +100,34 @@ def _code(module: str) -> CodeType:
     return code
 
 
-def _stand_ins(environment: Environment) -> StandIns:
-    world, clock = environment.world, environment.clock
-    pause, monotonic = world.scheduler.sleep, world.scheduler.time
-    sqs, sender, executor = SqsClient(world, 5), SimulatedSender(world), TaskExecutor(world.scheduler)
+def _stand_ins(environment: SimulatedEnvironment) -> StandIns:
+    system, clock = environment.system, environment.clock
+    pause, monotonic = system.scheduler.sleep, system.scheduler.time
+    by_chance = partial(_pause_by_chance, system)
+    sqs, sender, executor = SqsClient(system, 5), SimulatedSender(system), TaskExecutor(system.scheduler)
 
-    def client(service: str, *, attempts: int = 5, **_: Any) -> Any:
-        return tables.client(world, attempts=attempts) if service == "dynamodb" else sqs
+    def client(service: str, *, attempts: int = 5, seconds: float | None = None, **_: Any) -> Any:
+        return tables.client(system, attempts=attempts, seconds=seconds) if service == "dynamodb" else sqs
 
     def deadline(context: RemainingTime, *, reserve: float) -> Deadline:
         return Deadline.after(context.get_remaining_time_in_millis() / 1000 - reserve, monotonic)
 
     def identity(_: Any) -> Any:
-        return SimpleNamespace(credentials=None, sqs=sqs, dynamodb=client("dynamodb", attempts=1))
+        return SimpleNamespace(credentials=None, sqs=sqs, dynamodb=client("dynamodb", attempts=1, seconds=0.5))
 
     return {
         "time": {"time": clock, "monotonic": monotonic, "sleep": pause},
         "os": {"environ": _variables(environment)},
-        "random": {"SystemRandom": lambda: _Chance(world)},
+        "random": {"SystemRandom": lambda: _Chance(system)},
         "concurrent.futures": {"ThreadPoolExecutor": lambda _: executor},
         "loudhailer.settings": {"from_env": _settings},
         "loudhailer.observability": {"logger": _QUIET, "metrics": _QUIET},
         "loudhailer.aws.clients": {"client": client, "LateClient": client},
         "loudhailer.aws.tenant_credentials": {"ClientOf": Any, "PerTenant": lambda make, **_: _PerTenant(make, client)},
         "loudhailer.broadcast.dynamodb": {
-            "DynamoBroadcastStore": lambda client, table, keys=1: DynamoBroadcastStore(client, table, clock, keys=keys)
+            "DynamoBroadcastStore": lambda client, table, keys=1: DynamoBroadcastStore(
+                client, table, clock, keys=keys, pause=by_chance
+            )
         },
         "loudhailer.connections.dynamodb": {
             "DynamoConnectionStore": DynamoConnectionStore,
@@ -136,10 +144,14 @@ def _stand_ins(environment: Environment) -> StandIns:
     }
 
 
-def _variables(environment: Environment) -> Mapping[str, str]:
+def _pause_by_chance(system: SimulatedSystem, _: float) -> None:
+    """A pause whose jitter is of this run's chance, so that the run repeats exactly."""
+    system.scheduler.sleep(0.2 * system.scheduler.random.random())
+
+
+def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
     """The environment variables of a function; those of the older release are other ones."""
-    release, sizes = environment.release, environment.world.sizes
-    shards = SHARDS[: 2 + release] if environment.function == "query" else (*SHARDS, "rooms")
+    release, sizes = environment.release, environment.system.sizes
     queues = {
         "BROADCAST": "broadcast",
         "PARTITION": "partition",
@@ -155,7 +167,7 @@ def _variables(environment: Environment) -> Mapping[str, str]:
         **{f"{table.upper()}_TABLE": table for table in KEYS},
         **{f"{name}_QUEUE_URL": _QUEUES + queue for name, queue in queues.items()},
         "QUEUE_URL": f"{_QUEUES}pool",
-        "SHARD_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in shards]),
+        "SHARD_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS[: 2 + release]]),
         "BROADCAST_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{_ACCOUNT}:broadcast",
         "UNDELIVERED_QUEUE_ARN": f"arn:aws:sqs:eu-west-1:{_ACCOUNT}:undelivered",
         "CALLBACK_ENDPOINT": ENDPOINT,
@@ -192,7 +204,7 @@ class _PerTenant:
 class _Context:
     """Lambda's context of an invocation; the second shard is a subscriber's."""
 
-    def __init__(self, invocation: Invocation) -> None:
+    def __init__(self, invocation: SimulatedInvocation) -> None:
         self._invocation = invocation
 
     @property
@@ -204,7 +216,7 @@ class _Context:
 
     def get_remaining_time_in_millis(self) -> int:
         """The time until the invocation is killed."""
-        return int(self._invocation.left(self._invocation.environment.world.scheduler.now) * 1000)
+        return int(self._invocation.left(self._invocation.environment.system.scheduler.now) * 1000)
 
 
 class _Quiet:
@@ -223,8 +235,8 @@ _QUIET = _Quiet()
 class _Chance:
     """A stand-in for `SystemRandom`: the chance of whatever is at work."""
 
-    def __init__(self, world: World) -> None:
-        self._scheduler = world.scheduler
+    def __init__(self, system: SimulatedSystem) -> None:
+        self._scheduler = system.scheduler
 
     def __getattr__(self, name: str) -> Any:
         """The generator's method."""
@@ -234,8 +246,8 @@ class _Chance:
 class _Clock:
     """A stand-in for the module `time` where ids are made."""
 
-    def __init__(self, world: World) -> None:
-        self._time = world.scheduler.time
+    def __init__(self, system: SimulatedSystem) -> None:
+        self._time = system.scheduler.time
 
     def time_ns(self) -> int:
         return int(self._time() * 1e9)
@@ -244,8 +256,8 @@ class _Clock:
 class _Ids:
     """Stand-in for the module `uuid`."""
 
-    def __init__(self, world: World) -> None:
-        self._random = world.scheduler.random
+    def __init__(self, system: SimulatedSystem) -> None:
+        self._random = system.scheduler.random
 
     def uuid4(self) -> "_Ids":
         return self

@@ -16,7 +16,7 @@ from loudhailer.ids import ConnectionId
 from tests.simulation import faults
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.system import SimulatedSystem
 
 ENDPOINT = "https://cell.test/live"
 
@@ -34,11 +34,11 @@ _POST_FAULTS = (
     faults.CLIENT_SLOW,
 )
 
-type State = Literal["connecting", "open", "closed"]
+type ClientState = Literal["connecting", "open", "closed"]
 
 
 @dataclass
-class Client:
+class SimulatedClient:
     """A client and its connection.
 
     Attributes:
@@ -60,7 +60,7 @@ class Client:
     session: str
     player: str | None
     connection: ConnectionId
-    state: State = "connecting"
+    state: ClientState = "connecting"
     context: Mapping[str, str] = field(default_factory=dict)
     opened_at: float = 0.0
     closed_at: float = float("inf")
@@ -76,105 +76,108 @@ class Client:
         return f"client {self.number}"
 
 
-class Gateway:
-    """All connections."""
+class SimulatedGateway:
+    """All connections; `throttled_seconds` is how long the account's quota may be used up, one of these each time."""
 
-    def __init__(self, world: "World") -> None:
-        self.clients: dict[ConnectionId, Client] = {}
+    throttled_seconds: Sequence[float] = (0.5, 3.0, 30.0)
+
+    def __init__(self, system: "SimulatedSystem") -> None:
+        self.clients: dict[ConnectionId, SimulatedClient] = {}
         self.throttled_until = 0.0
-        self._world = world
+        self._system = system
         self._requests = 0
 
-    def connect(self, client: Client) -> None:
+    def connect(self, client: SimulatedClient) -> None:
         """Carry out a handshake, in a task of its own."""
-        world = self._world
+        system = self._system
         self.clients[client.connection] = client
-        if world.dice.strikes(faults.GOES_EARLY):
-            world.scheduler.after(world.scheduler.random.random() * 0.3, lambda: self.close(client, "goes early"))
-        world.scheduler.start(lambda: self._handshake(client))
+        if system.dice.strikes(faults.GOES_EARLY):
+            system.scheduler.after(system.scheduler.random.random() * 0.3, lambda: self.close(client, "goes early"))
+        system.scheduler.start(lambda: self._handshake(client))
 
-    def _handshake(self, client: Client) -> None:
-        world = self._world
+    def _handshake(self, client: SimulatedClient) -> None:
+        system = self._system
         query = {"tenantId": client.tenant, "sessionId": client.session}
         if client.player is not None:
             query["playerId"] = client.player
-        policy = world.answer_of("authorizer", {"queryStringParameters": query, "methodArn": _ARN})
+        policy = system.answer_of("authorizer", {"queryStringParameters": query, "methodArn": _ARN})
         allowed = policy is not None and policy["policyDocument"]["Statement"][0]["Effect"] == "Allow"
         if not allowed or client.is_closed:
             self._refuse(client, "the authorizer")
             return
         client.context = {name: str(value) for name, value in policy["context"].items()}
-        world.scheduler.sleep(world.latency())
-        answer = world.answer_of("connect", {"requestContext": self._request(client)})
-        world.scheduler.sleep(world.latency())
+        slow = system.scheduler.random.choice((1.0, 3.0, 8.0)) if system.dice.strikes(faults.SLOW_CALL) else 0.0
+        system.scheduler.sleep(system.latency() + slow)
+        answer = system.answer_of("connect", {"requestContext": self._request(client)})
+        system.scheduler.sleep(system.latency())
         if answer is None or answer["statusCode"] != 200 or client.is_closed:
             self._refuse(client, "connect")
             return
-        client.state, client.opened_at = "open", world.scheduler.now
-        world.say(f"{client} is connected as {client.connection}")
-        world.watch.opened(client)
-        world.scheduler.after(LONGEST_SECONDS, lambda: self.close(client, "has been connected for two hours"))
+        client.state, client.opened_at = "open", system.scheduler.now
+        system.say(f"{client} is connected as {client.connection}")
+        system.watch.opened(client)
+        system.scheduler.after(LONGEST_SECONDS, lambda: self.close(client, "has been connected for two hours"))
 
-    def _refuse(self, client: Client, by: str) -> None:
+    def _refuse(self, client: SimulatedClient, by: str) -> None:
         if client.state != "closed":
-            self._world.say(f"{client} is not let in by {by}")
-            client.state, client.closed_at = "closed", self._world.scheduler.now
+            self._system.say(f"{client} is not let in by {by}")
+            client.state, client.closed_at = "closed", self._system.scheduler.now
 
-    def close(self, client: Client, why: str) -> None:
+    def close(self, client: SimulatedClient, why: str) -> None:
         """End a connection; API Gateway tells of it, as well as it can."""
         if client.state == "closed":
             return
-        world = self._world
-        now = world.scheduler.now
-        world.say(f"{client} {why}")
+        system = self._system
+        now = system.scheduler.now
+        system.say(f"{client} {why}")
         client.state, client.closed_at = "closed", now
-        if "partition" in client.context and not world.dice.strikes(faults.NO_DISCONNECT):
-            world.queues["disconnect"].put(f"{client.context['partition']} {client.connection}")
+        if "partition" in client.context and not system.dice.strikes(faults.NO_DISCONNECT):
+            system.queues["disconnect"].put(f"{client.context['partition']} {client.connection}")
 
-    def frame(self, client: Client, frame: Mapping[str, Any]) -> None:
+    def frame(self, client: SimulatedClient, frame: Mapping[str, Any]) -> None:
         """Take a frame of a client, in a task of its own."""
         if client.state != "open":
             return
-        self._world.say(f"{client} sends {json.dumps(frame)}")
+        self._system.say(f"{client} sends {json.dumps(frame)}")
         if frame["action"] in {"SiloSQS", "PooledSQS"}:
             self._queue(client, frame)
         else:
-            self._world.scheduler.start(lambda: self._route(client, frame))
+            self._system.scheduler.start(lambda: self._route(client, frame))
 
-    def _queue(self, client: Client, frame: Mapping[str, Any]) -> None:
+    def _queue(self, client: SimulatedClient, frame: Mapping[str, Any]) -> None:
         request = self._request(client)
         names = (
             *("tenantId", "sessionId", "sessionPerMinute", "tenantPerMinute", "connectionsPerSession"),
             *("sessionTTL", "tenantConnections", "messagesPerMinute"),
         )
         attributes = {name: client.context[name] for name in names}
-        self._world.queues["pool"].put(
+        self._system.queues["pool"].put(
             json.dumps(frame),
             group=f"{client.context['tenantId']}:{client.context['sessionId']}",
             deduplication=request["requestId"],
             attributes={**attributes, "connectionId": client.connection, "requestId": request["requestId"]},
         )
 
-    def _route(self, client: Client, frame: Mapping[str, Any]) -> None:
+    def _route(self, client: SimulatedClient, frame: Mapping[str, Any]) -> None:
         function = {"joinroom": "join_room", "sendmessage": "send_message"}.get(frame["action"], "default_route")
         event = {"requestContext": self._request(client), "body": json.dumps(frame)}
-        answer = self._world.answer_of(function, event)
+        answer = self._system.answer_of(function, event)
         if answer is not None and "body" in answer and client.state == "open":
             self._deliver(client, answer["body"])
 
-    def _request(self, client: Client) -> dict[str, Any]:
+    def _request(self, client: SimulatedClient) -> dict[str, Any]:
         self._requests += 1
         return {
             "connectionId": client.connection,
             "requestId": f"r{self._requests:06d}",
-            "requestTimeEpoch": int(self._world.scheduler.now * 1000),
+            "requestTimeEpoch": int(self._system.scheduler.now * 1000),
             "authorizer": client.context,
         }
 
     def status_of_post(self, connection: ConnectionId, frame: bytes) -> int:
         """Post a frame to a connection; the status of the answer."""
         client = self.clients.get(connection)
-        now = self._world.scheduler.now
+        now = self._system.scheduler.now
         if client is None or client.state != "open":
             return 410
         if now < self.throttled_until or now < client.slow_until:
@@ -187,7 +190,7 @@ class Gateway:
         client = self.clients.get(connection)
         if client is None or client.state != "open":
             return 410
-        if self._world.scheduler.now < self.throttled_until:
+        if self._system.scheduler.now < self.throttled_until:
             return 429
         self.close(client, "is closed")
         return 204
@@ -197,19 +200,19 @@ class Gateway:
         client = self.clients.get(connection)
         if client is None or client.state != "open":
             return 410
-        return 429 if self._world.scheduler.now < self.throttled_until else 200
+        return 429 if self._system.scheduler.now < self.throttled_until else 200
 
-    def _deliver(self, client: Client, frame: str) -> None:
-        self._world.say(f"{client} receives {frame[:120]}")
-        client.received.append((self._world.scheduler.now, frame))
-        self._world.watch.received(client, frame)
+    def _deliver(self, client: SimulatedClient, frame: str) -> None:
+        self._system.say(f"{client} receives {frame[:120]}")
+        client.received.append((self._system.scheduler.now, frame))
+        self._system.watch.received(client, frame)
 
 
 class SimulatedSender(Sender, OrderedSender):
     """The senders, which pass the same contract as those on libcurl; see `Sender` and `OrderedSender`."""
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, system: "SimulatedSystem") -> None:
+        self._system = system
         self._handed_on: dict[ConnectionId, float] = {}
 
     @override
@@ -222,7 +225,7 @@ class SimulatedSender(Sender, OrderedSender):
         seconds: float,
         tries: int = FEW_TRIES,
     ) -> list[Outcome]:
-        ends = self._world.scheduler.now + seconds
+        ends = self._system.scheduler.now + seconds
         outcomes = [Outcome.UNSENT] * len(connections)
         for place in self._shuffled(range(len(connections))):
             outcomes[place] = self._posted(connections[place], payload, ends, most_failures=2, tries=tries)
@@ -236,11 +239,11 @@ class SimulatedSender(Sender, OrderedSender):
         *,
         seconds: float,
     ) -> dict[ConnectionId, list[Outcome]]:
-        ends = self._world.scheduler.now + seconds
+        ends = self._system.scheduler.now + seconds
         outcomes = {connection: [Outcome.UNSENT] * len(wanted) for connection, wanted in frames.items()}
         waiting = {connection: 0 for connection in sorted(frames) if frames[connection]}
         while waiting:
-            connection = self._world.scheduler.random.choice(list(waiting))
+            connection = self._system.scheduler.random.choice(list(waiting))
             place = waiting[connection]
             outcome = self._posted(connection, frames[connection][place], ends, most_failures=100)
             outcomes[connection][place] = outcome
@@ -273,33 +276,33 @@ class SimulatedSender(Sender, OrderedSender):
     def _each(
         self, what: Literal["close", "look up"], connections: Sequence[ConnectionId], seconds: float
     ) -> list[Outcome]:
-        ends = self._world.scheduler.now + seconds
+        ends = self._system.scheduler.now + seconds
         outcomes = [Outcome.UNSENT] * len(connections)
         for place in self._shuffled(range(len(connections))):
-            outcomes[place] = self._request(_Request(self._world, what, connections[place]), ends, 100, 100)
+            outcomes[place] = self._request(_Request(self._system, what, connections[place]), ends, 100, 100)
         return outcomes
 
     def _posted(
         self, connection: ConnectionId, frame: bytes, ends: float, *, most_failures: int, tries: int = FEW_TRIES
     ) -> Outcome:
-        world = self._world
-        if world.scheduler.now - self._handed_on.get(connection, -1.0) < 1.0:
+        system = self._system
+        if system.scheduler.now - self._handed_on.get(connection, -1.0) < 1.0:
             return Outcome.THROTTLED
-        outcome = self._request(_Request(world, "post to", connection, frame), ends, most_failures, tries)
+        outcome = self._request(_Request(system, "post to", connection, frame), ends, most_failures, tries)
         if outcome is Outcome.THROTTLED:
-            self._handed_on[connection] = world.scheduler.now
-            others_are_let_in = world.scheduler.now >= world.gateway.throttled_until
-            if others_are_let_in and world.scheduler.random.random() < 0.7:
+            self._handed_on[connection] = system.scheduler.now
+            others_are_let_in = system.scheduler.now >= system.gateway.throttled_until
+            if others_are_let_in and system.scheduler.random.random() < 0.7:
                 return Outcome.SLOW
         return outcome
 
     def _request(self, request: "_Request", ends: float, most_failures: int, most_refusals: int) -> Outcome:
         """The outcome of a request, tried again as the senders do."""
-        world = self._world
+        system = self._system
         outcome, failures, refusals = Outcome.UNSENT, 0, 0
-        while world.scheduler.now < ends:
+        while system.scheduler.now < ends:
             answer = BY_STATUS.get(request.status(), Outcome.FAILED)
-            if world.scheduler.now > ends:
+            if system.scheduler.now > ends:
                 break
             outcome = answer
             failures += outcome is Outcome.FAILED
@@ -307,12 +310,12 @@ class SimulatedSender(Sender, OrderedSender):
             is_tried_again = outcome in {Outcome.FAILED, Outcome.THROTTLED}
             if not is_tried_again or failures > most_failures or refusals >= most_refusals:
                 break
-            world.scheduler.sleep(min(0.02 * 2 ** min(failures + refusals, 3), max(0.0, ends - world.scheduler.now)))
+            system.scheduler.sleep(min(0.02 * 2 ** min(failures + refusals, 3), max(0.0, ends - system.scheduler.now)))
         return outcome
 
     def _shuffled(self, places: range) -> list[int]:
         found = list(places)
-        self._world.scheduler.random.shuffle(found)
+        self._system.scheduler.random.shuffle(found)
         return found
 
 
@@ -320,14 +323,14 @@ class SimulatedSender(Sender, OrderedSender):
 class _Request:
     """A request about one connection; a post has a frame."""
 
-    world: "World"
+    system: "SimulatedSystem"
     what: Literal["post to", "close", "look up"]
     connection: ConnectionId
     frame: bytes = b""
 
     def effect(self) -> int:
         """The status with which the gateway answers what it does."""
-        gateway = self.world.gateway
+        gateway = self.system.gateway
         match self.what:
             case "close":
                 return gateway.status_of_close(self.connection)
@@ -338,28 +341,28 @@ class _Request:
 
     def status(self) -> int:
         """The status of the answer, whatever faults strike."""
-        world = self.world
-        world.calls += 1
-        world.scheduler.sleep(world.latency())
-        now, random = world.scheduler.now, world.scheduler.random
-        fault = world.dice.first_of(_POST_FAULTS)
-        if world.trace is not None:
-            world.say(f"{self.what} {self.connection}{'' if fault is None else ': ' + fault}")
+        system = self.system
+        system.calls += 1
+        system.scheduler.sleep(system.latency())
+        now, random = system.scheduler.now, system.scheduler.random
+        fault = system.dice.first_of(_POST_FAULTS)
+        if system.trace is not None:
+            system.say(f"{self.what} {self.connection}{'' if fault is None else ': ' + fault}")
         match fault:
             case faults.KILLED_BEFORE:
-                world.kill_present()
+                system.kill_present()
             case faults.POST_FAILS:
                 return 500
             case faults.POST_LOST:
                 self.effect()
                 return 502
             case faults.SLOW_CALL:
-                world.scheduler.sleep(random.choice((0.5, 2.0, 4.0)))
+                system.scheduler.sleep(random.choice((0.5, 2.0, 4.0)))
             case faults.KILLED_AFTER:
                 self.effect()
-                world.kill_present()
+                system.kill_present()
             case faults.ACCOUNT_THROTTLED:
-                world.gateway.throttled_until = now + random.choice((0.5, 3.0, 30.0))
-            case faults.CLIENT_SLOW if client := world.gateway.clients.get(self.connection):
+                system.gateway.throttled_until = now + random.choice(system.gateway.throttled_seconds)
+            case faults.CLIENT_SLOW if client := system.gateway.clients.get(self.connection):
                 client.slow_until = now + random.choice((1.0, 10.0, 100.0))
         return self.effect()

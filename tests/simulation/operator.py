@@ -12,14 +12,14 @@ from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from tests.simulation.gateway import ENDPOINT, SimulatedSender
-from tests.support.dynamodb.engine import Client, Request
+from tests.support.dynamodb.engine import EngineClient, EngineRequest
 from tools.errors import OperatorError
 from tools.operations.erasing import Erasing, Stores
 
 if TYPE_CHECKING:
     from loudhailer.connections.model import ConnectionKey
     from loudhailer.ids import TenantId
-    from tests.simulation.world import World
+    from tests.simulation.system import SimulatedSystem
 
 QUIET_SECONDS = 10.0
 """The longest timeout of the functions that make sessions, connections and messages."""
@@ -31,59 +31,59 @@ _PAUSE_SECONDS = 100.0
 class Operator:
     """Carries out commands; faults do not strike them, but a command may be interrupted."""
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, system: "SimulatedSystem") -> None:
+        self._system = system
 
     def erase(self, tenant: "TenantId") -> None:
         """Erase a tenant, some seconds after the first try once more if that was interrupted."""
-        scheduler = self._world.scheduler
+        scheduler = self._system.scheduler
         first = scheduler.start(lambda: self._erase(tenant))
         if scheduler.random.random() < 0.5:
             scheduler.after(scheduler.random.random() * 30.0, first.kill)
         scheduler.after(60.0, lambda: self._again(tenant))
 
     def _again(self, tenant: "TenantId") -> None:
-        self._world.scheduler.start(lambda: self._erase(tenant))
+        self._system.scheduler.start(lambda: self._erase(tenant))
 
     def _erase(self, tenant: "TenantId") -> None:
-        world = self._world
+        system = self._system
         erasing = Erasing(
             self._stores(),
             tenant,
-            lambda _, what: world.say(f"erasing {tenant}: {what}"),
+            lambda _, what: system.say(f"erasing {tenant}: {what}"),
             quiet_seconds=QUIET_SECONDS,
-            clock=world.scheduler.time,
-            pause=world.scheduler.sleep,
+            clock=system.scheduler.time,
+            pause=system.scheduler.sleep,
         )
-        world.commands += 1
+        system.commands += 1
         try:
             for _ in range(_TRIES):
                 try:
                     erasing()
                 except OperatorError as error:
-                    world.say(f"erasing {tenant}: {error}")
-                    world.scheduler.sleep(_PAUSE_SECONDS)
+                    system.say(f"erasing {tenant}: {error}")
+                    system.scheduler.sleep(_PAUSE_SECONDS)
                 else:
-                    world.watch.erased(tenant)
+                    system.watch.erased(tenant)
                     return
         finally:
-            world.commands -= 1
+            system.commands -= 1
 
     def _stores(self) -> Stores:
-        world = self._world
+        system = self._system
 
-        def carry_out(operation: str, request: Request) -> Any:
-            world.scheduler.sleep(world.latency())
-            return world.tables.carry_out(operation, request)
+        def carry_out(operation: str, request: EngineRequest) -> Any:
+            system.scheduler.sleep(system.latency())
+            return system.tables.carry_out(operation, request)
 
-        sender = SimulatedSender(world)
+        sender = SimulatedSender(system)
 
         def close(key: "ConnectionKey") -> None:
             (outcome,) = sender.close(ENDPOINT, [key.connection_id], seconds=10.0)
             if outcome not in {Outcome.DELIVERED, Outcome.GONE}:
                 raise OperatorError(f"{key.connection_id} cannot be closed: {outcome}")
 
-        client: Any = Client(carry_out)
+        client: Any = EngineClient(carry_out)
         return Stores(
             tenants=DynamoTenantStore(client, "tenants"),
             sessions=DynamoSessionStore(client, "sessions"),
@@ -92,6 +92,6 @@ class Operator:
             partitions=DynamoPartitionStore(client, "partitions"),
             places=DynamoPlaceStore(client, "places"),
             inboxes=DynamoInboxStore(client, "messages"),
-            limits=DynamoLimitStore(client, "limits", pause=world.scheduler.sleep),
+            limits=DynamoLimitStore(client, "limits", pause=system.scheduler.sleep),
             close=close,
         )

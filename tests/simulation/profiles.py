@@ -8,12 +8,19 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tests.simulation.faults import (
+    ACCOUNT_THROTTLED,
     CLIENT_SLOW,
+    CLOCK_SKEW,
     DUPLICATE,
     KILLED_AFTER,
     KILLED_BEFORE,
+    LOST_ANSWER,
+    LOST_REQUEST,
+    NO_DISCONNECT,
     POST_FAILS,
     SLOW_CALL,
+    STREAM_REPEATS,
+    THROTTLED_CALL,
     TIME_JUMPS,
 )
 
@@ -56,9 +63,13 @@ class Profile:
         shares: shares of the kinds of faults that such runs have, one of these in each run.
         faults: kinds of faults that each such run has, and how many times as often they strike.
         paces: seconds between two things that are done, on average, one of these in each run.
+        gaps: seconds for which nobody does anything now and then, one of these each time.
+        gap_share: share of the things that are done behind such a gap.
+        all_leave: everybody leaves before it.
         jumps: seconds by which the time may jump.
         devices: connections that a session may have, one of these in each tenant.
         tenants: connections that a tenant may have, likewise.
+        strangers: share of the requests for a session that another player makes.
         sizes: how large everything is.
     """
 
@@ -66,9 +77,13 @@ class Profile:
     shares: Sequence[float] = (0.0, 0.15, 0.3, 0.5, 1.0)
     faults: Mapping[str, float] = field(default_factory=dict)
     paces: Sequence[float] = (0.05, 0.5, 3.0, 12.0)
+    gaps: Sequence[float] = (100.0, 700.0, 1_500.0, 4_000.0, 8_000.0)
+    gap_share: float = 0.01
+    all_leave: bool = False
     jumps: Sequence[float] = (60.0, 60.0, 400.0, 400.0, 4_000.0, 4_000.0, 100_000.0)
     devices: Sequence[int] = (1, 2, 3, 5)
     tenants: Sequence[int] = (4, 8, 20)
+    strangers: float = 0.1
     sizes: Sizes = Sizes()
 
 
@@ -78,6 +93,18 @@ _FEW = (0.15, 0.3)
 
 PROFILES: Mapping[str, Profile] = {
     "rooms": Profile({"join": 4.0, "say": 4.0}, _FEW, {SLOW_CALL: 6.0, CLIENT_SLOW: 3.0}),
+    "small rooms": Profile(
+        {
+            "join": 3.0,
+            "say": 10.0,
+            "connect": 0.5,
+            **dict.fromkeys(("leave", "publish", "tell", "silo", "delete"), 0.2),
+        },
+        _FEW,
+        {POST_FAILS: 6.0, CLIENT_SLOW: 8.0, ACCOUNT_THROTTLED: 6.0, TIME_JUMPS: 0.0},
+        paces=(3.0, 12.0),
+        tenants=(20,),
+    ),
     "messages": Profile(
         {"tell": 4.0, "silo": 2.0}, _FEW, {KILLED_BEFORE: 4.0, KILLED_AFTER: 4.0}, devices=(3, 5), tenants=(20,)
     ),
@@ -96,12 +123,54 @@ PROFILES: Mapping[str, Profile] = {
         tenants=(20,),
         sizes=Sizes(chunk=(4, 6), recipients_a_source=12, partition=6),
     ),
-    "coming and going": Profile(
-        {"connect": 3.0, "leave": 4.0}, _FEW, {KILLED_AFTER: 3.0}, paces=(3.0, 12.0), devices=(5,), tenants=(20,)
+    "partitions": Profile(
+        {
+            "connect": 6.0,
+            **dict.fromkeys(("publish", "report", "join", "say", "tell", "silo", "delete", "erase"), 0.2),
+        },
+        _FEW,
+        {STREAM_REPEATS: 10.0, TIME_JUMPS: 0.0, NO_DISCONNECT: 0.0},
+        paces=(3.0, 12.0),
+        gaps=(1_500.0, 2_000.0),
+        gap_share=0.03,
+        all_leave=True,
+        devices=(5,),
+        tenants=(20,),
     ),
-    "sessions": Profile({"connect": 3.0, "put": 5.0, "delete": 10.0}, _FEW, paces=(0.05, 0.5), tenants=(20,)),
+    "coming and going": Profile(
+        {"connect": 3.0, "leave": 4.0},
+        _FEW,
+        {KILLED_AFTER: 3.0, LOST_REQUEST: 3.0, THROTTLED_CALL: 3.0},
+        paces=(3.0, 12.0),
+        devices=(5,),
+        tenants=(20,),
+    ),
+    "sessions": Profile(
+        {"connect": 3.0, "put": 5.0, "delete": 10.0},
+        _FEW,
+        {SLOW_CALL: 8.0},
+        paces=(0.05, 0.5),
+        tenants=(20,),
+        strangers=0.5,
+    ),
 }
 """Profiles, named by the events that are frequent in them."""
+
+LANES = Profile(
+    shares=_FEW,
+    faults={
+        CLOCK_SKEW: 1.0,
+        **dict.fromkeys((SLOW_CALL, LOST_REQUEST, LOST_ANSWER, THROTTLED_CALL, KILLED_BEFORE), 5.0),
+    },
+)
+"""The profile of runs that have lanes only, see `lanes.py`."""
+
+_SHARE_OF_LANES = 0.06
+
+
+def is_of_lanes(seed: object) -> bool:
+    """Tell whether the run of a seed has lanes only."""
+    return Random(f"kind {seed}").random() < _SHARE_OF_LANES  # noqa: S311  # a run is to be repeated
 
 
 def profile_of(seed: object) -> Profile:

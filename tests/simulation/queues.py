@@ -1,24 +1,24 @@
 """The queues of SQS, and the mappings by which Lambda reads them.
 
-A message is invisible while somebody works on it, comes again if it is not deleted, and after too many receives goes to
+A message is invisible while it is handled, and delivered again unless it is deleted. After too many receives it goes to
 the next queue. A standard queue keeps no order and may deliver twice; a FIFO queue delivers nothing of a group while a
 message of it is invisible, and takes the same deduplication id once in five minutes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import faults
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.system import SimulatedSystem
 
 _DEDUPLICATED_SECONDS = 300
 
 
 @dataclass
-class Message:
+class SimulatedMessage:
     """A message that is not deleted yet."""
 
     number: int
@@ -37,12 +37,12 @@ class Message:
         return f"m{self.number}"
 
 
-class Queue:
+class SimulatedQueue:
     """A queue, and the function that reads it, if any does."""
 
     def __init__(
         self,
-        world: "World",
+        system: "SimulatedSystem",
         name: str,
         *,
         reader: str | None = None,
@@ -58,8 +58,8 @@ class Queue:
         self.name = name
         self.reader = reader
         self.is_fifo = is_fifo
-        self.messages: dict[int, Message] = {}
-        self._world = world
+        self.messages: dict[int, SimulatedMessage] = {}
+        self._system = system
         self._visibility = visibility
         self._most_receives = most_receives
         self._next_queue = next_queue
@@ -67,7 +67,7 @@ class Queue:
         self._batch_size = batch_size
         self._window = window
         self._concurrency = concurrency
-        self._numbers = world.numbers
+        self._numbers = system.numbers
         self._seen: dict[tuple[str, str], float] = {}
         self._working = 0
         self._due = float("inf")
@@ -82,17 +82,17 @@ class Queue:
         attributes: Mapping[str, str] | None = None,
     ) -> None:
         """Take a message."""
-        now = self._world.scheduler.now
+        now = self._system.scheduler.now
         if deduplication is not None:
             if now - self._seen.get((group, deduplication), -_DEDUPLICATED_SECONDS) < _DEDUPLICATED_SECONDS:
                 return
             self._seen[group, deduplication] = now
-        if not self.is_fifo and self._world.dice.strikes(faults.LATE_MESSAGE):
-            delay += self._world.scheduler.random.choice((1.0, 5.0, 40.0))
-        message = Message(next(self._numbers), body, now, now + delay, group, attributes or {})
-        message.key = self._world.scheduler.chance.child_key(self.name)
+        if not self.is_fifo and self._system.dice.strikes(faults.LATE_MESSAGE):
+            delay += self._system.scheduler.random.choice((1.0, 5.0, 40.0))
+        message = SimulatedMessage(next(self._numbers), body, now, now + delay, group, attributes or {})
+        message.key = self._system.scheduler.chance.child_key(self.name)
         self.messages[message.number] = message
-        self._world.watch.message_sent(self, message)
+        self._system.watch.message_sent(self, message)
         self._look(message.visible_at + self._window)
 
     def postpone(self, receipt: str, seconds: float) -> None:
@@ -100,12 +100,12 @@ class Queue:
         number, _, receipt_number = receipt.partition(".")
         message = self.messages.get(int(number))
         if message is not None and message.receipt == int(receipt_number):
-            message.visible_at = self._world.scheduler.now + seconds
+            message.visible_at = self._system.scheduler.now + seconds
             self._look(message.visible_at)
 
-    def receive(self, most: int) -> list[Message]:
+    def receive(self, most: int) -> list[SimulatedMessage]:
         """Some messages, invisible from now on."""
-        now = self._world.scheduler.now
+        now = self._system.scheduler.now
         found = self._visible(now)[:most]
         for message in found:
             message.receives += 1
@@ -114,10 +114,10 @@ class Queue:
         return found
 
     def delete(self, number: int) -> None:
-        """Delete a message, as whoever has handled it does."""
+        """Delete a message, as its handler does."""
         message = self.messages.pop(number, None)
         if message is not None:
-            self._world.watch.message_deleted(self, message)
+            self._system.watch.message_deleted(self, message)
 
     def is_empty(self) -> bool:
         """Tell whether nothing is left that anybody would read."""
@@ -128,20 +128,20 @@ class Queue:
         if self.reader is None or when >= self._due:
             return
         self._due = when
-        self._world.scheduler.at(when + self._world.latency(), self._poll)
+        self._system.scheduler.at(when + self._system.latency(), self._poll)
 
     def _poll(self) -> None:
-        now = self._world.scheduler.now
+        now = self._system.scheduler.now
         if now < self._due:
             return
         self._due = float("inf")
         if not self.messages:
             return
         first = next(iter(self.messages.values()))
-        self._world.scheduler.on_behalf_of(f"{first.key} {first.receives}", self._hand_out_all)
+        self._system.scheduler.on_behalf_of(f"{first.key} {first.receives}", self._hand_out_all)
 
     def _hand_out_all(self) -> None:
-        now = self._world.scheduler.now
+        now = self._system.scheduler.now
         self._expire(now)
         while self._working < self._concurrency and (batch := self._batch(now)):
             self._hand_out(batch)
@@ -152,16 +152,16 @@ class Queue:
     def _expire(self, now: float) -> None:
         for message in [one for one in self.messages.values() if now - one.sent_at >= self._retention]:
             del self.messages[message.number]
-            self._world.watch.message_expired(self, message)
+            self._system.watch.message_expired(self, message)
 
-    def _batch(self, now: float) -> list[Message]:
-        """The messages of one invocation; those that were received too often go to the next queue."""
-        batch: list[Message] = []
+    def _batch(self, now: float) -> list[SimulatedMessage]:
+        """The messages of one invocation; a message that was received too often goes to the next queue."""
+        batch: list[SimulatedMessage] = []
         for message in self._visible(now):
             if message.receives >= self._most_receives and self._next_queue is not None:
                 del self.messages[message.number]
-                self._world.queues[self._next_queue].put(message.body, group=message.group)
-                self._world.watch.message_moved(self, message)
+                self._system.queues[self._next_queue].put(message.body, group=message.group)
+                self._system.watch.message_moved(self, message)
                 continue
             batch.append(message)
             if len(batch) == self._batch_size:
@@ -172,21 +172,21 @@ class Queue:
             message.visible_at = now + self._visibility
         return batch
 
-    def _visible(self, now: float) -> list[Message]:
+    def _visible(self, now: float) -> list[SimulatedMessage]:
         if not self.is_fifo:
             found = [message for message in self.messages.values() if message.visible_at <= now]
             if len(found) > 1:
-                self._world.scheduler.random.shuffle(found)
+                self._system.scheduler.random.shuffle(found)
             return found
         blocked = {message.group for message in self.messages.values() if message.visible_at > now}
         return [message for message in self.messages.values() if message.group not in blocked]
 
-    def _hand_out(self, batch: Sequence[Message]) -> None:
-        world = self._world
-        now = world.scheduler.now
-        if not self.is_fifo and world.dice.strikes(faults.DUPLICATE):
+    def _hand_out(self, batch: Sequence[SimulatedMessage]) -> None:
+        system = self._system
+        now = system.scheduler.now
+        if not self.is_fifo and system.dice.strikes(faults.DUPLICATE):
             for message in batch:
-                message.visible_at = now + world.scheduler.random.choice((0.0, 0.2, 3.0))
+                message.visible_at = now + system.scheduler.random.choice((0.0, 0.2, 3.0))
         event = {"Records": [self._record(message) for message in batch]}
         receipts = {message.message_id: (message, message.receipt) for message in batch}
         self._working += 1
@@ -198,11 +198,11 @@ class Queue:
                 for message_id, (message, _) in receipts.items():
                     if message_id not in failed:
                         self.delete(message.number)
-            self._look(world.scheduler.now)
+            self._look(system.scheduler.now)
 
-        world.invoke(self.reader or "", event, done, key=f"{batch[0].key} {batch[0].receives}")
+        system.invoke(self.reader or "", event, done, key=f"{batch[0].key} {batch[0].receives}")
 
-    def _record(self, message: Message) -> dict[str, Any]:
+    def _record(self, message: SimulatedMessage) -> dict[str, Any]:
         return {
             "messageId": message.message_id,
             "receiptHandle": f"{message.number}.{message.receipt}",
@@ -221,44 +221,36 @@ class Queue:
 class SqsClient:
     """boto3's client of SQS and of SNS, as the adapters use them; URLs and ARNs end with the queues' names."""
 
-    def __init__(self, world: "World", attempts: int) -> None:
-        self._world = world
+    def __init__(self, system: "SimulatedSystem", attempts: int) -> None:
+        self._system = system
         self._attempts = attempts
 
-    def _queue(self, url: str) -> Queue:
-        return self._world.queues[url.rpartition("/")[2]]
+    def _queue(self, url: str) -> SimulatedQueue:
+        return self._system.queues[url.rpartition("/")[2]]
 
     def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
         """Take up to ten messages."""
         queue = self._queue(QueueUrl)
 
-        def effect(part: slice) -> Any:
-            for entry in Entries[part]:
-                queue.put(
-                    entry["MessageBody"],
-                    delay=float(entry.get("DelaySeconds", 0)),
-                    group=entry.get("MessageGroupId", ""),
-                    deduplication=entry.get("MessageDeduplicationId"),
-                    attributes={
-                        name: value["StringValue"] for name, value in entry.get("MessageAttributes", {}).items()
-                    },
-                )
-            return {"Successful": []}
+        def send(entry: Mapping[str, Any]) -> None:
+            queue.put(
+                entry["MessageBody"],
+                delay=float(entry.get("DelaySeconds", 0)),
+                group=entry.get("MessageGroupId", ""),
+                deduplication=entry.get("MessageDeduplicationId"),
+                attributes={name: value["StringValue"] for name, value in entry.get("MessageAttributes", {}).items()},
+            )
 
-        return self._world.call(f"SendMessageBatch {QueueUrl}", effect, len(Entries), attempts=self._attempts)
+        return self._in_batch(f"SendMessageBatch {QueueUrl}", send, Entries)
 
     def change_message_visibility_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
         """Have messages come again at another time."""
         queue = self._queue(QueueUrl)
 
-        def effect(part: slice) -> Any:
-            for entry in Entries[part]:
-                queue.postpone(entry["ReceiptHandle"], float(entry["VisibilityTimeout"]))
-            return {}
+        def postpone(entry: Mapping[str, Any]) -> None:
+            queue.postpone(entry["ReceiptHandle"], float(entry["VisibilityTimeout"]))
 
-        return self._world.call(
-            f"ChangeMessageVisibilityBatch {QueueUrl}", effect, len(Entries), attempts=self._attempts
-        )
+        return self._in_batch(f"ChangeMessageVisibilityBatch {QueueUrl}", postpone, Entries)
 
     def receive_message(self, *, QueueUrl: str, MaxNumberOfMessages: int, **_: Any) -> Any:  # noqa: N803
         """Some messages of the queue."""
@@ -276,24 +268,40 @@ class SqsClient:
                 ]
             }
 
-        return self._world.call(f"ReceiveMessage {QueueUrl}", effect, 1, attempts=self._attempts)
+        return self._system.call(f"ReceiveMessage {QueueUrl}", effect, 1, attempts=self._attempts)
 
     def delete_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
         """Delete messages."""
         queue = self._queue(QueueUrl)
 
+        def delete(entry: Mapping[str, Any]) -> None:
+            queue.delete(int(entry["ReceiptHandle"].partition(".")[0]))
+
+        return self._in_batch(f"DeleteMessageBatch {QueueUrl}", delete, Entries)
+
+    def _in_batch(
+        self, name: str, do: Callable[[Mapping[str, Any]], None], entries: Sequence[Mapping[str, Any]]
+    ) -> Any:
+        """Do something with each entry; SQS may answer that some have failed, any of them."""
+        system = self._system
+
         def effect(part: slice) -> Any:
-            for entry in Entries[part]:
-                queue.delete(int(entry["ReceiptHandle"].partition(".")[0]))
-            return {}
+            failed: list[Mapping[str, Any]] = []
+            is_partly = system.dice.strikes(faults.PART_LEFT)
+            for entry in entries[part]:
+                if is_partly and system.scheduler.random.random() < 0.5:
+                    failed.append({"Id": entry["Id"], "SenderFault": False, "Code": "InternalError"})
+                else:
+                    do(entry)
+            return {"Successful": [], "Failed": failed}
 
-        return self._world.call(f"DeleteMessageBatch {QueueUrl}", effect, len(Entries), attempts=self._attempts)
+        return system.call(name, effect, len(entries), attempts=self._attempts)
 
-    def publish(self, *, TopicArn: str, Message: str, MessageGroupId: str = "") -> Any:  # noqa: N803
+    def publish(self, *, TopicArn: str, SimulatedMessage: str, MessageGroupId: str = "") -> Any:  # noqa: N803
         """Hand a message to the queue of the topic."""
 
         def effect(_: slice) -> Any:
-            self._world.queues[TopicArn.rpartition(":")[2]].put(Message, group=MessageGroupId)
+            self._system.queues[TopicArn.rpartition(":")[2]].put(SimulatedMessage, group=MessageGroupId)
             return {}
 
-        return self._world.call(f"Publish {TopicArn}", effect, 1, attempts=self._attempts)
+        return self._system.call(f"Publish {TopicArn}", effect, 1, attempts=self._attempts)

@@ -13,17 +13,18 @@ from loudhailer.errors import LoudhailerError
 from tests.simulation import functions
 from tests.simulation.faults import Dice, Fault, kinds_of
 from tests.simulation.invariants import OBSERVERS
-from tests.simulation.profiles import profile_of
+from tests.simulation.lanes import LanesWorkload, lanes_plan_of
+from tests.simulation.profiles import is_of_lanes, profile_of
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.system import SimulatedSystem
 from tests.simulation.watch import BrokenError
 from tests.simulation.workload import Plan, Workload, plan_of
-from tests.simulation.world import World
 
 UNEXPECTED = "0: a function meets no error but those that it knows"
 
 
 @dataclass(frozen=True)
-class Scenario:
+class SimulatedScenario:
     """All that decides a run; faults of the kinds that are `silent` are decided on, and left out.
 
     Each of the kinds strikes so many times as often as its rate says.
@@ -37,39 +38,47 @@ class Scenario:
     calls: int = 2_000
 
     @classmethod
-    def of(cls, seed: object, calls: int = 2_000) -> "Scenario":
+    def of(cls, seed: object, calls: int = 2_000) -> "SimulatedScenario":
         """The scenario of a seed."""
-        profile, random = profile_of(seed), Random(f"kinds {seed}")  # noqa: S311  # a run is to be repeated
-        kinds = {**dict.fromkeys(kinds_of(random, profile.shares), 1.0), **profile.faults}
-        return cls(str(seed), plan_of(seed, calls, profile), kinds, calls=calls)
+        plan = lanes_plan_of(seed) if is_of_lanes(seed) else plan_of(seed, calls, profile_of(seed))
+        random = Random(f"kinds {seed}")  # noqa: S311  # a run is to be repeated
+        kinds = {**dict.fromkeys(kinds_of(random, plan.profile.shares), 1.0), **plan.profile.faults}
+        return cls(str(seed), plan, kinds, calls=calls)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """Result of a run: the invariant that broke, if one did, and the faults that struck before."""
 
-    scenario: Scenario
+    scenario: SimulatedScenario
     calls: int
     faults: Sequence[Fault]
     broken: BrokenError | None
     trace: Sequence[str]
 
 
-def run(scenario: Scenario, *, trace: bool = False) -> Outcome:
+def run(scenario: SimulatedScenario, *, trace: bool = False) -> RunOutcome:
     """Run a scenario to its end, or to the first invariant that breaks."""
     scheduler = Scheduler(scenario.seed)
     dice = Dice(scheduler, scenario.kinds, silent=scenario.silent, left_out=scenario.left_out)
-    world = World(scheduler, dice, scenario.plan.profile.sizes)
-    world.trace = [] if trace else None
-    world.watch.observers = [observer(world) for observer in OBSERVERS]
-    functions.wire(world)
-    broken = run_quietly(world, lambda: Workload(world, scenario.plan).run(scenario.calls))
-    return Outcome(scenario, world.calls, dice.fired, broken, world.trace or [])
+    system = SimulatedSystem(scheduler, dice, scenario.plan.profile.sizes)
+    system.trace = [] if trace else None
+    system.watch.observers = [observer(system) for observer in OBSERVERS]
+    functions.wire(system)
+    broken = run_quietly(system, lambda: _carry_out(system, scenario))
+    return RunOutcome(scenario, system.calls, dice.fired, broken, system.trace or [])
 
 
-def run_quietly(world: World, work: Callable[[], None]) -> BrokenError | None:
-    """Do the work in a world whose functions log into its trace; the invariant that broke, if one did."""
-    with _quiet(world):
+def _carry_out(system: SimulatedSystem, scenario: SimulatedScenario) -> None:
+    if scenario.plan.lanes:
+        LanesWorkload(system, scenario.plan).run()
+    else:
+        Workload(system, scenario.plan).run(scenario.calls)
+
+
+def run_quietly(system: SimulatedSystem, work: Callable[[], None]) -> BrokenError | None:
+    """Run the workload in a system whose functions log into its trace; return the invariant that broke, if any."""
+    with _quiet(system):
         try:
             work()
         except BrokenError as error:
@@ -80,7 +89,7 @@ def run_quietly(world: World, work: Callable[[], None]) -> BrokenError | None:
 
 
 @dataclass(frozen=True)
-class Summary:
+class RunSummary:
     """Results of several seeds: the first that fails, the number of calls, and the number of strikes of each fault."""
 
     failed: int | None
@@ -89,16 +98,16 @@ class Summary:
     faults: Counter[str]
 
 
-def run_all(seeds: Sequence[int], calls: int) -> Summary:
+def run_all(seeds: Sequence[int], calls: int) -> RunSummary:
     """Run seeds, of so many calls each, up to the first that fails."""
     made, struck = 0, Counter[str]()
     for seed in seeds:
-        outcome = run(Scenario.of(seed, calls))
+        outcome = run(SimulatedScenario.of(seed, calls))
         made += outcome.calls
         struck.update(fault.kind for fault in outcome.faults)
         if outcome.broken is not None:
-            return Summary(seed, str(outcome.broken), made, struck)
-    return Summary(None, "", made, struck)
+            return RunSummary(seed, str(outcome.broken), made, struck)
+    return RunSummary(None, "", made, struck)
 
 
 class _Metrics:
@@ -109,17 +118,17 @@ class _Metrics:
 
 
 @contextmanager
-def _quiet(world: World) -> Iterator[None]:
+def _quiet(system: SimulatedSystem) -> Iterator[None]:
     """Let functions log into the trace, and fail the run for an error that they do not know."""
 
     def say(text: str, **more: object) -> None:
-        if world.trace is not None:
-            world.say(f"logs: {text} {more or ''}")
+        if system.trace is not None:
+            system.say(f"logs: {text} {more or ''}")
 
     def fail(text: str, *, exc_info: BaseException | None = None, **more: object) -> None:
         error = exc_info or sys.exception()
         if error is not None and not isinstance(error, LoudhailerError):
-            raise BrokenError(UNEXPECTED, f"{world.invocation}: {error!r}") from error
+            raise BrokenError(UNEXPECTED, f"{system.invocation}: {error!r}") from error
         say(f"{text} {error!r}", **more)
 
     logger: Any = observability.logger

@@ -1,7 +1,7 @@
-"""The one scheduler of a run: it owns the time, and who goes on next.
+"""The one scheduler of a run: it owns the time, and chooses the next task.
 
 A task is a greenlet. It runs alone until it sleeps or waits, which it does before each call; then the next one in the
-order of time goes on.
+order of time runs.
 
 Chance is asked on behalf of something: an operation, a message, an invocation. Each has a key, which its origin
 decides, and a generator of its own. So a run from which something is left out is much the same in the rest, and a
@@ -74,7 +74,7 @@ class Task:
         self._switch()
 
     def kill(self) -> None:
-        """End it where it stands; from within itself, at its next sleep."""
+        """End it where it is; from within itself, at its next sleep."""
         self.killed = True
         if self.greenlet.dead or self.greenlet is getcurrent():
             return
@@ -140,7 +140,7 @@ class Scheduler:
         return task
 
     def sleep(self, seconds: float) -> None:
-        """Let the present task rest; others go on meanwhile."""
+        """Suspend the present task; others run meanwhile."""
         task = self._present()
         if task.killed:
             raise KilledError
@@ -150,12 +150,12 @@ class Scheduler:
             raise KilledError
 
     def wait(self) -> Callable[[], None]:
-        """A function that lets the present task go on, once it has been `suspend`ed."""
+        """A function that resumes the present task, once it has been `suspend`ed."""
         task = self._present()
         return lambda: self.at(self.now, lambda: task.go_on() if task.waits else None)
 
     def suspend(self) -> None:
-        """Let the present task rest until somebody has it go on."""
+        """Suspend the present task until it is resumed."""
         task = self._present()
         if task.killed:
             raise KilledError
@@ -165,7 +165,7 @@ class Scheduler:
             raise KilledError
 
     def run(self, *, until: Callable[[], bool], latest: float) -> None:
-        """Go on until that holds or the time is over, which it is at once if nothing is left to do."""
+        """Run until that holds or time runs out, which happens at once if nothing is left to do."""
         while not until():
             if not self._queue or self._queue[0][0] > latest:
                 self.now = max(self.now, latest)
@@ -183,7 +183,7 @@ class Scheduler:
 
 
 class Promise[T](Future[T]):
-    """The outcome of a task of an executor; to wait for it lets other tasks go on."""
+    """The outcome of a task of an executor; waiting for it lets other tasks run."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         super().__init__()

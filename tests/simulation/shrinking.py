@@ -1,13 +1,13 @@
-"""A failing run is made as short as it can be, and told step by step.
+"""Shorten a failing run as far as possible, and explain it step by step.
 
-What is left out is tried out, with a few orders of the calls each: kinds of faults, single faults, operations.
+Omissions are tried, with a few orders of the calls each: kinds of faults, single faults, operations.
 """
 
 import sys
 import time
 from dataclasses import replace
 
-from tests.simulation.running import Outcome, Scenario, run
+from tests.simulation.running import RunOutcome, SimulatedScenario, run
 from tests.simulation.scheduler import BEGIN
 
 SECONDS = 60.0
@@ -16,7 +16,7 @@ SECONDS = 60.0
 _ORDERS = 3
 
 
-def explain(scenario: Scenario) -> int:
+def explain(scenario: SimulatedScenario) -> int:
     """Run a scenario; if an invariant breaks, shrink it and say how, step by step. 1 if it does."""
     outcome = run(scenario)
     if outcome.broken is None:
@@ -31,7 +31,7 @@ def explain(scenario: Scenario) -> int:
     return 1
 
 
-def tell(outcome: Outcome) -> int:
+def tell(outcome: RunOutcome) -> int:
     """Tell the steps of a run, its faults and what broke; 1 if something did."""
     for line in outcome.trace:
         _say(line)
@@ -46,7 +46,7 @@ def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def shrunk(outcome: Outcome, seconds: float = SECONDS) -> Outcome:
+def shrunk(outcome: RunOutcome, seconds: float = SECONDS) -> RunOutcome:
     """The shortest outcome found in which the same invariant breaks."""
     search = _Search(outcome, time.monotonic() + seconds)
     while search.better():
@@ -55,7 +55,7 @@ def shrunk(outcome: Outcome, seconds: float = SECONDS) -> Outcome:
 
 
 class _Search:
-    def __init__(self, outcome: Outcome, ends: float) -> None:
+    def __init__(self, outcome: RunOutcome, ends: float) -> None:
         self.best = outcome
         self._ends = ends
 
@@ -72,7 +72,7 @@ class _Search:
     def _size(self) -> tuple[int, int, int]:
         return len(self.best.scenario.plan.operations), len(self.best.faults), self.best.calls
 
-    def _try(self, scenario: Scenario) -> bool:
+    def _try(self, scenario: SimulatedScenario) -> bool:
         for order in range(_ORDERS):
             if time.monotonic() > self._ends:
                 return False

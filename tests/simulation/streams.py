@@ -2,10 +2,10 @@
 
 The records of a partition key are on one shard, in order. A batch that fails comes again from its first failure on, in
 halves if the function ended with an error. A record that is an hour old, or has failed ten times, is given up: then a
-message goes to the queue for failures, if there is one, and the shard goes on.
+message goes to the queue for failures, if there is one, and the shard continues.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -14,16 +14,19 @@ from tests.simulation import faults
 from tests.support.dynamodb.engine import Write
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.system import SimulatedSystem
 
 _SHARDS = 2
 _OLDEST_SECONDS = 3_600.0
 _STALLS = (5.0, 60.0, 400.0, 4_000.0)
-"""For how many seconds a stream may stand still; what is an hour old by then is given up meanwhile."""
+"""Seconds for which a stream may be stopped; records that are an hour old by then are given up."""
+
+_REPEATS = (0.0, 60.0, 1_500.0, 3_000.0)
+"""After how many seconds a shard delivers a batch again that was handled, since Lambda had not noted that."""
 
 
 @dataclass
-class Record:
+class SimulatedRecord:
     """A change of a row."""
 
     sequence: int
@@ -44,11 +47,12 @@ class Record:
 
 @dataclass
 class _Shard:
-    records: list[Record] = field(default_factory=list)
+    records: list[SimulatedRecord] = field(default_factory=list)
     working: bool = False
     retries: int = 0
     size: int = 0
     due: float = float("inf")
+    stalled_until: float = 0.0
 
 
 class Mapping:
@@ -56,17 +60,17 @@ class Mapping:
 
     def __init__(
         self,
-        world: "World",
+        system: "SimulatedSystem",
         function: str,
         keys: tuple[str, ...],
         *,
         batch_size: int,
         window: float = 0.0,
         failures: str | None = None,
-        wanted: Callable[[Record], bool] = lambda _: True,
+        wanted: Callable[[SimulatedRecord], bool] = lambda _: True,
     ) -> None:
         self.function = function
-        self._world = world
+        self._system = system
         self._keys = keys
         self._batch_size = batch_size
         self._window = window
@@ -75,18 +79,22 @@ class Mapping:
         self._shards = [_Shard() for _ in range(_SHARDS)]
         self._stalled_until = 0.0
 
-    def put(self, record: Record) -> None:
+    def put(self, record: SimulatedRecord) -> None:
         """Take the record of a change."""
         if not self._wanted(record):
             return
         shard = self._shards[crc32(record.write.key[0].encode()) % _SHARDS]
         shard.records.append(record)
-        now = self._world.scheduler.now
-        if self._world.dice.strikes(faults.STREAM_STALLS):
-            self._stalled_until = max(self._stalled_until, now + self._world.scheduler.random.choice(_STALLS))
-        if now < self._stalled_until:
-            self._world.scheduler.at(now + _OLDEST_SECONDS, self.give_up_old)
+        now = self._system.scheduler.now
+        if self._system.dice.strikes(faults.STREAM_STALLS):
+            self._stalled_until = max(self._stalled_until, now + self._system.scheduler.random.choice(_STALLS))
+        if now < max(self._stalled_until, shard.stalled_until):
+            self._system.scheduler.at(now + _OLDEST_SECONDS, self.give_up_old)
         self._look(shard, now + self._window)
+
+    def waiting(self) -> Iterator[SimulatedRecord]:
+        """The records that are not acknowledged yet."""
+        return (record for shard in self._shards for record in shard.records)
 
     def is_empty(self) -> bool:
         """Tell whether all records are handled or given up."""
@@ -98,19 +106,19 @@ class Mapping:
             while (
                 not shard.working
                 and shard.records
-                and self._world.scheduler.now - shard.records[0].at >= _OLDEST_SECONDS
+                and self._system.scheduler.now - shard.records[0].at >= _OLDEST_SECONDS
             ):
                 self._give_up(shard, 1)
 
     def _look(self, shard: _Shard, when: float) -> None:
-        when = max(when, self._stalled_until)
+        when = max(when, self._stalled_until, shard.stalled_until)
         if shard.working or when >= shard.due:
             return
         shard.due = when
-        self._world.scheduler.at(when + self._world.latency(), lambda: self._poll(shard))
+        self._system.scheduler.at(when + self._system.latency(), lambda: self._poll(shard))
 
     def _poll(self, shard: _Shard) -> None:
-        now = self._world.scheduler.now
+        now = self._system.scheduler.now
         if now < shard.due or shard.working:
             return
         shard.due = float("inf")
@@ -119,7 +127,7 @@ class Mapping:
             return
         batch = shard.records[: shard.size or self._batch_size]
         shard.working = True
-        self._world.invoke(
+        self._system.invoke(
             self.function,
             {"Records": [self._event(record) for record in batch]},
             lambda answer: self._done(shard, batch, answer),
@@ -127,11 +135,16 @@ class Mapping:
             key=f"{batch[0].key} {self.function} {shard.retries}",
         )
 
-    def _done(self, shard: _Shard, batch: list[Record], answer: Any) -> None:
+    def _done(self, shard: _Shard, batch: list[SimulatedRecord], answer: Any) -> None:
         shard.working = False
         failures = [] if answer is None else answer["batchItemFailures"]
         if answer is not None and not failures:
-            self._over(shard, len(batch))
+            if self._system.dice.strikes(faults.STREAM_REPEATS):
+                shard.stalled_until = self._system.scheduler.now + self._system.scheduler.random.choice(_REPEATS)
+                for record in shard.records:
+                    self._system.scheduler.at(record.at + _OLDEST_SECONDS, self.give_up_old)
+            else:
+                self._over(shard, len(batch))
             shard.retries, shard.size = 0, 0
         else:
             sequences = [str(record.sequence) for record in batch]
@@ -146,21 +159,21 @@ class Mapping:
             self.give_up_old()
         if shard.records:
             pause = min(2.0**shard.retries, 60.0) if shard.retries or answer is None else 0.0
-            self._look(shard, self._world.scheduler.now + pause)
+            self._look(shard, self._system.scheduler.now + pause)
 
     def _over(self, shard: _Shard, handled: int) -> None:
         over, shard.records = shard.records[:handled], shard.records[handled:]
         for record in over:
-            self._world.watch.record_over(self.function, record, given_up=False)
+            self._system.watch.record_over(self.function, record, given_up=False)
 
     def _give_up(self, shard: _Shard, many: int) -> None:
         over, shard.records = shard.records[:many], shard.records[many:]
         for record in over:
-            self._world.watch.record_over(self.function, record, given_up=True)
+            self._system.watch.record_over(self.function, record, given_up=True)
         if self._failures is not None:
-            self._world.queues[self._failures].put("given up")
+            self._system.queues[self._failures].put("given up")
 
-    def _event(self, record: Record) -> dict[str, Any]:
+    def _event(self, record: SimulatedRecord) -> dict[str, Any]:
         _, key, old, new = record.write
         change: dict[str, Any] = {
             "Keys": {name: {"S": value} for name, value in zip(self._keys, key, strict=False)},

@@ -7,7 +7,7 @@ from tests.simulation.mutants.catalogue import MUTANTS
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mutant_changes_the_code_as_it_stands(name: str) -> None:
-    """Its text stands once in its module; otherwise the nightly hunt would end with an error."""
+    """Its module contains its text once; otherwise the nightly hunt would end with an error."""
     mutant = MUTANTS[name]
     source = mutant.path.read_text()
     assert mutant.applied_to(source) != source

@@ -1,7 +1,7 @@
 """Operations of clients, operators and time in a run: a plan that a seed makes, and its execution."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from loudhailer.ids import BroadcastId, ConnectionId, TenantId
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from loudhailer.tenants.model import Tenant
 from tests.simulation import faults
-from tests.simulation.gateway import Client
+from tests.simulation.gateway import SimulatedClient
 from tests.simulation.operator import Operator
 from tests.simulation.profiles import Profile
 from tests.simulation.scheduler import BEGIN
@@ -28,7 +28,7 @@ from tests.support.dynamodb import engine
 from tests.support.tables import TTL
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.system import SimulatedSystem
 
 _TENANTS = ("acme", "globex")
 _ROOMS = ("lobby", "attic")
@@ -52,12 +52,13 @@ class Operation:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole of a run but its order and its faults."""
+    """The whole of a run but its order and its faults; `lanes` are the shares of a run that has lanes only."""
 
     tenants: Sequence[Tenant]
     operations: Sequence[Operation]
     heals: bool
     profile: Profile
+    lanes: Mapping[str, float] = field(default_factory=dict)
 
 
 def plan_of(seed: object, calls: int, profile: Profile) -> Plan:
@@ -105,8 +106,10 @@ class _Planner:
         next_minute = 60.0
         for _ in range(self._calls // 9):
             self._now += random.expovariate(1 / pace)
-            if random.random() < 0.01:
-                self._now += random.choice((100.0, 700.0, 1_500.0, 4_000.0, 8_000.0))
+            if random.random() < self._profile.gap_share:
+                if self._profile.all_leave:
+                    operations += [Operation(self._now, "leave", {"client": one}) for one in self._clients]
+                self._now += random.choice(self._profile.gaps)
             while self._now >= next_minute:
                 operations.append(Operation(next_minute + random.random() * 5, "reconcile", {}))
                 next_minute += 60.0 if self._now - next_minute < 300 else (self._now - next_minute) / 5
@@ -147,6 +150,8 @@ class _Planner:
             self._clients.append(len(self._clients) + 1)
             return {"client": self._clients[-1], "tenant": tenant, "session": session, "player": player}
         if kind in {"put", "delete"}:
+            if random.random() < self._profile.strangers:
+                player = random.choice(("ann", "bob", "cid"))
             return {"tenant": tenant, "session": session, "player": player}
         if kind in {"publish", "report", "cancel"}:
             return self._of_broadcast(kind)
@@ -198,39 +203,40 @@ class _Planner:
 
 
 class Workload:
-    """Carries out a plan in a world."""
+    """Carries out a plan in a system."""
 
-    def __init__(self, world: "World", plan: Plan) -> None:
-        self._world = world
+    def __init__(self, system: "SimulatedSystem", plan: Plan) -> None:
+        self._system = system
         self._plan = plan
-        self._clients: dict[int, Client] = {}
+        self._clients: dict[int, SimulatedClient] = {}
         self._stopped = False
         self._audiences: dict[str, Any] = {}
-        client: Any = engine.Client(world.tables.carry_out)
-        self._broadcasts = DynamoBroadcastStore(client, "broadcasts", clock=world.scheduler.time)
+        client: Any = engine.EngineClient(system.tables.carry_out)
+        self._broadcasts = DynamoBroadcastStore(client, "broadcasts", clock=system.scheduler.time)
         tenants = DynamoTenantStore(client, "tenants")
         for tenant in plan.tenants:
             tenants.put(tenant)
 
     def run(self, calls: int) -> None:
         """Carry it out until so many calls are made, then bring everything to rest, and heal it if the plan says so."""
-        scheduler = self._world.scheduler
+        scheduler = self._system.scheduler
         for operation in self._plan.operations:
             scheduler.at(BEGIN + operation.at, partial(self._do, operation))
         end = self._plan.operations[-1].at if self._plan.operations else 0.0
-        scheduler.run(until=lambda: self._world.calls >= calls, latest=BEGIN + end + 1)
+        scheduler.run(until=lambda: self._system.calls >= calls, latest=BEGIN + end + 1)
         self._stopped = True
-        self._world.dice.off = True
+        self._system.dice.off = True
         self._bring_to_rest()
+        self._system.rests = True
         self._report_all()
-        self._world.watch.at_rest(healed=False)
+        self._system.watch.at_rest(healed=False)
         if self._plan.heals:
             self._heal()
-            self._world.watch.at_rest(healed=True)
+            self._system.watch.at_rest(healed=True)
 
     def _bring_to_rest(self) -> None:
-        scheduler, world = self._world.scheduler, self._world
-        scheduler.run(until=world.is_at_rest, latest=scheduler.now + _REST_SECONDS)
+        scheduler, system = self._system.scheduler, self._system
+        scheduler.run(until=system.is_at_rest, latest=scheduler.now + _REST_SECONDS)
 
     def _report_all(self) -> None:
         for broadcast in list(self._audiences):
@@ -239,7 +245,7 @@ class Workload:
 
     def _heal(self) -> None:
         """Let hours pass in which `reconcile` runs now and then, and nobody does anything."""
-        scheduler = self._world.scheduler
+        scheduler = self._system.scheduler
         for pause in (2_600.0, 2_600.0, 2_600.0, 60.0, 60.0, 3_960.0, 60.0, 60.0, 60.0, 60.0, 60.0, 60.0):
             scheduler.run(until=lambda: False, latest=scheduler.now + pause)
             self._do(Operation(0.0, "reconcile", {}), anyway=True)
@@ -250,23 +256,23 @@ class Workload:
         if self._stopped and not anyway:
             return
         key = f"{operation.kind} {operation.number}"
-        self._world.scheduler.on_behalf_of(key, partial(self._carry_out, operation))
+        self._system.scheduler.on_behalf_of(key, partial(self._carry_out, operation))
 
     def _carry_out(self, operation: Operation) -> None:
-        self._world.say(f"--- {operation.kind} {dict(operation.arguments)}")
-        if self._world.dice.strikes(faults.TIME_JUMPS):
-            self._world.jump(self._world.scheduler.random.choice(self._plan.profile.jumps))
+        self._system.say(f"--- {operation.kind} {dict(operation.arguments)}")
+        if self._system.dice.strikes(faults.TIME_JUMPS):
+            self._system.jump(self._system.scheduler.random.choice(self._plan.profile.jumps))
         carry_out: Callable[..., None] = getattr(self, f"_{operation.kind}")
         carry_out(**operation.arguments)
 
     def _connect(self, client: int, tenant: str, session: str, player: str | None) -> None:
-        connection = ConnectionId(f"c{self._world.scheduler.random.getrandbits(16):05d}{client}=")
-        self._clients[client] = Client(client, tenant, session, player, connection)
-        self._world.gateway.connect(self._clients[client])
+        connection = ConnectionId(f"c{self._system.scheduler.random.getrandbits(16):05d}{client}=")
+        self._clients[client] = SimulatedClient(client, tenant, session, player, connection)
+        self._system.gateway.connect(self._clients[client])
 
     def _leave(self, client: int) -> None:
         if client in self._clients:
-            self._world.gateway.close(self._clients[client], "leaves")
+            self._system.gateway.close(self._clients[client], "leaves")
 
     def _put(self, tenant: str, session: str, player: str | None) -> None:
         self._ask("session_api", "PUT /session", {"tenantId": tenant, "sessionId": session, "playerId": player})
@@ -276,30 +282,30 @@ class Workload:
 
     def _ask(self, function: str, route: str, query: Arguments) -> None:
         given = {name: value for name, value in query.items() if value is not None}
-        self._world.invoke(function, {"routeKey": route, "queryStringParameters": given}, lambda _: None)
+        self._system.invoke(function, {"routeKey": route, "queryStringParameters": given}, lambda _: None)
 
     def _publish(self, broadcast: str, audience: Arguments) -> None:
         audience = self._audiences.setdefault(broadcast, audience)
         body = codec.encode_text({"audience": audience, "message": broadcast, "broadcastId": broadcast})
-        self._world.invoke("publish", {"requestContext": {}, "body": body}, lambda _: None)
+        self._system.invoke("publish", {"requestContext": {}, "body": body}, lambda _: None)
 
     def _report(self, broadcast: str) -> None:
-        begun = self._world.scheduler.now
+        begun = self._system.scheduler.now
 
         def read(answer: Any) -> None:
             if answer is not None and answer["statusCode"] == 200:
-                self._world.watch.reported(broadcast, codec.decode(answer["body"]), begun)
+                self._system.watch.reported(broadcast, codec.decode(answer["body"]), begun)
 
         event = {"routeKey": "GET /broadcast/{id}", "pathParameters": {"id": broadcast}}
-        self._world.invoke("session_api", event, read)
+        self._system.invoke("session_api", event, read)
 
     def _cancel(self, broadcast: str) -> None:
         self._broadcasts.cancel(BroadcastId(broadcast))
 
     def _redrive(self) -> None:
-        """Send again what lies in the dead-letter queue, as `loudhailer redrive` does."""
-        world = self._world
-        letters = world.queues["dead-letter"]
+        """Send the messages of the dead-letter queue again, as `loudhailer redrive` does."""
+        system = self._system
+        letters = system.queues["dead-letter"]
         for letter in list(letters.messages.values()):
             try:
                 message = message_from_wire(letter.body)
@@ -308,15 +314,15 @@ class Workload:
             summary = self._broadcasts.summary(message.broadcast_id)
             if summary is None or summary.cancelled:
                 continue
-            world.watch.redriven(message.broadcast_id)
+            system.watch.redriven(message.broadcast_id)
             self._send_again(message)
             letters.delete(letter.number)
 
     def _send_again(self, message: Any) -> None:
-        world = self._world
+        system = self._system
         if not isinstance(message, OutcomeMessage):
             self._broadcasts.live_again(message.broadcast_id)
-        changes = {"expires_at": int(world.scheduler.now) + 300}
+        changes = {"expires_at": int(system.scheduler.now) + 300}
         match message:
             case Announcement():
                 self._broadcasts.reopen_sources(message.broadcast_id)
@@ -333,26 +339,26 @@ class Workload:
             case OutcomeMessage():
                 changes = {}
                 queue = "outcome"
-        world.queues[queue].put(replace(message, **changes).to_wire())
+        system.queues[queue].put(replace(message, **changes).to_wire())
 
     def _expire(self) -> None:
         """Let DynamoDB delete some rows that have expired, as it does within days, in any order."""
-        world = self._world
+        system = self._system
         for kind, attribute in TTL.items():
-            rows = world.tables.tables[kind].rows
+            rows = system.tables.tables[kind].rows
             expired = [
                 (first, second)
                 for first, found in rows.items()
                 for second, row in found.items()
-                if attribute in row and int(row[attribute]["N"]) < world.scheduler.now
+                if attribute in row and int(row[attribute]["N"]) < system.scheduler.now
             ]
             for key in expired:
-                if world.scheduler.random.random() < 0.5:
-                    world.say(f"the time of {' '.join(key)} in {kind} is over, and DynamoDB deletes it")
-                    world.tables.remove(kind, key)
+                if system.scheduler.random.random() < 0.5:
+                    system.say(f"the time of {' '.join(key)} in {kind} is over, and DynamoDB deletes it")
+                    system.tables.remove(kind, key)
 
     def _erase(self, tenant: str) -> None:
-        Operator(self._world).erase(TenantId(tenant))
+        Operator(self._system).erase(TenantId(tenant))
 
     def _join(self, client: int, room: str, nickname: str) -> None:
         self._frame(client, {"action": "joinroom", "roomKey": room, "nickName": nickname})
@@ -373,7 +379,7 @@ class Workload:
 
     def _frame(self, client: int, frame: Arguments) -> None:
         if client in self._clients:
-            self._world.gateway.frame(self._clients[client], frame)
+            self._system.gateway.frame(self._clients[client], frame)
 
     def _reconcile(self) -> None:
-        self._world.invoke("reconcile", {}, lambda _: None)
+        self._system.invoke("reconcile", {}, lambda _: None)

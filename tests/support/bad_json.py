@@ -1,4 +1,4 @@
-"""JSON that is legal and refused all the same, and the reason that its sender is told."""
+"""JSON that is legal and still refused, and the reason that its sender gets."""
 
 NOT_FINITE = "has a number beyond the range of double precision, such as 1E400"
 LONE_SURROGATE = "has an escape that is half of a surrogate pair, such as \\ud800"

@@ -1,7 +1,7 @@
 """IAM's decisions of a stack, asked of a second engine that shares no code with MiniStack: iam-simulate, of npm.
 
-The local AWS writes down what it has decided by the policies of the caller, as Terraform has rendered them, and by
-those of queues and topics. Who may assume a role is not asked about, nor what a service does in its own name.
+The local AWS logs its decisions by the policies of the caller, as Terraform has rendered them, and by policies of
+queues and topics. Neither assuming roles nor actions of a service in its own name are checked.
 """
 
 import json

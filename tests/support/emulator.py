@@ -64,7 +64,7 @@ def _git(checkout: Path, *arguments: str) -> str:
 
 
 def _cause(error: OSError | subprocess.CalledProcessError) -> str:
-    """The last line of what git says, or that there is no git."""
+    """The last line of git's output, or a note that git is missing."""
     if isinstance(error, OSError):
         return "there is no git"
     said: list[str] = error.stderr.splitlines()

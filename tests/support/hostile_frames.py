@@ -72,7 +72,7 @@ ROUTES = {route: made.filter(lambda text: len(text.encode()) <= FRAME_BYTES) for
 
 
 def is_legal(frame: Any) -> bool:
-    """Tell whether a frame is one of those that a client may get; API Gateway's `Internal server error` is none."""
+    """Tell whether a client may get such a frame; API Gateway's `Internal server error` is none."""
     match frame:
         case (
             {"error": {"code": str(), "message": str()}, "connectionId": str(), "requestId": str()}

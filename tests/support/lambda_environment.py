@@ -82,7 +82,7 @@ def environment() -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class StubContext:
     """Facts that a handler gets about its invocation."""
 
     function_name: str = "bench"

@@ -1,6 +1,6 @@
 """The limits that tests count on, written down once more: no test takes one from the code that it checks.
 
-Those of AWS come from its pages. The others are Loudhailer's own promises, with the module that makes them.
+AWS's limits come from its pages. The others are Loudhailer's own promises, with the module that makes them.
 """
 
 MAX_MESSAGE_BYTES = 131_072

@@ -1,4 +1,4 @@
-"""A management API of the tests' own: it answers requests for each connection as it is told, and notes them."""
+"""A management API of the tests' own: it answers requests for each connection as configured, and notes them."""
 
 import http.server
 import socket
@@ -18,7 +18,7 @@ type Behaviour = int | Literal["reset", "hang"]
 
 
 @dataclass
-class Request:
+class PostRequest:
     """A request as it arrived, and what it was answered."""
 
     method: str
@@ -44,7 +44,7 @@ class ManagementApi:
     """A running server; `answers` are used up one by one, and the last one stays; others get 200."""
 
     answers: dict[ConnectionId, list[Behaviour]] = field(default_factory=dict)
-    requests: list[Request] = field(default_factory=list)
+    requests: list[PostRequest] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
     port: int = 0
     scheme: str = "http"
@@ -69,7 +69,7 @@ def _handler(api: ManagementApi) -> type[http.server.BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             answer = api.behaviour(self.path)
             headers, port = dict(self.headers.items()), self.client_address[1]
-            api.requests.append(Request(self.command, self.path, headers, body, port, answer))
+            api.requests.append(PostRequest(self.command, self.path, headers, body, port, answer))
             match answer:
                 case "hang":
                     api.over.wait(30)

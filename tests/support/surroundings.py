@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
+from loudhailer.aws.rows import Item
 from tests.support.aws import SECRET
 from tests.support.lambda_environment import ACCOUNT, VARIABLES
 from tests.support.management_api import ManagementApi, running
 from tests.support.tables import KEYS, TableKind, create_table
-
-type Item = dict[str, Any]
 
 _EVENTS = Path(__file__).parents[1] / "image" / "events"
 

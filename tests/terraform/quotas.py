@@ -54,7 +54,7 @@ UNRESERVED = 100
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedResource:
     """A resource in a plan: its address, its type, its values as far as they are known."""
 
     address: str
@@ -62,7 +62,7 @@ class Planned:
     values: dict[str, Any]
 
 
-def broken(resources: Iterable[Planned], *, concurrency: int) -> list[str]:
+def broken(resources: Iterable[PlannedResource], *, concurrency: int) -> list[str]:
     """Say which quotas the plan breaks, one sentence each; `concurrency` is the account's."""
     planned = list(resources)
     return [
@@ -72,7 +72,7 @@ def broken(resources: Iterable[Planned], *, concurrency: int) -> list[str]:
     ]
 
 
-def _alone(resource: Planned) -> Iterator[str]:
+def _alone(resource: PlannedResource) -> Iterator[str]:
     attribute, most = NAMES.get(resource.kind, ("", 0))
     if len(resource.values.get(attribute) or "") > most > 0:
         yield f"{resource.address} has a name of more than {most} characters."
@@ -84,7 +84,7 @@ def _alone(resource: Planned) -> Iterator[str]:
             yield f"{resource.address} has more than {VARIABLES:,} bytes of variables."
 
 
-def _of_roles(planned: Iterable[Planned]) -> Iterator[str]:
+def _of_roles(planned: Iterable[PlannedResource]) -> Iterator[str]:
     sizes: defaultdict[str, int] = defaultdict(int)
     for resource in planned:
         if resource.kind == "aws_iam_role_policy":
@@ -95,7 +95,7 @@ def _of_roles(planned: Iterable[Planned]) -> Iterator[str]:
             yield f"The role {role} has policies of more than {ROLE_POLICIES:,} characters."
 
 
-def _of_account(planned: Iterable[Planned], concurrency: int) -> Iterator[str]:
+def _of_account(planned: Iterable[PlannedResource], concurrency: int) -> Iterator[str]:
     functions = [resource.values for resource in planned if resource.kind == "aws_lambda_function"]
     reserved = sum(max(0, function.get("reserved_concurrent_executions") or 0) for function in functions)
     if reserved > max(0, concurrency - UNRESERVED):

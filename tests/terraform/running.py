@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.terraform.quotas import Planned
+from tests.terraform.quotas import PlannedResource
 from tools.toolchain.links import link_sources
 from tools.toolchain.provider import LOCK, find_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment
@@ -23,7 +23,7 @@ def linked(folder: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class Terraform:
+class LinkedTerraform:
     """The program, and the variable that leads it to a running provider, if it is not to start one itself.
 
     It starts one for each `run` of a test, which takes four fifths of the time.
@@ -64,18 +64,18 @@ class Terraform:
         assert f"Success! {len(names)} passed, 0 failed." in report, report
         return names
 
-    def planned_runs(self, root: Path, tests: str) -> dict[str, list[Planned]]:
+    def planned_runs(self, root: Path, tests: str) -> dict[str, list[PlannedResource]]:
         """Run one file of a stack's tests likewise; return what each run, all of which passed, has planned."""
         report = self.run(root, "test", f"-filter=tests/{tests}", "-json", "-verbose")
         messages = [json.loads(line) for line in report.splitlines()]
-        planned: dict[str, list[Planned]] = {}
+        planned: dict[str, list[PlannedResource]] = {}
         for message in messages:
             if (run := message.get("test_run")) and run["progress"] == "complete":
                 assert run["status"] == "pass", message
                 planned.setdefault(run["run"], [])
             elif message["type"] == "test_plan":
                 planned[message["@testrun"]] = [
-                    Planned(change["address"], change["type"], change["change"]["after"])
+                    PlannedResource(change["address"], change["type"], change["change"]["after"])
                     for change in message["test_plan"].get("resource_changes", [])
                     if change["mode"] == "managed" and change["change"]["after"] is not None
                 ]

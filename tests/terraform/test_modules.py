@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.terraform.running import SOURCE, Terraform, linked
+from tests.terraform.running import SOURCE, LinkedTerraform, linked
 
 MODULES = sorted(path.parent.name for path in SOURCE.glob("modules/*/versions.tf"))
 _ROLE = r'^resource "aws_iam_role" "(\w+)" \{\n(.*?)^\}'
@@ -18,13 +18,13 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return linked(tmp_path_factory.mktemp("modules") / "terraform")
 
 
-def test_sources_are_formatted(terraform: Terraform) -> None:
+def test_sources_are_formatted(terraform: LinkedTerraform) -> None:
     """`terraform fmt` has nothing to change."""
     assert terraform.run(SOURCE, "fmt", "-check", "-recursive") == ""
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_module_keeps_its_promises(terraform: Terraform, tree: Path, module: str) -> None:
+def test_every_module_keeps_its_promises(terraform: LinkedTerraform, tree: Path, module: str) -> None:
     """Its runs pass: legal values make what is meant, illegal ones are refused."""
     terraform.initialise(tree / "modules" / module)
     assert terraform.passed_runs(tree / "modules" / module), f"{module} has no tests"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.terraform.quotas import DOCUMENTS, NAMES, Planned, broken
+from tests.terraform.quotas import DOCUMENTS, NAMES, PlannedResource, broken
 
 
 def document(characters: int, *, spaces: int = 0) -> str:
@@ -14,10 +14,10 @@ def document(characters: int, *, spaces: int = 0) -> str:
     return " " * spaces + json.dumps({"Statement": "x" * (characters - len(empty))}, separators=(",", ":"))
 
 
-def function(name: str, reserved: int = -1, **variables: str) -> Planned:
+def function(name: str, reserved: int = -1, **variables: str) -> PlannedResource:
     """A function in a plan."""
     values: dict[str, Any] = {"function_name": name, "reserved_concurrent_executions": reserved}
-    return Planned(
+    return PlannedResource(
         f"aws_lambda_function.{name}", "aws_lambda_function", values | {"environment": [{"variables": variables}]}
     )
 
@@ -26,7 +26,7 @@ def function(name: str, reserved: int = -1, **variables: str) -> Planned:
 def test_a_name_may_be_as_long_as_aws_takes_it(kind: str) -> None:
     """One character more is found in the plan."""
     attribute, most = NAMES[kind]
-    legal, illegal = (Planned(f"{kind}.a", kind, {attribute: "n" * length}) for length in (most, most + 1))
+    legal, illegal = (PlannedResource(f"{kind}.a", kind, {attribute: "n" * length}) for length in (most, most + 1))
     assert broken([legal], concurrency=1_000) == []
     assert broken([illegal], concurrency=1_000) == [f"{kind}.a has a name of more than {most} characters."]
 
@@ -35,8 +35,8 @@ def test_a_name_may_be_as_long_as_aws_takes_it(kind: str) -> None:
 def test_a_policy_may_be_as_long_as_aws_takes_it(kind: str) -> None:
     """White space is not counted."""
     attribute, most = DOCUMENTS[kind]
-    legal = Planned(f"{kind}.a", kind, {attribute: document(most, spaces=50)})
-    illegal = Planned(f"{kind}.a", kind, {attribute: document(most + 1)})
+    legal = PlannedResource(f"{kind}.a", kind, {attribute: document(most, spaces=50)})
+    illegal = PlannedResource(f"{kind}.a", kind, {attribute: document(most + 1)})
     assert broken([legal], concurrency=1_000) == []
     assert broken([illegal], concurrency=1_000) == [f"{kind}.a has a policy of more than {most:,} characters."]
 
@@ -44,10 +44,10 @@ def test_a_policy_may_be_as_long_as_aws_takes_it(kind: str) -> None:
 def test_the_policies_of_a_role_are_counted_together() -> None:
     """Two that fit alone are too long for one role; of two modules, each has a role of its own."""
 
-    def policies(*modules: str) -> list[Planned]:
+    def policies(*modules: str) -> list[PlannedResource]:
         kind = "aws_iam_role_policy"
         return [
-            Planned(f"{module}{kind}.{number}", kind, {"role": "id", "policy": document(6_000)})
+            PlannedResource(f"{module}{kind}.{number}", kind, {"role": "id", "policy": document(6_000)})
             for number, module in enumerate(modules)
         ]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.terraform.quotas import broken
-from tests.terraform.running import SOURCE, Terraform, linked
+from tests.terraform.running import SOURCE, LinkedTerraform, linked
 from tools.toolchain.provider import LOCK
 
 ENVIRONMENTS = sorted(path.parent for path in SOURCE.glob("environments/*/hub.tfvars"))
@@ -85,12 +85,12 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_stack_is_valid_and_keeps_its_promises_with_the_values_of_every_environment(
-    terraform: Terraform, tree: Path, stack: str
+    terraform: LinkedTerraform, tree: Path, stack: str
 ) -> None:
     """With the locked provider; values as they are committed go through all validations, and keep AWS's quotas."""
     root = tree / "stacks" / stack
     lock = (SOURCE / "stacks" / stack / LOCK).read_text()
-    Terraform().initialise(root)
+    LinkedTerraform().initialise(root)
     assert "Success!" in terraform.run(root, "validate", "-no-color")
     assert (root / LOCK).read_text() == lock
     planned = {

@@ -13,7 +13,7 @@ from loudhailer.observability import logger, metrics
 
 
 def pytest_runtest_setup() -> None:
-    """Refuse every socket but those that an event loop wakes itself with."""
+    """Refuse every socket except the ones with which an event loop wakes itself."""
     disable_socket(allow_unix_socket=True)
 
 

@@ -140,7 +140,7 @@ JSON_TEXTS = st.one_of(
 
 @given(st.lists(st.tuples(st.text(max_size=4), JSON_TEXTS, SPACES, SPACES), max_size=5), SPACES)
 def test_a_member_is_read_as_it_was_written(members: list[tuple[str, str, str, str]], space: str) -> None:
-    """Whatever stands around it; of several of one name the last one counts, as for every parser."""
+    """Whatever is around it; of several of one name the last one counts, as for every parser."""
     parts = [f"{before}{json.dumps(name)}{after}:{before}{text}{after}" for name, text, before, after in members]
     document = f"{space}{{{space}{','.join(parts)}{space}}}{space}"
     last = {name: text for name, text, _, _ in members}

@@ -21,6 +21,6 @@ def test_a_failure_that_may_pass_is_not_permanent() -> None:
 
 
 def test_an_invalid_field_says_which_and_why() -> None:
-    """The field and the reason stand apart and together."""
+    """The field and the reason are available separately and together."""
     error = errors.InvalidFieldError("audience.all", "must be true")
     assert (error.field, error.reason, str(error)) == ("audience.all", "must be true", "audience.all: must be true")

@@ -74,7 +74,7 @@ def test_the_caller_may_say_how_the_client_wrote_the_field() -> None:
 
 
 def test_a_partition_has_a_number_of_five_digits_or_more() -> None:
-    """Its key is a tenant's id, a hash sign and the number; numbers beyond five digits go on."""
+    """Its key is a tenant's id, a hash sign and the number; numbers may have more than five digits."""
     for value in ("acme#00000", "a#12345", "a#123456", f"{'x' * 64}#00000"):
         assert ids.partition(value) == value
     for illegal in (

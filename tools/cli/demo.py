@@ -19,7 +19,7 @@ from tools.stack.deployment import Deployment
 from tools.stack.lifecycle import Packaging, Stack
 
 _DEMO_VARIABLES = {"connections": {"connections_per_partition": 50}}
-"""Small partitions, so that there are several to count and to broadcast through."""
+"""Small partitions, so that several are counted and used by a broadcast."""
 
 
 _DEMO = "demo"

@@ -17,7 +17,7 @@ from tools.cli.workplace import Workplace
 from tools.errors import OperatorError
 from tools.release.cloud import LOCAL, Cloud
 from tools.release.environment import Environment, Subscriber
-from tools.release.manifest import Image, Manifest
+from tools.release.manifest import Image, Manifest, commit_of
 from tools.release.promotion import Promotion
 from tools.release.shift import Steps
 from tools.release.signature import ReleaseSigner
@@ -37,6 +37,15 @@ SubscriberName = Annotated[
 ]
 Weights = Annotated[
     str, typer.Option("--weights", envvar="WEIGHTS", help="Shares that the new versions get before they get all.")
+]
+Replaces = Annotated[
+    str,
+    typer.Option(
+        "--replaces", envvar="REPLACES", help="Commits of a main that was rewritten, which it may follow; with commas."
+    ),
+]
+AllowDestroy = Annotated[
+    bool, typer.Option("--allow-destroy", envvar="ALLOW_DESTROY", help="Tables and queues may be destroyed.")
 ]
 Watch = Annotated[float, typer.Option("--watch", envvar="WATCH", min=0, help="Seconds that each step is watched.")]
 
@@ -145,13 +154,17 @@ def verify(
 def current(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
     """Say which commit runs; in a workflow, as output `commit` of the step, which is empty if none does yet.
 
-    Output `sources` is the commit whose Terraform sources it was applied with: another one after a rollback.
+    Output `sources` is the commit whose Terraform sources were applied last: another one after a rollback, and after a
+    promotion that failed.
     """
     place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
-    entry = promotion.history.current()
-    _outputs({"commit": entry.manifest.commit if entry else "", "sources": entry.sources if entry else ""})
-    place.terminal.show(entry.manifest.commit if entry else _NOTHING)
+    entry, sources = promotion.history.current(), promotion.history.sources()
+    commit = entry.manifest.commit if entry else ""
+    _outputs({"commit": commit, "sources": sources})
+    place.terminal.show(commit or _NOTHING)
+    if sources != commit:
+        place.terminal.show(f"The Terraform sources are those of {sources}.")
 
 
 @app.command()
@@ -166,13 +179,16 @@ def plan(
     manifest_file: Annotated[
         Path | None, typer.Option("--manifest", envvar="MANIFEST", help="The release of a manifest in a file.")
     ] = None,
+    replaces: Replaces = "",
+    allow_destroy: AllowDestroy = False,
 ) -> None:
     """Plan a release into a file, and show what it would change: what costs money first.
 
-    Where nothing runs yet and no release is named, there is no plan, and the summary says so.
+    A plan that destroys a table or queue is refused, unless it may and no version works with it. If nothing runs yet
+    and no release is named, there is no plan, and the summary says so.
     """
     place = Workplace.of(context)
-    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber, replaces)
     release: Manifest | None
     if manifest_file is not None:
         if not manifest_file.is_file():
@@ -188,7 +204,7 @@ def plan(
         workspace.plan_nothing()
         advice = "Name the first release by its commit."
     else:
-        promotion.plan(release)
+        promotion.plan(release, allow_destroy=allow_destroy)
         _outputs({"plan": workspace.fingerprint()})
         stack = f"{environment} --subscriber {subscriber}" if subscriber else environment
         advice = f"Apply exactly this: loudhailer release apply {stack} --plan {workspace.fingerprint()}"
@@ -207,12 +223,13 @@ def apply(
     plan: Annotated[
         str | None, typer.Option(envvar="PLAN", help="The plan's fingerprint; another plan is refused.")
     ] = None,
+    replaces: Replaces = "",
     weights: Weights = "0.1,0.5",
     watch: Watch = 60,
 ) -> None:
     """Apply the planned file, shift the traffic step by step, and write down what runs now."""
     place = Workplace.of(context)
-    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber, replaces)
     release = asyncio.run(promotion.apply(plan or None, Steps(_numbers(weights), watch)))
     place.terminal.show(f"{promotion.workspace.title} runs {release.image.digest}.")
 
@@ -223,13 +240,24 @@ def rollback(
     environment: EnvironmentName,
     *,
     subscriber: SubscriberName = None,
+    allow_destroy: AllowDestroy = False,
+    lose_sessions: Annotated[
+        bool,
+        typer.Option(
+            "--lose-sessions", envvar="LOSE_SESSIONS", help="Clients put their sessions anew if the release needs it."
+        ),
+    ] = False,
     weights: Weights = "0.1,0.5",
     watch: Watch = 60,
 ) -> None:
-    """Return to the previous release: the traffic at once, then the configuration, step by step."""
+    """Return to the previous release: the traffic at once, then the configuration, step by step.
+
+    To be given from the sources that were applied last, which `current` names.
+    """
     place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
-    release = asyncio.run(promotion.roll_back(Steps(_numbers(weights), watch)))
+    steps = Steps(_numbers(weights), watch)
+    release = asyncio.run(promotion.roll_back(steps, allow_destroy=allow_destroy, lose_sessions=lose_sessions))
     place.terminal.show(f"{promotion.workspace.title} runs {release.image.digest} of commit {release.commit} again.")
 
 
@@ -239,7 +267,7 @@ def history(context: typer.Context, environment: EnvironmentName, subscriber: Su
     place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
     table = Table("when", "what", "commit", "digest", "Terraform of")
-    for entry in promotion.history.entries():
+    for entry in promotion.history.all():
         table.add_row(
             entry.recorded_at, entry.action, entry.manifest.commit, entry.manifest.image.digest, entry.sources
         )
@@ -262,7 +290,7 @@ def drift(context: typer.Context, environment: EnvironmentName, subscriber: Subs
     for line in found:
         place.terminal.show(line)
     if found:
-        raise OperatorError(f"{title} has drifted in {len(found)} places.", "docs/runbook.md says how to go on.")
+        raise OperatorError(f"{title} has drifted in {len(found)} places.", "docs/runbook.md says how to continue.")
     place.terminal.show(f"{title} is as it should be.")
 
 
@@ -282,7 +310,8 @@ def cell(
 def health(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
     """Send a synthetic broadcast through each shard of the hub's own, or of a subscriber's, which must deliver it.
 
-    Functions of the hub that sleep, because nobody has invoked them for weeks, are woken.
+    Each route of the hub's WebSocket API must answer a frame, too. Functions of the hub that sleep, because nobody has
+    invoked them for weeks, are woken.
     """
     place = Workplace.of(context)
     known = Environment.of(Project.of_this_code(), environment)
@@ -294,7 +323,7 @@ def health(context: typer.Context, environment: EnvironmentName, subscriber: Sub
     place.terminal.show(f"{who} is well: the synthetic broadcast arrived.")
 
 
-def _promotion(place: Workplace, environment: Environment, subscriber: str | None) -> Promotion:
+def _promotion(place: Workplace, environment: Environment, subscriber: str | None, replaces: str = "") -> Promotion:
     """The hub's, or a subscriber's, with the credentials that are there."""
     stack = place.stack()
     about = environment.subscriber(subscriber) if subscriber else None
@@ -305,7 +334,8 @@ def _promotion(place: Workplace, environment: Environment, subscriber: str | Non
         cloud = Cloud.local(stack)
     else:
         cloud = Cloud.local_subscriber(stack, about.account_id)
-    return Promotion(Project.of_this_code(), environment, cloud, place.terminal, home, about)
+    replaced = frozenset(commit_of(commit.strip()) for commit in replaces.split(",") if commit.strip())
+    return Promotion(Project.of_this_code(), environment, cloud, place.terminal, home, about, replaced)
 
 
 async def _problems(hub: Promotion, subscriber: Subscriber | None) -> list[str]:
@@ -314,7 +344,7 @@ async def _problems(hub: Promotion, subscriber: Subscriber | None) -> list[str]:
     if subscriber is None and (woken := hub.traffic(outputs).wake()):
         hub.terminal.say(f"{', '.join(woken)} slept, and can be invoked again.")
     async with broadcast.connected():
-        return await broadcast.problems() + await broadcast.problems_of_pings()
+        return await broadcast.problems() + await broadcast.problems_of_routes()
 
 
 def _numbers(text: str) -> tuple[float, ...]:

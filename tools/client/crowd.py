@@ -12,7 +12,9 @@ from tools.client.socket import Departure, HandshakeRefusedError, Refusal, Socke
 from tools.client.stamps import Stamp, StampReader
 
 _PING, _PONG = b'{"action":"ping"}', b'{"action":"pong"}'
-_THROTTLED = b"Too Many Requests"
+THROTTLED = b"Too Many Requests"
+"""In the answer to a frame over a limit."""
+
 _SPARE_DESCRIPTORS = 256
 _POLL_SECONDS = 0.02
 
@@ -46,7 +48,7 @@ class Reception:
         return set(members).difference(self.counts)
 
     def strays(self, members: Collection[int]) -> set[int]:
-        """Return those who have received it though they are none of the members."""
+        """Return the clients that have received it without being members."""
         return set(self.counts).difference(members)
 
 
@@ -59,10 +61,10 @@ class Member(Socket):
         self.number = number
         self._crowd = crowd
 
-    def ping(self) -> None:
-        """Send a ping, whose answer is awaited."""
+    def ask(self, frame: bytes) -> None:
+        """Send a frame, whose answer is awaited."""
         self.answer = b""
-        self.transport.send(WSMsgType.TEXT, _PING)
+        self.transport.send(WSMsgType.TEXT, frame)
 
     def on_message(self, payload: bytes) -> None:
         """Count the message."""
@@ -150,15 +152,31 @@ class Crowd:
     async def pongs(self, members: Collection[Member], timeout: float) -> bool:  # noqa: ASYNC109 - as above
         """Send a ping from each of the members, again while it is throttled; whether each got its pong in time."""
         for member in members:
-            member.ping()
+            member.ask(_PING)
         deadline = time.monotonic() + timeout
         while waiting := [member for member in members if member.answer != _PONG]:
             if time.monotonic() > deadline:
                 return False
             await asyncio.sleep(_POLL_SECONDS)
             for member in waiting:
-                if _THROTTLED in member.answer:
-                    member.ping()
+                if THROTTLED in member.answer:
+                    member.ask(_PING)
+        return True
+
+    async def answered(
+        self,
+        member: Member,
+        frame: bytes,
+        answers: Collection[bytes],
+        timeout: float,  # noqa: ASYNC109 - as above
+    ) -> bool:
+        """Send a frame; whether an answer came in time that has one of these texts in it."""
+        member.ask(frame)
+        deadline = time.monotonic() + timeout
+        while not any(answer in member.answer for answer in answers):
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(_POLL_SECONDS)
         return True
 
     async def leave(self, members: Iterable[Member], manner: Departure = Departure.CLOSE) -> None:

@@ -88,7 +88,7 @@ class HttpApi:
         timeout: float,  # noqa: ASYNC109 - running out of time is an answer here, not an error
         progressed: Callable[[Report], None] = lambda _: None,
     ) -> Report:
-        """The report once it is finished, or as it stands when the time is up."""
+        """Return the report once it is finished, or its state when time runs out."""
         deadline = time.monotonic() + timeout
         while True:
             report = await self.report(broadcast_id)

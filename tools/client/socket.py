@@ -82,7 +82,7 @@ class Socket(WSListener):
         """A whole text or binary message has arrived."""
 
     def on_closed(self) -> None:
-        """The socket is closed, by whomever."""
+        """The socket is closed, by either side."""
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Part of picows' interface."""

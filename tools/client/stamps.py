@@ -21,7 +21,7 @@ class StampReader:
     """Reads the stamps of broadcast frames.
 
     All sockets get the same bytes, so a frame is parsed once and recognised by its head afterwards. A head is
-    remembered only if the id stands in it, or two broadcasts could look alike.
+    remembered only if it contains the id; otherwise two broadcasts could look alike.
     """
 
     _known: dict[bytes, Stamp] = field(default_factory=dict)

@@ -30,7 +30,7 @@ _DUPLICATES_WAIT_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class SentBroadcast:
-    """A broadcast that went out: whom it was for, and what was reported of it in the end."""
+    """A broadcast that was sent: its audience and its final report."""
 
     broadcast_id: str
     audience: str
@@ -112,7 +112,7 @@ class Performance:
         await self._count("half left", [seat for seat in self.scenario.seats if seat.number not in departures])
 
     async def _count(self, moment: str, seats: Sequence[Seat]) -> None:
-        """Wait until the counts are the truth; past the bound, they are taken as they stand."""
+        """Wait until the counts are exact; after the time limit, they are used as they are."""
         truth = occupied(seats)
         deadline = time.monotonic() + _COUNTS_TIMEOUT_SECONDS
         with self.terminal.bar(f"Waiting for the counts, {moment}", len(seats)) as bar:

@@ -48,7 +48,7 @@ class Scenario:
 
     @property
     def tenants(self) -> list[Tenant]:
-        """The tenants, with limits that never stand in the way."""
+        """The tenants, with limits that are never reached."""
         room = 2 * len(self.seats)
         return [
             Tenant(

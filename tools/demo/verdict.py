@@ -15,7 +15,7 @@ class BroadcastResult:
     """One broadcast, as the sockets saw it and as the service reports it.
 
     Attributes:
-        audience: whom it was for, in words.
+        audience: its audience, in words.
         expected: sockets that must receive it.
         received: sockets that did, of those.
         duplicates: frames beyond each socket's first; allowed, as delivery is at least once.

@@ -1,1 +1,1 @@
-"""The image of all functions: the engine that builds it, the base that it stands on, and where it is pushed."""
+"""The image of all functions: the engine that builds it, its base image, and the registry that it is pushed to."""

@@ -11,7 +11,7 @@ from tools.console import Terminal
 from tools.errors import OperatorError
 from tools.image import wheels
 from tools.image.build import own_platform
-from tools.image.engine import Engine
+from tools.image.engine import ContainerEngine
 
 REPOSITORY = "public.ecr.aws/lambda/python"
 TAG = "3.13"
@@ -39,13 +39,13 @@ def released(root: Path) -> str:
     base = pinned(root)
     if base is None:
         raise OperatorError(
-            f"{PIN} is missing: a release stands on {REPOSITORY}:{TAG} by its digest.",
+            f"{PIN} is missing: a release uses {REPOSITORY}:{TAG} by its digest.",
             "Run `make image-base` on a machine that reaches public.ecr.aws, look at the image, and commit the file.",
         )
     return base
 
 
-def local(root: Path, engine: Engine, platform: str, terminal: Terminal) -> str:
+def local(root: Path, engine: ContainerEngine, platform: str, terminal: Terminal) -> str:
     """AWS's base where it can be had, else the stand-in."""
     base = pinned(root) or f"{REPOSITORY}:{TAG}"
     try:
@@ -57,7 +57,7 @@ def local(root: Path, engine: Engine, platform: str, terminal: Terminal) -> str:
     return base
 
 
-def stand_in(root: Path, engine: Engine, platform: str, terminal: Terminal) -> str:
+def stand_in(root: Path, engine: ContainerEngine, platform: str, terminal: Terminal) -> str:
     """The stand-in's tag; it is built if the engine does not have it."""
     if platform != own_platform(engine):
         raise OperatorError(
@@ -76,7 +76,7 @@ def stand_in(root: Path, engine: Engine, platform: str, terminal: Terminal) -> s
     return tag
 
 
-def _build_stand_in(root: Path, engine: Engine, architecture: str, tag: str) -> None:
+def _build_stand_in(root: Path, engine: ContainerEngine, architecture: str, tag: str) -> None:
     context = root / "build" / "stand_in"
     wheels.fetch((root / "images" / "stand_in" / "requirements.txt").read_text(), architecture, context / "fetched")
     runtime = context / "runtime"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tools.errors import OperatorError
 from tools.image import wheels
-from tools.image.engine import Engine
+from tools.image.engine import ContainerEngine
 
 LARGEST_BYTES = 60_000_000
 """Bytes that the layers may add to the base, uncompressed: cold starts load them."""
@@ -21,7 +21,7 @@ class BuiltImage:
     Attributes:
         id: the digest that the engine knows it by; a registry gives it another one.
         tag: its name in the engine.
-        base: what it stands on.
+        base: its base image.
         layer_bytes: the sizes of what it adds to the base, uncompressed, in the order in which they were added.
     """
 
@@ -36,12 +36,14 @@ class BuiltImage:
         return sum(self.layer_bytes)
 
 
-def own_platform(engine: Engine) -> str:
+def own_platform(engine: ContainerEngine) -> str:
     """The platform that the engine runs without emulation."""
     return f"linux/{engine.run('version', '--format', '{{.Server.Arch}}')}"
 
 
-def build(root: Path, engine: Engine, *, platform: str, tag: str, base: str, fresh: bool = False) -> BuiltImage:
+def build(
+    root: Path, engine: ContainerEngine, *, platform: str, tag: str, base: str, fresh: bool = False
+) -> BuiltImage:
     """Build for one platform; with `fresh`, nothing of an earlier build is used.
 
     OperatorError when a package cannot run on AWS, or when the image is too large.
@@ -75,7 +77,7 @@ def megabytes(number: int) -> str:
     return f"{number / 1_000_000:.1f} MB"
 
 
-def _layers(engine: Engine, image: str) -> tuple[int, ...]:
+def _layers(engine: ContainerEngine, image: str) -> tuple[int, ...]:
     """The sizes of an image's layers, the base's first."""
     lines = engine.run("history", "--human=false", "--no-trunc", "--format", "{{json .Size}}", image).splitlines()
     return tuple(int(json.loads(line)) for line in reversed(lines))

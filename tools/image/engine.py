@@ -19,7 +19,7 @@ _LONGEST_PROBLEM = 2_000
 
 
 @dataclass(frozen=True)
-class Engine:
+class ContainerEngine:
     """An engine that answers, and a client of it that can build.
 
     Attributes:
@@ -85,24 +85,24 @@ class Engine:
 
 
 @contextmanager
-def running_engine() -> Iterator[Engine]:
+def running_engine() -> Iterator[ContainerEngine]:
     """An engine for the block. OperatorError, saying how to get one, if there is none and none can be started."""
     client = _client()
     address = _address(client)
     if _answers(client, address):
-        yield Engine(client, address)
+        yield ContainerEngine(client, address)
     elif private_engine.possible():
         with private_engine.held(lambda private: _answers(client, private)) as private:
-            yield Engine(client, private, private=True)
+            yield ContainerEngine(client, private, private=True)
     else:
         raise OperatorError("No container engine answers, and none can be started here.", _INSTALL)
 
 
 @contextmanager
-def engine_at(address: str) -> Iterator[Engine]:
+def engine_at(address: str) -> Iterator[ContainerEngine]:
     """The engine that was found at the address, kept for the block if it ends when nobody needs it."""
     with private_engine.used(address):
-        yield Engine(_client(), address)
+        yield ContainerEngine(_client(), address)
 
 
 def _client() -> str:

@@ -1,6 +1,6 @@
 """An engine of the project's own, for root on a machine where Docker is installed and not running.
 
-Whoever needs it holds a shared lock on one file; the engine ends soon after nobody does. A lock is the kernel's
+Each user holds a shared lock on one file; the engine ends soon after the last user. A lock is the kernel's
 (flock) and dies with its holder, so that the engine ends after a kill, too. This module is also the program that
 starts the engine, watches the lock and ends it: `python -m tools.image.private_engine`.
 """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from http.client import HTTPException
 
 from tools.errors import OperatorError
-from tools.image.engine import Engine
+from tools.image.engine import ContainerEngine
 
 _INDEXES = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
 _TIMEOUT_SECONDS = 30.0
@@ -37,7 +37,7 @@ def digest_of_tag(repository: str, tag: str, get: Get | None = None) -> str:
     return f"sha256:{hashlib.sha256(index).hexdigest()}"
 
 
-def push(engine: Engine, image: str, repository: str, tag: str) -> str:
+def push(engine: ContainerEngine, image: str, repository: str, tag: str) -> str:
     """Push an image of the engine under a tag; the digest that it has in the registry."""
     name = f"{repository}:{tag}"
     engine.run("tag", image, name)

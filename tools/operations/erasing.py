@@ -1,13 +1,13 @@
 """Erase a tenant: its sessions and connections, its inboxes, what it has used of its limits, and then itself.
 
-From the first moment the tenant is none for every function, and each step may be done again: who runs it once more
-after it was interrupted goes on where it stopped. Sessions are ended a hundred at a time, and the next ones when the
-connections of those are gone, so that nobody else's sessions wait behind them in the stream.
+From the first moment the tenant does not exist for any function. Each step may be repeated: running the command again
+after an interruption continues where it stopped. Sessions are ended a hundred at a time, and the next ones when their
+connections are gone. So other tenants' sessions do not wait behind them in the stream.
 
 Something may be on its way that was let in before: a session, a message. So everything is looked through once more when
 no function can be at work any more that began before all was gone.
 
-Of the partitions only the connections' counts are the tenant's, and those are 0 in the end: the rows are retired, and
+The partitions' rows contain only counts of the tenant's connections, which are 0 in the end: the rows are retired, and
 `reconcile` removes them. A broadcast's rows are the publisher's, and expire within a week.
 """
 
@@ -93,7 +93,7 @@ class Erasing:
     Attributes:
         stores: where it has rows.
         tenant: the tenant.
-        progressed: is told how much was erased so far, and of what.
+        progressed: receives the number of erased rows so far, and their kind.
         quiet_seconds: how long a function may be at work that was let in before; see `Deployment.quiet_seconds`.
         erased: how many of each kind are gone.
     """
@@ -194,7 +194,7 @@ class Erasing:
     def _await_counted(self) -> None:
         """Wait until `accounting` has counted and released that all connections are gone.
 
-        A count of 0 does not say so: connections may have come and gone of which the stream has told nothing yet. So
+        A count of 0 is not enough: there may be connections whose stream records have not arrived yet. So
         each partition gets a probe, and `accounting` notes it when it is done with all that went before.
         """
         probe = new_probe_id()

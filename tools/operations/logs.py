@@ -30,7 +30,7 @@ _PLATFORM_LINES = ("START RequestId", "END RequestId", "REPORT RequestId", "INIT
 _COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
 
 
-class Event(NamedTuple):
+class LogEvent(NamedTuple):
     """A line that a function has logged; `at` in epoch milliseconds."""
 
     at: int
@@ -46,14 +46,14 @@ class LogReader:
     client: "CloudWatchLogsClient"
     functions: Mapping[str, str]
 
-    def since(self, start: int) -> list[Event]:
+    def since(self, start: int) -> list[LogEvent]:
         """Every event from a time on (epoch milliseconds), oldest first."""
         events = [event for name, function in self.functions.items() for event in self._events(name, function, start)]
         return sorted(events, key=_time)
 
-    def follow(self, start: int) -> Iterator[list[Event]]:
+    def follow(self, start: int) -> Iterator[list[LogEvent]]:
         """The events from a time on, then the new ones each second, for ever."""
-        seen: Counter[Event] = Counter()
+        seen: Counter[LogEvent] = Counter()
         while True:
             window = Counter(self.since(start))
             fresh = window - seen
@@ -62,14 +62,14 @@ class LogReader:
             seen = Counter({event: count for event, count in (seen | window).items() if event.at >= start})
             time.sleep(_POLL_SECONDS)
 
-    def _events(self, name: str, function: str, start: int) -> Iterator[Event]:
+    def _events(self, name: str, function: str, start: int) -> Iterator[LogEvent]:
         pages = self.client.get_paginator("filter_log_events").paginate(
             logGroupName=f"/aws/lambda/{function}", startTime=start
         )
         try:
             for page in pages:
                 for event in page["events"]:
-                    yield Event(event["timestamp"], name, event["logStreamName"], event["message"].rstrip())
+                    yield LogEvent(event["timestamp"], name, event["logStreamName"], event["message"].rstrip())
         except self.client.exceptions.ResourceNotFoundException:
             return
 
@@ -83,7 +83,7 @@ def chosen(functions: Mapping[str, str], name: str | None) -> dict[str, str]:
     return {name: functions[name]}
 
 
-def rendered(events: Iterable[Event]) -> Iterator[Text]:
+def rendered(events: Iterable[LogEvent]) -> Iterator[Text]:
     """The events as lines to read; Lambda's own lines are left out."""
     for event in events:
         if not event.message.startswith(_PLATFORM_LINES):
@@ -94,7 +94,7 @@ def rendered(events: Iterable[Event]) -> Iterator[Text]:
             yield line
 
 
-def _time(event: Event) -> int:
+def _time(event: LogEvent) -> int:
     """Sort by time alone, so that lines of the same millisecond stay in their order."""
     return event.at
 
@@ -122,7 +122,7 @@ def _pairs(document: dict[str, Any], without: set[str]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A metric's value stands alone in a list."""
+    """A metric's value is a list with one element."""
     match value:
         case [int() | float() as number]:
             return f"{number:g}"

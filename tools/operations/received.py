@@ -12,7 +12,7 @@ _EMPTY_ANSWERS = 2
 class Received:
     """A message, held for half a minute; `times` is how often it was received so far, this time included.
 
-    `attributes` are its own, `system` those that SQS gave it.
+    `attributes` are its own, `system` the ones that SQS added.
     """
 
     client: Any

@@ -1,11 +1,11 @@
 """Sending again what came to rest in the dead-letter queues.
 
-A message of a broadcast goes to the queue of its kind with a new time to live. What a report counted as failed becomes
-delivered then: outcomes are a union, delivered over failed. Of a source that is sent again, connections that had the
-frame may get it twice; its id tells them.
+A message of a broadcast goes to the queue of its kind with a new time to live. Recipients that a report counted as
+failed become delivered then: outcomes are a union, and delivered overrides failed. If a source is sent again,
+connections that had the frame may get it twice; they recognise it by its id.
 
 A frame of the silo or the pool goes back to the queue it came from, behind what its session has sent since; frames of
-one session keep their order. Of a session that is over, `echo` tells whoever sent it.
+one session keep their order. If a session is over, `echo` answers the sender with an error.
 """
 
 import time

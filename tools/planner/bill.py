@@ -10,7 +10,7 @@ from decimal import Decimal
 from math import ceil
 
 from tools.planner import prices, work
-from tools.planner.load import Load
+from tools.planner.load import CONNECTION_ROW_BYTES, Load
 from tools.planner.prices import MINUTES_A_MONTH, Price
 from tools.planner.work import Work
 
@@ -24,7 +24,6 @@ _PLATFORM_LINE_BYTES = (90, 56, 150)
 """START, END and REPORT of an invocation, in plain text.
 https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html"""
 _FRAME_HEADER_BYTES = 4
-_CONNECTION_ROW_BYTES = 150
 _PARTITION_ROW_BYTES = 150
 _SESSION_ROW_BYTES = 200
 _TALLY_ROW_BYTES = 500
@@ -221,7 +220,7 @@ def _reads_of_reconcile(load: Load) -> Decimal:
 
 
 def _units_of_everyone(load: Load) -> int:
-    return parts(load.connections * _CONNECTION_ROW_BYTES, prices.DYNAMODB_READ_BYTES)
+    return parts(load.connections * CONNECTION_ROW_BYTES, prices.DYNAMODB_READ_BYTES)
 
 
 def _units_of_partitions(load: Load) -> int:
@@ -232,7 +231,7 @@ def _gigabytes(load: Load) -> Decimal:
     report = load.chunks * (load.chunk_row_bytes + _TALLY_ROW_BYTES) + load.sources * _SOURCE_ROW_BYTES
     rows = load.chunks * 2 + load.sources
     kept = load.broadcasts_per_hour * 24 * _DAYS_KEPT * (report + rows * prices.DYNAMODB_ROW_BYTES)
-    standing = load.connections * (_CONNECTION_ROW_BYTES + prices.DYNAMODB_ROW_BYTES)
+    standing = load.connections * (CONNECTION_ROW_BYTES + prices.DYNAMODB_ROW_BYTES)
     return (kept + standing) / prices.GB
 
 

@@ -1,7 +1,7 @@
 """Division of a load by Loudhailer: partitions, sources, chunks, lanes, and the times that follow.
 
-Where the functions' own code decides, it is asked: sources are cut by `swarm`, frames and messages are made by
-`loudhailer.broadcast` and measured. What Terraform decides has the defaults of the module `cell`.
+The functions' own code is called where it decides: sources are cut by `swarm`, frames and messages are made by
+`loudhailer.broadcast` and measured. Settings of Terraform have the defaults of the module `cell`.
 """
 
 from collections.abc import Mapping
@@ -25,6 +25,7 @@ _WORKERS_A_SHARD = 2
 CHUNK_SIZE = 500
 _PARTITION_SIZE = 1_000
 MAX_PARTITIONS = 2_500
+CONNECTION_ROW_BYTES = 150
 
 _TENANT = TenantId("tenant-a")
 _BROADCAST = BroadcastId("0" * 32)

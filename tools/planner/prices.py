@@ -1,9 +1,8 @@
 """Prices of AWS: list prices of us-east-1 in US dollars, and the quotas that a plan keeps to.
 
-Put together on 2026-11-21, the HTTP API and some tiers the day after, logs and traces on 2026-11-30, from the pages
-named here or dated copies.
-Free are the units that every account has for good; those of its first year are not counted. The accounts are taken for
-an organization's, which has one bill: free units count once, tiers together.
+Collected on 2026-11-21, the HTTP API and some tiers on 2026-11-22, logs and traces on 2026-11-30. The sources are the
+pages named here, or dated copies. Free are the units that every account has for good; those of its first year are not
+counted. The accounts are taken for an organization's, which has one bill: free units count once, tiers together.
 https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/consolidated-billing.html
 """
 

@@ -11,7 +11,13 @@ from tools.planner import talk
 from tools.planner.bill import BillItem, bill, functions_of_a_month, per_million_deliveries, total
 from tools.planner.load import MAX_PARTITIONS, Load
 from tools.planner.prices import CONNECTS_PER_SECOND, LAMBDA_CONCURRENCY
-from tools.planner.work import assumed_per_second, concurrency, first_credentials, query_units_per_second
+from tools.planner.work import (
+    assumed_per_second,
+    concurrency,
+    first_credentials,
+    query_read_units_per_second,
+    query_units_per_second,
+)
 
 _BAR = 30
 _LIFETIME_SECONDS = 300
@@ -22,7 +28,13 @@ _UNITS_OF_A_KEY = 1_000
 """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/burst-adaptive-capacity.html"""
 
 _UNITS_OF_A_NEW_TABLE = 4_000
-"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html"""
+_READ_UNITS_OF_A_NEW_TABLE = 12_000
+"""Units a second of a new table on demand, written and read; later it takes twice what it once took:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html"""
+
+_UNITS_OF_A_TABLE = 40_000
+"""The quota of a table on demand, written or read; it can be raised.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html#default-limits-throughput"""
 
 _UNITS_OF_AN_ARRIVAL = 4
 """The session is renewed, which finds none (1), made (1), and written with the connection in a transaction (2)."""
@@ -64,9 +76,7 @@ def warnings(load: Load) -> Iterator[str]:
         yield "Pings pass a fifth of the quota, which is what their route lets in: use more accounts."
     if load.lane_rate > _LANE_POSTS_PER_SECOND:
         yield "A lane is too fast for one worker's open posts: use more shards."
-    units = query_units_per_second(load)
-    if units * load.queries_of_a_key > _UNITS_OF_A_KEY or units * load.queries > _UNITS_OF_A_NEW_TABLE:
-        yield "A broadcast's chunks are written faster than DynamoDB takes them: lower broadcast.query_concurrency."
+    yield from _warnings_of_tables(load)
     if (assumed := assumed_per_second(load)) > _ASSUMED_A_SECOND:
         yield (
             f"STS answers {_ASSUMED_A_SECOND} calls a second for an account; {assumed:,.0f} would be made: "
@@ -81,6 +91,22 @@ def warnings(load: Load) -> Iterator[str]:
         yield "All partitions of a tenant are in use: they get larger than 1,000 connections. Use more cells."
     if sum(concurrency(load).values()) > LAMBDA_CONCURRENCY:
         yield f"Lambda's default of {LAMBDA_CONCURRENCY:,} concurrent environments is not enough: have it raised."
+
+
+def _warnings_of_tables(load: Load) -> Iterator[str]:
+    units, read = query_units_per_second(load), query_read_units_per_second(load) * load.queries
+    if units * load.queries_of_a_key > _UNITS_OF_A_KEY or units * load.queries > _UNITS_OF_A_NEW_TABLE:
+        yield "A broadcast's chunks are written faster than DynamoDB takes them: lower broadcast.query_concurrency."
+    if read > _READ_UNITS_OF_A_NEW_TABLE:
+        yield (
+            f"A broadcast's recipients are read with {read:,.0f} units a second, and a new table takes "
+            f"{_READ_UNITS_OF_A_NEW_TABLE:,}: warm the table up, or lower broadcast.query_concurrency."
+        )
+    if max(units * load.queries, read) > _UNITS_OF_A_TABLE:
+        yield (
+            f"A table takes {_UNITS_OF_A_TABLE:,} units a second by DynamoDB's default quota: have it raised, or lower "
+            "broadcast.query_concurrency."
+        )
 
 
 def _times(load: Load) -> Table:
@@ -113,8 +139,14 @@ def _parts(load: Load) -> Table:
         in_all = load.connections if name == "connections" else of_cell * cells
         table.add_row(name, f"{of_cell:,}", f"{in_all:,}", note)
     units = query_units_per_second(load)
-    of_key = f"written by {load.queries} x query; {units * load.queries_of_a_key:,.0f} of them under one key"
+    of_key = (
+        f"written by {load.queries} x query, {units * load.queries_of_a_key:,.0f} of them under one key; "
+        f"a new table takes {_UNITS_OF_A_NEW_TABLE:,}"
+    )
     table.add_row("units a second", f"{units * load.queries:,.0f}", f"{units * load.queries * cells:,.0f}", of_key)
+    read = query_read_units_per_second(load) * load.queries
+    new = f"of the table of connections; a new table takes {_READ_UNITS_OF_A_NEW_TABLE:,}"
+    table.add_row("read units a second", f"{read:,.0f}", f"{read * cells:,.0f}", new)
     of_sessions = _UNITS_OF_AN_ARRIVAL * CONNECTS_PER_SECOND // SESSION_KEYS
     arrivals = f"if all are one tenant's, its sessions have {SESSION_KEYS} keys, with {of_sessions} units a second each"
     table.add_row("connects a second", "", f"{CONNECTS_PER_SECOND * load.accounts:,}", arrivals)

@@ -38,7 +38,7 @@ def what_it_leaves_out(room_size: int) -> list[BillItem]:
     if not 1 <= room_size <= SMALL_ROOM:
         raise OperatorError(
             f"--room-size must be from 1 to {SMALL_ROOM}; it is {room_size}.",
-            "What is said in a larger room goes the way of a broadcast: see `loudhailer plan`.",
+            "A message to a larger room is sent as a broadcast: see `loudhailer plan`.",
         )
     speaker = Speaker(ids.connection_id("L0SM9cOFvHcCIhw="), None)
     content = codec.json_text("x" * _CONTENT_BYTES)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
 
-from tools.planner.load import CHUNK_SIZE, Load
-from tools.planner.prices import CONNECTS_PER_SECOND
+from tools.planner.load import CHUNK_SIZE, CONNECTION_ROW_BYTES, Load
+from tools.planner.prices import CONNECTS_PER_SECOND, DYNAMODB_READ_BYTES
 
 KEPT_CREDENTIALS = 4_096
 CREDENTIALS_SECONDS = 2_700
@@ -77,9 +77,18 @@ def for_change() -> Work:
 
 def query_units_per_second(load: Load) -> Decimal:
     """Write units a second that one `query` takes of the table of broadcasts: it puts one chunk after the other."""
+    return ceil(Decimal(load.chunk_row_bytes) / 1024) / _seconds_a_chunk(load)
+
+
+def query_read_units_per_second(load: Load) -> Decimal:
+    """Read units a second that one `query` takes of the table of connections: it reads what it puts into chunks."""
     people = min(load.connections, CHUNK_SIZE)
-    units = ceil(Decimal(load.chunk_row_bytes) / 1024)
-    return units / _work("query", 1, people * _QUERY_SECONDS, calls=1).seconds
+    return Decimal(people * CONNECTION_ROW_BYTES) / DYNAMODB_READ_BYTES / _seconds_a_chunk(load)
+
+
+def _seconds_a_chunk(load: Load) -> Decimal:
+    people = min(load.connections, CHUNK_SIZE)
+    return _work("query", 1, people * _QUERY_SECONDS, calls=1).seconds
 
 
 def concurrency(load: Load) -> dict[str, int]:
@@ -107,8 +116,8 @@ def first_credentials(load: Load) -> int:
 def assumed_per_second(load: Load) -> Decimal:
     """AssumeRole calls a second in an account, by the functions that act as one tenant.
 
-    An environment keeps the credentials of the tenants that it met last. It asks for those of another tenant, and for
-    new ones in place of those that expire, once an invocation at most.
+    An environment keeps the credentials of the tenants that it met last. It requests the credentials of a further
+    tenant, and renews expiring ones, at most once per invocation.
     """
     missed = max(Decimal(0), 1 - Decimal(KEPT_CREDENTIALS) / load.tenants)
     kept = min(load.tenants, KEPT_CREDENTIALS)

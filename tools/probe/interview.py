@@ -1,4 +1,4 @@
-"""One run of the probe: questions asked one after the other, those that wait for minutes side by side."""
+"""One run of the probe: questions are asked one after the other, but long waits run in parallel."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """The verdict, or that there is none."""
+        """The verdict, or a text if there is none."""
         return "failed" if self.answer is None else self.answer.verdict
 
 
@@ -33,7 +33,7 @@ class Interview:
 
     Attributes:
         questions: the questions.
-        progressed: is told how many are answered, and the name of the one that is asked next.
+        progressed: receives the number of answered questions, and the name of the next one.
         results: the results so far; they stay if the run is interrupted.
         asking: the names of the questions that are being asked.
     """

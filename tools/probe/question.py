@@ -21,7 +21,7 @@ class Need(Enum):
     API = "an API of the probe's own"
     QUEUES = "two queues of the probe's own"
     TENANT = "the deployment, in a tenant of the probe's own"
-    QUOTA = "the whole quota of the account, which --use-up-quota allows, and a caller, whom --caller-profile names"
+    QUOTA = "the whole quota of the account, which --use-up-quota allows, and a caller, named by --caller-profile"
 
 
 @dataclass(frozen=True)

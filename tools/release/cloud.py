@@ -23,7 +23,7 @@ class Cloud:
     """Credentials, and where their AWS is.
 
     Attributes:
-        session: whoever is calling.
+        session: the caller's credentials.
         environment: the variables that Terraform is started with.
         endpoint: the URL of a local AWS; None in AWS.
         backend: the file in which Terraform keeps the state, if that is not in the account's bucket.

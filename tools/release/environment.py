@@ -70,7 +70,7 @@ class Environment:
 
     @staticmethod
     def names(project: Project) -> list[str]:
-        """The environments that there are."""
+        """The existing environments."""
         return sorted(path.parent.name for path in (project.terraform / "environments").glob("*/hub.tfvars"))
 
     @property
@@ -118,7 +118,7 @@ class Environment:
         found = next((subscriber for subscriber in self.subscribers if subscriber.name == name), None)
         if found is None:
             names = ", ".join(subscriber.name for subscriber in self.subscribers) or "none"
-            raise OperatorError(f"{self.name} has no subscriber {name!r}.", f"Those in its map: {names}.")
+            raise OperatorError(f"{self.name} has no subscriber {name!r}.", f"Subscribers in its map: {names}.")
         return found
 
 

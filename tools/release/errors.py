@@ -1,8 +1,8 @@
 """The errors that new versions log, judged by how often the versions before them log errors.
 
 Lambda's metric of errors says nothing of a batch that failed in part, so what the functions log is counted. Nobody
-counts their invocations: the alias says which share of them each version gets. So the errors of a version are set
-against its share and its time, and what the version before would have logged there is the measure.
+counts their invocations: the alias says which share of them each version gets. So the errors of a version are compared
+with the errors that the version before would have logged with the same share and time.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
 """
@@ -49,8 +49,8 @@ _CANNOT_START = (
 """Errors that every start of the version ends with: one of them is enough."""
 
 PATTERN = " ".join(f'?"{term}"' for term in ("ERROR", "CRITICAL", *_CRASHES[1:], "platform."))
-"""Any of these terms: CloudWatch sends no other line. Of its own lines Lambda writes those of trouble alone. What a
-line means is decided here.
+"""Any of these terms: CloudWatch sends no other line. Lambda's own lines are only warnings and errors. The
+meaning of a line is decided here.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html"""
 
 
@@ -63,8 +63,8 @@ class ErrorLog:
     def lines(self, function: str, version: str, begin: float, end: float) -> Iterator[tuple[str, str]]:
         """The id and the text of the severe lines of a version from `begin` to `end`, both in epoch seconds.
 
-        A version's streams are called <date>/[<version>]<id>, by the date of the environment's start: those of the day
-        before may go on. https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
+        A version's streams are called <date>/[<version>]<id>, by the date of the environment's start: streams of the
+        day before may still grow. https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
         """
         day = datetime.fromtimestamp(begin, UTC).date() - timedelta(days=1)
         while day <= datetime.fromtimestamp(end, UTC).date():

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from loudhailer import codec
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.ids import BroadcastId, ChunkId, TenantId
 from loudhailer.tenants.model import Tenant
-from tools.client.crowd import Crowd
+from tools.client.crowd import THROTTLED, Crowd
 from tools.client.http import ApiError, HttpApi
 from tools.client.socket import Refusal, socket_url
 from tools.errors import OperatorError
@@ -25,10 +26,22 @@ SYNTHETIC = Tenant(
     connections_per_session=10,
     tenant_per_minute=100_000,
     session_per_minute=100_000,
-    messages_per_minute=1,
+    messages_per_minute=60,
     session_seconds=600,
 )
 """The tenant whose clients are the health checks': a broadcast to it reaches nobody else."""
+
+ROUTES = {
+    "joinroom": ({"roomKey": "synthetic", "nickName": "synthetic"}, b'"action":"joinroom"'),
+    "sendmessage": ({"roomKey": "synthetic", "content": "synthetic"}, b'"action":"sendmessage"'),
+    "PooledSQS": ({"message": "synthetic"}, b'"srcConnectionId"'),
+    "SiloSQS": ({"message": "synthetic"}, b"NOT_QUEUED"),
+    "synthetic": ({}, b"UNKNOWN_ACTION"),
+}
+"""A frame for each route that has a function or a queue behind it, in their order, and a part of its answer.
+
+The last one takes the route `$default`. The tenant has no silo.
+"""
 
 _FRAME_SECONDS = 30.0
 _REPORT_SECONDS = 30.0
@@ -41,7 +54,7 @@ class SyntheticBroadcast:
 
     Attributes:
         shards: how many there are.
-        through: those that are looked at.
+        through: the shards that are checked.
         account: the account that must deliver what goes through them; None: whichever does.
     """
 
@@ -76,11 +89,20 @@ class SyntheticBroadcast:
         found = await asyncio.gather(*(self._problems_of(shard) for shard in sorted(self.through)))
         return [problem for problems in found for problem in problems]
 
-    async def problems_of_pings(self) -> list[str]:
-        """Send a ping; a sentence if no pong came. A subscriber has no part in it: the hub's API Gateway answers it."""
-        if self.account is not None or await self.crowd.pongs(self.crowd.members.values(), _FRAME_SECONDS):
+    async def problems_of_routes(self) -> list[str]:
+        """Send a frame on each route; a sentence for each that is not answered. A subscriber has no part in them.
+
+        An answer that the tenant is over its limit is one, too: several checks may run in the same minute.
+        """
+        if self.account is not None:
             return []
-        return ["a ping was not answered with a pong"]
+        (member,) = self.crowd.members.values()
+        problems = [] if await self.crowd.pongs([member], _FRAME_SECONDS) else ["a ping was not answered with a pong"]
+        for action, (fields, answer) in ROUTES.items():
+            frame = codec.encode({"action": action, **fields})
+            if not await self.crowd.answered(member, frame, (answer, THROTTLED), _FRAME_SECONDS):
+                problems.append(f"a frame with the action {action} was answered {member.answer.decode()!r}")
+        return problems
 
     async def _problems_of(self, shard: int) -> list[str]:
         """Problems of a broadcast. If the cell reads an account's shard, too, it may be the quicker one a few times."""

@@ -7,22 +7,23 @@ from pathlib import Path
 from tools.errors import OperatorError
 
 
-def require_no_older(checkout: Path, commit: str, running: str) -> None:
-    """Raise OperatorError unless the commit is the one that runs, or one that comes after it.
+def require_no_older(checkout: Path, commit: str, applied: str) -> None:
+    """Raise OperatorError unless the commit is the one whose sources are applied, or one that comes after it.
 
     A promotion that waited for its approval while a newer one was applied would take that one back. Only a rollback
-    may do so.
+    may do so, and it keeps the newer Terraform sources: older ones would destroy what they do not know.
     """
-    if commit == running or _is_ancestor(checkout, running, commit):
+    if commit == applied or _is_ancestor(checkout, applied, commit):
         return
-    if _is_ancestor(checkout, commit, running):
+    if _is_ancestor(checkout, commit, applied):
         raise OperatorError(
-            f"Commit {commit} is older than {running}, which runs.",
+            f"Commit {commit} is older than {applied}, whose Terraform sources are applied.",
             "Promote a newer commit. To go back, give the command `loudhailer release rollback`.",
         )
     raise OperatorError(
-        f"Commit {commit} does not come after {running}, which runs, as far as this checkout knows.",
-        f"Releases are commits of main. Fetch its history: `git fetch --unshallow`, or `git fetch origin {running}`.",
+        f"Commit {commit} does not come after {applied}, which is applied, as far as this checkout knows.",
+        f"Fetch the history of main: `git fetch --unshallow`, or `git fetch origin {applied}`. "
+        f"If main was rewritten since, say so in `make plan` and `make apply`: REPLACES={applied}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Changes of a plan, for those who approve it: what costs money first, and what destroys data."""
+"""Changes of a plan, for its approval: changes that cost money come first, then changes that destroy data."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -29,6 +29,10 @@ _COSTS: Mapping[str, frozenset[str]] = {
 """Attributes that AWS bills for, by type of resource: being there costs, and so does a change of these attributes."""
 
 _DATA = {"aws_dynamodb_table", "aws_s3_bucket", "aws_sqs_queue", "aws_ecr_repository", "aws_cloudwatch_log_group"}
+_WORKED_WITH = {"aws_dynamodb_table", "aws_sqs_queue"}
+"""Types of resources that functions work with: a version that runs fails without one that it knows."""
+
+_FUNCTION = "aws_lambda_function"
 _VERBS = {
     ("create",): "create",
     ("update",): "change",
@@ -46,7 +50,9 @@ class Change:
     Attributes:
         verb: create, change, replace or destroy.
         costs: whether the bill changes with it.
-        attributes: those that change, and from what to what, as far as they cost and are known.
+        attributes: the changing attributes that affect cost, with old and new values as far as they are known.
+        kind: its type.
+        name: its name in AWS before the apply; None if it has none, or is new.
     """
 
     verb: str
@@ -54,6 +60,13 @@ class Change:
     costs: bool
     destroys_data: bool
     attributes: tuple[str, ...]
+    kind: str
+    name: str | None
+
+    @property
+    def is_lost(self) -> bool:
+        """True if the apply destroys it, for good or to make another one."""
+        return self.verb in {"destroy", "replace"}
 
     @property
     def line(self) -> str:
@@ -84,6 +97,17 @@ class PlanSummary:
         return cls(tuple(sorted(changes, key=lambda change: (not change.destroys_data, not change.costs, change.verb))))
 
     @property
+    def lost(self) -> dict[str, str]:
+        """Addresses of the tables and queues that would be destroyed, by their names in AWS."""
+        lost = (change for change in self.changes if change.is_lost and change.kind in _WORKED_WITH)
+        return {change.name or change.address: change.address for change in lost}
+
+    @property
+    def lost_functions(self) -> set[str]:
+        """Names of the functions that would be destroyed."""
+        return {change.name for change in self.changes if change.is_lost and change.kind == _FUNCTION and change.name}
+
+    @property
     def counts(self) -> str:
         """Numbers of each kind, in words."""
         counts = Counter(change.verb for change in self.changes)
@@ -107,12 +131,15 @@ def _change(resource: Mapping[str, Any], verb: str) -> Change:
     attributes: tuple[str, ...] = ()
     if billed is not None and verb != "destroy":
         attributes = tuple(_differences(change, billed))
+    before = change.get("before") or {}
     return Change(
         verb=verb,
         address=resource["address"],
         costs=billed is not None and (verb != "change" or bool(attributes)),
         destroys_data=kind in _DATA and verb in {"destroy", "replace"},
         attributes=attributes,
+        kind=kind,
+        name=before.get("function_name" if kind == _FUNCTION else "name"),
     )
 
 

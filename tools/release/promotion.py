@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from tools.release.environment import Environment, Subscriber
 from tools.release.errors import ErrorLog
 from tools.release.health import SyntheticBroadcast
 from tools.release.lineage import require_no_older
+from tools.release.losses import require_no_loss
 from tools.release.manifest import Manifest
 from tools.release.plan import PlanSummary
 from tools.release.registry import check_image
@@ -28,6 +30,9 @@ from tools.stack.traffic import Traffic
 HUB = "hub"
 SUBSCRIBER = "subscriber"
 
+_SPREAD = "SPREAD_SESSIONS"
+"""Variable of `session_api`, if it knows the new keys of sessions; true if new sessions get them."""
+
 
 @dataclass(frozen=True)
 class Promotion:
@@ -36,6 +41,7 @@ class Promotion:
     Attributes:
         subscriber: whose account it is; None: the hub's.
         home: the folder for plans, and for what one stack says to another.
+        replaces: commits of a main that was rewritten, whose place a release may take though it does not come after.
     """
 
     project: Project
@@ -44,6 +50,7 @@ class Promotion:
     terminal: Terminal
     home: Path
     subscriber: Subscriber | None = None
+    replaces: Collection[str] = ()
 
     @property
     def stack(self) -> str:
@@ -67,10 +74,15 @@ class Promotion:
         return History(self.cloud.client("s3"), self.environment.state_bucket(self.account_id), self.stack)
 
     def require_no_older(self, manifest: Manifest) -> None:
-        """Raise OperatorError if the release is older than the one that runs; `local` runs what no commit has."""
-        current = self.history.current()
-        if current is not None and self.environment.name != LOCAL:
-            require_no_older(self.project.root, manifest.commit, current.manifest.commit)
+        """Raise OperatorError if the release is older than what was applied; `local` runs what no commit has.
+
+        The one that runs may be applied again, though a rollback has left newer Terraform sources than its own.
+        """
+        current, applied = self.history.current(), self.history.sources()
+        if not applied or applied in self.replaces or self.environment.name == LOCAL:
+            return
+        if current is None or manifest.commit != current.manifest.commit:
+            require_no_older(self.project.root, manifest.commit, applied)
 
     def checked(self, manifest: Manifest) -> Manifest:
         """The manifest, if its image is of the environment's repository, and is there."""
@@ -82,8 +94,13 @@ class Promotion:
         """The manifest of a commit."""
         return Manifests(self.cloud.client("s3"), self.environment.releases_bucket).get(commit)
 
-    def plan(self, manifest: Manifest) -> PlanSummary:
-        """Plan a release, in a file."""
+    def plan(self, manifest: Manifest, *, allow_destroy: bool = False) -> PlanSummary:
+        """Plan a release, in a file; OperatorError, and no plan, if it destroys a table or queue, unless it may."""
+        summary = self._planned(manifest)
+        self._require_no_loss(summary, allowed=allow_destroy)
+        return summary
+
+    def _planned(self, manifest: Manifest) -> PlanSummary:
         self.environment.require_signatures()
         self.cloud.require(self.account_id)
         self.require_no_older(manifest)
@@ -107,16 +124,19 @@ class Promotion:
                 f"A shift of {', '.join(unfinished)} was begun and never ended.",
                 "Roll back first: `make rollback`.",
             )
+        self.history.begin(manifest)
         with self.terminal.step(f"Applying {workspace.title}"):
             workspace.apply()
         await self._shift(workspace.outputs(), manifest, steps, _recorded(self.history.current()))
         self.history.append(Action.PROMOTED, manifest, manifest.commit)
         return manifest
 
-    async def roll_back(self, steps: Steps) -> Manifest:
+    async def roll_back(self, steps: Steps, *, allow_destroy: bool = False, lose_sessions: bool = False) -> Manifest:
         """Return to an earlier release: the traffic at once, then the configuration, so that nothing drifts.
 
-        What the configuration makes of the earlier release is new, and shifted to as any new version is.
+        The configuration makes new versions of the earlier release, and traffic is shifted to them as to any new
+        version. The Terraform sources must be the ones that were applied last, even if that promotion failed: older
+        ones know fewer resources.
         """
         self.cloud.require(self.account_id)
         workspace = self.workspace
@@ -124,24 +144,29 @@ class Promotion:
         if current is None:
             raise OperatorError(f"Nothing has been promoted to {workspace.title} yet.", "Promote a first release.")
         workspace.prepare()
-        traffic = self.traffic(workspace.outputs())
-        begun = bool(traffic.pending() or traffic.unfinished())
+        outputs, sources = workspace.outputs(), self.history.sources()
+        traffic = self.traffic(outputs)
+        begun = bool(self.history.begun() or traffic.pending() or traffic.unfinished())
         live = set(traffic.images().values())
         manifest = self.checked(returned_to(current.manifest, self.history.previous(), live, begun=begun))
+        if not lose_sessions:
+            self._require_known_sessions(outputs, manifest)
         returned, since = traffic.return_to(manifest.image.digest), time.time()
         self.terminal.say(f"{len(returned)} functions run {manifest.image.digest} again.")
         with self.terminal.step(f"Applying {workspace.title} with the previous release"):
-            workspace.plan(manifest, self._variables())
+            self._require_no_loss(workspace.plan(manifest, self._variables()), allowed=allow_destroy)
             workspace.apply()
         await self._shift(workspace.outputs(), manifest, steps, since)
-        self.history.append(Action.ROLLED_BACK, manifest, current.sources)
+        self.history.append(Action.ROLLED_BACK, manifest, sources)
         return manifest
 
     def drift(self, current: Manifest) -> list[str]:
         """Return what is not as the repository and the current release say; nothing is changed."""
-        summary = self.plan(current)
+        summary = self._planned(current)
         traffic = self.traffic(self.workspace.outputs())
-        shifts = [f"{name}: a shift was begun and never ended" for name in traffic.unfinished()]
+        begun = self.history.begun()
+        shifts = [f"the promotion of {begun.manifest.commit} was begun and has not ended"] if begun else []
+        shifts += [f"{name}: a shift was begun and never ended" for name in traffic.unfinished()]
         shifts += [
             f"{shift.function}: version {shift.newest} is published and gets no traffic" for shift in traffic.pending()
         ]
@@ -189,7 +214,7 @@ class Promotion:
         path = self._cell_file(self.subscriber.name)
         if not path.exists():
             raise OperatorError(
-                f"What the hub says for {self.subscriber.name} is not here.",
+                f"The hub's description of its cell for {self.subscriber.name} is missing.",
                 f"Get it with the hub's credentials: `make cell ENVIRONMENT={self.environment.name} "
                 f"SUBSCRIBER={self.subscriber.name}`.",
             )
@@ -198,6 +223,32 @@ class Promotion:
     def traffic(self, outputs: dict[str, Any]) -> Traffic:
         """The aliases of the functions with these outputs."""
         return Traffic(self.cloud.client("lambda"), [*outputs["functions"].values()])
+
+    def _require_no_loss(self, summary: PlanSummary, *, allowed: bool) -> None:
+        """Raise OperatorError, and leave no plan, if tables or queues would be lost that must not be."""
+        if not summary.lost:
+            return
+        traffic, previous = self.traffic(self.workspace.outputs()), self.history.previous()
+        versions = traffic.variables() | (traffic.variables(previous.image.digest) if previous else {})
+        try:
+            require_no_loss(summary, versions, allowed=allowed)
+        except OperatorError:
+            self.workspace.discard()
+            raise
+
+    def _require_known_sessions(self, outputs: dict[str, Any], manifest: Manifest) -> None:
+        """Raise OperatorError if the functions of a release would not find the sessions that exist: decision 0037."""
+        if self.subscriber is not None:
+            return
+        traffic = Traffic(self.cloud.client("lambda"), [outputs["functions"]["session_api"]])
+        are_spread = [variables.get(_SPREAD) == "true" for variables in traffic.variables().values()]
+        know = [_SPREAD in variables for variables in traffic.variables(manifest.image.digest).values()]
+        if all(are_spread) and not all(know):
+            raise OperatorError(
+                f"The functions of {manifest.commit} do not know the keys of today's sessions: nobody could connect.",
+                "Promote the release that runs with deployment = { former_release = true }, wait until the sessions of "
+                "before are over, and roll back then. If all clients put their sessions anew: LOSE_SESSIONS=true.",
+            )
 
     async def _shift(self, outputs: dict[str, Any], manifest: Manifest, steps: Steps, since: float) -> None:
         """Shift to what was applied from what has run since then; OperatorError if anything else runs in the end."""

@@ -73,13 +73,13 @@ class GradualShift:
             raise
 
     async def _prepare(self) -> None:
-        """Wake functions that sleep, and try a ping; what is wrong is said, but no shift of traffic could mend it."""
+        """Wake functions that sleep, and try each route; what is wrong is said, but is not the new versions' fault."""
         try:
             await asyncio.to_thread(self.traffic.wake)
         except OperatorError as error:
             self.say(f"Note: {error}")
-        for problem in await self.broadcast.problems_of_pings() if self.broadcast else ():
-            self.say(f"Note: {problem}. Terraform's sources make the route: promote a release with others.")
+        for problem in await self.broadcast.problems_of_routes() if self.broadcast else ():
+            self.say(f"Note: {problem}. It is so before anything is shifted.")
 
     async def _watch(self, errors: ErrorWatch) -> None:
         deadline = time.monotonic() + self.steps.watch_seconds
@@ -90,7 +90,7 @@ class GradualShift:
             if problems:
                 raise OperatorError(
                     f"The new versions are not well: {'; '.join(problems)}.",
-                    "Look at their logs; docs/runbook.md says how to go on.",
+                    "Look at their logs; docs/runbook.md says how to continue.",
                 )
             if time.monotonic() > deadline:
                 return

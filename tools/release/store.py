@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -34,8 +34,9 @@ def _asked[T](bucket: str, call: Callable[..., T], **arguments: Any) -> T:
 
 
 class Action(StrEnum):
-    """Reason why a release runs."""
+    """Event in the life of a release on a stack."""
 
+    BEGUN = "begun"
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled back"
 
@@ -74,6 +75,22 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True)
+class _Record:
+    """A history as it was read, and its revision; without one it is new.
+
+    `begun` has a place of its own: earlier releases of this command read the entries alone, and know no such action.
+    """
+
+    entries: list[HistoryEntry] = field(default_factory=list)
+    begun: HistoryEntry | None = None
+    revision: str | None = None
+
+
+def _entry(action: Action, manifest: Manifest, sources: str) -> HistoryEntry:
+    return HistoryEntry(action, manifest, sources, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+@dataclass(frozen=True)
 class Manifests:
     """The manifests, `releases/<commit>.json` of one bucket. A manifest is written once."""
 
@@ -108,7 +125,7 @@ class Manifests:
         try:
             body = _asked(self.bucket, self.client.get_object, Key=self._key(commit_of(commit)))["Body"].read()
         except ClientError as error:
-            # Who may not list a bucket of another account is told AccessDenied where there is nothing.
+            # Without permission to list a bucket of another account, a missing object is answered AccessDenied.
             if error.response["Error"]["Code"] not in {*_MISSING, "AccessDenied"}:
                 raise
             raise OperatorError(
@@ -123,20 +140,36 @@ class Manifests:
 
 @dataclass(frozen=True)
 class History:
-    """Releases of a stack, oldest first: `history/<stack>.json` in the bucket of its account's state."""
+    """Releases of a stack, oldest first: `history/<stack>.json` in the bucket of its account's state.
+
+    Beside them it has the promotion that was begun and has not ended: its Terraform sources may be applied already.
+    """
 
     client: "S3Client"
     bucket: str
     stack: str
 
     def entries(self) -> list[HistoryEntry]:
-        """All of it."""
-        return self._read()[0]
+        """Return what was promoted or rolled back to."""
+        return self._read().entries
+
+    def all(self) -> list[HistoryEntry]:
+        """Return the entries, and behind them the promotion that was begun and has not ended, if there is one."""
+        read = self._read()
+        return [*read.entries, *([read.begun] if read.begun else [])]
 
     def current(self) -> HistoryEntry | None:
         """Return what was promoted, or rolled back to, last; None if nothing ever was."""
         entries = self.entries()
         return entries[-1] if entries else None
+
+    def begun(self) -> HistoryEntry | None:
+        """Return the promotion that was begun and has not ended: under way, failed or killed; None without one."""
+        return self._read().begun
+
+    def sources(self) -> str:
+        """Return the commit whose Terraform sources were applied last, if only in part; empty if none were."""
+        return ([entry.sources for entry in self.all()] or [""])[-1]
 
     def previous(self) -> Manifest | None:
         """The release before the current one, though not one that was rolled back from; None if there is none."""
@@ -149,12 +182,21 @@ class History:
                 trail.append(entry.manifest)
         return trail[-2] if len(trail) > 1 else None
 
+    def begin(self, manifest: Manifest) -> None:
+        """Write down that a release is about to be applied; OperatorError if somebody else wrote at the same time."""
+        read = self._read()
+        self._write(replace(read, begun=_entry(Action.BEGUN, manifest, manifest.commit)))
+
     def append(self, action: Action, manifest: Manifest, sources: str) -> None:
         """Write down that a release runs now; OperatorError if somebody else wrote at the same time."""
-        entries, revision = self._read()
-        entry = HistoryEntry(action, manifest, sources, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-        document = {"v": _VERSION, "entries": [each.to_wire() for each in [*entries, entry]]}
-        unchanged: Any = {"IfNoneMatch": "*"} if revision is None else {"IfMatch": revision}
+        read = self._read()
+        self._write(replace(read, entries=[*read.entries, _entry(action, manifest, sources)], begun=None))
+
+    def _write(self, record: _Record) -> None:
+        document: dict[str, Any] = {"v": _VERSION, "entries": [each.to_wire() for each in record.entries]}
+        if record.begun is not None:
+            document["begun"] = record.begun.to_wire()
+        unchanged: Any = {"IfNoneMatch": "*"} if record.revision is None else {"IfMatch": record.revision}
         try:
             _asked(
                 self.bucket,
@@ -176,14 +218,19 @@ class History:
     def _key(self) -> str:
         return f"history/{self.stack}.json"
 
-    def _read(self) -> tuple[list[HistoryEntry], str | None]:
+    def _read(self) -> _Record:
         try:
             found = _asked(self.bucket, self.client.get_object, Key=self._key)
         except ClientError as error:
             if error.response["Error"]["Code"] not in _MISSING:
                 raise
-            return [], None
+            return _Record()
         document = json.loads(found["Body"].read())
         if document.get("v") != _VERSION:
             raise OperatorError(f"The history of the stack {self.stack} is of another version of this command.")
-        return [HistoryEntry.from_wire(entry) for entry in document["entries"]], found["ETag"]
+        begun = document.get("begun")
+        return _Record(
+            [HistoryEntry.from_wire(entry) for entry in document["entries"]],
+            HistoryEntry.from_wire(begun) if begun else None,
+            found["ETag"],
+        )

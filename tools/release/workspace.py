@@ -132,7 +132,11 @@ class Workspace:
         try:
             self._run("apply", "-input=false", "-parallelism=50", str(self.plan_file))
         finally:
-            self.plan_file.unlink(missing_ok=True)
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove the plan, so that nobody applies it; its summary stays."""
+        self.plan_file.unlink(missing_ok=True)
 
     def outputs(self) -> dict[str, Any]:
         """The outputs of the last apply; empty if nothing is applied."""

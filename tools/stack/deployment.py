@@ -50,7 +50,7 @@ _making = Lock()
 """A session is used by one thread at a time."""
 
 _REMEMBERED_SECONDS = 100
-"""Functions remember a tenant for 60 s; the rest is for those that are at work then."""
+"""Functions cache a tenant for 60 s; the rest is for running invocations."""
 
 
 @dataclass(frozen=True)
@@ -189,4 +189,8 @@ def _session(account: str, secret: str) -> "boto3.Session":
     """The root of an account; a session parses the SDK's model of a service once."""
     import boto3  # noqa: PLC0415
 
-    return boto3.Session(aws_access_key_id=account, aws_secret_access_key=secret, region_name=REGION)
+    from loudhailer.aws.sdk import pause_after_conflict  # noqa: PLC0415
+
+    session = boto3.Session(aws_access_key_id=account, aws_secret_access_key=secret, region_name=REGION)
+    session.events.register("needs-retry.dynamodb", pause_after_conflict)  # type: ignore[arg-type]  # the stubs want no result
+    return session

@@ -65,7 +65,7 @@ class StackDirectory:
         )
 
     def subscribers(self) -> list[str]:
-        """The names of those that were applied, or were about to be."""
+        """The names of the stacks that were applied, or were about to be."""
         return sorted(path.name for path in (self.path / _SUBSCRIBERS).glob("*"))
 
     def forget_subscriber(self, name: str) -> None:

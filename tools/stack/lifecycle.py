@@ -19,7 +19,7 @@ from tools.emulator.perimeter.signature import new_secret
 from tools.errors import OperatorError
 from tools.image.base import local as local_base
 from tools.image.build import LOCAL_TAG, build, own_platform
-from tools.image.engine import Engine, running_engine
+from tools.image.engine import ContainerEngine, running_engine
 from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory, WorkingFolder
 from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
@@ -36,7 +36,7 @@ from tools.stack.processes import (
 from tools.stack.project import Project, digest_of
 from tools.stack.state import Applied, Fingerprint, StackState, load_state, save_state
 from tools.stack.subscribers import SUBSCRIBER_ACCOUNTS
-from tools.stack.template import DamagedTemplateError, Place, Template, template_key
+from tools.stack.template import DamagedTemplateError, StackPlace, Template, template_key
 from tools.stack.template_store import TemplateStore
 from tools.stack.terraform import ApplyProgress, Terraform, zip_hash
 from tools.stack.traffic import Traffic
@@ -92,7 +92,7 @@ class Stack:
         project: the checkout that it is made of.
         directory: where it keeps all that it owns.
         terminal: where it says what it does.
-        variables: Terraform's, but for those that only the run knows.
+        variables: Terraform's outputs, except the ones that only the run knows.
         templates: what a new local AWS may start from; None to do without.
         throttling: whether the local AWS keeps to AWS's rates.
     """
@@ -121,7 +121,7 @@ class Stack:
             engine = held.enter_context(running_engine()) if packaging is Packaging.IMAGE else None
             return self._up(ports, engine, held, force=force)
 
-    def _up(self, ports: Ports, engine: Engine | None, held: ExitStack, *, force: bool) -> bool:
+    def _up(self, ports: Ports, engine: ContainerEngine | None, held: ExitStack, *, force: bool) -> bool:
         self.directory.create()
         self.processes.stop(TERRAFORM)
         code, package = self._zip() if engine is None else self._image(engine)
@@ -192,7 +192,7 @@ class Stack:
         digest = build_package(self.project, self.directory.package)
         return digest, {"zip": {"path": str(self.directory.package), "hash": zip_hash(digest)}}
 
-    def _image(self, engine: Engine) -> tuple[str, dict[str, Any]]:
+    def _image(self, engine: ContainerEngine) -> tuple[str, dict[str, Any]]:
         """The functions as an image, likewise; locally its digest is the engine's own id of it."""
         platform = own_platform(engine)
         base = local_base(self.project.root, engine, platform, self.terminal)
@@ -200,10 +200,12 @@ class Stack:
             image = build(self.project.root, engine, platform=platform, tag=LOCAL_TAG, base=base)
         return image.id, {"image": {"repository_url": LOCAL_TAG.partition(":")[0], "digest": image.id}}
 
-    def _start(self, ports: Ports, engine: Engine | None, held: ExitStack) -> tuple[StackState, _NewCloud | None, bool]:
+    def _start(
+        self, ports: Ports, engine: ContainerEngine | None, held: ExitStack
+    ) -> tuple[StackState, _NewCloud | None, bool]:
         """See that both processes run; the state that fits them, the local AWS if it is new, and whether one is.
 
-        Where a template is missing, `held` keeps other commands from making the same one meanwhile.
+        If a template is missing, `held` keeps other commands from making the same one meanwhile.
         """
         state = self.state()
         aws = self.processes.find(AWS)
@@ -226,7 +228,7 @@ class Stack:
         return self._start_gateway(ports, state), cloud, True
 
     def _start_aws(
-        self, ports: Ports, remembered: StackState | None, engine: Engine | None, held: ExitStack
+        self, ports: Ports, remembered: StackState | None, engine: ContainerEngine | None, held: ExitStack
     ) -> tuple[StackState, _NewCloud]:
         """A new local AWS, from a template or empty: all that described an older one goes, and its gateway."""
         if remembered is not None and remembered.seeded:
@@ -253,8 +255,8 @@ class Stack:
                 self.directory.forget_cloud()
         return self._launched(state, engine), _NewCloud(key)
 
-    def _launched(self, state: StackState, engine: Engine | None) -> StackState:
-        """Start the local AWS on what lies in its folder."""
+    def _launched(self, state: StackState, engine: ContainerEngine | None) -> StackState:
+        """Start the local AWS with the state in its folder."""
         command = ["tools.emulator.aws", "--port", str(state.aws_port), "--state-dir", str(self.directory.aws_state)]
         command += ["--account", ACCOUNT]
         if engine is not None:
@@ -347,8 +349,8 @@ class Stack:
         else:
             self.terminal.say("A template of this stack is kept: the next one of its kind starts from it.")
 
-    def _place(self, state: StackState) -> Place:
-        return Place(state.aws_port, state.gateway_port, None if state.engine else self.directory.package)
+    def _place(self, state: StackState) -> StackPlace:
+        return StackPlace(state.aws_port, state.gateway_port, None if state.engine else self.directory.package)
 
     def _fingerprint(self, state: StackState, code: str) -> Fingerprint:
         """The fingerprint of an apply of these functions, as the sources are now."""
@@ -373,7 +375,7 @@ class Stack:
             outputs = self._led_to_the_newest(state, terraform, ACCOUNT)
             self._apply_subscribers(state, outputs.get("subscribers", {}), variables["package"])
         except OperatorError:
-            # Terraform itself saw the failure, so its state is true and the next apply goes on from there.
+            # Terraform itself saw the failure, so its state is true, and the next apply continues from there.
             self._saved(replace(state, applying=False))
             raise
         reload_gateway(state.gateway_port, state.secret)

@@ -1,8 +1,8 @@
 """The stack's background processes, found by a mark in their environment.
 
 Each is started with LOUDHAILER_PROCESS=<directory>:<name>, which its children inherit. So a process is found and
-stopped even if the command that started it was killed before it could write anything down, and a process id that has
-passed to somebody else's process is never taken for one of ours.
+stopped even if the command that started it was killed before it could record anything. A process id that another
+program has got since is never mistaken for ours.
 """
 
 import json

@@ -19,7 +19,7 @@ class Project:
 
     @classmethod
     def of_this_code(cls) -> "Project":
-        """The checkout that this very module lies in."""
+        """The checkout that contains this module."""
         project = cls(Path(__file__).resolve().parents[2])
         if not project.terraform.is_dir():
             raise OperatorError(
@@ -48,13 +48,19 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def fingerprint_of(folder: Path, pattern: tuple[str, ...]) -> str:
-    """A digest of the names and contents of the folder's files whose names end so."""
+    """Return a digest of the names and contents of the folder's files whose names end with one of `pattern`.
+
+    Raises:
+        ValueError: no such file is there, so the digest would be the same whatever changes.
+    """
     digest = hashlib.sha256()
-    for path in files_below(folder):
-        if path.name.endswith(pattern):
-            for part in (path.relative_to(folder).as_posix().encode(), path.read_bytes()):
-                digest.update(len(part).to_bytes(8))
-                digest.update(part)
+    files = [path for path in files_below(folder) if path.name.endswith(pattern)]
+    if not files:
+        raise ValueError(f"No file in {folder} ends with {' or '.join(pattern)}.")
+    for path in files:
+        for part in (path.relative_to(folder).as_posix().encode(), path.read_bytes()):
+            digest.update(len(part).to_bytes(8))
+            digest.update(part)
     return digest.hexdigest()
 
 

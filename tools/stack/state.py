@@ -46,7 +46,7 @@ class StackState:
         aws_identity: process id and start time of that local AWS; another process holds none of the resources.
         applying: an apply was begun and its end never seen, so that Terraform's state may lack what was made.
         applied: the last apply that succeeded; None when the last one failed.
-        seeded: the sample tenants have been put, so that those whom the operator deletes stay away.
+        seeded: the sample tenants have been put, so that tenants that the operator deletes stay deleted.
     """
 
     aws_port: int

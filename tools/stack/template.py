@@ -1,7 +1,7 @@
 """Templates: a stack right after its first apply, for other stacks to start from without the 25 seconds of each queue.
 
 A template is the data of the local AWS, which it saves on request, and Terraform's state of the hub and the
-subscribers. `docs/architecture.md` says what its key is made of, and what keeps a wrong one from being used.
+subscribers. `docs/architecture.md` says what its key is made of, and how a wrong one is detected.
 """
 
 import hashlib
@@ -90,7 +90,7 @@ class _Rewriting:
 
 
 @dataclass(frozen=True)
-class Place:
+class StackPlace:
     """The values in a stack's data and state that describe this stack alone.
 
     Attributes:
@@ -159,14 +159,16 @@ class Template:
     files: Mapping[str, bytes]
 
     @classmethod
-    def taken(cls, directory: StackDirectory, place: Place, key: str, code: str, outputs: dict[str, Any]) -> "Template":
+    def taken(
+        cls, directory: StackDirectory, place: StackPlace, key: str, code: str, outputs: dict[str, Any]
+    ) -> "Template":
         """A template of a stack whose local AWS has saved its state."""
         states = [directory.hub.state, *(directory.subscriber(name).state for name in directory.subscribers())]
         saved = [path for name in _SAVED for path in (directory.aws_state / name).rglob("*") if path.is_file()]
         files = {path.relative_to(directory.path).as_posix(): path.read_bytes() for path in (*states, *saved)}
         return cls(key, code, outputs, files).rewritten(place.left())
 
-    def put_into(self, directory: StackDirectory, place: Place) -> "Template":
+    def put_into(self, directory: StackDirectory, place: StackPlace) -> "Template":
         """Write the files as they are in their new place; the template as it is there."""
         at_home = self.rewritten(place.entered())
         for name, content in at_home.files.items():

@@ -25,10 +25,10 @@ _OTHERS_MAY_WRITE = 0o022
 
 @dataclass(frozen=True)
 class TemplateStore:
-    """A folder of templates. Whoever writes last wins; a reader sees one template or the other, whole.
+    """A folder of templates. The last writer wins; a reader sees one of the templates as a whole.
 
     Attributes:
-        folder: where they lie; made when the first one is kept.
+        folder: where they are stored; created with the first one.
         most: how many are kept, by last use.
     """
 
@@ -68,7 +68,7 @@ class TemplateStore:
                 lock.unlink(missing_ok=True)
 
     def keep(self, template: Template) -> None:
-        """Keep a template, and let go of those that were not used for the longest time. OSError if it cannot be."""
+        """Store a template, and delete the ones that were unused for the longest time. OSError if it cannot be."""
         self._ensure_folder()
         descriptor, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=self.folder)
         try:

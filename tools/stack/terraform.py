@@ -23,7 +23,7 @@ from tools.toolchain.terraform import INSTALL, find_terraform
 
 ENVIRONMENT = "local"
 SOURCE_SUFFIXES = (".tf", ".tfvars", ".terraform.lock.hcl", ".json", ".vtl")
-"""Files that a change of the infrastructure can lie in."""
+"""Files in which the infrastructure can change."""
 
 _INTERRUPT_GRACE_SECONDS = 3.0
 _PARALLELISM = 50
@@ -99,7 +99,7 @@ class Terraform:
         self._initialise()
 
     def link(self, variables: Mapping[str, Any]) -> None:
-        """Bring the links, the backend and the variables up to date, keeping the provider that lies in the folder."""
+        """Bring the links, the backend and the variables up to date, keeping the provider in the folder."""
         root = self.working.root
         link_sources(self.project.terraform, self.working.sources)
         override_backend(root, "local")
@@ -162,7 +162,7 @@ class Terraform:
             problem = progress.problems[-1] if progress.problems else f"it ended with code {process.returncode}"
             raise OperatorError(
                 f"terraform {command} failed: {problem}",
-                f"The whole log: {log}. `loudhailer up` goes on where it stopped; `loudhailer down` starts over.",
+                f"The whole log: {log}. `loudhailer up` continues where it stopped; `loudhailer down` starts over.",
             )
 
     def _run(self, *arguments: str) -> str:

@@ -107,6 +107,19 @@ class Traffic:
         digests = {name: self._digest(name, self._live(name)) for name in self.functions}
         return {name: digest for name, digest in digests.items() if digest is not None}
 
+    def variables(self, digest: str | None = None) -> dict[str, dict[str, str]]:
+        """Variables of the versions that invocations are led to, by `<function>:<version>`.
+
+        With the digest of an image: those of the newest versions that run it, which a rollback would lead to.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for name in self.functions:
+            versions = {self._live(name), *self._weights(name)} if digest is None else {self._version_of(name, digest)}
+            for version in sorted(version for version in versions if version is not None):
+                settings = self.client.get_function_configuration(FunctionName=name, Qualifier=version)
+                found[f"{name}:{version}"] = dict(settings.get("Environment", {}).get("Variables", {}))
+        return found
+
     def _live(self, function: str) -> str:
         return self.client.get_alias(FunctionName=function, Name=ALIAS)["FunctionVersion"]
 

@@ -19,7 +19,7 @@ _NOT_LINKED = (LOCK, BACKEND_OVERRIDE, "*.tfstate*", "*.auto.tfvars*")
 
 
 def link_sources(sources: Path, folder: Path) -> None:
-    """Lay a link to each file of the sources into a folder, in place of all but Terraform's settings there."""
+    """Put a link to each file of the sources into a folder, replacing everything there except Terraform's settings."""
     for path in _files(folder):
         path.unlink()
     source = sources.absolute()
@@ -36,7 +36,7 @@ def override_backend(root: Path, kind: str) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The files and links below a folder, those that lead nowhere among them."""
+    """Yield the files and links below a folder, including broken links."""
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != _DATA]
         yield from (Path(place, name) for name in names)

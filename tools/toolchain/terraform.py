@@ -43,7 +43,7 @@ _KEPT_VARIABLES = {"TF_PLUGIN_DIR", "TF_PLUGIN_CACHE_DIR", "TF_LOG", "TF_CLI_CON
 
 
 def find_terraform(environment: Mapping[str, str] = os.environ, say: Callable[[str], None] | None = None) -> str:
-    """The program's path; `say` is told before it is downloaded. OperatorError, with the fix, if it cannot be had."""
+    """Return the program's path; `say` reports a download before it begins. OperatorError says how to get it."""
     for program in _on_path(environment):
         if is_new_enough(program):
             return program
@@ -151,7 +151,7 @@ def _download(url: str, target: Path) -> None:
 
 
 def _read(answer: urllib.response.addinfourl, url: str) -> bytes:
-    """The next part; apart from writing, so that a broken download is told from a full disk."""
+    """The next part; apart from writing, so that a broken download is distinguished from a full disk."""
     try:
         return answer.read(1 << 20)
     except (OSError, HTTPException) as error:

@@ -3,7 +3,7 @@
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -23,11 +23,10 @@ from loudhailer.queues.sqs import SqsQueue
 from loudhailer.settings import from_env
 
 RESERVE_SECONDS = 2.0
-"""Kept of the Lambda's remaining time for telling the outcomes and handing back what is left."""
+"""Part of the invocation's time that is kept for sending outcomes and returning unsent connections."""
 
 settings = from_env(Settings, os.environ)
 worker = identity(settings)
-shards = {url.rpartition("/")[2]: SqsQueue(worker.sqs, url, pause=time.sleep) for url in settings.shard_queue_urls}
 outcomes = SqsQueue(worker.sqs, settings.outcome_queue_url, pause=time.sleep)
 dead_letters = SqsQueue(worker.sqs, settings.dead_letter_queue_url, pause=time.sleep)
 marks = DynamoLaneStore(worker.dynamodb, settings.lanes_table)
@@ -43,13 +42,20 @@ post_message = PostMessage(
 )
 
 
+@cache
+def shard_of(arn: str) -> SqsQueue:
+    """The queue of an event's source, beside that of outcomes. A version has no list: a later release may add some."""
+    cell = settings.outcome_queue_url.rpartition("/")[0]
+    return SqsQueue(worker.sqs, f"{cell}/{arn.rpartition(':')[2]}", pause=time.sleep)
+
+
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Acknowledge a chunk once its outcomes, and what is left of it, are in their queues."""
+    """Acknowledge a chunk once its outcomes, and its remaining connections, are in their queues."""
     handle = partial(
         post_message,
-        shard=shards[event["Records"][0]["eventSourceARN"].rpartition(":")[2]],
+        shard=shard_of(event["Records"][0]["eventSourceARN"]),
         account=context.invoked_function_arn.split(":")[4],
         deadline=Deadline.of(context, reserve=RESERVE_SECONDS),
     )

@@ -18,9 +18,10 @@ class Identity:
     """Credentials that sign posts and messages.
 
     Attributes:
-        credentials: those of the moment, at each call.
-        sqs: a client that signs with the same ones.
-        dynamodb: another one, for the lanes' marks. It tries once, and not for long: they are asked for again anyway.
+        credentials: the valid ones, asked for at each call.
+        sqs: a client of SQS that signs with them.
+        dynamodb: a client of DynamoDB that signs with them, for the lanes' marks. It tries once and briefly, because
+            the marks are read again a moment later.
     """
 
     credentials: Callable[[], Credentials]

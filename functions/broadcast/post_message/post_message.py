@@ -1,16 +1,16 @@
-"""A chunk is posted, and what became of its connections is told.
+"""Post a chunk's frame to its connections, and report each connection's outcome.
 
-What is still to do when the time is over, or may work later, goes back to the chunk's shard under the same id, with the
-bitmap of what remains. The rest goes to `settle`. Both are in their queues before the message is acknowledged: a worker
-that dies in between has the whole chunk delivered again, and the same outcomes, told twice, are the same outcomes.
+Finished connections are reported to `settle`. Connections that need another attempt go back to the chunk's shard under
+the same chunk id, with a bitmap that names them. Both messages are in their queues before the chunk is acknowledged: if
+the worker dies before that, the whole chunk is delivered again, and reporting an outcome twice changes nothing.
 
-Connections that are refused go back apart from the rest, in one message and in a group of their own, so that nobody
-waits for them. The message says how often, and whose client does not read as far as an earlier worker could tell. One
-that has taken nothing for half a minute, and was found not to read twice, is closed: its client knows then that it
-missed something, and costs nobody anything.
+Connections that were answered 429 are returned in a separate message and group, so that other connections do not wait
+for them. The message carries the number of refusals, and the clients that seem not to read. A connection is closed when
+it has taken nothing for half a minute and two workers found that its client does not read. Its client then knows that
+it missed something.
 
-An attempt is one that failed. What was not sent for want of time goes back at once, and what was refused goes back
-later each time: neither counts, and the broadcast's lifetime ends both.
+Only failed posts count as attempts. Posts that were not sent because time ran out are returned at once, and refused
+posts after a growing delay. Neither counts as an attempt; both end with the broadcast's lifetime.
 """
 
 from collections.abc import Callable
@@ -33,18 +33,19 @@ MAX_ATTEMPTS = 8
 """Attempts of a chunk's connections until they are given up."""
 
 REFUSED_SECONDS = (1, 4, 10, 16)
-"""So long waits what was refused for the first time, the second and so on. Each return costs as much as a chunk, and
-whoever has not read for five seconds will hardly do so in the next one."""
+"""Delays in seconds before refused posts are tried again: after the first refusal, the second and so on.
+Each return costs as much as a chunk, and a client that has not read for five seconds hardly will in the next one."""
 
 CLOSED_AT_REFUSAL = 5
-"""From this refusal in a row on, a connection whose client does not read is closed: 31 s after the first one."""
+"""Refusals in a row after which a connection whose client does not read is closed: 31 s after the first one."""
 
 _DOUBLINGS = 4
-"""From 1 s on: what failed waits 16 s at most."""
+"""Doublings of the delay before another attempt, which begins at 1 s: the longest delay is 16 s."""
 
 _REFUSED = "refused"
-"""The group of what was answered 429, whosever broadcast it is. Once it takes a tenth of the workers' time, the queue
-delivers all that is new before it: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html"""
+"""Message group of all posts that were answered 429, of any broadcast. Once it uses a tenth of the workers' time, SQS
+delivers other groups first:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html"""
 _CLOSE_SECONDS = 1.0
 
 
@@ -73,9 +74,9 @@ class PostMessage:
 
         Args:
             body: the shard queue's message.
-            shard: the queue that it came from, to which goes what is left of it.
+            shard: the queue that delivered it; its remaining connections are returned there.
             account: the AWS account that posts.
-            deadline: when posting must be over.
+            deadline: the time at which posting must end.
         """
         try:
             chunk = self._read(body)
@@ -107,9 +108,10 @@ class PostMessage:
             self._send_back(replace(chunk, remaining=found[Outcome.UNSENT]), shard, delay=0)
 
     def _read(self, body: str) -> ChunkMessage:
-        """The chunk; MalformedMessageError if it is for another API than the cell's own.
+        """Read the chunk; MalformedMessageError if it names another API than the cell's own.
 
-        Whoever can put a message into a shard must not have requests signed and sent to a host that he names.
+        Otherwise anyone who can send a message to a shard could make the worker sign requests to a host of their
+        choice.
         """
         chunk = ChunkMessage.from_wire(body)
         if chunk.endpoint != self._endpoint:
@@ -132,7 +134,7 @@ class PostMessage:
         return found
 
     def _close(self, chunk: ChunkMessage, slow: Bitmap, account: str) -> Bitmap:
-        """Close the connections, and tell them as failed; those that are closed now, or were before.
+        """Close the connections and report them as failed; return the ones that are closed now or were closed before.
 
         Their rows go with `$disconnect`, or with the next 410.
         """
@@ -144,7 +146,7 @@ class PostMessage:
         return over
 
     def _send_refused(self, chunk: ChunkMessage, slow: Bitmap, throttled: Bitmap, shard: Queue, account: str) -> None:
-        """Send those back that were refused; close those that are found slow again after half a minute."""
+        """Return refused connections to the shard; close those whose client has not read for half a minute."""
         refusals = chunk.refusals + 1
         closed = 0
         if refusals >= CLOSED_AT_REFUSAL and slow & chunk.slow:
@@ -171,7 +173,7 @@ class PostMessage:
         logger.info("part of the chunk goes back", remaining=chunk.remaining.bit_count(), delay_seconds=delay)
 
     def _give_up(self, chunk: ChunkMessage, account: str, reason: str, *, expired: bool = False) -> None:
-        """Settle what remains as failed, and keep it with its ids where an operator finds it."""
+        """Settle the remaining connections as failed, and copy the message with their ids to the dead-letter queue."""
         logger.error("part of the chunk is given up", remaining=chunk.remaining.bit_count(), reason=reason)
         self._dead_letters.send_all([chunk.to_wire()], attributes={"reason": reason})
         self._tell(chunk, account, failed=chunk.remaining, expired=expired)

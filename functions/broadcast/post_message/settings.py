@@ -3,21 +3,20 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from loudhailer.settings import Arn, Shares, TableName, Url, Urls, decimal, matching
+from loudhailer.settings import Arn, Shares, TableName, Url, decimal, matching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The worker's shards, its cell's API, where outcomes go, its lane, and a subscriber's role in the cell.
+    """The cell's API, the queue of outcomes, its lane, and a subscriber's role in the cell.
 
     Attributes:
         lane_kind: the kind of its lane, see `loudhailer.delivery.lending`.
         lane_posts_per_second: the lane's rate while all kinds are posting.
         lane_shares: the share of the rate that each kind has.
-        lanes_table: where the kinds mark that they are posting.
+        lanes_table: the table in which each kind marks that it is posting.
     """
 
-    shard_queue_urls: Urls
     callback_endpoint: Url
     outcome_queue_url: Url
     dead_letter_queue_url: Url

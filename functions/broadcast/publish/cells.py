@@ -11,7 +11,7 @@ from loudhailer.ids import CellName
 class FurtherCells:
     """Names the further cells on which an audience may have connections, with their numbers as far as they are known.
 
-    Whoever is connected was placed, and the cell was noted for the tenant before that. Everybody's are all that ever
+    Every connected client was placed, and its cell was noted for the tenant before that. Everybody's are all that ever
     had a lease, well or not: a sick cell still has connections.
     """
 

@@ -34,7 +34,7 @@ def _request(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _invocation(event: dict[str, Any]) -> dict[str, Any]:
-    """The request of an event that Lambda's runtime has decoded: its message's text is the nearest there is."""
+    """Read the request from an event that Lambda's runtime has decoded, so its message is encoded as JSON again."""
     if "message" not in event:
         return event
     try:

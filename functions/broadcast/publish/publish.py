@@ -1,7 +1,7 @@
-"""A broadcast begins: validated, recorded, announced.
+"""Validate, record and announce a broadcast.
 
-Nothing is answered before it is durable. The summary is recorded first, so that the same id with the same content is
-the same broadcast however often it is published: a repeat announces it only if the topic may not have it yet.
+A broadcast is durable before the request is answered. The summary is recorded first. So publishing the same content
+again under the same id is the same broadcast. It is announced again only if the topic may not have it yet.
 """
 
 import hashlib
@@ -70,7 +70,7 @@ class Publish:
         self._cells = cells
 
     def __call__(self, request: dict[str, Any], *, everyone_by_default: bool = False) -> BroadcastId:
-        """The id of the broadcast that the request makes; InvalidFieldError, or one of its kinds, if it is refused.
+        """Publish the broadcast and return its id; InvalidFieldError or a subclass if it is refused.
 
         The request's `message` is a `JsonText`. A broadcast's content is its audience and the bytes of its message.
         """
@@ -112,11 +112,12 @@ class Publish:
         if isinstance(audience, Everyone):
             return audience
         of_session = isinstance(audience, OfSession)
-        # With a key that the tenant has no more, nobody would be found.
+        # A key that the tenant no longer has would find no session.
         tenant = self._tenants.reread(audience.tenant) if of_session else self._tenants.get(audience.tenant)
         if tenant is None:
             raise UnknownTenantError("audience.tenantId", "is not a tenant")
         if isinstance(audience, OfSession):
-            # Whoever publishes names the session as its client does; from here on it is known by its hidden id alone.
+            # The publisher names the session by its secret id; from here on the session is known by its hashed id
+            # alone.
             return OfSession(audience.tenant, tenant.session_id_of(ids.session_secret(audience.session)))
         return audience

@@ -12,10 +12,10 @@ class Settings:
     """Tables of tenants and broadcasts, the topic, and the lifetime of messages.
 
     Attributes:
-        broadcast_keys: how many partition keys the rows of a broadcast are spread over.
-        cells: the further cells; without any, the two tables below mean nothing.
-        cells_table: where the cells' leases are.
-        placements_table: where the cells of each tenant are.
+        broadcast_keys: number of partition keys over which a broadcast's rows are spread.
+        cells: the further cells; without any, the two tables below are not used.
+        cells_table: the table of the cells' leases.
+        placements_table: the table of each tenant's cells.
     """
 
     tenants_table: TableName

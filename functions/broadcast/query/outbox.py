@@ -1,4 +1,4 @@
-"""Chunks on their way to the shards while further ones are still being made."""
+"""Send chunks to the shards in the background, while further chunks are still being made."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from threading import Lock
 from loudhailer.queues.port import Queue
 
 _MAX_UNSENT = 32
-"""Messages that may wait: of the largest kind they are 6 MB."""
+"""Number of messages that may wait: 6 MB of messages of the largest size."""
 
 
 class Outbox:
-    """Sends messages in the background, those of one shard together as far as they come together.
+    """Sends messages in the background, and batches the messages that wait for the same shard.
 
-    `group` is the one that they all belong to, see `Queue.send_all`.
+    `group` is the message group of all of them, see `Queue.send_all`.
     """
 
     def __init__(self, shards: Sequence[Queue], executor: Executor, *, group: str | None) -> None:
@@ -34,12 +34,12 @@ class Outbox:
         self._sending.append(self._executor.submit(self._send, shard))
 
     def flush(self) -> None:
-        """Return when every message is in its queue; raise the error of one that is not."""
+        """Return when every message is in its queue; raise the error of a message that could not be sent."""
         while self._sending:
             self._sending.popleft().result()
 
     def _send(self, shard: int) -> None:
-        """Send all that waits for the shard by now, which may be nothing: an earlier call has sent it."""
+        """Send all messages that wait for the shard; do nothing if an earlier call has sent them."""
         with self._lock:
             bodies, self._waiting[shard] = self._waiting[shard], []
         if bodies:

@@ -1,11 +1,11 @@
-"""A source's recipients are found and fixed in chunks, and each chunk becomes a message to a shard.
+"""Find a source's recipients, fix them in chunks, and send each chunk to a shard.
 
-What is said in a large room has a queue and lanes of its own, so that no broadcast ever stands behind it. The lanes
-that are to post are marked before the first chunk is sent: others that borrow their share of the quota give it back.
+Messages to large rooms have a queue and lanes of their own, so that no broadcast waits for them. The lanes that will
+post are marked before the first chunk is sent, so that lanes which borrow their share of the quota return it.
 
-A chunk's row is put before its message is sent, in key order. A second query of the same source, after a crash or
-beside this one, takes the chunks that stand, goes on behind the last of them, and sends again what may not have been
-sent: the same connections in the same chunks, so that an outcome means the same whichever attempt it comes from.
+A chunk's row is put before its message is sent, in key order. If two queries process the same source, the second reuses
+the chunks already written and continues after the last one. It sends a chunk again if it may not have been sent. The
+same connections are in the same chunks, so an outcome means the same in every attempt.
 """
 
 from collections import deque
@@ -35,20 +35,20 @@ from loudhailer.queues.port import Queue
 from loudhailer.sessions.port import SessionStore
 
 _PARTITIONS_AHEAD = 4
-"""Partitions whose first page is read before it is needed: memory is bounded by as many pages, of 1 MB at most."""
+"""Number of partitions whose first page is read in advance: the pages take at most 1 MB of memory each."""
 
 _MARKED_WITHIN_SECONDS = 0.25
-"""No chunk waits longer for the mark of its lanes."""
+"""Longest time in seconds that a chunk waits until its lanes are marked."""
 
 type Recipient = tuple[Partition, ConnectionId, int]
-"""A connection's key, and when it was made: recipients sort as chunks do."""
+"""A connection's key and the time when it was made; recipients are sorted in the order of chunks."""
 
 type Page = list[Recipient]
 
 
 @dataclass(slots=True)
 class _Sent:
-    """The chunks of a source that are on their way; whether the broadcast is cancelled, and the search cut short."""
+    """Progress of a source: the chunks that are being sent, and whether the broadcast was cancelled."""
 
     chunks: int = 0
     recipients: int = 0
@@ -113,7 +113,7 @@ class Query:
             self._complete(message, sent, source.missed_behind(sent.recipients) if sent.is_cut_short else 0)
 
     def _mark(self, priority: Priority) -> None:
-        """Mark the lanes that the chunks are for; where that fails, they mark themselves once they post."""
+        """Mark the lanes that will post the chunks; if that fails, they mark themselves when they post."""
         try:
             self._lanes.mark(priority, int(self._clock() * 1000))
         except TransientError as error:
@@ -142,10 +142,10 @@ class Query:
             raise TransientError("another query has fixed more chunks of the source meanwhile")
 
     def _chunks(self, message: SourceMessage, sent: _Sent) -> Iterator[Chunk]:
-        """Every chunk of the source, fixed: those that stand, then those that are left to make."""
+        """Yield every chunk of the source: first the chunks that are already fixed, then new ones."""
         number = 0
         last: ConnectionKey | None = None
-        # One at a time: all that stand may be more than there is memory for.
+        # Read them one at a time: all fixed chunks together may not fit into memory.
         while standing := self._broadcasts.chunk(message.broadcast_id, ChunkId(f"{message.source}.{number}")):
             if not standing.size:
                 logger.info("another query has sent the source meanwhile")
@@ -173,7 +173,7 @@ class Query:
                 return
             number, last = number + 1, _last_key(chunk.recipients)
             yield chunk
-            # Another query may have fixed other recipients under this number: go on behind those that stand.
+            # Another query may have fixed other recipients under this number: continue after its chunks.
             waiting = waiting[self._chunk_size :] if chunk is mine else _beyond(waiting, last)
 
     def _pages(self, scope: Scope, after: ConnectionKey | None) -> Iterator[Page]:
@@ -189,9 +189,9 @@ class Query:
                 yield from self._in_partitions(partitions, after)
 
     def _in_partitions(self, partitions: Sequence[Partition], after: ConnectionKey | None) -> Iterator[Page]:
-        """The partitions' pages in key order; while one partition is worked on, the next ones are read.
+        """Yield the partitions' pages in key order, and read the next partitions while one is processed.
 
-        The first page is read alone, so that the first chunk does not wait for others.
+        The first page is read alone, so that the first chunk does not wait for other reads.
         """
         ahead: deque[tuple[Iterator[Page], Future[Page | None]]] = deque()
         left = (partition for partition in sorted(partitions) if after is None or partition >= after.partition)

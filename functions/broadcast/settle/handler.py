@@ -1,4 +1,4 @@
-"""Wiring of `settle`: the outcome queue, and the queue of what could not be handled."""
+"""Wiring of `settle`: the outcome queue, and the queue of undelivered messages."""
 
 import os
 import time
@@ -20,7 +20,7 @@ from loudhailer.queues.sqs import SqsQueue
 from loudhailer.settings import from_env
 
 RESERVE_SECONDS = 2.5
-"""Kept of the Lambda's remaining time for the chunk at hand, and for sending the others again."""
+"""Part of the invocation's time that is kept for finishing a chunk and sending the others again."""
 
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
@@ -37,7 +37,7 @@ give_up = GiveUp(settle, broadcasts, dead_letters, clock=time.time)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Acknowledge each outcome once its tally has it and its gone connections are deleted, or it is sent again.
 
-    What could not be handled is acknowledged once it is counted as failed.
+    An undelivered message is acknowledged once its recipients are counted as failed.
     """
     if event["Records"][0]["eventSourceARN"] == settings.undelivered_queue_arn:
         return consume(event, give_up, dead_letters)

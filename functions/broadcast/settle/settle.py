@@ -1,10 +1,11 @@
-"""The outcomes of chunks are added to their tallies, and connections that are gone are deleted.
+"""Add outcomes to the tallies of their chunks, and delete connections that are gone.
 
-Settling is a union of sets: an outcome that comes twice, late, or out of order changes nothing that is true. Those of
-one chunk in a batch are put together first; a tally that somebody else changed meanwhile is read and tried again.
+Settling is a union of sets: an outcome that arrives twice, late or out of order does not change the result. A batch's
+outcomes for the same chunk are combined first. If another invocation changed a tally in the meantime, it is read again
+and the write is repeated.
 
-A batch may have thousands of rows to delete. Chunks that there is no time for go back to the queue at once: a function
-that ran out of time would have them wait for their visibility timeout, minutes on AWS.
+A batch may require thousands of deletions. Chunks for which there is no time are returned to the queue at once. If the
+function timed out instead, they would wait for their visibility timeout, which is minutes on AWS.
 """
 
 from collections import defaultdict
@@ -46,9 +47,9 @@ class Settle:
         self._clock = clock
 
     def __call__(self, bodies: Mapping[str, str], *, deadline: Deadline) -> Failures:
-        """Settle each message's outcome, of one chunk at least, until the deadline.
+        """Settle each message's outcome until the deadline, but at least one chunk; return the failed message ids.
 
-        What is left goes back to the queue. Returned are those that could not be settled, by message id.
+        Messages for which there is no time are sent to the queue again.
         """
         failures: dict[str, Exception] = {}
         outcomes: defaultdict[TallyKey, dict[str, OutcomeMessage]] = defaultdict(dict)
@@ -77,7 +78,7 @@ class Settle:
         return failures | self._hand_back(bodies, left)
 
     def _hand_back(self, bodies: Mapping[str, str], left: Collection[str]) -> dict[str, Exception]:
-        """Send the messages again; those for which that failed."""
+        """Send the messages again; return those for which that failed."""
         if not left:
             return {}
         try:
@@ -88,14 +89,14 @@ class Settle:
         return {}
 
     def outcomes(self, outcomes: Iterable[OutcomeMessage]) -> None:
-        """Settle the outcomes, each of another chunk; the first error ends it."""
+        """Settle the outcomes, each of another chunk; stop at the first error."""
         by_key = {TallyKey(outcome.broadcast_id, outcome.chunk_id): outcome for outcome in outcomes}
         standing = self._broadcasts.tallies_of(by_key)
         for key, outcome in by_key.items():
             self._settle(key, [outcome], standing.get(key))
 
     def _size(self, key: TallyKey, outcomes: Collection[OutcomeMessage], standing: Tally | None) -> int:
-        """The chunk's size; its row is read only if nothing is settled yet and the outcomes do not agree."""
+        """Return the chunk's size; read its row only if nothing is settled yet and the outcomes disagree."""
         if standing is not None:
             return standing.size
         sizes = {outcome.size for outcome in outcomes}
@@ -110,7 +111,8 @@ class Settle:
         gone = 0
         for outcome in outcomes:
             gone |= outcome.gone
-        # A tally has a connection as gone once its row is deleted: a batch that comes again goes on where it ended.
+        # A tally counts a connection as gone only after its row is deleted: a repeated batch continues where it
+        # stopped.
         if left := gone & ~(old.gone if old else 0):
             self._delete(key, left)
         for _ in range(_CONFLICTS):

@@ -1,9 +1,10 @@
 """Settle messages that no function could handle as failed, so that every report ends.
 
-SQS moves a message here when it was received too often. A chunk's remaining connections fail; of a source, or of a
-whole broadcast, those chunks fail that stand, no further ones are made, and the recipients by count whom nobody has
-found fail too. What was delivered all the same stays delivered. The message itself goes to the dead-letter queue, with
-its ids, from where `loudhailer redrive` can send it again. An outcome is tried once more.
+SQS moves a message here when it was received too often. For a chunk, its remaining connections are counted as failed.
+For a source or a whole broadcast, the existing chunks are counted as failed and no further chunks are made; the
+expected recipients that were not found count as failed, too. Connections that did receive the frame stay delivered. The
+message itself goes to the dead-letter queue, with its ids, and `loudhailer redrive` can send it again from there. An
+outcome is tried once more.
 """
 
 from collections.abc import Callable
@@ -25,11 +26,11 @@ from loudhailer.observability import count, logger
 from loudhailer.queues.port import Queue
 
 NOBODY = "000000000000"
-"""The account of an outcome that no worker reported."""
+"""Account id in outcomes that no worker reported."""
 
 
 class GiveUp:
-    """Settles one message that nobody could handle."""
+    """Settles one undelivered message."""
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class GiveUp:
         self._clock = clock
 
     def __call__(self, body: str) -> None:
-        """Handle one message; when it returns, the report counts it as failed and the dead-letter queue has it."""
+        """Handle one message: its report counts it as failed, and the dead-letter queue has a copy."""
         message = message_from_wire(body)
         with logger.append_context_keys(broadcast_id=message.broadcast_id):
             match message:
@@ -65,7 +66,7 @@ class GiveUp:
             logger.error("message given up", kind=type(message).__name__)
 
     def _end_broadcast(self, broadcast_id: BroadcastId) -> None:
-        # Those read here are all there are: what `swarm` fixes meanwhile is no part of the broadcast any more.
+        # These sources are final: a source that `swarm` fixes later is not part of the broadcast any more.
         sources = self._broadcasts.sources(broadcast_id)
         for source in sources:
             self._end_source(broadcast_id, source.number)

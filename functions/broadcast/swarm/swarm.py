@@ -1,9 +1,9 @@
-"""A broadcast is planned: its audience becomes sources, fixed once, and each source becomes a message.
+"""Divide a broadcast's audience into sources, fix them, and send each source to `query`.
 
-The counts only size the sources. Every known partition is in exactly one of them, empty ones too: a connection may
-have come since they were counted. Sources are put in groups, all of a group or none, after those before them were read:
-a second swarm of the same broadcast, after a crash or beside this one, goes on with the partitions that are in no
-source yet, and sends again what may not have been sent.
+The counts only determine the sizes of the sources. Every known partition is in exactly one source, even an empty one: a
+connection may have arrived since it was counted. Sources are written in groups, each group as a whole, after the
+sources before it were read. If two swarms process the same broadcast, the second continues with the partitions that are
+in no source yet. It sends a source again if it may not have been sent.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -96,7 +96,7 @@ class Swarm:
         return self._complete(broadcast_id, sources, sum(counted) if len(counted) == len(sources) else None)
 
     def _cut_short(self, announcement: Announcement, *, is_cancelled: bool) -> list[Source]:
-        """Take the sources that stand for all of them; the counts say how many recipients there would have been."""
+        """Declare the existing sources complete; the counts give the number of recipients that were expected."""
         logger.warning("the broadcast was over before it was planned to the end", cancelled=is_cancelled)
         if not is_cancelled:
             count("BroadcastExpired")
@@ -131,7 +131,7 @@ class Swarm:
     ) -> list[Source]:
         now_ms = int(self._clock() * 1000)
         self._broadcasts.complete_sources(broadcast_id, len(sources), expected, now_ms, missed=missed)
-        # Another swarm that knew other partitions may have completed them first: its sources are all there are.
+        # Another swarm that knew other partitions may have completed the sources first: then its sources are final.
         summary = self._broadcasts.summary(broadcast_id)
         return sources if summary is None else sources[: summary.sources]
 

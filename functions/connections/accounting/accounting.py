@@ -1,8 +1,8 @@
-"""The stream of `connections` is folded into the partitions' counts, each change once.
+"""Add the changes in the stream of `connections` to the partitions' counts, each change exactly once.
 
-A batch becomes one update per partition, on condition that the partition's checkpoint still is the one that was read;
-it moves the checkpoint to the last change. What stands at or below the checkpoint has been counted: a batch that comes
-again, split otherwise, or overlapping, changes nothing twice. In this order:
+A batch becomes one update per partition, on condition that the partition's checkpoint is unchanged since it was read.
+The update moves the checkpoint to the last change. A change at or below the checkpoint has been counted: a batch that
+is repeated, split differently or overlapping counts nothing twice. In this order:
 
 1. connections that are gone leave their sessions: again and again if need be, it is the same;
 2. for each partition, the count and the checkpoint move;
@@ -34,7 +34,7 @@ _DELTAS = {"INSERT": 1, "MODIFY": 0, "REMOVE": -1}
 
 
 class _Change(NamedTuple):
-    """A change of a connection's row; `delta` is what it adds to the count of its partition."""
+    """A change of a connection's row; `delta` is its effect on the count of its partition."""
 
     partition: Partition
     connection_id: ConnectionId
@@ -51,7 +51,7 @@ class _Change(NamedTuple):
 
     @classmethod
     def of(cls, record: StreamRecord) -> Self:
-        """The change that a record of the stream tells."""
+        """Read the change from a stream record."""
         return cls(
             partition=ids.partition(record.keys["partition"]["S"]),
             connection_id=record.keys["connectionId"]["S"],
@@ -75,7 +75,7 @@ class _Settled:
 
 
 class Accounting:
-    """Counts one batch of a stream shard, its partitions side by side on the executor."""
+    """Counts one batch of a stream shard; the executor counts its partitions in parallel."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Accounting:
         self._executor = executor
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The partial batch response: the first record of those partitions whose changes are not counted, if any."""
+        """Return the partial batch response: the first record of a partition that could not be counted, if any."""
         changes = list(parsed(event["Records"], _Change.of))
         of_partition: defaultdict[Partition, list[_Change]] = defaultdict(list)
         for change in changes:
@@ -106,7 +106,7 @@ class Accounting:
             logger.exception("nothing is counted yet; the batch comes again")
             return batch_response(changes[0].sequence_number)
 
-        # What others write all the time delays its own partitions, and nobody else's.
+        # A partition that others write to all the time delays only itself.
         blocked = {connection.partition for session in left for connection in gone[session]}
         count("SessionNotForgotten", len(left))
 
@@ -163,7 +163,7 @@ class Accounting:
                     logger.exception("total not released; reconcile repairs it", tenant_id=tenant)
 
     def _note_probes(self, settled: Iterable[_Settled], changes: Mapping[Partition, Iterable[_Change]]) -> None:
-        """Note the last probe of each partition, whether it is counted now or was before."""
+        """Note each partition's last probe, even if an earlier invocation has counted it."""
         for partition in settled:
             probes = [change.probe for change in changes[partition.partition] if change.probe is not None]
             if probes and partition.is_done:

@@ -31,5 +31,5 @@ accounting = Accounting(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Acknowledge a batch up to the first record that is not counted; the stream goes on from that one."""
+    """Acknowledge a batch up to the first record that is not counted; the stream continues there."""
     return accounting(event)

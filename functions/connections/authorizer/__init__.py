@@ -1,1 +1,1 @@
-"""Lets a client in, or not, and assigns its partition."""
+"""Admits or refuses a client, and assigns its partition."""

@@ -1,7 +1,7 @@
-"""A handshake is let in if its tenant and its session exist and the session is not over.
+"""Admit a handshake if its tenant and its session exist and the session has not expired.
 
-A client that brings no identity gets 401, one whose identity is not good 403. What is let in gets its partition, and
-the context that API Gateway hands to every later route of the connection.
+A client without an identity gets 401, a client with a wrong identity 403. An admitted client gets its partition, and
+the context that API Gateway adds to every later request of the connection:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
 """
 
@@ -27,7 +27,7 @@ class UnauthorizedError(Exception):
 
 
 class _Denied(Exception):  # noqa: N818  # a decision, not an error
-    """The identity is not good; the text says why, and may be logged."""
+    """The identity is wrong; the text says why, and may be logged."""
 
 
 class Authorizer:
@@ -77,7 +77,7 @@ class Authorizer:
             raise _Denied("the tenant is unknown")
         session = self._sessions.get(tenant_id, tenant.session_id_of(secret))
         if session is None and tenant.session_key is not None:
-            # It may be kept under a key that the tenant has got since it was remembered.
+            # The session may be stored under a key that the tenant got after it was cached.
             again = self._tenants.reread(tenant_id)
             if again is not None and again.session_key != tenant.session_key:
                 tenant, session = again, self._sessions.get(tenant_id, again.session_id_of(secret))

@@ -37,5 +37,5 @@ authorizer = Authorizer(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """The policy that lets the handshake go on, or ends it with 403; the error "Unauthorized" ends it with 401."""
+    """Return the policy that admits the handshake, or ends it with 403; the error "Unauthorized" ends it with 401."""
     return authorizer(event)

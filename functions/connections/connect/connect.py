@@ -1,24 +1,25 @@
-"""A connection is recorded if its limits allow it.
+"""Record a connection if its limits allow it.
 
-In the order of refusal:
+The limits are checked in this order:
 
-1. the session's attempts in this minute, counted whatever becomes of them; it gets a share of the tenant's at most;
-2. the session's connections, as the authorizer has just seen them; if it was full, it is read again, and those of them
-   that are gone are taken out: by their rows, or because API Gateway does not know them;
-3. the tenant's attempts in this minute: those that its sessions were let through with;
+1. the session's attempts in this minute, successful or not; a session gets at most a share of the tenant's attempts;
+2. the session's connections, as the authorizer has just read them; a full session is read again, and connections that
+   are gone are removed from it: because they have no row, or because API Gateway does not know them;
+3. the tenant's attempts in this minute that passed their session's limit;
 4. the tenant's total: one connection is reserved;
-5. the session's connections again, in the transaction that records the connection: this is what holds in a race. If it
-   refuses, the reserved connection is given back.
+5. the session's connections again, in the transaction that records the connection: this check is safe against races. If
+   it refuses, the reserved connection is released.
 
-So what a session is refused costs one write, and nobody else anything. A session that floods is ended: see `Attempts`.
+So a refused attempt costs one write, and does not count for other sessions. A session that floods is deleted: see
+`Attempts`.
 
-The answer to a refusal is 429, and its body names the limit. API Gateway passes a body on only where a route has a
-response, which `$connect` has none of, so a client of AWS sees the status alone: the log and a metric name the limit.
+A refusal is answered 429, and its body names the limit. API Gateway passes a body on only if the route has a response,
+and `$connect` has none. So a client on AWS sees only the status; the log and a metric name the limit:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-integration-responses.html
 
-Whatever fails in between, the tenant's total may be too high for a while, never too low: what is reserved is given back
-here only if the connection certainly is not recorded; otherwise `accounting` releases it when the row goes, or
-`reconcile` takes it off.
+After a crash the tenant's total may be too high for a while, but never too low. A reservation is released here only if
+the connection is certainly not recorded. Otherwise `accounting` releases it when the row is deleted, or `reconcile`
+corrects the total.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,25 +46,30 @@ from loudhailer.websocket.identity import ConnectionIdentity
 SUBPROTOCOL = "loudhailer.v1"
 """The WebSocket subprotocol that a client may offer: a browser that offers any fails unless one of them is chosen.
 
-No other name is ever answered: some clients put a token there, which must not come back. API Gateway hands on what
-`$connect` answers: https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-connect-route-subprotocol.html
+The answer never contains another name: some clients send a token there, which must not be echoed. API Gateway passes
+the answer of `$connect` on:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-connect-route-subprotocol.html
 """
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.6
-"""The pause after a transaction that did nothing is a part, by chance, of twice as long each time.
+"""Pauses before a transaction is repeated: the upper bound doubles each time, and the pause is a random part of it.
 https://docs.aws.amazon.com/wellarchitected/latest/framework/rel_mitigate_interaction_failure_limit_retries.html"""
 
+LONGEST_WAIT_SECONDS = 3.5
+"""The longest time that a transaction which did nothing is tried again. The handshake takes a place of the function's
+concurrency meanwhile, and clients of a tenant that is throttled must not take all of them."""
+
 _LOOKED_AT = 100
-"""Connections of a full session that are looked up to see whether they still stand: what one BatchGetItem takes."""
+"""Connections of a full session whose rows are looked up: as many as one BatchGetItem reads."""
 
 _ASKED = 10
-"""Connections of a full session that API Gateway is asked for: each takes a request of the account's quota of posts."""
+"""Connections of a full session that are looked up in API Gateway: each look-up counts against the quota of posts."""
 
 _ASKING_SECONDS = 1.0
 """A connection that API Gateway does not answer for in this time counts as open."""
 
 _LOOKS = 10
-"""Attempts in a minute at which a full session's connections are looked up; at later ones the session is read alone."""
+"""Attempts in a minute that look up the connections of a full session; later attempts only read the session."""
 
 _RECORDED: dict[str, Any] = {"statusCode": 200}
 _CHOSEN = {"headers": {"Sec-WebSocket-Protocol": SUBPROTOCOL}}
@@ -125,7 +131,7 @@ class _Handshake:
 
 
 class Connect:
-    """Answers one `$connect`; `session_share` is what a session gets of its tenant's minute at most."""
+    """Answers one `$connect`; `session_share` is the largest share of its tenant's attempts that a session may use."""
 
     def __init__(
         self,
@@ -154,9 +160,9 @@ class Connect:
         self._random = random
 
     def __call__(self, event: Mapping[str, Any], ends: float) -> dict[str, Any]:
-        """The answer to a `$connect` event: 200, 403 for a session that is over, 429 with the limit's name, or 500.
+        """Answer a `$connect` event: 200, 403 for an expired session, 429 with the limit's name, or 500.
 
-        A transaction that did nothing is tried again until the time `ends`, in epoch seconds.
+        A transaction that had no effect is repeated for seconds, but not after the time `ends`, in epoch seconds.
         """
         handshake = _Handshake.of(event, int(self._clock()))
         connection = handshake.connection
@@ -197,7 +203,7 @@ class Connect:
                 raise TransientError("DynamoDB was too busy all the time")
 
     def _check(self, handshake: _Handshake) -> Entry | _Limit | None:
-        """Why the connection cannot be recorded, as far as can be told before; None if a place is reserved for it."""
+        """Check the limits; return the refusal, or None if a connection is reserved."""
         connection = handshake.connection
         tenant, session, now = connection.tenant_id, connection.session_id, connection.connected_at
         limit = min(handshake.session_per_minute, share_of(handshake.tenant_per_minute, self._session_share))
@@ -214,7 +220,7 @@ class Connect:
         return None
 
     def _look_into_session(self, handshake: _Handshake, *, closely: bool) -> Entry | _Limit | None:
-        """Why a session that was full takes no connection; None if it has room, by now or because it was healed."""
+        """Check a session that was full; return the refusal, or None if it has room now."""
         connection = handshake.connection
         session = self._sessions.get(connection.tenant_id, connection.session_id)
         if session is None or not session.is_live(connection.connected_at):
@@ -227,19 +233,19 @@ class Connect:
         return None
 
     def _heal(self, session: Session, missing: int, now: int) -> int:
-        """Take connections that do not stand any more out of a full session; how many those were.
+        """Remove connections that are gone from a full session; return their number.
 
-        They left traces because `accounting` gave their records up. A connection's row and its place in the session are
-        written together, so what has a place and no row is gone, and what has an old row is over. Of a large session a
-        hundred are looked at, chosen by chance, so that a refusal stays cheap. If that is not enough, API Gateway is
-        asked for some that have a row: a `$disconnect` that got lost leaves one.
+        They are left over if `accounting` gave up their stream records. A connection's row and its entry in the session
+        are written together. So an entry without a row is gone, and a row older than two hours has expired. For a large
+        session, a hundred random entries are looked up, so that a refusal stays cheap. If that is not enough, some
+        connections with a row are looked up in API Gateway: a lost `$disconnect` leaves the row.
         """
         looked_at = self._random.sample(sorted(session.connections), min(_LOOKED_AT, len(session.connections)))
         made_at = self._connections.connected_at(looked_at)
         oldest = now - CONNECTION_SECONDS
         gone = [key for key in looked_at if made_at.get(key, oldest) <= oldest]
         if len(gone) < missing:
-            # Of a younger one a 410 says nothing: its handshake may not be over.
+            # A 410 proves nothing for a newer connection: its handshake may not be complete.
             standing = [key for key in looked_at if oldest < made_at.get(key, oldest) < now - YOUNG_SECONDS]
             gone += self._closed(standing[:_ASKED])
         if gone:
@@ -249,7 +255,7 @@ class Connect:
         return len(gone)
 
     def _closed(self, connections: Sequence[ConnectionKey]) -> list[ConnectionKey]:
-        """Connections among these that API Gateway does not know any more; their rows are deleted."""
+        """Return the connections that API Gateway no longer knows, and delete their rows."""
         asked = [key.connection_id for key in connections]
         outcomes = self._gateway.look_up(self._endpoint, asked, seconds=_ASKING_SECONDS)
         closed = [key for key, outcome in zip(connections, outcomes, strict=True) if outcome is Outcome.GONE]
@@ -260,6 +266,7 @@ class Connect:
 
     def _record(self, handshake: _Handshake, ends: float) -> Entry:
         longest = _FIRST_PAUSE_SECONDS
+        ends = min(ends, self._clock() + LONGEST_WAIT_SECONDS)
         try:
             while True:
                 entry = self._register.record(
@@ -273,8 +280,8 @@ class Connect:
                 self._pause(pause)
                 longest = min(2 * longest, _LONGEST_PAUSE_SECONDS)
         except TransientError:
-            # It may be recorded all the same. The client is turned away, so its row must go; then `accounting` releases
-            # what is reserved. It is not given back here: that would be twice.
+            # The connection may be recorded all the same. The client is refused, so the row must be deleted;
+            # `accounting` then releases the reservation. Releasing it here as well would release it twice.
             self._connections.delete(handshake.connection.key)
             raise
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, override
 from botocore.exceptions import ClientError
 
 from functions.connections.connect.port import Entry, Register
-from loudhailer.aws.errors import calling
+from loudhailer.aws.errors import calling, reasons_of
 from loudhailer.aws.rows import Item
+from loudhailer.aws.transactions import THROTTLED
 from loudhailer.connections.devices.dynamodb import device_to_item
 from loudhailer.connections.dynamodb import connection_to_item
 from loudhailer.connections.model import Connection
@@ -20,32 +21,40 @@ _LIVE = "sessionTTL > :now"
 _HAS_ROOM = "(attribute_not_exists(connectionIds) OR size(connectionIds) < :maximum)"
 _UNBOUND = "attribute_not_exists(playerId)"
 _BOUND_TO = "playerId = :player"
-"""A client let in as one player, or as none, does not get into a session that was made anew for another meanwhile."""
+"""A client that was admitted as one player must not enter a session that was recreated for another player since."""
 
 _REFUSED = "ConditionalCheckFailed"
 
-_THROTTLED = {"ProvisionedThroughputExceeded", "ThrottlingError"}
-"""The reasons of an item whose key, or whose table, gets more than it takes. The SDK does not repeat such a call."""
-
 
 class DynamoRegister(Register):
-    """Records connections in DynamoDB tables at once."""
+    """Records connections in DynamoDB tables at once.
+
+    `spread` is False while sessions are made under the former keys: those are tried first, since a transaction that
+    finds no session is paid for.
+    """
 
     def __init__(
-        self, client: "DynamoDBClient", connections_table: str, sessions_table: str, devices_table: str
+        self,
+        client: "DynamoDBClient",
+        connections_table: str,
+        sessions_table: str,
+        devices_table: str,
+        *,
+        spread: bool = True,
     ) -> None:
         self._client = client
         self._connections_table = connections_table
         self._sessions_table = sessions_table
         self._devices_table = devices_table
+        self._keys = (session_key, former_session_key) if spread else (former_session_key, session_key)
 
     @override
     def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
         if connections_per_session < 1:
             return Entry.SESSION_FULL
-        # The session of a former release is where that release has made it.
-        for key in (session_key, former_session_key):
-            session = key(connection.tenant_id, connection.session_id)
+        # A session that a former release created has that release's key.
+        for key_of in self._keys:
+            session = key_of(connection.tenant_id, connection.session_id)
             entry = self._record(connection, session, connections_per_session, session_expires_at)
             if entry is not None:
                 return entry
@@ -99,13 +108,12 @@ class DynamoRegister(Register):
 
 
 def _reason(error: ClientError, connection: Connection) -> Entry | None:
-    """Why the transaction was cancelled; the reasons stand in the order of its items. None if there is no session.
+    """Read the result from a transaction's cancellation reasons, in the order of its items; None without a session.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html#API_TransactWriteItems_Errors
     """
     reasons: Any = error.response["CancellationReasons"]
     row, session, *_ = reasons
-    codes = {reason["Code"] for reason in reasons}
     if row["Code"] == _REFUSED:
         recorded_for = row.get("Item", {}).get("sessionId", {}).get("S")
         return Entry.RECORDED_BEFORE if recorded_for == connection.session_id else Entry.SESSION_OVER
@@ -116,4 +124,4 @@ def _reason(error: ClientError, connection: Connection) -> Entry | None:
         is_live = int(standing["sessionTTL"]["N"]) > connection.connected_at
         is_the_same = standing.get("playerId", {}).get("S") == connection.player_id
         return Entry.SESSION_FULL if is_the_same and is_live else Entry.SESSION_OVER
-    return Entry.THROTTLED if codes & _THROTTLED else Entry.CONTENDED
+    return Entry.CONTENDED if reasons_of(error).isdisjoint(THROTTLED) else Entry.THROTTLED

@@ -19,14 +19,24 @@ from loudhailer.observability import logger, metrics
 from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.settings import from_env
 
-RESERVE_SECONDS = 2.0
-"""Kept of the Lambda's remaining time for giving back what was reserved, and for the answer."""
+CALL_SECONDS = 1.0
+"""Time limit to connect to DynamoDB, and to read its answer, which takes milliseconds."""
+
+RESERVE_SECONDS = 11.0
+"""Part of the invocation's time that is kept for the last transaction, and for releasing the reservation. Each may take
+two attempts of two `CALL_SECONDS`, and the SDK's pause between them, at most a second."""
 
 settings = from_env(Settings, os.environ)
-dynamodb = client("dynamodb")
+dynamodb = client("dynamodb", attempts=2, seconds=CALL_SECONDS)
 connect = Connect(
-    DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
-    DynamoRegister(dynamodb, settings.connections_table, settings.sessions_table, settings.devices_table),
+    DynamoLimitStore(client("dynamodb", attempts=1, seconds=CALL_SECONDS), settings.limits_table, pause=time.sleep),
+    DynamoRegister(
+        dynamodb,
+        settings.connections_table,
+        settings.sessions_table,
+        settings.devices_table,
+        spread=settings.spread_sessions,
+    ),
     DynamoConnectionStore(dynamodb, settings.connections_table),
     DynamoSessionStore(dynamodb, settings.sessions_table),
     CurlOrderedSender(own_credentials, os.environ["AWS_REGION"]),

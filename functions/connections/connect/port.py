@@ -14,21 +14,21 @@ class Entry(Enum):
     SESSION_OVER = auto()
     SESSION_FULL = auto()
     CONTENDED = auto()
-    """Another writer was at work on the session; nothing was done, and the same may work in a moment."""
+    """Another writer is changing the session; nothing was written, and the same call may succeed in a moment."""
     THROTTLED = auto()
-    """DynamoDB takes no more for now; nothing was done, and the same may work later."""
+    """DynamoDB throttles the request; nothing was written, and the same call may succeed later."""
 
 
 class Register(Protocol):
     """The register of connections."""
 
     def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
-        """Put the connection's row, add it to its session, which lives until then, and to its player's devices.
+        """Put the connection's row, and add it to its session and to its player's devices.
 
-        All of it is done, or nothing.
+        All rows are written, or none. The session's lifetime is extended to `session_expires_at`.
 
-        Only for a session that is live when the connection is made, is bound to the connection's player, or to none if
-        the connection has none, and has fewer connections than its limit.
+        The session must be live, must be bound to the connection's player (or to none if the connection has none), and
+        must have fewer connections than its limit.
 
         Raises:
             TransientError: it is not known whether it was done.

@@ -1,10 +1,11 @@
-"""The rows of connections that closed are deleted by their full keys, without a read.
+"""Delete the rows of closed connections by their full keys, without reading them.
 
-API Gateway puts the key into a queue, see `End`; the partition is from the authorizer's context. Who could not be given
-what others have, in a room, comes the same way, and is closed first, so that its client knows that it missed something.
+API Gateway sends the key to a queue, see `End`; the partition is taken from the authorizer's context. A member of a
+room that did not take a frame arrives in the same queue. It is closed first, so that its client knows that it missed
+something.
 
-AWS's guide does not promise that context for `$disconnect`. A row whose partition is not known, or whose `$disconnect`
-API Gateway never sent, goes by a 410, `reconcile` or its TTL.
+AWS's guide does not promise the context for `$disconnect`. A row whose partition is unknown, or for which API Gateway
+sent no `$disconnect`, is deleted after a 410, by `reconcile` or by its TTL:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
 """
 
@@ -22,7 +23,7 @@ from loudhailer.ids import TenantId, tenant_of
 from loudhailer.observability import count, logger
 
 _CLOSE_SECONDS = 1.0
-"""Rows of a batch wait for closes that are tried again; what is not closed by then comes again."""
+"""Time in seconds for closing connections, for which the batch's rows wait; unclosed ones are delivered again."""
 
 
 class Disconnect:
@@ -34,7 +35,7 @@ class Disconnect:
         self._endpoint = endpoint
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The partial batch response: the messages whose rows may still be there. Twice is as good as once."""
+        """Return the partial batch response: the messages whose rows may still exist. Deleting twice does no harm."""
         ends = {record["messageId"]: end for record in event["Records"] if (end := _end(record["body"]))}
         again = self._close({message: end.key for message, end in ends.items() if end.close})
         of_tenant: defaultdict[TenantId, dict[str, ConnectionKey]] = defaultdict(dict)
@@ -50,7 +51,7 @@ class Disconnect:
         return {"batchItemFailures": [{"itemIdentifier": message} for message in again]}
 
     def _close(self, wanted: Mapping[str, ConnectionKey]) -> list[str]:
-        """Close connections, by the messages that want it; the messages of those that may be open still."""
+        """Close the connections of messages that ask for it; return the messages whose connections may be open."""
         connections = {message: key.connection_id for message, key in wanted.items()}
         closing = close(self._closer, self._endpoint, connections, seconds=_CLOSE_SECONDS)
         note_closed([connections[message] for message in closing.closed])
@@ -58,7 +59,7 @@ class Disconnect:
 
 
 def _end(body: str) -> End | None:
-    """The end that the message tells of; None if it has no key."""
+    """Read the end of a connection from the message; None if it has no key."""
     try:
         return End.of_body(body)
     except InvalidFieldError:

@@ -25,5 +25,5 @@ disconnect = Disconnect(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Acknowledge the keys whose rows are deleted, and those to close that are closed; the others come again."""
+    """Acknowledge each message whose row is deleted and whose connection is closed; the others are delivered again."""
     return disconnect(event)

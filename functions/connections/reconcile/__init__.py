@@ -1,1 +1,1 @@
-"""Deletes what has expired, and repairs counts and totals."""
+"""Deletes expired rows, and repairs counts and totals."""

@@ -20,7 +20,7 @@ from loudhailer.settings import from_env
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 
 RESERVE_SECONDS = 5.0
-"""Kept of the Lambda's remaining time for finishing the call at hand and writing the metrics."""
+"""Part of the invocation's time that is kept for finishing the current call and writing the metrics."""
 
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
@@ -38,5 +38,5 @@ reconcile = Reconcile(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001  # any event will do
-    """Do the minute's work; the next run finds what is left over."""
+    """Do the minute's work; the next run continues where this one stops."""
     reconcile(Deadline.of(context, reserve=RESERVE_SECONDS))

@@ -5,17 +5,17 @@ from typing import NamedTuple, Protocol
 
 
 class Failure(NamedTuple):
-    """A message that changes were given up; `sent_at` in epoch seconds."""
+    """A notice that stream records were given up; `sent_at` in epoch seconds."""
 
     receipt: str
     sent_at: float
 
 
 class FailureQueue(Protocol):
-    """The on-failure destination of the stream's mapping. A message says that changes are lost, not which."""
+    """The on-failure destination of the stream's mapping. A message says that changes are lost, but not which ones."""
 
     def receive(self) -> list[Failure]:
-        """Some messages; an empty list if there are none. One that is not deleted comes again."""
+        """Receive some messages; an empty list if there are none. A message that is not deleted is delivered again."""
 
     def delete(self, failures: Sequence[Failure]) -> None:
         """Delete the messages that were received."""

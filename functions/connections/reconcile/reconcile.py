@@ -1,9 +1,9 @@
-"""Delete expired rows, and repair counts that crashes and lost records left wrong, a little every minute.
+"""Delete expired rows, and repair counts after crashes and lost stream records, a little every minute.
 
-Each step stands alone, and each tenant, partition and session within it: one that fails is logged and counted, the
-others go on, and the run fails at its end. All writes are conditional on what was read, so that two runs at once, or
-one that is cut short, do no harm. Each step has its time and begins at another place each minute, so that what one run
-leaves over comes first in another.
+The steps are independent of each other, and so are the tenants, partitions and sessions within a step. A failure is
+logged and counted, the rest continues, and the run fails at its end. All writes are conditional on the values that were
+read, so concurrent or interrupted runs do no harm. Each step has a time limit and starts at a different place each
+minute, so that every item is reached by some run.
 """
 
 from collections import defaultdict
@@ -28,19 +28,19 @@ from loudhailer.tenants.model import Tenant
 from loudhailer.tenants.port import TenantStore
 
 SETTLED_SECONDS = 3_900
-"""Time that a checkpoint must stand still until nothing can be on its way that was when it came to rest: the mapping of
-`accounting` gives a record up when it is an hour old, and that marks the partition. The rest is for the telling.
-A probe would not end the wait: it moves the checkpoint itself, and a batch may come again when its probe is noted."""
+"""Seconds without a new checkpoint after which no earlier stream record can still arrive. The mapping of `accounting`
+gives a record up after an hour, and then the partition is marked; the rest is for the delivery of that notice. A probe
+would not shorten the wait: it moves the checkpoint itself, and a batch may be repeated after its probe was noted."""
 
 _SWEEP_MINUTES = 60
-"""Within how many runs each partition is swept once, where there are more partitions than that."""
+"""Number of runs in which each partition is swept once, if there are more partitions than this."""
 
 _IDLE_SECONDS = 600
 _RETIRED_SECONDS = 300
-"""Time that a retired partition stays: longer than an authorizer's cache and a handshake together."""
+"""Seconds before a retired partition is removed: longer than an authorizer's cache and a handshake together."""
 
 _SHARE = 0.1
-"""Share of a run's time that is kept for each of the steps that follow."""
+"""Share of a run's time that is reserved for each of the following steps."""
 
 
 class Reconcile:
@@ -95,11 +95,10 @@ class Reconcile:
             raise TransientError(f"steps failed: {', '.join(failed)}")
 
     def delete_expired_sessions(self, run: Run) -> None:
-        """Delete the sessions whose time is over; TTL would, but hours later."""
-        pages = run.while_time(self._sessions.expired(run.now))
+        """Delete expired sessions; DynamoDB's TTL would delete them hours later."""
         _each(
-            (expired for page in pages for expired in run.while_time(page)),
-            lambda expired: self._sessions.delete_if_expired(*expired, run.now),
+            run.while_time(self._sessions.delete_expired(run.now)),
+            lambda deleted: deleted,
             tell=lambda deleted: count("ExpiredSessionDeleted", deleted),
         )
 
@@ -127,7 +126,7 @@ class Reconcile:
         return sum(self._connections.delete_if_expired(key, run.now) for key in run.while_time(expired))
 
     def _compare(self, run: Run, row: PartitionCount, size: int) -> None:
-        """Note that a count and its rows differ, and correct it if its checkpoint has stood still since."""
+        """Note that a count differs from its rows; correct it if its checkpoint has not moved since."""
         sample = row.sample
         differed = sample is not None and sample.checkpoint == row.checkpoint and sample.count != row.count
         if differed != (size != row.count):
@@ -136,10 +135,11 @@ class Reconcile:
             self._correct_if_settled(run, row)
 
     def take_up_failures(self, run: Run) -> None:
-        """Mark every partition for a recount if `accounting` gave changes up: which ones, the queue does not say.
+        """Mark every partition for a recount if `accounting` gave up changes: the queue does not say which partitions.
 
-        The messages go when all are marked. If the time is over before, they come again, and what was marked since they
-        were sent is not marked once more: that would have its recount begin anew.
+        The messages are deleted when all partitions are marked. If time runs out before, they are delivered again.
+        Partitions that were marked after the messages were sent are not marked again, since that would restart their
+        recount.
         """
         marked: list[Partition] = []
 
@@ -160,10 +160,10 @@ class Reconcile:
             logger.error("changes were given up; every partition is counted again", partitions=len(marked))
 
     def recount(self, run: Run) -> None:
-        """Repair the counts that are marked, and mark those that cannot be right.
+        """Repair the marked counts, and mark counts that cannot be right.
 
-        Rows may be counted whose records are still to come, or no longer be there: the number of rows is the count only
-        when whatever was on its way at that time is counted or given up.
+        A counted row's stream record may still be on its way, and so may the record of a deleted row. So the number of
+        rows is the count only when every record of that time has been counted or given up.
         """
         _each(run.in_turn(run.partitions.values()), partial(self._recount, run))
 
@@ -197,49 +197,40 @@ class Reconcile:
         _each(run.in_turn(self._tenants.everyone()), look_at)
 
     def retire_partitions(self, run: Run) -> None:
-        """Delete partitions that stay empty, a tenant's first excepted.
+        """Delete partitions that stay empty, except a tenant's first.
 
-        First it is marked, so that authorizers assign nothing to it any more. It goes when they all must know that,
-        when those that were assigned before are seen, and when no change of it can come again: its checkpoint goes with
-        it, and the same partition, opened anew, would count its past.
+        The partition is marked first, so that authorizers stop assigning it. It is deleted when all authorizers must
+        have seen the mark, all earlier assignments have arrived, and no further stream record can come: its checkpoint
+        is deleted with it, and the same partition, opened again, would count old records twice.
         """
         _each(run.in_turn(run.partitions.values()), partial(self._retire, run))
 
     def _retire(self, run: Run, row: PartitionCount) -> None:
-        if row.retired_at is not None:
-            self._part_with(run, row, row.retired_at)
-        elif row.count == 0 and not row.recount and number_of(row.partition) > 0:
-            self._watch(run, row)
-
-    def _watch(self, run: Run, row: PartitionCount) -> None:
         sample = row.sample
-        if sample is None or sample.checkpoint != row.checkpoint:
-            self._keep_sample(run, row, 0)
-        elif (
-            sample.count == 0
-            and run.now - sample.at >= _IDLE_SECONDS
-            and self._partitions.retire(row.partition, checkpoint=row.checkpoint, at=run.now)
-        ):
-            count("PartitionRetired")
-
-    def _part_with(self, run: Run, row: PartitionCount, retired_at: int) -> None:
-        sample = row.sample
+        if row.recount or (row.retired_at is None and number_of(row.partition) == 0):
+            return
         if row.count != 0:
-            self._partitions.reinstate(row.partition)
-        elif self._connections.size(row.partition) > 0:
-            self._partitions.reinstate(row.partition)
-            self._partitions.mark_for_recount(row.partition)
+            if row.retired_at is not None:
+                self._partitions.reinstate(row.partition)
         elif sample is None or sample.checkpoint != row.checkpoint:
             self._keep_sample(run, row, 0)
-        elif (
-            run.now - retired_at >= _RETIRED_SECONDS
-            and run.now - sample.at >= SETTLED_SECONDS
-            and self._partitions.remove(row.partition, checkpoint=row.checkpoint)
-        ):
-            count("PartitionRemoved")
+        elif sample.count == 0:
+            self._part_with(run, row, idle=run.now - sample.at)
+
+    def _part_with(self, run: Run, row: PartitionCount, *, idle: int) -> None:
+        """Retire a partition that has been idle for so many seconds, or remove it if it is retired."""
+        if row.retired_at is None:
+            if idle >= _IDLE_SECONDS and self._partitions.retire(row.partition, checkpoint=row.checkpoint, at=run.now):
+                count("PartitionRetired")
+        elif idle >= SETTLED_SECONDS and run.now - row.retired_at >= _RETIRED_SECONDS:
+            if self._connections.size(row.partition) > 0:
+                self._partitions.reinstate(row.partition)
+                self._partitions.mark_for_recount(row.partition)
+            elif self._partitions.remove(row.partition, checkpoint=row.checkpoint):
+                count("PartitionRemoved")
 
     def measure(self, run: Run) -> None:
-        """Tell how many connections and partitions there are."""
+        """Emit the numbers of connections and partitions as metrics."""
         rows = run.partitions.values()
         count("Connections", sum(row.count for row in rows))
         count("Partitions", len(rows))
@@ -249,12 +240,12 @@ class Reconcile:
 def _each[T](
     items: Iterable[T], work: Callable[[T], int | None], *, tell: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Do the work for each of the items; one that fails does not stop the others.
+    """Do the work for each item; a failed item does not stop the others.
 
     Args:
-        items: what there is to do.
-        work: does one of them, and returns how many things it has changed.
-        tell: is told how many things were changed in all.
+        items: the items.
+        work: processes one item, and returns the number of changes.
+        tell: receives the total number of changes.
 
     Raises:
         TransientError: some failed; the log has the first one's error.

@@ -1,4 +1,4 @@
-"""One run of `reconcile`: its time, and what it knows of the partitions."""
+"""One run of `reconcile`: its time limits, and the partitions that it has read."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from loudhailer.partitions.model import PartitionCount
 from loudhailer.partitions.port import PartitionStore
 
 _GOLDEN_RATIO = 0.618_033_988_75
-"""Multiples of it, less their whole part, spread evenly from the first few on."""
+"""The fractional parts of its multiples are spread evenly over 0 to 1."""
 
 
 @dataclass
 class Run:
-    """One run: its time, when its present step must be over, and the partitions as far as it knows."""
+    """One run: its time, the deadline of the current step, and the partitions that it has read."""
 
     now: int
     deadline: Deadline
@@ -24,7 +24,7 @@ class Run:
 
     @cached_property
     def partitions(self) -> dict[Partition, PartitionCount]:
-        """All partitions in the order of their keys, as they were when first read, and as this run changed them."""
+        """All partitions in the order of their keys, as first read, with the changes of this run."""
         return {row.partition: row for row in sorted(self.store.everywhere(), key=lambda row: row.partition)}
 
     def is_over(self) -> bool:
@@ -32,7 +32,7 @@ class Run:
         return self.deadline.is_over()
 
     def while_time[T](self, items: Iterable[T]) -> Iterator[T]:
-        """The items, until the time is over."""
+        """Yield the items until the step's deadline."""
         for item in items:
             if self.is_over():
                 count("ReconcileCutShort")
@@ -41,7 +41,7 @@ class Run:
             yield item
 
     def in_turn[T](self, items: Iterable[T]) -> Iterator[T]:
-        """Yield the items, each minute from another place on, until the time is over."""
+        """Yield the items until the step's deadline, starting at a different place each minute."""
         found = list(items)
         first = int(self.now // 60 * _GOLDEN_RATIO % 1 * len(found))
         return self.while_time(found[first:] + found[:first])

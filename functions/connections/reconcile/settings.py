@@ -7,7 +7,7 @@ from loudhailer.settings import TableName, Url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The tables that are kept in order, and the queue that tells of changes that `accounting` gave up."""
+    """The tables that are repaired, and the queue that reports changes which `accounting` gave up."""
 
     tenants_table: TableName
     sessions_table: TableName

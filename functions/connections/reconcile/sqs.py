@@ -1,4 +1,4 @@
-"""The queue of given-up changes on SQS."""
+"""The queue of given-up changes in SQS."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +35,6 @@ class SqsFailureQueue(FailureQueue):
         ]
 
     def delete(self, failures: Sequence[Failure]) -> None:
-        """See `FailureQueue.delete`; one that is not deleted comes again and has the partitions recounted once more."""
+        """See `FailureQueue.delete`; a message that is not deleted is delivered again, and causes another recount."""
         entries = [{"Id": str(index), "ReceiptHandle": failure.receipt} for index, failure in enumerate(failures)]
         call_in_batch("DeleteMessageBatch", self._client.delete_message_batch, self._url, entries, pause=self._pause)

@@ -1,19 +1,20 @@
-"""A tenant's total is compared with the rows of its connections, and put right.
+"""Compare a tenant's total with the rows of its connections, and correct it.
 
 A connection is reserved in the total before its row is put, and released once `accounting` has counted that the row is
-gone. Whatever crashes in between, or is in doubt, leaves the total too high. It is looked at three times, a minute
-apart or more:
+gone. A crash in between, or an unknown result, leaves the total too high. A correction takes three looks at the total,
+at least a minute apart:
 
-1. A total that differs from the partitions' counts may be wrong. How many reservations were made so far is noted.
-2. If it still differs, by more than was reserved meanwhile, the rows are read. Each of them was reserved when the total
-   was read before them, or between that and reading it after them: if they are more, the total is too low, and raised.
-   If it may be too high, each partition gets a probe: a row that is put and deleted, which the stream tells of behind
-   all that went before.
-3. Once `accounting` has noted all probes, no removal before them is still to be released. Then the total holds the rows
-   of the second look and what was reserved since the first one, and no more: who was reserved before the first look had
-   a row at the second one, or never gets any. What exceeds that is taken off.
+1. A total that differs from the partitions' counts may be wrong. The number of reservations made so far is noted.
+2. If it still differs, by more than was reserved since, the rows are read. Each row was reserved before the first
+   reading of the total, or between its two readings. More rows than the total: it is too low, and is raised. If it may
+   be too high, each partition gets a probe: a row that is put and deleted, whose stream record follows all earlier
+   ones.
+3. Once `accounting` has noted all probes, no deletion before them is still to be released. Then the total should be the
+   rows of the second look plus the reservations since the first look. A connection that was reserved before the first
+   look either had a row at the second look, or will never get one. The excess is subtracted.
 
-So nothing is taken off while `accounting` stands still, whoever comes and goes meanwhile: the probes stand behind them.
+So nothing is subtracted while `accounting` is stopped, however many connections arrive and leave: their stream records
+precede the probes.
 """
 
 from collections.abc import Sequence
@@ -28,10 +29,10 @@ from loudhailer.partitions.model import PartitionCount
 from loudhailer.partitions.port import PartitionStore
 
 _APART_SECONDS = 50
-"""Least time between two looks at a total: longer than `connect` takes to put the row that it has reserved."""
+"""Least seconds between two looks at a total: longer than `connect` takes to put the row of a reservation."""
 
 _PATIENCE_SECONDS = 3_900
-"""Longest wait for probes: a record that the stream has not delivered by then was given up."""
+"""Longest wait for probes in seconds: a record that the stream has not delivered by then was given up."""
 
 
 class Totals:
@@ -43,7 +44,7 @@ class Totals:
         self._limits = limits
 
     def look_at(self, tenant: TenantId, counts: Sequence[PartitionCount], run: Run) -> None:
-        """Take the next look at a tenant's total; one with a count in doubt waits for its recount."""
+        """Take the next look at a tenant's total; a tenant with a count in doubt waits for its recount."""
         if any(row.recount or row.count < 0 for row in counts):
             return
         total = self._limits.total(tenant)
@@ -64,7 +65,7 @@ class Totals:
             self._limits.keep_inquiry(tenant, None)
 
     def _agrees(self, tenant: TenantId, total: TenantTotal, inquiry: Inquiry) -> bool:
-        """Tell whether total and counts differ by no more than connections that were on their way to either."""
+        """Tell whether the difference between total and counts can be connections that are being opened or closed."""
         counted = sum(row.count for row in self._partitions.of_tenant(tenant))
         later = self._limits.total(tenant)
         is_high_enough = counted <= total.count + later.reserved - total.reserved

@@ -1,1 +1,1 @@
-"""Answers a frame that no route takes."""
+"""Answers frames that no other route takes."""

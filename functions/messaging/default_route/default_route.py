@@ -1,8 +1,7 @@
-"""A frame that no other route takes: its sender is told what is wrong with it.
+"""Answer a frame that no other route takes with an error frame that says what is wrong.
 
-Frames are counted for their session, which is ended if it floods. They are no messages: they do not count as such, and
-are answered until then. Frames that cannot be counted are answered all the same. Pings are none of them: API Gateway
-answers those itself.
+Frames are counted for their session, which is deleted if it floods; until then each one is answered. They do not count
+as messages. A frame is answered even if it cannot be counted. Pings never arrive here: API Gateway answers them itself.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +25,7 @@ class DefaultRoute:
         self._clock = clock
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The frame that answers a `$default` event, as the body of the route's response. Never raises."""
+        """Return the frame that answers a `$default` event, as the body of the route's response. Never raises."""
         try:
             caller = Caller.of(event)
         except (InvalidFieldError, KeyError):
@@ -39,7 +38,7 @@ class DefaultRoute:
             return _reply(event)
 
     def _floods(self, caller: Caller) -> bool:
-        """Count a frame; whether its session is known to have sent far too many in this minute."""
+        """Count a frame; tell whether its session has sent far too many in this minute."""
         tenant, session = caller.tenant_id, caller.session_id
         counter = others_of_session(tenant, session)
         limit = caller.messages_per_minute

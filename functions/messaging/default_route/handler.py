@@ -22,9 +22,10 @@ settings = from_env(Settings, os.environ)
 
 @cache
 def tenants() -> "PerTenant[Attempts]":
-    """The tenants' attempts, each counted by its tenant's clients.
+    """Counters of attempts, one for each tenant, with the tenant's credentials.
 
-    Made, and the SDK imported, when the first session has sent enough to be counted: an answer needs neither.
+    They are made, and the SDK is imported, when a session has sent enough frames to be counted: an answer needs
+    neither.
     """
     from loudhailer.aws.tenant_credentials import PerTenant  # noqa: PLC0415
     from loudhailer.limits.dynamodb import DynamoLimitStore  # noqa: PLC0415

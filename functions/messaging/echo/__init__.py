@@ -1,1 +1,1 @@
-"""Answers what sessions send to the silo and to the pool."""
+"""Returns messages to the silo or the pool to all connections of their session."""

@@ -1,19 +1,20 @@
-"""Answers what sessions send to the silo and to the pool, each session's in the order in which it came into the queue.
+"""Return messages to the silo or the pool to all connections of their session, in the order of the queue.
 
-A message goes as it is to the session's other connections, and then in an envelope to all of them, which says who
-sent it. One that looks like the service's own frames is refused: nobody speaks for the service, or for another. It
-renews the session; if that is over, or the sender is not in it, the sender is told, and nothing brings it back: a
-session that was made anew under the same id is not its. Over a limit the sender alone is told.
+The message is sent unchanged to the session's other connections, and then to all of them in an envelope that names the
+sender. A message that looks like one of the service's own frames is refused: no client can speak for the service or for
+another client. A message renews its session. If the session has expired, or the sender is no longer in it, the sender
+gets an error and nothing is renewed; a session that was recreated under the same id is another session. A message over
+a limit is answered to its sender alone.
 
-Messages count for their session first, which gets a share of its tenant's limit at most, and those within it for the
-tenant. A session that floods is ended, and before that no longer told.
+Messages count for their session first, which gets at most a share of its tenant's limit, and those within it for the
+tenant. A session that floods is deleted; shortly before that, its errors are no longer sent.
 
-A batch costs one count per tenant, one count and one read per session, and the posts, which go to all connections side
-by side. A record that is delivered again repeats its frames (at least once): a client tells them by a number that it
-puts into its messages, which both kinds of frames carry. It is not counted again, and its fate is what it was: the
-first message that is refused in a minute is noted, and those behind it are refused, whichever delivery they are in. If
-its sender is not in the session any more, nobody can tell whether others have the message: all connections of the
-session are closed then, so that their clients know that they may have missed something.
+A batch costs one count per tenant, one count and one read per session, and the posts, which are sent to all connections
+in parallel. Delivery is at least once: a record that is delivered again repeats its frames. A client recognises a
+repeated frame by a number in its own messages, which both kinds of frames carry. A repeated record is not counted
+again, and its result is the same: the first refused message of a minute is noted, and every later one is refused, in
+whichever delivery it arrives. If its sender has left the session since, it is unknown whether others have the message:
+then all connections of the session are closed, so that their clients know that they may have missed something.
 """
 
 from collections import defaultdict
@@ -41,23 +42,23 @@ from loudhailer.websocket.replies import CONNECTION_OVER, SESSION_OVER, error_fr
 _ACTIONS = ("SiloSQS", "PooledSQS")
 
 _ANSWERED = 2
-"""So many times the tenant's limit a session is told of what it is refused: each answer is a post."""
+"""Multiple of the tenant's limit up to which a session gets an error for each refused message; each error is a post."""
 
 
 _REMEMBERED = 1_000
 
 
 class _Ruling(Enum):
-    """The fate of a message."""
+    """Result of checking a message."""
 
     LET_THROUGH = auto()
     REFUSED = auto()
     IGNORED = auto()
-    """Refused, and its sender is not told any more."""
+    """Refused, and the sender gets no error any more."""
 
 
 class Tenancy:
-    """A tenant's sessions, limits and connections, reached as the tenant."""
+    """A tenant's sessions, limits and connections, with the tenant's credentials."""
 
     def __init__(self, sessions: SessionStore, limits: LimitStore, connections: ConnectionStore) -> None:
         self.sessions = sessions
@@ -67,9 +68,9 @@ class Tenancy:
         self._noted: set[str] = set()
 
     def note_refusal(self, messages: Sequence[ClientMessage], ruled: Mapping[str, _Ruling]) -> None:
-        """Note the first message of a session that is refused in a minute, before anybody is told.
+        """Note the first refused message of a session in a minute, before an error is sent.
 
-        Within a minute whoever is over a limit stays over it, so all that follow are refused, too.
+        A session that is over a limit stays over it for the rest of the minute, so all later messages are refused, too.
         """
         for message in messages:
             if ruled[message.record.message_id] is not _Ruling.LET_THROUGH:
@@ -83,7 +84,7 @@ class Tenancy:
 
 
 class Echo:
-    """Answers the messages of one batch; `session_share` is what a session gets of its tenant's limit at most."""
+    """Answers the messages of one batch; a session may use `session_share` of its tenant's limit."""
 
     def __init__(
         self,
@@ -122,9 +123,9 @@ class Echo:
         return {**failures, **self._post.deliver(letters, deadline)}
 
     def _ruled(self, messages: Sequence[ClientMessage]) -> dict[str, _Ruling]:
-        """Count a tenant's messages, each in the minute in which it was sent; what becomes of each, by its record.
+        """Count a tenant's messages in the minutes in which they were sent; return each record's result.
 
-        So a backlog does not count when it is read, weighed against what its session sends by then.
+        So a backlog does not count in the minute in which it is read.
         """
         tenancy = self._tenancy_of(messages[0].tenant_id)
         ruled: dict[str, _Ruling] = {}
@@ -154,7 +155,7 @@ class Echo:
         return ruled
 
     def _counted(self, tenancy: Tenancy, messages: Sequence[ClientMessage]) -> int:
-        """Count a session's messages; how many it has sent in the minute by now, or more."""
+        """Count a session's messages; return the number of messages in the minute so far, or a higher number."""
         one = messages[0]
         return tenancy.attempts.count(
             one.tenant_id,
@@ -190,7 +191,7 @@ def _counter_of(message: ClientMessage) -> MinuteCounter:
 
 
 def _refused_from(tenancy: Tenancy, messages: Sequence[ClientMessage]) -> str | None:
-    """The first message of the session that was refused in the minute; None if that does not matter, or none was."""
+    """Return the session's first refused message in the minute; None if there was none, or it does not matter."""
     if all(message.is_new for message in messages):
         return None
     return tenancy.limits.refused_from(_counter_of(messages[0]), messages[0].sent_at)
@@ -201,12 +202,12 @@ def _session_of(message: ClientMessage) -> SessionId:
 
 
 def _new(messages: Sequence[ClientMessage]) -> int:
-    """The number of messages that count: each counts at its first delivery."""
+    """Return the number of messages that count: each counts at its first delivery."""
     return sum(message.is_new for message in messages)
 
 
 def _numbered(messages: Sequence[ClientMessage], counted: int) -> Iterator[tuple[int, ClientMessage]]:
-    """Each message with its number, where so many are counted with these; one that comes again has the last one's."""
+    """Yield each message with its number in the minute; a repeated message has the number of the one before it."""
     number = counted - _new(messages)
     for message in messages:
         number += message.is_new
@@ -240,7 +241,7 @@ def _reply(message: ClientMessage, session: Session) -> Iterator[Letter]:
     try:
         frame = codec.decode_object(message.record.body)
     except codec.NotJsonError as error:
-        # The route is chosen by the frame's action, so only what the gateway and we read differently comes here.
+        # API Gateway chose this route by the frame's action; only a frame that it parses differently arrives here.
         yield _refusal(message, error.code, f"the frame {error}")
         return
     if field := looks_like_ours(frame, _ACTIONS):

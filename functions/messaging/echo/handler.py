@@ -24,7 +24,7 @@ from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.settings import from_env
 
 RESERVE_SECONDS = 2.0
-"""Kept of the Lambda's remaining time for closing connections that take nothing, and for the answer."""
+"""Part of the invocation's time that is kept for closing connections that take nothing, and for the answer."""
 
 settings = from_env(Settings, os.environ)
 tenancies = PerTenant(
@@ -54,7 +54,7 @@ dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Acknowledge a message once its frames are posted; those that are not come again, in order."""
+    """Acknowledge a message once its frames are posted; the others are delivered again, in order."""
     in_time = partial(echo, deadline=Deadline.of(context, reserve=RESERVE_SECONDS))
     response = consume_fifo(event, in_time, dead_letters)
     postpone(sqs, settings.queue_url, event, response)

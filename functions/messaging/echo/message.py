@@ -10,7 +10,7 @@ from loudhailer.websocket.identity import ConnectionIdentity
 
 @dataclass(frozen=True, slots=True)
 class ClientMessage:
-    """A client's frame, and who sent it: the message attributes, which the route's template writes, say so.
+    """A client's frame and its sender, which the route's template writes into the message attributes.
 
     Attributes:
         record: the queue's record; its body is the frame as the client wrote it.
@@ -18,9 +18,9 @@ class ClientMessage:
         session_id: the session; a secret, not to be logged.
         connection_id: the connection that the frame came from.
         request_id: the id that API Gateway gave the frame.
-        session_seconds: how long the session lives after an activity.
-        messages_per_minute: how many messages all sessions of the tenant may send together.
-        sent_at: when the queue took it, in epoch seconds.
+        session_seconds: seconds that the session lives after an activity.
+        messages_per_minute: messages that all sessions of the tenant may send together.
+        sent_at: time at which the queue received it, in epoch seconds.
     """
 
     record: Record

@@ -1,15 +1,15 @@
-"""Posts the frames of a batch, each connection's in their order.
+"""Post the frames of a batch, each connection's frames in order.
 
-The batch does not wait for a client that does not read: its record fails, and comes again after 2 s, then 4 s, with all
-that is behind it in its group. The order holds, and the session's other connections get those frames once more. What
-cannot be posted for another reason is tried again in place until the time is over, and then comes again likewise.
+The batch does not wait for a client that does not read. Its record fails, and SQS delivers it again after 2 s, then 4
+s, with all later records of its group. So the order holds, and the session's other connections receive those frames
+twice. A post that fails for another reason is repeated until the deadline; then its record is delivered again as well.
 
-A connection that takes nothing in the end is closed: one whose client does not read at the third delivery, another one
-at the fourth, the last but one that SQS makes. Its client connects anew and knows that it missed something; with a gap
-in the middle, or after SQS has moved the record away, nobody would know.
+A connection that still takes nothing is closed: at the third delivery if its client does not read, otherwise at the
+fourth, which is the last but one that SQS makes. Its client reconnects and knows that it missed something. Without
+closing, a gap in the middle, or a record that SQS has moved away, would go unnoticed.
 
-A connection that is gone, or a frame that the gateway will never take, holds nothing up. The row of one that is gone is
-deleted, once it is not young, whatever became of its `$disconnect`.
+A connection that is gone, or a frame that API Gateway will never accept, delays nothing. The row of a gone connection
+is deleted, unless the connection is new, in case its `$disconnect` was lost.
 """
 
 from collections import defaultdict
@@ -29,13 +29,13 @@ from loudhailer.observability import count, logger
 from loudhailer.queues.consumer import Record
 
 DELIVERIES = {Outcome.SLOW: 3, Outcome.THROTTLED: 4, Outcome.FAILED: 4}
-"""The deliveries of a record until the connections that do not take its frame are closed, by the last outcome."""
+"""Number of deliveries of a record after which a connection that does not take its frame is closed, by outcome."""
 
 _CLOSE_SECONDS = 1.0
 
 
 class Letter(NamedTuple):
-    """A frame on its way to a connection, and the record that it is sent for; the key of the connection, if known.
+    """A frame for a connection, the record that it is sent for, and the key of the connection, if known.
 
     Without a frame, the connection is to be closed.
     """
@@ -47,7 +47,7 @@ class Letter(NamedTuple):
 
 
 class Post:
-    """Delivers letters; `connections_of` gives the rows of a tenant's connections."""
+    """Delivers letters; `connections_of` returns the store of a tenant's connections."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Post:
         self._clock = clock
 
     def deliver(self, letters: Iterable[Letter], deadline: Deadline) -> dict[str, TransientError]:
-        """Post the letters until the deadline; return the ids of the records that come again, and why."""
+        """Post the letters until the deadline; return the records to be delivered again, by id, with the reasons."""
         by_connection: dict[ConnectionId, list[Letter]] = defaultdict(list)
         closing: dict[ConnectionId, tuple[Letter, Outcome]] = {}
         for letter in letters:
@@ -90,7 +90,7 @@ class Post:
     def _post(
         self, waiting: Mapping[ConnectionId, Sequence[Letter]], deadline: Deadline, gone: set[ConnectionId]
     ) -> dict[ConnectionId, tuple[Letter, Outcome]]:
-        """The first letter of each connection that may be posted later, and what became of it; adds to `gone`."""
+        """Return the first letter of each connection that may be posted later, and its outcome; add to `gone`."""
         stuck: dict[ConnectionId, tuple[Letter, Outcome]] = {}
         while waiting:
             frames = {
@@ -118,7 +118,7 @@ class Post:
         return stuck
 
     def _close(self, connections: Sequence[ConnectionId], gone: set[ConnectionId]) -> set[ConnectionId]:
-        """Close connections; those that are closed now, or were before, which are added to `gone`."""
+        """Close connections; return the ones that are closed now or were closed before, which are added to `gone`."""
         closing = close(self._sender, self._endpoint, {one: one for one in connections}, seconds=_CLOSE_SECONDS)
         note_closed(closing.over)
         gone.update(closing.gone)

@@ -1,1 +1,1 @@
-"""Lets a connection into a room."""
+"""Adds a connection to a room."""

@@ -24,7 +24,7 @@ sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
 
 
 def part(client: ClientOf) -> Part:
-    """A tenant's part, reached by its clients."""
+    """A tenant's use case, with the tenant's credentials."""
     dynamodb = client("dynamodb")
     limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
     return Part(
@@ -45,5 +45,5 @@ exchange = Exchange(PerTenant(part, role_arn=settings.tenant_role_arn).of, clock
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Answer the one who joins once its row says so; nobody asks again."""
+    """Answer the member that joins once its row names the room; API Gateway does not repeat the call."""
     return exchange(event)

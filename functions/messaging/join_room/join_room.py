@@ -1,12 +1,12 @@
-"""A connection joins a room under a nickname; being in another one, it leaves that.
+"""Add a connection to a room under a nickname; a connection that is in another room leaves it.
 
-The one who joins is always told so, by the answer to its frame. Everyone else in a small room is told too; in a large
-one nobody is: see `SMALL_ROOM`. To join again as the same changes nothing and is told to nobody else; to join again
-under another nickname is to leave and to join. The leaves are announced by `presence`, which sees the row change.
+The member that joins always gets an answer to its frame. In a small room the join is announced to all other members, in
+a large room not: see `SMALL_ROOM`. Joining again under the same nickname changes nothing and is not announced. Joining
+again under another nickname is a leave and a join. `presence` announces leaves when it sees the row change.
 
-A join pays for its announcement out of its tenant's budget of posts, before it is done; over the budget nobody joins a
-small room. The leave that follows is free, since nobody can be kept from leaving: it doubles the posts at most. A room
-that fills to a hundred members in a minute takes 4,950 posts, less than any tenant has by default.
+A join pays for its announcement from its tenant's budget of posts, before it is carried out; over the budget a join of
+a small room is refused. The leave that follows is free, since a leave cannot be refused: it at most doubles the posts.
+A room that fills up to a hundred members in a minute takes 4,950 posts, less than the default budget of any tenant.
 """
 
 from loudhailer import ids
@@ -25,11 +25,11 @@ from loudhailer.websocket.exchange import Frame
 from loudhailer.websocket.replies import CONNECTION_OVER, joined_frame, throttle_frame
 
 POST_SECONDS = 1.0
-"""Longest time that posts to other members are tried again; the answer waits no longer."""
+"""Longest time in seconds for which failed posts to other members are repeated; the answer waits for it."""
 
 
 class JoinRoom:
-    """Lets a caller into a room: the respond of the route `joinroom`."""
+    """Adds a caller to a room; answers frames of the route `joinroom`."""
 
     def __init__(self, rooms: RoomStore, sender: OrderedSender, posts: PostBudget, *, endpoint: str) -> None:
         self._rooms = rooms
@@ -38,9 +38,10 @@ class JoinRoom:
         self._endpoint = endpoint
 
     def __call__(self, caller: Caller, frame: Frame) -> str:
-        """The frame that says who joined which room.
+        """Return the frame that announces the member that joined.
 
-        An error frame if the connection is no longer recorded; Too Many Requests where the budget of posts is used up.
+        It is an error frame if the connection is no longer recorded, or Too Many Requests if the budget of posts is
+        used up.
         """
         membership = Membership(ids.room_key(frame.get("roomKey")), nickname(frame.get("nickName")))
         others = self._others_in(caller, membership.room)
@@ -59,7 +60,7 @@ class JoinRoom:
         return announcement
 
     def _others_in(self, caller: Caller, room: RoomKey) -> set[ConnectionKey]:
-        """Everyone else in a small room; nobody if it is large, or cannot be read now."""
+        """Return the other members of a small room; nobody if it is large, or cannot be read now."""
         try:
             members = {caller.key, *self._rooms.members(caller.tenant_id, room, limit=SMALL_ROOM + 1)}
         except TransientError:

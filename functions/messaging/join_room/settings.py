@@ -10,7 +10,7 @@ class Settings:
     """The tables of connections, sessions and limits, the role that reaches them, and the endpoint of posts.
 
     Attributes:
-        session_share: the most that one session gets of its tenant's minute.
+        session_share: largest share of its tenant's limits in a minute that a session may use.
     """
 
     connections_table: TableName

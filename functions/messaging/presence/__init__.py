@@ -1,1 +1,1 @@
-"""Wakes inboxes and announces who left a room, as the streams tell of it."""
+"""Wakes inboxes and announces leaves of rooms, from the streams of the tables."""

@@ -37,5 +37,5 @@ presence = Presence(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Acknowledge a batch once all its wakes are sent; if they are not, the whole of it comes again."""
+    """Acknowledge a batch once all its wakes are sent; otherwise the whole batch is delivered again."""
     return presence(event)

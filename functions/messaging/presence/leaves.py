@@ -1,9 +1,9 @@
-"""Tell the members of a room who has left it, whatever the cause.
+"""Announce to the members of a room that another member has left it.
 
-A connection has left when its row is gone (by `$disconnect`, the end of its session, its time, a 410) or names another
-room, or another nickname. What happens in one batch of the stream is told to each member in order, all members of all
-rooms side by side. It is told as well as can be: once, within a few seconds, not about what is old news by now, and not
-in large rooms, see `SMALL_ROOM`. Nothing that goes wrong here keeps the stream from going on.
+A connection has left when its row is gone (after a `$disconnect`, the end of its session, its TTL or a 410), or when
+the row names another room or nickname. Members receive the changes of one batch in order; rooms and members are served
+in parallel. Announcements are best effort: sent once, within a few seconds, not for old changes and not in large rooms,
+see `SMALL_ROOM`. A failure here never stops the stream.
 """
 
 import time
@@ -23,18 +23,18 @@ from loudhailer.observability import count, logger
 from loudhailer.rooms.model import SMALL_ROOM, Membership, membership_of
 from loudhailer.rooms.port import RoomStore
 from loudhailer.rooms.stale import remove_gone
-from loudhailer.streams.records import Event, StreamRecord, parsed
+from loudhailer.streams.records import StreamEvent, StreamRecord, parsed
 from loudhailer.websocket.replies import Speaker, left_frame
 
 NEWS_SECONDS = 60
-"""A leave that is older is not told any more: the stream was held up, or is being read again."""
+"""Age in seconds from which a leave is not announced: the stream was delayed, or is being read again."""
 
 ANNOUNCING_SECONDS = 2.0
-"""Longest time that one batch's announcements may take; the stream waits for them."""
+"""Longest time in seconds for one batch's announcements; the stream waits for them."""
 
 
 class _Leave(NamedTuple):
-    """A connection, and what it is in no longer."""
+    """A connection, and the membership that it had."""
 
     key: ConnectionKey
     membership: Membership
@@ -42,12 +42,12 @@ class _Leave(NamedTuple):
 
     @property
     def speaker(self) -> Speaker:
-        """The member that has left, as others see it."""
+        """Return the member that has left, as other members see it."""
         return Speaker(self.key.connection_id, self.player)
 
 
 class Leaves:
-    """Announces the leaves of a batch; `rooms_of` gives the rooms of a tenant."""
+    """Announces the leaves of a batch; `rooms_of` returns the store of a tenant's rooms."""
 
     def __init__(
         self,
@@ -64,8 +64,8 @@ class Leaves:
         self._clock = clock
         self._monotonic = monotonic
 
-    def __call__(self, records: Iterable[Event]) -> None:
-        """Tell who has left; return when all are told, or the time is over."""
+    def __call__(self, records: Iterable[StreamEvent]) -> None:
+        """Announce the leaves; return when all are sent, or time has run out."""
         deadline = Deadline.after(ANNOUNCING_SECONDS, self._monotonic)
         leaves, now_in = _read(records, since=self._clock() - NEWS_SECONDS)
         by_room: defaultdict[tuple[TenantId, RoomKey], list[_Leave]] = defaultdict(list)
@@ -84,14 +84,14 @@ class Leaves:
             self._remove([members[one] for one, ended in outcomes.items() if Outcome.GONE in ended], deadline)
 
     def _remove(self, gone: Iterable[ConnectionKey], deadline: Deadline) -> None:
-        """Remove members that are gone, as far as there is time; the next frame to the room meets the others."""
+        """Remove members that are gone while there is time; the next frame to the room finds the others."""
         for member in takewhile(lambda _: not deadline.is_over(), gone):
             remove_gone(self._rooms_of(ids.tenant_of(member.partition)), [member])
 
     def _members(
         self, tenant: TenantId, room: RoomKey, left: set[ConnectionKey], deadline: Deadline
     ) -> Iterable[ConnectionKey]:
-        """Everyone who was in the room before; nobody if it was large, or cannot be read now."""
+        """Return the members that were in the room before; nobody if it was large, or cannot be read now."""
         if deadline.is_over():
             count("LeaveNotAnnounced", len(left))
             return ()
@@ -105,7 +105,7 @@ class Leaves:
 
 
 class _Change(NamedTuple):
-    """A change of a connection's row: the member it was, and the member it is."""
+    """A change of a connection's row: its membership before and after."""
 
     key: ConnectionKey
     was: Membership | None
@@ -114,7 +114,7 @@ class _Change(NamedTuple):
 
     @classmethod
     def of(cls, record: StreamRecord) -> Self:
-        """The change that a record of the stream tells."""
+        """Read the change from a stream record."""
         player = record.old.get("playerId", {}).get("S")
         return cls(
             ConnectionKey(
@@ -126,8 +126,8 @@ class _Change(NamedTuple):
         )
 
 
-def _read(records: Iterable[Event], *, since: float) -> tuple[list[_Leave], dict[ConnectionKey, RoomKey | None]]:
-    """The leaves among the records, and which room each connection is in after the last of them; not older ones."""
+def _read(records: Iterable[StreamEvent], *, since: float) -> tuple[list[_Leave], dict[ConnectionKey, RoomKey | None]]:
+    """Return the leaves among the records that are not too old, and each connection's room after the last record."""
 
     def news(record: StreamRecord) -> _Change | None:
         return _Change.of(record) if record.created_at >= since else None

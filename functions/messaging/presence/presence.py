@@ -1,8 +1,8 @@
-"""Act on changes of the tables `connections` and `messages`: wake inboxes, announce leaves.
+"""Act on changes of the tables `connections` and `messages`: wake inboxes and announce leaves.
 
-First the wakes, since messages wait for them; then the leaves. If not all wakes are sent, the batch comes again, and
-the queue knows those that it has by their events. Leaves are announced once all wakes are sent, and only as well as can
-be: the stream never stands still for them, and with it the wakes that come after.
+Wakes are sent first, because messages wait for them; leaves follow. If some wakes cannot be sent, the batch is
+delivered again. The queue discards wakes that it already has, by the id of their event. Leaves are announced once all
+wakes are sent, best effort: a failure never stops the stream, which would delay later wakes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 from loudhailer.errors import TransientError
 from loudhailer.observability import logger
-from loudhailer.streams.records import Event, batch_response
+from loudhailer.streams.records import StreamEvent, batch_response
 
 
 class Presence:
@@ -19,12 +19,14 @@ class Presence:
     `wakes` raises TransientError if not all wakes of the batch are sent; `leaves` never raises.
     """
 
-    def __init__(self, wakes: Callable[[Sequence[Event]], None], leaves: Callable[[Sequence[Event]], None]) -> None:
+    def __init__(
+        self, wakes: Callable[[Sequence[StreamEvent]], None], leaves: Callable[[Sequence[StreamEvent]], None]
+    ) -> None:
         self._wakes = wakes
         self._leaves = leaves
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The partial batch response: the first record, if not all wakes are sent."""
+        """Return the partial batch response: the first record, if some wakes could not be sent."""
         records = event["Records"]
         try:
             self._wakes(records)

@@ -1,7 +1,7 @@
-"""A new message wakes its inbox, and so does a new connection of a player.
+"""Wake an inbox for a new message, or for a new connection of its player.
 
-Only an INSERT does: a message that is deleted, by whomever, is none that waits. The records of a batch that are for the
-same inbox share a wake: whoever is woken reads all of it.
+Only an INSERT wakes: a deleted message does not wait any more. Records of a batch that concern the same inbox share one
+wake, since a woken inbox is read as a whole.
 """
 
 from collections.abc import Iterable
@@ -9,27 +9,27 @@ from collections.abc import Iterable
 from loudhailer import ids
 from loudhailer.inbox.model import Inbox, Wake
 from loudhailer.queues.port import FifoQueue
-from loudhailer.streams.records import Event, StreamRecord, parsed
+from loudhailer.streams.records import StreamEvent, StreamRecord, parsed
 
 
 class Wakes:
-    """Sends the wakes that a batch of stream records asks for."""
+    """Sends the wakes that a batch of stream records requires."""
 
     def __init__(self, queue: FifoQueue) -> None:
         self._queue = queue
 
-    def __call__(self, records: Iterable[Event]) -> None:
-        """Send them all; twice is as good as once.
+    def __call__(self, records: Iterable[StreamEvent]) -> None:
+        """Send all wakes; sending one twice does no harm.
 
         Raises:
-            TransientError: some are not sent.
+            TransientError: some wakes could not be sent.
         """
         wakes = dict(parsed(records, _wake_of))
         self._queue.send_all(wake.to_message(event_id) for wake, event_id in wakes.items())
 
 
 def _wake_of(record: StreamRecord) -> tuple[Wake, str] | None:
-    """The wake that a record asks for, and the record's event; None for a change that wakes nobody."""
+    """Return the wake that a record requires, with the id of its event; None for a change that wakes no inbox."""
     if record.event != "INSERT":
         return None
     if "inbox" in record.keys:

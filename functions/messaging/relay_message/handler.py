@@ -23,7 +23,7 @@ from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue, postpone
 from loudhailer.settings import from_env
 
 RESERVE_SECONDS = 3.0
-"""Kept of the Lambda's remaining time for closing, deleting what was delivered and handing the wake on."""
+"""Part of the invocation's time that is kept for closing, deleting delivered messages and sending another wake."""
 
 settings = from_env(Settings, os.environ)
 sqs: Any = LateClient("sqs")
@@ -47,7 +47,7 @@ relays = PerTenant(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Acknowledge a wake once its inbox is empty, nobody is there to read it, or another wake goes on with it."""
+    """Acknowledge a wake once its inbox is empty, has no connection to deliver to, or another wake is sent for it."""
     (record,) = event["Records"]
     deadline = Deadline.of(context, reserve=RESERVE_SECONDS)
 

@@ -1,27 +1,27 @@
-"""An inbox that is woken is read, in order, and what is in it posted to all the player's connections.
+"""Read an inbox in order, and post its messages to all connections of its player.
 
-The queue hands out an inbox's wakes one after the other, so nobody else works on the inbox meanwhile. A message is
-deleted when each of the connections took it, or is gone, or is left behind by another one that took it, and not before;
-so it may arrive twice, after a crash or a post whose answer was lost. Without a connection it stays until the player
-comes back or it expires.
+The queue delivers an inbox's wakes one after the other, so only one invocation works on an inbox. A message is deleted
+when each connection took it, is gone, or is *behind*: it missed the message while another connection took it. So a
+message may arrive twice after a crash or a lost answer. If there is no connection, it stays until the player returns or
+it expires.
 
-A connection that is left behind is closed: its client connects anew and knows that it missed something; with a gap in
-the middle nobody would know. The others' next messages wait for it once, since it is closed then: for two seconds if
-its client does not read, for a few seconds if posts to it fail. What cannot be closed at once is named in a wake of its
-own, which is sent before the message is deleted, and which closes it while the others get what comes.
+A connection that is behind is closed: its client reconnects and knows that it missed something, while a gap in the
+middle would go unnoticed. The next messages of the other connections wait for that once: two seconds if its client does
+not read, a few seconds if posts to it fail. A connection that cannot be closed at once is named in a wake of its own.
+That wake is sent before the message is deleted; it closes the connection while the others receive their messages.
 
-A client that does not read is not waited for here: the wake fails, and SQS brings it again after two seconds. Who has a
-message by then is noted on its row, so that nobody gets it twice. At the next delivery, a connection that refuses what
-another one took is left behind.
+The invocation does not wait for a client that does not read: the wake fails, and SQS delivers it again after two
+seconds. The connections that have a message by then are noted on its row, so that none receives it twice. At the next
+delivery, a connection that refuses a message which another one took is behind.
 
-Connections are found among the player's devices, which are written with the rows and read consistently, after the
-messages: whoever was connected when a message was stored is found, and who comes later brings a wake. A connection may
-not be open yet, though its row stands: `$connect` writes the row before the handshake is over, and until then a post or
-a close is answered 410. So a connection that is gone is not believed to be while its row is there and young: it is
-tried again, for as long as there is time if there is no other one, and for two seconds if another one took the message.
+Connections are found among the player's devices, which are written together with the rows and read consistently, after
+the messages. So every connection that existed when a message was stored is found, and a later connection sends a wake.
+A connection with a row may not be open yet: `$connect` writes the row before the handshake is complete, and until then
+API Gateway answers a post or a close with 410. So a 410 does not prove that a new connection is gone: it is tried
+again, until the deadline if it is the only connection, and for two seconds if another one took the message.
 
-A connection that is gone for good has its row deleted. If nobody takes any, the wake fails, and SQS brings it again
-after a while.
+The row of a connection that is certainly gone is deleted. If no connection takes the message, the wake fails, and SQS
+delivers it again later.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -48,13 +48,13 @@ MESSAGES_AT_ONCE = 100
 
 _PAUSE_SECONDS = 0.1
 _PATIENCE_SECONDS = 5.0
-"""Longest time that one of several connections may take for a batch before it is left behind: more than a request."""
+"""Seconds that one of several connections may take for a batch before it is behind: more than a request takes."""
 
 _HANDSHAKE_SECONDS = 2.0
-"""Longest wait for a handshake once another connection took the message."""
+"""Longest wait in seconds for a handshake once another connection took the message."""
 
 _FORGOTTEN_AT_ONCE = 25
-"""Connections that are gone and are forgotten before messages are posted: those wait for it."""
+"""Gone connections that are deleted before messages are posted: the messages wait for that."""
 
 _CLOSE_SECONDS = 1.0
 _CLOSE_PAUSE_SECONDS = 0.5
@@ -68,9 +68,9 @@ class _Posted:
     """Result of delivering a batch of messages.
 
     Attributes:
-        taken: how many messages each connection took, from the first one on.
-        refused: how the next one ended, for each connection that did not take all.
-        opening: those that were gone and whose handshake may not be over.
+        taken: number of leading messages that each connection took.
+        refused: outcome of the next message, for each connection that did not take all.
+        opening: connections that were answered 410 and whose handshake may not be complete.
     """
 
     taken: dict[ConnectionKey, int]
@@ -78,7 +78,7 @@ class _Posted:
     opening: set[ConnectionKey]
 
     def note(self, key: ConnectionKey, outcomes: Sequence[Outcome]) -> None:
-        """Note how further frames of a connection ended."""
+        """Note the outcomes of further frames of a connection."""
         taken = outcomes.count(Outcome.DELIVERED)
         self.taken[key] += taken
         self.refused.pop(key, None)
@@ -87,16 +87,16 @@ class _Posted:
 
     @property
     def slow(self) -> set[ConnectionKey]:
-        """The connections that were refused a frame which another connection took."""
+        """Return the connections that were refused a frame which another connection took."""
         another = len(self.refused) < len(self.taken)
         return {key for key, outcome in self.refused.items() if another and outcome in _REFUSED}
 
     @property
     def behind(self) -> set[ConnectionKey]:
-        """Connections that lack a message which another connection of the player has received.
+        """Return the connections that lack a message which another connection of the player has received.
 
-        That is who did not take all if another one did, and otherwise who took none if another one took some: those
-        that only are not as far yet go on together.
+        If any connection took all messages, these are all that did not. Otherwise they are the connections that took
+        none, if another one took some: connections that only took fewer continue together.
         """
         there = {key for key, outcome in self.refused.items() if outcome is not Outcome.GONE or key in self.opening}
         if len(self.refused) < len(self.taken):
@@ -116,9 +116,9 @@ class _Posted:
 
 
 class RelayMessage:
-    """Delivers what is in an inbox.
+    """Delivers the messages of an inbox.
 
-    `clock` tells epoch seconds; `pause` lets so many seconds pass.
+    `clock` returns epoch seconds; `pause` waits for that many seconds.
     """
 
     def __init__(
@@ -143,11 +143,11 @@ class RelayMessage:
         self._pause = pause
 
     def __call__(self, wake: Wake, *, wake_id: str, deadline: Deadline) -> None:
-        """Handle one wake; what there is no time for is left to another wake, which is sent at the end.
+        """Handle one wake; if time runs out, another wake is sent for the rest.
 
         Raises:
-            TransientError: there are connections, and none of them takes anything now; or the one that is behind cannot
-                be closed.
+            TransientError: there are connections, but none of them takes a message now; or the connection that is
+                behind cannot be closed.
         """
         with logger.append_context_keys(tenant_id=wake.inbox.tenant_id):
             if wake.behind is not None:
@@ -159,14 +159,14 @@ class RelayMessage:
                 self._wakes.send_all([wake.to_message(f"{wake_id}.on")])
 
     def _deliver(self, wake: Wake, wake_id: str, deadline: Deadline, left: set[ConnectionKey]) -> bool:
-        """Deliver until nothing is left, or nobody to deliver to; False if the time was over before.
+        """Deliver until there are no messages or no connections; return False if time runs out before.
 
-        Who is in `left`, or comes into it, gets nothing more.
+        Connections in `left` get no further messages.
         """
         delivered = 0
         while messages := self._waiting(wake.inbox):
             connections = self._connections_of(wake.inbox) - left
-            # Nobody is to be left behind because the time was short.
+            # No connection may be closed as behind only because time was short.
             needed = _PATIENCE_SECONDS if delivered and len(connections) > 1 else 0.0
             if deadline.is_over(within=needed):
                 return False
@@ -192,7 +192,7 @@ class RelayMessage:
         return True
 
     def _end(self, wake: Wake, wake_id: str, deadline: Deadline) -> bool:
-        """Close the connection that is behind, and deliver to the others; False if the time was over before."""
+        """Close the connection that is behind, and deliver to the others; return False if time runs out before."""
         behind = set() if wake.behind is None else {wake.behind}
         left = set(behind)
         while still := self._close(behind):
@@ -206,7 +206,7 @@ class RelayMessage:
         return self._deliver(wake, wake_id, deadline, left)
 
     def _waiting(self, inbox: Inbox) -> list[DirectMessage]:
-        """The oldest messages that are not expired; those that are, are deleted."""
+        """Return the oldest unexpired messages, and delete the expired ones."""
         while found := self._inboxes.oldest(inbox, MESSAGES_AT_ONCE):
             now = self._clock()
             if expired := [message for message in found if message.expires_at <= now]:
@@ -217,7 +217,7 @@ class RelayMessage:
         return []
 
     def _connections_of(self, inbox: Inbox) -> set[ConnectionKey]:
-        """The player's connections that have a row; some of those that have none are forgotten."""
+        """Return the player's connections that have a row; delete some of the devices that have none."""
         known = self._devices.of_player(*inbox)
         standing = self._connections.connected_at(known) if known else {}
         try:
@@ -230,9 +230,9 @@ class RelayMessage:
     def _post(
         self, connections: Collection[ConnectionKey], messages: list[DirectMessage], deadline: Deadline
     ) -> _Posted:
-        """Post the messages to all of them, but for those that a connection has by an earlier delivery.
+        """Post the messages to all connections, except messages that a connection already has.
 
-        While others have some, those that may be in their handshake are posted to again and again.
+        Once another connection has taken some, posts to connections whose handshake may not be complete are repeated.
         """
         frames = [
             direct_frame(message.message_id, message.message, message.source, message.sent_at).encode()
@@ -261,7 +261,7 @@ class RelayMessage:
             self._pause(_PAUSE_SECONDS)
 
     def _keep_for_slow(self, messages: Sequence[DirectMessage], posted: _Posted) -> None:
-        """Keep what not all have, with who has it; delete what all have."""
+        """Delete the messages that all connections have; note on the others which connections have them."""
         done = min(taken for key, taken in posted.taken.items() if key not in posted.gone)
         for place, message in enumerate(messages[done:], done):
             if has_it := [key.connection_id for key, taken in posted.taken.items() if taken > place]:
@@ -270,7 +270,7 @@ class RelayMessage:
         count("MessageDelivered", done)
 
     def _leave_behind(self, connections: Collection[ConnectionKey], wake: Wake, wake_id: str) -> None:
-        """Close the connections; those that cannot be closed now are left to wakes of their own."""
+        """Close the connections; send a wake for each connection that cannot be closed now."""
         still = self._close(connections)
         self._wakes.send_all(
             Wake(wake.inbox, behind=key).to_message(f"{wake_id}.{sha256(key.connection_id.encode()).hexdigest()}")
@@ -278,7 +278,7 @@ class RelayMessage:
         )
 
     def _close(self, connections: Collection[ConnectionKey]) -> dict[ConnectionKey, Outcome]:
-        """Close connections; those that may be open still, and why."""
+        """Close connections; return the ones that may still be open, with the reasons."""
         wanted = {key: key.connection_id for key in sorted(connections)}
         closing = close(self._sender, self._endpoint, wanted, seconds=_CLOSE_SECONDS)
         note_closed([wanted[key] for key in closing.closed])
@@ -291,6 +291,6 @@ class RelayMessage:
         delete_gone(lambda _: self._connections, gone, now=self._clock())
 
     def _opening(self, gone: Sequence[ConnectionKey]) -> set[ConnectionKey]:
-        """Connections whose handshake may not be over: they have a row, and it is young."""
+        """Return the connections whose handshake may not be complete: they have a row, and are new."""
         made = self._connections.connected_at(gone) if gone else {}
         return {key for key, at in made.items() if self._clock() - at < YOUNG_SECONDS}

@@ -7,7 +7,7 @@ from loudhailer.settings import Arn, TableName, Url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The tables that are read, the role that reaches them, and where posts, wakes and poison go."""
+    """The tables that are read, their role, and the targets of posts, wakes and messages that cannot be handled."""
 
     messages_table: TableName
     connections_table: TableName

@@ -1,1 +1,1 @@
-"""Takes what a client says to a player or to a room."""
+"""Takes a client's message to a player or to a room."""

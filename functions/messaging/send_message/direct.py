@@ -1,6 +1,6 @@
-"""A direct message is put into its receiver's inbox if there is room, and acknowledged once it stands there.
+"""Put a direct message into its receiver's inbox if there is room, and acknowledge it once it is stored.
 
-The stream of the inboxes does the rest: `presence` wakes the inbox, `relay_message` delivers what is in it.
+The stream of the inboxes triggers the delivery: `presence` wakes the inbox, and `relay_message` delivers its messages.
 """
 
 from loudhailer import ids
@@ -17,14 +17,14 @@ from loudhailer.websocket.once import CLIENT_MESSAGE_ID, Once
 from loudhailer.websocket.replies import ack_frame
 
 MAX_DIRECT_MESSAGE_BYTES = 32 * 1024
-"""The size of a message as its sender wrote it, at most: a client can send so much in one frame.
+"""Most bytes of a message as its sender wrote it: a client can send this many in one frame.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
 
 class Direct:
-    """Takes direct messages; they expire `lifetime_seconds` after API Gateway took them.
+    """Takes direct messages; they expire `lifetime_seconds` after API Gateway received them.
 
-    An inbox holds `messages_per_inbox`; what has been delivered does not count, a few seconds later at most.
+    An inbox holds `messages_per_inbox`; a delivered message stops counting within a few seconds.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class Direct:
         self._lifetime_seconds = lifetime_seconds
 
     def __call__(self, caller: Caller, frame: Frame) -> str:
-        """The acknowledgement, or an error frame where nobody may say this.
+        """Return the acknowledgement, or an error frame if the sender may not send this message.
 
         Raises:
-            InvalidFieldError: the receiver's id is not legal, or there is no message, or one that is too long.
-            TransientError: it may be stored or not; if it is sent again, that is another message, unless the client
-                gave it an id.
+            InvalidFieldError: the receiver's id is not legal, or the message is missing or too long.
+            TransientError: it is unknown whether the message is stored; sent again, it is another message, unless the
+                client gave it an id.
         """
         source = caller.player_id
         if source is None:
@@ -62,9 +62,9 @@ class Direct:
         def store(first: Caller) -> str | None:
             stored_as = message_id(first.received_at, first.request_id)
             if first != caller and self._inboxes.has(inbox, stored_as):
-                # An earlier attempt put it there, took a place for it, and could not say so.
+                # An earlier attempt has stored it and taken a place for it, but its answer was lost.
                 return None
-            # As of now: an inbox that was counted for an earlier attempt would never be counted again for its like.
+            # Use the present time: an inbox that was counted at an earlier attempt's time would not be counted again.
             if not self._has_room(inbox, caller.received_at // 1_000):
                 count("InboxFull")
                 return _refused(
@@ -99,7 +99,7 @@ class Direct:
 
 
 def _message_of(frame: Frame) -> JsonText:
-    """The frame's message; InvalidFieldError if there is none, or one that is too long."""
+    """Return the frame's message; InvalidFieldError if it is missing or too long."""
     if "message" not in frame:
         raise InvalidFieldError("message", "is missing")
     message: JsonText = frame["message"]

@@ -32,7 +32,7 @@ from loudhailer.websocket.once import Once
 from loudhailer.websocket.sent.dynamodb import DynamoSentStore
 
 settings = from_env(Settings, os.environ)
-late: Any = LateClient  # for what few frames need: large rooms, whose broadcasts are no tenant's, and members to close
+late: Any = LateClient  # few frames need these clients: frames to large rooms, and frames that close a member
 broadcasts = DynamoBroadcastStore(late("dynamodb"), settings.broadcasts_table, keys=settings.broadcast_keys)
 topic = SnsTopic(late("sns"), settings.broadcast_topic_arn)
 announcer = Announcer(broadcasts, topic, lifetime_seconds=settings.message_lifetime_seconds, clock=time.time)
@@ -41,7 +41,7 @@ sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"], tries=TRIE
 
 
 def part(client: ClientOf) -> Part:
-    """A tenant's part, reached by its clients."""
+    """A tenant's use case, with the tenant's credentials."""
     own, endpoint, lifetime = client("dynamodb"), settings.callback_endpoint, settings.inbox_lifetime_seconds
     rooms = DynamoRoomStore(own, settings.connections_table)
     once = Once(DynamoSentStore(own, settings.limits_table), clock=time.time)
@@ -59,5 +59,5 @@ exchange = Exchange(PerTenant(part, role_arn=settings.tenant_role_arn).of, clock
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Answer once the message is stored, or said; nobody asks again."""
+    """Answer once the message is stored or sent to the room; API Gateway does not repeat the call."""
     return exchange(event)

@@ -1,17 +1,17 @@
 """Send a member's message to every member of the room, the speaker included.
 
-Only members have a say, under the nickname that their row has: what the frame says of it is not trusted. In a small
-room it is posted to the members directly, side by side, so that one that does not read delays nobody else. In a large
-one it goes the way of a broadcast, which keeps to the account's quota, tries again for minutes, and has a report; it
-uses lanes of its own, behind those of broadcasts.
+Only members may speak. Their nickname is read from their row; the frame's own is not trusted. In a small room the
+message is posted to the members directly and in parallel, so a slow member delays nobody else. In a large room it is
+sent as a broadcast, which keeps to the account's quota, is repeated for minutes and has a report. It uses lanes of its
+own with lower priority.
 
-A member of a small room that does not take what is said within a few seconds is closed, by way of the queue of ends: so
-its client connects anew and knows that it missed something.
+A member of a small room that does not take a message within a few seconds is closed, through the queue of connections'
+ends. Its client then reconnects and knows that it missed something.
 
-What is said is posted within its tenant's budget, whichever way it goes: see `PostBudget`.
+Both kinds of rooms use their tenant's budget of posts: see `PostBudget`.
 
-Members are found by an index that lags behind the rows by as little as a fraction of a second: who has joined just now
-may miss what is said in it. One that is gone is removed: see `loudhailer/rooms/stale.py`.
+Members are found by an index that follows the rows within a fraction of a second: a member that has just joined may
+miss a message. A member that is gone is removed: see `loudhailer/rooms/stale.py`.
 """
 
 import hashlib
@@ -43,10 +43,10 @@ from loudhailer.websocket.once import CLIENT_MESSAGE_ID, Once
 from loudhailer.websocket.replies import said_ack_frame, said_frame, throttle_frame
 
 MAX_CONTENT = 4_096
-"""Characters; whatever they are, the frame is far smaller than the 128 KB that API Gateway delivers."""
+"""Most characters of a message to a room: its frame is far smaller than the 128 KB that API Gateway delivers."""
 
 POST_SECONDS = 3.0
-"""The time in which failed posts are tried again; a member that refuses gets a few tries only, see `Throttling`."""
+"""Time in seconds in which failed posts are repeated; a refused post is repeated a few times only, see `Throttling`."""
 
 _SIZE_SECONDS = 10
 _SIZES = 1_000
@@ -54,7 +54,7 @@ _SIZES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """A member's message and its room; the ids are kept for a client that sends it again."""
+    """A member's message and its room; its ids stay the same when the client sends it again."""
 
     room: RoomKey
     nickname: NickName
@@ -62,7 +62,7 @@ class _Said:
     may_come_again: bool
 
     def frame(self, first: Caller) -> str:
-        """The frame that the members get."""
+        """Return the frame that the members receive."""
         said_as = message_id(first.received_at, first.request_id) if self.may_come_again else None
         return said_frame(self.room, self.nickname, self.content, first.received_at, first.speaker, message_id=said_as)
 
@@ -74,7 +74,7 @@ class _Said:
 
 
 class SayInRoom:
-    """Lets a member say something to its room: the respond of frames that have a `roomKey`."""
+    """Sends a member's message to its room; answers frames that have a `roomKey`."""
 
     def __init__(
         self,
@@ -99,10 +99,9 @@ class SayInRoom:
         self._sizes: dict[RoomKey, tuple[int, int]] = {}
 
     def __call__(self, caller: Caller, frame: Frame) -> str | None:
-        """An acknowledgement once it is said, if the client gave it an id, else nothing; a blank content is not said.
+        """Send the message, unless it is blank; return an acknowledgement if the client gave it an id.
 
-        Otherwise it is the frame that says why it is not said: an error frame to one who is not in the room, and Too
-        Many Requests if the budget of posts is used up.
+        An error frame is returned if the sender is not in the room, or if the budget of posts is used up.
         """
         room, content = ids.room_key(frame.get("roomKey")), _content(frame)
         if content is None:
@@ -118,7 +117,7 @@ class SayInRoom:
         return said_ack_frame(message_id(first.received_at, first.request_id), room, frame[CLIENT_MESSAGE_ID])
 
     def _say(self, caller: Caller, first: Caller, said: "_Said") -> str | None:
-        """Say it as of the first attempt; the frame that refuses it, if the budget of posts is used up."""
+        """Send the message as of the first attempt; return the frame that refuses it if the budget is used up."""
         room = said.room
         members = self._members_of_small(caller, room)
         size = self._size(caller, room) if members is None else len(members)
@@ -132,9 +131,9 @@ class SayInRoom:
         return None
 
     def _members_of_small(self, caller: Caller, room: RoomKey) -> set[ConnectionKey] | None:
-        """The members of a small room, the caller among them; None of a large one, or one that was large just now.
+        """Return the members of a small room, the caller included; None for a room that is, or was just now, large.
 
-        A large room whose members all speak at once would be read a hundred keys for each of them.
+        Otherwise a large room whose members all speak at once would have a hundred keys read for each of them.
         """
         if self._known_size(caller, room) is not None:
             return None
@@ -142,12 +141,12 @@ class SayInRoom:
         return members if len(members) <= SMALL_ROOM else None
 
     def _known_size(self, caller: Caller, room: RoomKey) -> int | None:
-        """The number of members of a large room, if it was counted in the last ten seconds."""
+        """Return the cached size of a large room, if it was counted in the last ten seconds."""
         size, at = self._sizes.get(room, (0, 0))
         return size if caller.received_at // 1_000 - at < _SIZE_SECONDS else None
 
     def _size(self, caller: Caller, room: RoomKey) -> int:
-        """The number of members of a large room, at most ten seconds old; counted only as far as the budget reaches."""
+        """Return the size of a large room, at most ten seconds old; it is counted only up to the budget."""
         size = self._known_size(caller, room)
         if size is None:
             size = self._rooms.size(caller.tenant_id, room, limit=self._posts.share(caller.posts_per_minute) + 1)
@@ -185,7 +184,7 @@ class SayInRoom:
 
 
 def _content(frame: Frame) -> JsonText | None:
-    """The content of the frame as its client wrote it; None if it is blank."""
+    """Return the frame's content as its client wrote it; None if it is blank."""
     written: JsonText = frame.get("content", "null")
     text = codec.decode(written)
     if not isinstance(text, str) or len(text) > MAX_CONTENT:

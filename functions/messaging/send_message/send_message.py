@@ -1,4 +1,4 @@
-"""A message goes where its frame says: to a player, or to everybody in a room.
+"""Route a message to a player or to a room, as its frame says.
 
 `{"action":"sendmessage","destinationPlayerId":...}` is direct, `{"action":"sendmessage","roomKey":...}` goes to the
 room. A frame that names both, or neither, is refused.
@@ -11,13 +11,13 @@ from loudhailer.websocket.exchange import Frame, Respond
 
 
 class SendMessage:
-    """Hands a frame to what it is addressed to: the respond of an `Exchange`."""
+    """Passes a frame to the use case for its destination; answers frames of the route `sendmessage`."""
 
     def __init__(self, direct: Respond, rooms: Respond) -> None:
         self._by_field = {"destinationPlayerId": direct, "roomKey": rooms}
 
     def __call__(self, caller: Caller, frame: Frame) -> str | None:
-        """Answer of the use case that the frame is for: a direct message's or a room's."""
+        """Return the answer of the use case for the frame: direct messages or rooms."""
         named = [field for field in self._by_field if field in frame]
         if len(named) != 1:
             count("FrameRefused")

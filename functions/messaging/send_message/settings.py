@@ -11,10 +11,10 @@ class Settings:
     """Tables, the role that reaches a tenant's rows, targets of posts and broadcasts, and lifetimes of messages.
 
     Attributes:
-        broadcast_keys: how many partition keys the rows of a broadcast, to a large room, are spread over.
-        message_lifetime_seconds: of what is said in a large room, on its way.
-        inbox_lifetime_seconds: of a direct message, in its receiver's inbox.
-        session_share: the most that one session gets of its tenant's minute.
+        broadcast_keys: number of partition keys over which the rows of a large room's broadcast are spread.
+        message_lifetime_seconds: lifetime of a large room's message in the queues.
+        inbox_lifetime_seconds: lifetime of a direct message in its receiver's inbox.
+        session_share: largest share of its tenant's limits in a minute that a session may use.
     """
 
     connections_table: TableName

@@ -1,1 +1,1 @@
-"""Closes the connections of a session that is gone."""
+"""Closes the connections of a deleted session."""

@@ -1,13 +1,13 @@
-"""A session that is gone takes its connections with it, whatever removed it: a DELETE, its TTL, or `reconcile`.
+"""Close the connections of a deleted session, whether a request, its TTL or `reconcile` deleted it.
 
-The removed row says which connections those are; a session that is made anew under the same id has others, and keeps
-them. Nobody can have joined after that row: `connect` adds to a session only while it is there.
+The deleted row lists the connections. A session that was recreated under the same id has other connections, and keeps
+them. No connection can be added after the row is deleted: `connect` adds to a session only while its row exists.
 
-A 410 means that the connection is gone, or that its handshake is not over: while its row is young, it is tried again.
-Then the rows are deleted too, since API Gateway promises no `$disconnect`:
+A 410 means that the connection is gone, or that its handshake is not complete: the close of a new connection is
+repeated. Then the rows are deleted as well, since API Gateway does not promise a `$disconnect`:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
 
-Closing and deleting twice is as good as once, so a batch may come again, as a whole or in part.
+Closing and deleting twice does no harm, so a batch may be delivered again, as a whole or in part.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -28,9 +28,9 @@ _PAUSE_SECONDS = 0.5
 
 
 class EndSession:
-    """Closes what one batch of the sessions' stream leaves behind.
+    """Closes the connections of one batch of deleted sessions.
 
-    Rows are deleted side by side on the executor; `connections_of` gives the rows of a tenant's connections.
+    The executor deletes rows in parallel; `connections_of` returns the store of a tenant's connections.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class EndSession:
         self._pause = pause
 
     def __call__(self, event: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
-        """The partial batch response: the first session that has connections left at the deadline, if any.
+        """The partial batch response: the first session that still has connections at the deadline, if any.
 
         Raises:
             TransientError: some rows could not be read or deleted; the whole batch comes again.
@@ -69,7 +69,7 @@ class EndSession:
         return batch_response(next(failed, None))
 
     def _close(self, connections: Collection[ConnectionKey], deadline: Deadline) -> set[ConnectionKey]:
-        """Close the connections and delete their rows; those of them that may be open still."""
+        """Close the connections and delete their rows; return the ones that may still be open."""
         wanted = {key: key.connection_id for key in sorted(connections)}
         closing = close(self._sender, self._endpoint, wanted, seconds=deadline.seconds_left)
         over = {*closing.closed, *closing.gone} - self._young(closing.gone)
@@ -79,7 +79,7 @@ class EndSession:
         return set(wanted) - over
 
     def _young(self, connections: Collection[ConnectionKey]) -> set[ConnectionKey]:
-        """Connections whose handshake may not be over: they have a row, and it is young."""
+        """Return the connections whose handshake may not be complete: they have a row, and are new."""
         old = self._clock() - YOUNG_SECONDS
         return {
             key
@@ -93,14 +93,14 @@ class EndSession:
 
 
 class _Removed(NamedTuple):
-    """A session that was removed, with the connections that it had."""
+    """A deleted session and its connections."""
 
     sequence_number: str
     connections: frozenset[ConnectionKey]
 
     @classmethod
     def of(cls, record: StreamRecord) -> Self | None:
-        """The session that a record says was removed; None for another change."""
+        """Return the session that a record says was deleted; None for another change."""
         tenant, elements = tenant_of(record.old["tenantId"]["S"]), record.old.get("connectionIds", {"SS": []})["SS"]
         if record.event != "REMOVE":
             return None

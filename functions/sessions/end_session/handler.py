@@ -1,4 +1,4 @@
-"""Wiring of `end_session`: what is removed from `sessions`, one batch of the table's stream at a time."""
+"""Wiring of `end_session`: deletions from `sessions`, one batch of the table's stream at a time."""
 
 import os
 import time
@@ -20,7 +20,7 @@ from loudhailer.settings import from_env
 THREADS = 16
 
 RESERVE_SECONDS = 10.0
-"""Kept of the Lambda's remaining time for deleting rows."""
+"""Part of the invocation's time that is kept for deleting rows."""
 
 settings = from_env(Settings, os.environ)
 connections = PerTenant(
@@ -40,5 +40,5 @@ end_session = EndSession(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Acknowledge a batch up to the first session that has connections left; the stream goes on from that one."""
+    """Acknowledge a batch up to the first session that still has connections; the stream continues there."""
     return end_session(event, Deadline.of(context, reserve=RESERVE_SECONDS))

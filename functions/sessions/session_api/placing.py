@@ -1,6 +1,6 @@
 """The cell on which a session lives.
 
-Where the hub has the only cell, all sessions are there, and nothing is read or written about it. With further cells the
+If the hub has the only cell, all sessions are there, and nothing is read or written about it. With further cells the
 session follows its player, so that all of a player's devices are on one cell; it stays there while that cell is a
 candidate, and is placed anew by rendezvous hashing otherwise. Decision 0047 has the reasons.
 """
@@ -159,7 +159,7 @@ class SeveralCells(Placing):
         cells = [] if placement is None else [placement.cell]
         if placement is not None and placement.former is not None and placement.former_until > self._clock():
             cells.append(placement.former)
-        # What has no placement is from before there were further cells; a cell may be declared no more.
+        # A session without a placement is older than the further cells; a cell may be declared no more.
         declared = [cell for cell in cells if cell in self._weights] or [HUB]
         return [(cell, self._stores(cell).sessions) for cell in declared]
 

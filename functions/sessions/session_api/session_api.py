@@ -7,15 +7,15 @@
 | `GET /tenant` | 200 `{"Items":[...]}`; 403 where tenants are not listed |
 | `GET /broadcast/{id}` | 200 the report; 404 |
 
-An id that is missing, illegal or unknown is answered 400 `"Invalid request"`, as clients of `/session` have it. Named
-are a token's subject that cannot be a player, since no client can see in its request what is wrong with that, and a new
-session's id that is too short to be a secret: whoever guesses it is in the session.
+A missing, illegal or unknown id is answered 400 `"Invalid request"`, which clients of `/session` expect. Two problems
+are named: a token's subject that cannot be a player's id, because its client cannot see that in the request; and a new
+session's id that is too short to be a secret, because anyone who guesses it can enter the session.
 
-Where the routes of sessions ask for a JWT, the token says who is calling, whatever the query claims: its subject is the
-player, and one of its claims must be the tenant's id, or the answer is 403. So is that to a request without claims,
-however API Gateway came to let it in. A live session that is bound to another player is neither opened nor ended: 409.
+If the routes of sessions require a JWT, the token identifies the caller, and the query does not: its subject is the
+player, and one of its claims must be the tenant's id; otherwise, or without claims, the answer is 403. A live session
+that is bound to another player is neither opened nor ended: 409.
 
-A session lives on one cell, see `placing`. If that is a further cell and does not answer, so is the request: 503.
+A session lives on one cell, see `placing`. If a further cell does not answer, the request is answered 503.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -38,11 +38,11 @@ _INVALID = "Invalid request"
 _SUBJECT = "sub"
 
 _PLACES_KEPT_SECONDS = 30 * 24 * 3600
-"""After so long without a new session of the tenant, its sessions are counted from none: it is far from its limit."""
+"""Seconds without a new session after which a tenant's count of sessions expires: it is then far from its limit."""
 
 
 class _Named(NamedTuple):
-    """The session that a request names, and whose it is to be: None for nobody's."""
+    """The session that a request names, and the player that it is bound to; None: no player."""
 
     tenant: ids.TenantId
     secret: ids.SessionSecret
@@ -50,7 +50,7 @@ class _Named(NamedTuple):
 
     @classmethod
     def by(cls, query: Mapping[str, Any], claims: Mapping[str, str] | None) -> Self:
-        """The session of a query, as a caller with these claims names it; InvalidFieldError for an illegal id."""
+        """Read the session from a query and the caller's claims; InvalidFieldError for an illegal id."""
         claimed, source = (
             (query.get("playerId"), "playerId") if claims is None else (claims.get(_SUBJECT, ""), _SUBJECT)
         )
@@ -64,7 +64,7 @@ class _Named(NamedTuple):
 class SessionApi:
     """Answers one request of an HTTP API.
 
-    `needs_token` says that the routes of sessions ask for a JWT; its claim `tenant_claim` has the tenant's id.
+    `needs_token` is True if the routes of sessions require a JWT; its claim `tenant_claim` has the tenant's id.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class SessionApi:
         }
 
     def __call__(self, event: Mapping[str, Any]) -> Response:
-        """The response to a request in payload format 2.0; its `routeKey` is one of the routes above."""
+        """Answer a request in payload format 2.0; its `routeKey` is one of the routes above."""
         return self._routes[event["routeKey"]](event)
 
     def _put_session(self, event: Mapping[str, Any]) -> Response:
@@ -134,8 +134,8 @@ class SessionApi:
         if not home.sessions.renew(*key, player=home.player, expires_at=expires_at, now=now):
             return _BOUND_TO_ANOTHER
         if self._tenants.get(tenant.tenant_id, consistent=True) is None:
-            # The tenant is erased meanwhile: either its sessions are deleted after this one was made, or this sees it.
-            # So may be one that lived: the renewal makes anew what was deleted after it was read.
+            # The tenant is erased at the same time: either its sessions are deleted after this one was created, or this
+            # read sees the erasure. A renewal may also recreate a session that was deleted after it was read.
             home.sessions.delete(*key)
             return respond(400, _INVALID)
         count("SessionRenewed")
@@ -181,12 +181,13 @@ class SessionApi:
             return None
         if not sessions.delete(*key, named.player) and (left := sessions.get(*key)) is not None:
             return _BOUND_TO_ANOTHER if left.is_live(self._clock()) else respond(400, _INVALID)
-        # It was there, and is gone. Where `delete` has not done it, the SDK repeated a deletion whose answer was lost.
+        # The session existed and is deleted. If `delete` reports that it did not delete it, the SDK has repeated a
+        # deletion whose answer was lost.
         count("SessionDeleted")
         return respond(200, {})
 
     def _named(self, event: Mapping[str, Any]) -> _Named | Response:
-        """The session that a request names, or the answer to one that may not name it."""
+        """Return the session that a request names, or the answer that refuses the request."""
         claims = _claims(event)
         if claims is None and self._needs_token:
             count("TokenMissing")
@@ -199,7 +200,7 @@ class SessionApi:
         return named if self._is_of(claims, named.tenant) else _FORBIDDEN
 
     def _is_of(self, claims: Mapping[str, str] | None, tenant: ids.TenantId) -> bool:
-        """Tell whether a caller with these claims may act for the tenant; without a token, the route has decided."""
+        """Tell whether a caller with these claims may act for the tenant; without tokens, API Gateway decides."""
         if claims is None or claims.get(self._tenant_claim) == tenant:
             return True
         count("TokenOfOtherTenant")
@@ -232,7 +233,7 @@ class SessionApi:
 
 
 def _claims(event: Mapping[str, Any]) -> Mapping[str, str] | None:
-    """The claims of the request's JWT; None of a request that came in without one."""
+    """Return the claims of the request's JWT; None for a request without one."""
     token = event.get("requestContext", {}).get("authorizer", {}).get("jwt")
     return None if token is None else token.get("claims") or {}
 

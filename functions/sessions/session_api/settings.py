@@ -12,19 +12,19 @@ class Settings:
     """Tables, the URL for clients, the tenants that may be listed and have a silo, and the claim with the tenant.
 
     Attributes:
-        silo_tenants: those that Terraform made a queue for; none where tenants are not listed.
-        session_auth: what the routes of sessions ask a caller for.
-        tenant_claim: the claim with the tenant's id, where that is a JWT.
-        spread_sessions: new sessions are spread over keys, which functions of a former release do not know.
-        shortest_session_id: how many characters a session's id must have; it is all that a client needs to get in.
-        report_grace_seconds: how long after a broadcast's end a further cell may still report.
-        cells: the further cells; without any, all sessions are in the hub's, and the variables below mean nothing.
-        cells_table: where the cells' leases and an operator's orders are.
-        placements_table: the cell of each session and player.
+        silo_tenants: tenants that have a queue of their own; empty if tenants are not listed.
+        session_auth: kind of authorisation that the routes of sessions require.
+        tenant_claim: the claim with the tenant's id, if that is a JWT.
+        spread_sessions: spread new sessions over several keys, which functions of a former release do not know.
+        shortest_session_id: least number of characters of a session's id, which is the only secret that a client needs.
+        report_grace_seconds: seconds after a broadcast's end in which a further cell may still report.
+        cells: the further cells; without any, all sessions are in the hub's, and the variables below are not used.
+        cells_table: the table of the cells' leases and of an operator's orders.
+        placements_table: the table with the cell of each session and player.
         cell_role_arn: the role that the hub has in each cell, with `{accountId}` in place of the account's.
         hub_weight: the weight of the hub's own cell.
-        home_connections: how many connections of a tenant make a home.
-        lease_seconds: how old a lease may be.
+        home_connections: number of a tenant's connections that make a home.
+        lease_seconds: largest age of a valid lease.
     """
 
     tenants_table: TableName

@@ -1,12 +1,9 @@
 """The web page, its parts, and the QR code of its address.
 
-| route | answers |
-|---|---|
-| `GET /` | the page, asked about again at every visit |
-| `GET /assets/{version}/{file}` | a part of it, which never changes under its version; 404 |
-| `GET /qr.svg` | the QR code of the page's own address |
+| route | answers | |---|---| | `GET /` | the page, revalidated at every visit | | `GET /assets/{version}/{file}` | a
+part of it, immutable under its version; 404 | | `GET /qr.svg` | the QR code of the page's own address |
 
-The page comes with all it is made of: no other host is asked for anything, and no script or style stands in a document.
+The page is self-contained: it loads nothing from other hosts, and its documents have no inline scripts or styles.
 """
 
 import hashlib
@@ -49,7 +46,7 @@ _SECURITY = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text that is served, and its validator."""
+    """A text that is served, and its entity tag."""
 
     text: str
     content_type: str
@@ -67,7 +64,7 @@ def read_files(folder: Path) -> dict[str, str]:
 
 
 class Console:
-    """Answers one request of an HTTP API, from files that were read before."""
+    """Answers one request of an HTTP API from files in memory."""
 
     def __init__(
         self, files: Mapping[str, str], configuration: Mapping[str, object], *, page_url: str, websocket_url: str
@@ -104,7 +101,7 @@ class Console:
         return self._serve(event, part, _FOR_EVER)
 
     def _get_qr_code(self, event: Mapping[str, Any]) -> Response:
-        # By what API Gateway says of the request: whoever calls has no say in what the code leads to.
+        # Use API Gateway's own request context: the caller cannot choose the address in the QR code.
         context = event["requestContext"]
         address = self._page_url.format(domainName=context["domainName"], apiId=context["apiId"])
         return self._serve(event, _qr_code(address), _REVALIDATED)
@@ -117,7 +114,7 @@ class Console:
 
 
 def _policy(websocket_url: str) -> str:
-    """The page talks to its own host and to that of its sockets, and makes no markup of a text."""
+    """Allow connections to the page's own host and its WebSocket API only, and no HTML made from strings."""
     sockets = urlsplit(websocket_url)
     return "; ".join(
         [

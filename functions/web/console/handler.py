@@ -26,5 +26,5 @@ console = Console(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Answer one request; nothing but the request itself decides how."""
+    """Answer one request from the request alone."""
     return console(event)

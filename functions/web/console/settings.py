@@ -7,10 +7,10 @@ from loudhailer.settings import Auth, Flag, Url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Addresses of the page and of its sockets, and the routes of the HTTP API that it may call.
+    """Addresses of the page and of its WebSocket API, and the routes of the HTTP API that it may call.
 
-    `page_url` is the page's address with `{domainName}` or `{apiId}`, which each request's context fills in: Terraform
-    cannot tell the function the id of an API that has a route to it.
+    `page_url` contains `{domainName}` or `{apiId}`, which are filled in from each request's context: Terraform cannot
+    pass the id of an API to a function that is behind one of its routes.
     """
 
     page_url: Url

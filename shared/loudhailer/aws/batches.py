@@ -25,7 +25,7 @@ _FIRST_PAUSE_SECONDS = 0.05
 
 
 def paged(action: str, pages: Iterable[Any]) -> Iterator[Any]:
-    """The pages of a paginator, each read when it is asked for; TransientError where one cannot be read."""
+    """Yield the pages of a paginator, each read on demand; TransientError if a page cannot be read."""
     left = iter(pages)
     while True:
         with calling(action):
@@ -43,7 +43,7 @@ def get_rows(
     pause: Callable[[float], None] = time.sleep,
     **projection: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows that exist, in any order, read consistently; 100 keys a BatchGetItem.
+    """Yield the rows that exist, in any order, read consistently; 100 keys per BatchGetItem.
 
     `projection` is a ProjectionExpression and its ExpressionAttributeNames.
 
@@ -59,7 +59,7 @@ def get_rows(
 def delete_rows(
     client: Any, table: str, keys: Iterable[dict[str, Any]], *, pause: Callable[[float], None] = time.sleep
 ) -> None:
-    """Delete the rows, 25 a BatchWriteItem; those that are not there are fine.
+    """Delete the rows, 25 per BatchWriteItem; missing rows are ignored.
 
     Raises:
         TransientError: as for `get_rows`; some of the rows may be deleted.
@@ -73,7 +73,7 @@ def delete_rows(
 def _attempts(
     action: str, call: Callable[..., Any], request: Any, left: str, pause: Callable[[float], None]
 ) -> Iterator[Any]:
-    """The answers to a batch: what DynamoDB left, for want of capacity, is asked for again, later each time.
+    """Yield the answers to a batch; entries that DynamoDB left unprocessed are requested again, with growing delays.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html#Programming.Errors.BatchOperations
     """
@@ -97,9 +97,10 @@ def call_in_batch(
     *,
     pause: Callable[[float], None],
 ) -> None:
-    """Carry out a batch call of SQS, whose answer may be 200 although entries failed; those are tried again.
+    """Carry out a batch call of SQS, and repeat entries that failed although the call was answered 200.
 
-    The client retries failed calls by itself. What is the sender's fault fails again, so it is not repeated.
+    The client itself repeats failed calls. An entry that fails through the sender's fault is not repeated, since it
+    would fail again:
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_BatchResultErrorEntry.html
 
     Raises:

@@ -14,14 +14,14 @@ READ_SECONDS = 5
 POOLED_CONNECTIONS = 32
 
 _making = Lock()
-"""A session is used by one thread at a time; clients are for all of them.
+"""A session is used by one thread at a time, while clients may be shared between threads:
 https://docs.aws.amazon.com/boto3/latest/guide/session.html#multithreading-or-multiprocessing-with-sessions"""
 
 
 def client(service: str, *, attempts: int = 5, seconds: float | None = None) -> Any:
     """A client of an AWS service in the function's Region, with short timeouts and the SDK's standard retries.
 
-    One attempt is for calls that must not be carried out twice; `seconds` for those whose answer is of no use later.
+    Use one attempt for calls that must not be carried out twice, and `seconds` for answers that are useless later.
     """
     with _making:
         return _session().client(service, config=config(attempts, seconds))  # type: ignore[call-overload]  # the caller knows its type
@@ -29,7 +29,7 @@ def client(service: str, *, attempts: int = 5, seconds: float | None = None) -> 
 
 @cache
 def _session() -> "boto3.Session":
-    # Imported late: it takes most of a cold start, which `post_message` goes without until it has posted.
+    # Imported late: boto3 takes most of a cold start, and `post_message` does not need it before its first post.
     import boto3  # noqa: PLC0415
 
     from loudhailer.aws.sdk import SdkSession  # noqa: PLC0415
@@ -38,10 +38,10 @@ def _session() -> "boto3.Session":
 
 
 def config(attempts: int, seconds: float | None = None) -> "Config":
-    """Configuration of every client.
+    """Return the configuration of every client.
 
-    The SDK composes its User-Agent anew for each request, and checks parameters that AWS checks again: without the two
-    a call costs a third less CPU. The local AWS has the SDK check them all the same.
+    The SDK composes its User-Agent for each request, and validates parameters that AWS validates again: without both, a
+    call costs a third less CPU. With the local AWS, the parameters are validated.
     """
     from botocore.config import Config  # noqa: PLC0415  # late, as above
 
@@ -57,14 +57,14 @@ def config(attempts: int, seconds: float | None = None) -> "Config":
 
 
 class LateClient:
-    """A client of an AWS service that is made when it is first used; by `client`, unless another maker is given."""
+    """A client of an AWS service that is made at its first use, by `client` unless another maker is given."""
 
     def __init__(self, service: str, make: Callable[[str], Any] | None = None) -> None:
         self._service = service
         self._make = make
 
     def __getattr__(self, name: str) -> Any:
-        """The client's attribute; looked up here once only, since it is kept."""
+        """Return the client's attribute, and keep it, so that it is looked up here only once."""
         if "_client" not in self.__dict__:
             self.__dict__["_client"] = (self._make or client)(self._service)
         attribute = getattr(self.__dict__["_client"], name)

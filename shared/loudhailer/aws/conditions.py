@@ -11,21 +11,21 @@ from loudhailer.aws.errors import calling, is_refused
 from loudhailer.errors import TransientError
 
 CONDITION_FAILED = "ConditionalCheckFailed"
-"""The code of a PartiQL statement, one of a batch, whose WHERE does not hold; an UPDATE of no row is one, too.
+"""Error code of a PartiQL statement in a batch whose WHERE does not match; an UPDATE of a missing row has it, too.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html"""
 
 
-AS_IT_STANDS: dict[str, Any] = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-"""Asks, with a conditional write, for the row as it stands where the condition fails; see `holds`."""
+RETURN_CURRENT_ROW: dict[str, Any] = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+"""Option of a conditional write: if the condition fails, the error has the current row; see `holds`."""
 
 
 def holds(
     action: str, write: Callable[[], object], *, has_made: Callable[[dict[str, Any]], bool] | None = None
 ) -> bool:
-    """Carry out a conditional write; False if its condition did not hold, so that nothing was written.
+    """Carry out a conditional write; return False if its condition failed and nothing was written.
 
-    The SDK repeats a write whose answer was lost, and then the condition may fail because of the first attempt.
-    `has_made` tells by the row, which a write with AS_IT_STANDS gets, whether this write has made it.
+    The SDK repeats a write whose answer was lost, and the condition may then fail because of the first attempt. With
+    the option RETURN_CURRENT_ROW, `has_made` gets the current row, and tells whether this write has made it.
     """
     try:
         with calling(action):
@@ -48,7 +48,7 @@ def update_if(
     values: dict[str, Any] | None = None,
     has_made: Callable[[dict[str, Any]], bool] | None = None,
 ) -> bool:
-    """Change one row by an UpdateItem; False if the condition does not hold, so that nothing was written.
+    """Change one row with UpdateItem; return False if the condition failed and nothing was written.
 
     For `has_made` see `holds`.
     """
@@ -59,11 +59,11 @@ def update_if(
         UpdateExpression=changes,
         ConditionExpression=condition,
         **({"ExpressionAttributeValues": values} if values else {}),
-        **(AS_IT_STANDS if has_made else {}),
+        **(RETURN_CURRENT_ROW if has_made else {}),
     )
     return holds("UpdateItem", update, has_made=has_made)
 
 
 def new_nonce() -> str:
-    """A name for one write, by which a repeated one knows its first attempt; 32 hex digits."""
+    """Return a random name for one write, by which a repeated attempt recognises the first; 32 hex digits."""
     return uuid.uuid4().hex

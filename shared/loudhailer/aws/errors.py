@@ -1,4 +1,4 @@
-"""Errors of AWS calls, told apart."""
+"""Translation and classification of errors of AWS calls."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ _CONDITIONS = {"ConditionalCheckFailedException", "TransactionCanceledException"
 
 @contextmanager
 def calling(action: str) -> Iterator[None]:
-    """Around a call: its errors become TransientErrors that name the action.
+    """Translate the errors of a call into TransientErrors that name the action.
 
-    A condition that does not hold is no error of the call: ConditionalCheckFailedException and
-    TransactionCanceledException pass through, for the caller to read.
+    A failed condition is not an error of the call: ConditionalCheckFailedException and TransactionCanceledException
+    pass through, and the caller handles them.
     """
     try:
         yield
@@ -28,14 +28,19 @@ def calling(action: str) -> Iterator[None]:
 
 
 def is_refused(error: ClientError) -> bool:
-    """Tell whether a condition that did not hold refused the call; a transaction, for that reason alone."""
+    """Tell whether the call was refused by a failed condition; for a transaction, by nothing else."""
     if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
         return True
-    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+    reasons = reasons_of(error)
     return bool(reasons) and reasons <= {"None", "ConditionalCheckFailed"}
 
 
+def reasons_of(error: ClientError) -> set[str | None]:
+    """The codes of the reasons for which a transaction was cancelled; an item that is not to blame has "None"."""
+    return {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+
+
 def code_of(error: TransientError) -> str | None:
-    """The code that AWS answered with; None if there was no answer."""
+    """Return the error code of AWS's answer; None if there was no answer."""
     cause = error.__cause__
     return cause.response["Error"]["Code"] if isinstance(cause, ClientError) else None

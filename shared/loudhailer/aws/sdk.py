@@ -1,7 +1,7 @@
-"""The SDK's session, without the work that no function needs at its start.
+"""The SDK's session, without work at start-up that no function needs.
 
-The clients are those that boto3 makes. The four hundred services that it knows are not listed to find one of them, and
-the codec reads their models.
+The clients are the same as those of boto3. But the four hundred services that the SDK knows are not listed to find one,
+and the codec reads the services' models.
 """
 
 import gzip
@@ -29,16 +29,16 @@ _CONFLICT_SECONDS = 0.04
 
 
 class SdkSession(Session):
-    """Makes clients of `SERVICES`. They repeat a write that a transaction has kept from its item.
+    """Makes clients of `SERVICES`, which repeat a write that conflicted with a transaction.
 
     Attributes:
-        others: what the next client signs with, in place of what the SDK's chain of providers finds.
+        others: credentials of the next client, instead of the ones that the SDK's chain of providers finds.
     """
 
     def __init__(self, others: Credentials | None = None) -> None:
         super().__init__()
         self.register_component("data_loader", _Models(file_loader=_Files()))
-        self.register("needs-retry.dynamodb", _pause_after_conflict)  # type: ignore[arg-type]  # the stubs want no result
+        self.register("needs-retry.dynamodb", pause_after_conflict)  # type: ignore[arg-type]  # the stubs want no result
         self.others = others
 
     def get_credentials(self) -> Credentials | None:
@@ -46,11 +46,11 @@ class SdkSession(Session):
         return self.others or super().get_credentials()
 
 
-def _pause_after_conflict(response: Any, attempts: int, **_: Any) -> float | None:
-    """Return the seconds until the write of one item is repeated; None if no transaction was in its way.
+def pause_after_conflict(response: Any, attempts: int, **_: Any) -> float | None:
+    """Return the seconds until a single write is repeated; None if it did not conflict with a transaction.
 
-    DynamoDB refuses it, without an effect, while a transaction on the same item is carried out. The SDK repeats
-    requests for other reasons only. It may be repeated even where a request must not be whose answer was lost.
+    DynamoDB refuses the write, without an effect, while a transaction changes the same item, and the SDK does not
+    repeat it. Because it had no effect, it may be repeated even by clients that make only one attempt:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
     """
     if response is None or attempts > _MOST_CONFLICTS:
@@ -64,7 +64,7 @@ class _Models(Loader):
     """The SDK's models of `SERVICES`."""
 
     def list_available_services(self, type_name: str) -> list[str]:
-        """Return `SERVICES`, whatever is asked about them."""
+        """Return `SERVICES` for every question about available services."""
         del type_name
         return SERVICES
 
@@ -73,7 +73,7 @@ class _Files(JSONFileLoader):
     """The SDK's files, read several times faster."""
 
     def load_file(self, file_path: str) -> Any:
-        """The content of the file, packed or not; None if there is none of that name."""
+        """Return the content of the file, compressed or not; None if there is no such file."""
         plain, packed = Path(f"{file_path}.json"), Path(f"{file_path}.json.gz")
         if packed.is_file():
             return codec.decode(gzip.decompress(packed.read_bytes()))
@@ -81,9 +81,9 @@ class _Files(JSONFileLoader):
 
 
 def assumed_role(sts: Any, request: Mapping[str, Any]) -> DeferredRefreshableCredentials:
-    """Credentials of a role, asked for at their first use and again before they expire.
+    """Credentials of a role, requested at their first use and again before they expire.
 
-    A call without them fails as calls do, with a TransientError.
+    A call fails with a TransientError if the credentials cannot be obtained.
     """
     assume = create_assume_role_refresher(sts, request)
 
@@ -91,5 +91,5 @@ def assumed_role(sts: Any, request: Mapping[str, Any]) -> DeferredRefreshableCre
         with calling("AssumeRole"):
             return assume()
 
-    # The SDK's own clock asks for the local time zone's rules, several times a call.
+    # The SDK's own clock reads the local time zone's rules several times per call.
     return DeferredRefreshableCredentials(refresh, "sts-assume-role", partial(datetime.now, UTC))

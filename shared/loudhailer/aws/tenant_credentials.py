@@ -1,8 +1,8 @@
 """Credentials of one tenant, which reach no other tenant's rows.
 
-The function's own role may touch no tenant's table: it may assume a second role, whose policy pins
-`dynamodb:LeadingKeys` to the session tag `tenantId`. The tag is transitive: whoever comes by the credentials can go on
-to no role with another one.
+The function's own role has no access to tenants' tables. It may assume a second role, whose policy restricts
+`dynamodb:LeadingKeys` to the session tag `tenantId`. The tag is transitive: stolen credentials cannot assume another
+role with another tag:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
 """
 
@@ -22,14 +22,15 @@ from loudhailer.ids import TenantId
 
 _TAG = "tenantId"
 _TENANTS = 128
-"""Tenants whose objects are kept at hand: each takes about a third of a MB."""
+"""Number of tenants whose objects are cached: each takes about a third of a MB."""
 
 KEPT_CREDENTIALS = 4_096
-"""Tenants whose credentials are kept: each takes about 3 KB. STS answers 600 calls a second for an account and
-Region, whoever asks: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+"""Number of tenants whose credentials are cached: each takes about 3 KB. STS answers 600 calls a second per account and
+Region:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
 CREDENTIALS_SECONDS = 2_700
-"""Time for which credentials are used. Whoever has a role gets another one for an hour at most, and the SDK renews
+"""Seconds for which credentials are used. A role assumed by a role lasts at most an hour, and the SDK renews
 credentials a quarter of an hour before they expire.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining"""
 
@@ -47,11 +48,11 @@ class ClientOf(Protocol):
 
 
 class PerTenant[T]:
-    """Objects of one kind, each built by `make` on the clients of one tenant.
+    """Objects of one kind, one for each tenant, which `make` builds on the tenant's clients.
 
-    Credentials are asked for at a client's first call and again before they expire; a call without them fails as calls
-    do, with a TransientError. The objects of the tenants last used are kept, and the credentials of many more. To be
-    called from any thread.
+    Credentials are requested at a client's first call and again before they expire; without them a call fails with a
+    TransientError. The objects of recently used tenants are cached, and the credentials of many more tenants. Safe for
+    use by several threads.
     """
 
     def __init__(self, make: Callable[[ClientOf], T], *, role_arn: str) -> None:
@@ -61,8 +62,8 @@ class PerTenant[T]:
         self._sts = self._clients.make("sts")
         self._kept = lru_cache(_TENANTS)(self._made)
         self._credentials = lru_cache(KEPT_CREDENTIALS)(self._assumed)
-        # For no tenant, and never used: the SDK's models are read, and mistakes seen, while the function starts, when
-        # Lambda gives it more CPU than later.
+        # These clients belong to no tenant and are never used: they load the SDK's models, and reveal mistakes, while
+        # the function starts, when Lambda gives it more CPU than later.
         make(partial(self._clients.make, credentials=Credentials("", "")))
 
     def of(self, tenant: TenantId) -> T:
@@ -85,9 +86,10 @@ class PerTenant[T]:
 
 
 class _Clients:
-    """Clients of one SDK session and one pool of connections, whoever's credentials they sign with.
+    """Clients of one SDK session and one connection pool, for any credentials.
 
-    The session keeps the SDK's models, the pool its connections and their TLS: a further tenant's client costs neither.
+    The session keeps the SDK's models, the pool its connections and their TLS sessions, so another tenant's client is
+    cheap.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A broadcast that is recorded is put on the topic, which hands it to every cell."""
+"""Announce recorded broadcasts on the topic, which passes them to every cell."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from loudhailer.observability import count, logger
 
 
 class Announcer:
-    """Announces broadcasts, which end `lifetime_seconds` after that."""
+    """Announces broadcasts; they expire `lifetime_seconds` later."""
 
     def __init__(
         self, broadcasts: BroadcastStore, topic: Topic, *, lifetime_seconds: int, clock: Callable[[], float]
@@ -21,7 +21,7 @@ class Announcer:
         self._clock = clock
 
     def __call__(self, summary: Summary, frame: str, *, priority: Priority = Priority.NORMAL) -> None:
-        """Return once the topic has taken the frame, and that is noted; otherwise a TransientError says so."""
+        """Return once the topic has the broadcast and that is noted; TransientError otherwise."""
         has_cells = summary.cells is not None
         expires_at = int(self._clock()) + self._lifetime_seconds
         announcement = Announcement(

@@ -53,7 +53,7 @@ _LEGAL = 'must be {"all": true}, {"tenantId"}, or a tenantId with one of roomKey
 
 
 def from_wire(value: object, field: str = "audience") -> Audience:
-    """The audience that a request names; InvalidFieldError, naming the field, for anything that is not exactly one."""
+    """Read the audience of a request; InvalidFieldError, naming the field, unless there is exactly one."""
     if not isinstance(value, dict):
         raise InvalidFieldError(field, _LEGAL)
     keys = frozenset(value)
@@ -78,7 +78,7 @@ def from_wire(value: object, field: str = "audience") -> Audience:
 
 
 def to_wire(audience: Audience) -> dict[str, Any]:
-    """The audience as it stands in requests, messages and rows."""
+    """Return the audience as requests, messages and rows contain it."""
     match audience:
         case Everyone():
             return {"all": True}

@@ -1,4 +1,4 @@
-"""Sets of a chunk's connections, as integers: bit i stands for the chunk's i-th connection in key order.
+"""Sets of a chunk's connections, as integers: bit i represents the chunk's i-th connection in key order.
 
 On the wire a bitmap is the base64 of its bytes, bit i in byte i // 8, lowest bit first.
 """
@@ -31,7 +31,7 @@ def to_bytes(bitmap: Bitmap, size: int) -> bytes:
 
 
 def from_bytes(data: bytes, size: int) -> Bitmap:
-    """The bitmap of `size` connections; MalformedMessageError if a bit stands beyond them."""
+    """Read the bitmap of `size` connections; MalformedMessageError if a bit beyond them is set."""
     bitmap = int.from_bytes(data, "little")
     if bitmap.bit_length() > size:
         raise MalformedMessageError(f"a bitmap of {size} connections has bit {bitmap.bit_length() - 1}")
@@ -44,7 +44,7 @@ def to_wire(bitmap: Bitmap, size: int) -> str:
 
 
 def from_wire(text: object, size: int) -> Bitmap:
-    """The bitmap of a message's text; MalformedMessageError if it is none of `size` connections."""
+    """Read the bitmap from a message's text; MalformedMessageError if it is not one of `size` connections."""
     try:
         return from_bytes(base64.b64decode(text, validate=True), size)  # type: ignore[arg-type]  # refused below
     except (TypeError, binascii.Error, ValueError) as error:

@@ -29,8 +29,8 @@ def report_over_cells(
 def combined(summary: Summary, own: Report, snapshots: Mapping[CellName, Report], now: float, grace: int) -> Report:
     """The report of a broadcast over the hub's cell and the further cells that its summary names.
 
-    A further cell that has not finished `grace` seconds after the broadcast's end is silent: whoever of its recipients
-    has no outcome has failed, until a later snapshot says better. Where there are no further cells, it is `own`.
+    A further cell that has not finished `grace` seconds after the broadcast's end is silent: its recipients without an
+    outcome have failed, unless a later snapshot has one. Without further cells, it is `own`.
 
     Args:
         summary: the broadcast's summary at the hub.

@@ -13,11 +13,11 @@ The summary's `broadcastId` is the broadcast's id. The rows of source n have `<i
 1,000 units a second for one key, and a million recipients are written with more than 10,000.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/burst-adaptive-capacity.html
 
-Without `keys` all rows have the id itself, and a chunk's `connections` are the JSON of its message: a release that does
-not know this has recorded it, or one that runs beside such a release. It stays so for the life of the broadcast.
+Without `keys`, all rows have the id itself as their key, and a chunk's `connections` are the JSON of its message. Such
+a broadcast was recorded by an earlier release, or by this one while both were running. It keeps this form.
 
-Every row expires a week after it was written, the summary after two. What is structured and never searched is JSON in
-one attribute.
+Every row expires a week after it was written, the summary after two weeks. Structured values that are never searched
+are JSON in one attribute.
 """
 
 import time
@@ -33,6 +33,7 @@ from loudhailer.aws.batches import get_rows
 from loudhailer.aws.conditions import holds, update_if
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
+from loudhailer.aws.transactions import write_together
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast import recipients as chunk_recipients
@@ -62,21 +63,28 @@ _IS_NEW = "attribute_not_exists(part)"
 _EXISTS = "attribute_exists(part)"
 
 _FIRST_SOURCES = 16
-"""Sources that are read first, by their keys: most broadcasts have fewer."""
+"""Number of sources whose rows are read first, by their keys: most broadcasts have fewer."""
 
 _REMEMBERED = 1_000
-"""Broadcasts whose number of keys is remembered."""
+"""Number of broadcasts whose number of keys is cached."""
 
 
 class DynamoBroadcastStore(BroadcastStore):
-    """Keeps the rows in one DynamoDB table; those of broadcasts that it records itself under so many keys."""
+    """Keeps the rows in one DynamoDB table; `keys` is the number of keys for the broadcasts that it records itself."""
 
     def __init__(
-        self, client: "DynamoDBClient", table: str, clock: Callable[[], float] = time.time, *, keys: int = 1
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        keys: int = 1,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._table = table
         self._clock = clock
+        self._pause = pause
         self._keys = keys
         self._known: dict[BroadcastId, int] = {}
 
@@ -150,7 +158,7 @@ class DynamoBroadcastStore(BroadcastStore):
 
     @override
     def fix_sources(self, broadcast_id: BroadcastId, sources: Sequence[Source]) -> bool:
-        return self._transact(
+        return self._write_together(
             [
                 {
                     "Put": {
@@ -171,7 +179,7 @@ class DynamoBroadcastStore(BroadcastStore):
             found = [_source_from_item(item) for item in self._query(broadcast_id, "source#")]
             return sorted(found, key=lambda source: source.number)
         by_number = {source.number: source for source in self._spread_sources(broadcast_id)}
-        # Of a group that is put meanwhile, some may be read and others not.
+        # A group that is written at the same time may be read in part.
         return [by_number[number] for number in takewhile(by_number.__contains__, count())]
 
     @override
@@ -217,7 +225,7 @@ class DynamoBroadcastStore(BroadcastStore):
     def complete_source(
         self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int, missed: int = 0
     ) -> bool:
-        return self._transact(
+        return self._write_together(
             [
                 {
                     "Update": {
@@ -245,7 +253,7 @@ class DynamoBroadcastStore(BroadcastStore):
     @override
     def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:
         end = end_of_source(number, len(self.chunk_sizes(broadcast_id, number)))
-        self._transact(
+        self._write_together(
             [
                 {
                     "Update": {
@@ -339,7 +347,7 @@ class DynamoBroadcastStore(BroadcastStore):
         return int(answer["Attributes"]["version"]["N"])
 
     def _keys_of(self, broadcast_id: BroadcastId) -> int:
-        """The number of keys that the rows of the broadcast's sources are spread over."""
+        """Return the number of keys over which the rows of the broadcast's sources are spread."""
         if broadcast_id not in self._known:
             item = self._get(_key(broadcast_id, "summary"))
             if item is None:
@@ -367,7 +375,7 @@ class DynamoBroadcastStore(BroadcastStore):
         return _key(self._place(key.broadcast_id, _source_of(key.chunk_id)), f"tally#{key.chunk_id}")
 
     def _spread_sources(self, broadcast_id: BroadcastId) -> Iterator[Source]:
-        """The sources by their keys, which no query finds together."""
+        """Read sources by their keys; a query cannot read rows with different partition keys."""
         first, more = 0, _FIRST_SOURCES
         while more:
             keys = [self._source_key(broadcast_id, number) for number in range(first, first + more)]
@@ -420,8 +428,8 @@ class DynamoBroadcastStore(BroadcastStore):
     ) -> bool:
         return update_if(self._client, self._table, key, changes, condition, values=values, has_made=has_made)
 
-    def _transact(self, items: Sequence["TransactWriteItemTypeDef"]) -> bool:
-        return holds("TransactWriteItems", partial(self._client.transact_write_items, TransactItems=items))
+    def _write_together(self, items: Sequence["TransactWriteItemTypeDef"]) -> bool:
+        return write_together(self._client, items, pause=self._pause)
 
     def _get(self, key: Item) -> Item | None:
         with calling("GetItem"):
@@ -429,12 +437,12 @@ class DynamoBroadcastStore(BroadcastStore):
         return answer.get("Item")
 
     def _size(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> int:
-        """The size of a chunk whose row does not say it: a release before this one has written it."""
+        """Return the size of a chunk whose row lacks it, because an earlier release has written the row."""
         chunk = self.chunk(broadcast_id, chunk_id)
         return 0 if chunk is None else chunk.size
 
     def _query(self, place: str, prefix: str, attributes: str | None = None) -> Iterator[Item]:
-        """The rows under a key whose part begins so, with all of their attributes or those alone."""
+        """Yield the rows of a key whose `part` has the prefix, with all of their attributes or the given ones."""
         projection: Any = {} if attributes is None else {"ProjectionExpression": attributes}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,

@@ -1,4 +1,4 @@
-"""The messages of a broadcast, in the order of its way.
+"""The messages of a broadcast, in the order in which they are sent.
 
     publish --Announcement--> swarm --SourceMessage--> query --ChunkMessage--> post_message
     post_message --OutcomeMessage--> settle
@@ -30,7 +30,7 @@ from loudhailer.ids import BroadcastId, CellName, ChunkId, TenantId
 VERSION = 1
 
 _CANCELLED = 0
-"""The `expiresAt` of a cancelled chunk. A release that does not know the field `cancelled` posts to nobody for it."""
+"""The `expiresAt` of a cancelled chunk. A release without the field `cancelled` then posts it to nobody."""
 
 _ENDPOINT = re.compile(r"https?://[^\s/]+(/\S*)?")
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -42,13 +42,13 @@ class Announcement:
     """A broadcast as it was accepted.
 
     Attributes:
-        broadcast_id: names the broadcast; the client's or a new one.
-        audience: whom it is for.
-        payload: the frame that each connection is sent.
+        broadcast_id: the broadcast's id, from the client or new.
+        audience: the recipients.
+        payload: the frame for each connection.
         published_at: epoch milliseconds.
-        expires_at: epoch seconds; after this no one is sent it any more.
-        priority: the lanes that its posts use.
-        cells: the further cells that it is for; None where the one that announces it knows of none.
+        expires_at: epoch seconds; afterwards it is not sent any more.
+        priority: the kind of lanes that its posts use.
+        cells: the further cells that it is for; None if its announcer knows of none.
         content_hash: see `Summary`; with the cells, for the summaries that they record.
     """
 
@@ -63,7 +63,7 @@ class Announcement:
 
     @property
     def group(self) -> TenantId | None:
-        """The tenant that it belongs to in a queue that tenants share; None: to nobody but itself."""
+        """The message group: its tenant, in queues that tenants share; None: it belongs to no tenant."""
         if self.priority is Priority.NORMAL or isinstance(self.audience, Everyone):
             return None
         return self.audience.tenant
@@ -123,24 +123,25 @@ class SourceMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkMessage:
-    """Up to `chunk_size` connections that are to be sent the frame.
+    """Up to `chunk_size` connections that the frame is posted to.
 
     Attributes:
-        broadcast_id: the broadcast it is a part of.
+        broadcast_id: the broadcast.
         chunk_id: `<source>.<i>`.
-        endpoint: the API's management endpoint, without `/@connections`; a worker refuses any but its own cell's.
+        endpoint: the API's management endpoint, without `/@connections`; a worker accepts only its own cell's.
         recipients: all of the chunk's connections.
-        young: those whose handshake may not have been over when they were found: a 410 of theirs is not believed yet.
-        young_until: epoch seconds; from then on nobody of the chunk is young.
-        remaining: those that are still to be sent it.
-        attempt: 1 for the first; what failed so often is given up.
-        refusals: how often in a row those that remain were answered 429; that is no attempt.
-        slow: those among them whose client does not read, as far as a worker could tell.
-        payload: the frame that each connection is sent.
+        young: connections whose handshake may not have been complete when they were found: a 410 does not prove yet
+            that they are gone.
+        young_until: epoch seconds; from then on all handshakes are complete.
+        remaining: connections that still need the frame.
+        attempt: 1 for the first; after the last one, the remaining connections fail.
+        refusals: number of times in a row that the remaining connections were answered 429; these are not attempts.
+        slow: remaining connections whose client seems not to read.
+        payload: the frame for each connection.
         published_at: epoch milliseconds.
         expires_at: epoch seconds.
-        priority: the lanes that its posts use.
-        cancelled: an operator has ended the broadcast: nobody is sent it any more.
+        priority: the kind of lanes that its posts use.
+        cancelled: an operator has ended the broadcast: it is not sent any more.
     """
 
     broadcast_id: BroadcastId
@@ -161,12 +162,12 @@ class ChunkMessage:
 
     @property
     def size(self) -> int:
-        """Number of the chunk's connections, whatever remains of them."""
+        """Number of the chunk's connections, remaining or not."""
         return sum(map(len, self.recipients.values()))
 
     @property
     def group(self) -> TenantId | None:
-        """See `Announcement.group`; all recipients are of one tenant then."""
+        """See `Announcement.group`; the recipients of a chunk with a group belong to one tenant."""
         first = next(iter(self.recipients), None)
         return None if self.priority is Priority.NORMAL or first is None else ids.tenant_of(first)
 
@@ -199,7 +200,7 @@ class ChunkMessage:
 
 
 class OutcomeMessage(Outcomes):
-    """Outcomes on their way to `settle`."""
+    """Outcomes that are sent to `settle`."""
 
     __slots__ = ()
 
@@ -215,7 +216,7 @@ class OutcomeMessage(Outcomes):
             "gone": bitmaps.to_wire(self.gone, self.size),
             "failed": bitmaps.to_wire(self.failed, self.size),
         }
-        # Left out where it says nothing, as the priority is.
+        # Omitted if empty, like the priority.
         return codec.encode_text({**wire, "expired": True} if self.expired else wire)
 
     @staticmethod
@@ -228,7 +229,7 @@ type BroadcastMessage = Announcement | SourceMessage | ChunkMessage | OutcomeMes
 
 
 def message_from_wire(body: str) -> BroadcastMessage:
-    """A message of any kind, told by the field that no other kind has."""
+    """Read a message of any kind; each kind has a field that no other kind has."""
     kinds: dict[str, Callable[[str], BroadcastMessage]] = {
         "audience": Announcement.from_wire,
         "source": SourceMessage.from_wire,
@@ -254,7 +255,7 @@ class ChunkName:
 def chunk_name(body: str) -> ChunkName | None:
     """Read the name and size of a malformed chunk message; None if they cannot be read.
 
-    A rollback meets messages of the release that it takes back: their reports must come to an end all the same.
+    After a rollback, messages of the later release are still in the queues, and their reports must end, too.
     """
     try:
         wire = codec.decode_object(body)
@@ -272,7 +273,7 @@ def _header(message: Announcement | SourceMessage | ChunkMessage) -> dict[str, A
         "expiresAt": message.expires_at,
         **message.payload.to_wire(),
     }
-    # Left out where it says nothing, so that a release that does not know it reads what it always read.
+    # Omitted if normal, so that a release without the field reads the message as before.
     return header if message.priority is Priority.NORMAL else {**header, "priority": message.priority}
 
 

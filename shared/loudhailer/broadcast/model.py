@@ -1,4 +1,4 @@
-"""The rows of a broadcast: what was fixed once, and what has become of it."""
+"""The rows of a broadcast: its fixed parts, and the outcomes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,22 +11,22 @@ from loudhailer.broadcast.scope import Scope
 from loudhailer.ids import BroadcastId, CellName, ChunkId
 
 KEPT_SECONDS = 7 * 24 * 3600
-"""Time that a broadcast's report can be asked for."""
+"""Seconds for which a broadcast's report can be read."""
 
 SUMMARY_KEPT_SECONDS = 2 * KEPT_SECONDS
-"""Seconds for which the summary stands. DynamoDB deletes what has expired within days, in any order: as long as other
-rows of a broadcast may be left, its id must not begin another one.
+"""Seconds for which the summary is kept. DynamoDB deletes expired rows within days, in any order. While other rows of a
+broadcast may still exist, its id must not be used for another one.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html"""
 
 
 class Priority(StrEnum):
-    """The lanes that a message's posts use; no field on the wire stands for the normal ones."""
+    """The kind of lanes that a message's posts use; messages omit it if it is normal."""
 
     NORMAL = "normal"
     LOW = "low"
-    """A client's message to a large room: it has lanes of its own, and never goes before anyone's broadcast.
+    """A client's message to a large room: its lanes have lower priority than those of broadcasts.
 
-    Tenants share those lanes, and the queues before them: one that talks more than others must not come before them.
+    Tenants share those lanes and their queues: a tenant that sends more than others must not delay them.
     """
 
 
@@ -35,17 +35,17 @@ class Summary:
     """The head of a broadcast.
 
     Attributes:
-        broadcast_id: names the broadcast.
-        audience: whom it is for.
+        broadcast_id: the broadcast's id.
+        audience: the recipients.
         content_hash: SHA-256, in hex, of audience and message: the same id with another hash is another broadcast.
         published_at: epoch milliseconds.
         announced: the topic has taken it.
-        cancelled: nobody is to be sent it any more.
+        cancelled: it is not sent any more.
         expired: its lifetime ended before it was sent to everyone.
         cut_short: it ended before all recipients were found.
-        sources: how many sources it has; None until all are fixed.
-        expected: how many recipients the counts spoke of; None where there are no counts, or not yet.
-        missed: how many of these are in no source, since the broadcast was over before all were planned.
+        sources: number of its sources; None until all are fixed.
+        expected: number of recipients according to the counts; None if there are no counts, or not yet.
+        missed: number of these that are in no source, because the broadcast ended before all were planned.
         swarmed_at: epoch milliseconds; when its sources were complete.
         cells: the further cells that it is for, each with its recipients by the last counts, or None where there is no
             count; None as a whole where there are no further cells.
@@ -74,11 +74,12 @@ class Source:
 
     Attributes:
         number: from 0, without gaps.
-        scope: where to look.
-        expected: recipients by count; None where there is no count.
+        scope: the partitions, room, player or session.
+        expected: recipients according to the counts; None if there is no count.
         dispatched: recipients found; None until all of its chunks have been sent.
-        missed: recipients by count who were not looked for, since the broadcast was over, or nobody could, before.
-        queried_at: epoch milliseconds; when that was.
+        missed: recipients according to the counts that were not searched, because the broadcast ended or the source
+            failed before.
+        queried_at: epoch milliseconds; time at which the search ended.
     """
 
     number: int
@@ -95,7 +96,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Recipients, fixed; see `ChunkMessage` for the fields."""
+    """The fixed recipients of a chunk; see `ChunkMessage` for the fields."""
 
     chunk_id: ChunkId
     recipients: Recipients
@@ -109,15 +110,15 @@ class Chunk:
 
 
 def end_of_source(number: int, chunks: int) -> Chunk:
-    """The chunk without recipients that is fixed behind a source's last one, so that no further one can be."""
+    """The chunk without recipients that is fixed after a source's last one, so that no further chunk can be fixed."""
     return Chunk(chunk_id=ChunkId(f"{number}.{chunks}"), recipients={}, young=0, young_until=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """Outcomes of a chunk's connections in one attempt, by the account that tried; the rest is still to come.
+    """Outcomes of a chunk's connections in one attempt, and the account that made it; the others are still to come.
 
-    `expired` says that some failed because the broadcast's lifetime was over.
+    `expired` says that some failed because the broadcast's lifetime ended.
     """
 
     broadcast_id: BroadcastId
@@ -132,10 +133,10 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """The union of a chunk's outcomes, delivered over gone over failed.
+    """The union of a chunk's outcomes; delivered overrides gone, and gone overrides failed.
 
-    Applying an outcome twice, late, or in another order gives the same tally, but for `by_account` when two accounts
-    delivered to the same connection: the first one settled is given the credit.
+    Applying an outcome twice, late, or in another order gives the same tally. Only `by_account` may differ, if two
+    accounts delivered to the same connection: the outcome that is settled first counts.
     """
 
     size: int
@@ -146,7 +147,7 @@ class Tally:
     settled_at: int = 0
 
     def after(self, outcome: Outcomes, now: int) -> "Tally":
-        """The tally with the outcome in it, settled at `now` (epoch milliseconds); itself if that changes nothing."""
+        """Return the tally with the outcome, settled at `now` (epoch milliseconds); itself if nothing changes."""
         delivered = self.delivered | outcome.delivered
         gone = (self.gone | outcome.gone) & ~delivered
         failed = (self.failed | outcome.failed) & ~delivered & ~gone
@@ -167,7 +168,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class TallyKey:
-    """Names a tally among those of all broadcasts."""
+    """The key of a tally among those of all broadcasts."""
 
     broadcast_id: BroadcastId
     chunk_id: ChunkId

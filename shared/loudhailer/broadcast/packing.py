@@ -1,12 +1,11 @@
-"""The recipients of a chunk in few bytes: a row that is written costs by the kilobyte.
+"""Pack the recipients of a chunk into few bytes: writing a row costs by the kilobyte.
 
-Each partition is told with the number of its connections, and the ids follow in the same order. API Gateway makes an id
-by base64 of eleven bytes; they are kept as those bytes, so that 500 connections take 6 KB and not 10:
+The packed form has each partition with its number of connections, then the ids in the same order. API Gateway's ids are
+the base64 of eleven bytes; the bytes are stored, so 500 connections take 6 KB instead of 10:
 
     {partition: number of connections, ...} as JSON, a zero byte, the bytes of an id, the ids
 
-Ids that are not all of one length, or that base64 does not give back as they were, are kept as JSON, with 0 for the
-bytes of an id.
+Ids of different lengths, or that base64 does not reproduce exactly, are stored as JSON, with 0 as the bytes of an id.
 """
 
 from base64 import b64decode, b64encode
@@ -51,7 +50,7 @@ def unpack(packed: bytes) -> Recipients:
 
 
 def _raw(connections: Sequence[ConnectionId]) -> list[bytes]:
-    """The bytes that the ids are base64 of, all of one length; none if there are no such bytes."""
+    """Return the bytes of which the ids are the base64, all of one length; empty if there are none."""
     try:
         raw = [b64decode(connection, validate=True) for connection in connections]
     except (Error, ValueError):

@@ -23,10 +23,10 @@ def broadcast_frame(broadcast_id: BroadcastId, published_at: int, message: JsonT
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A frame in the form in which a broadcast's messages carry it.
+    """A frame, encoded for the messages of a broadcast.
 
-    It is made once, when the broadcast is announced, and opened once, when a chunk is posted: `swarm` and `query` pass
-    it on as it is.
+    It is encoded once, when the broadcast is announced, and decoded once, when a chunk is posted: `swarm` and `query`
+    pass it on unchanged.
 
     Attributes:
         data: the frame's text, or its base64.
@@ -38,9 +38,9 @@ class Payload:
 
     @classmethod
     def of(cls, frame: str) -> Self:
-        """Choose the frame's text, or base64 where that is shorter or SQS refuses the text.
+        """Encode a frame: as its text, or as base64 if that is shorter or SQS refuses the text.
 
-        A frame of 128 KB is at most 175 KB this way, whatever it consists of, and fits in a message beside 500 ids.
+        A frame of 128 KB takes at most 175 KB, whatever its content, and fits into a message with 500 ids.
         """
         content = frame.encode()
         if is_legal(frame) and len(codec.encode(frame)) - 2 <= (len(content) + 2) // 3 * 4:
@@ -64,7 +64,7 @@ class Payload:
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> Self:
-        """Return the payload that a message carries, unopened; MalformedMessageError if there is none."""
+        """Read the encoded payload of a message; MalformedMessageError if there is none."""
         data = wire.get("data")
         if not isinstance(data, str) or not data:
             raise MalformedMessageError("data is missing")

@@ -9,7 +9,7 @@ type Recipients = dict[Partition, list[ConnectionId]]
 
 
 def from_wire(value: object) -> Recipients:
-    """The connections of a chunk, in a message or row."""
+    """Read a chunk's connections from a message or row."""
     if not isinstance(value, dict) or not all(isinstance(found, list) for found in value.values()):
         raise MalformedMessageError("connections must be lists of ids by partition")
     return {ids.partition(key, "connections"): ids.connection_ids(found, "connections") for key, found in value.items()}

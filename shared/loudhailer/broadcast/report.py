@@ -9,7 +9,7 @@ from loudhailer.broadcast.model import Source, Summary, Tally
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.ids import BroadcastId, CellName
 
-type Status = Literal["accepted", "delivering", "finished"]
+type ReportStatus = Literal["accepted", "delivering", "finished"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,22 +18,22 @@ class Report:
 
     Attributes:
         status: `accepted` until its sources are fixed, `finished` once every recipient has an outcome.
-        expected: recipients by the counts; None where there are none.
-        dispatched: recipients found so far, and those by the counts who were not found before the broadcast was over.
-        delivered: connections that the gateway took the frame for.
+        expected: recipients according to the counts; None if there is no count.
+        dispatched: recipients found so far, and expected recipients that were not found before the broadcast ended.
+        delivered: connections whose frame API Gateway accepted.
         gone: connections that were closed.
-        failed: recipients that were given up; those who were not found are among them.
+        failed: recipients that were given up, including expected recipients that were not found.
         published_at: epoch milliseconds.
         finished_at: epoch milliseconds, or None.
         by_account: delivered, by the AWS account that posted.
-        cancelled: an operator has ended it; who was not sent it by then has failed.
-        expired: its lifetime ended before it was sent to everyone: the recipients who were not sent it have failed.
-        by_cell: the part of each cell, where the broadcast is for further ones; the numbers are the sums of theirs.
+        cancelled: an operator has ended it; recipients that it had not reached have failed.
+        expired: its lifetime ended before it was sent to everyone; the other recipients have failed.
+        by_cell: the part of each cell, if the broadcast is for further ones; the numbers are the sums of theirs.
         waiting_for: the further cells that have neither finished nor been silent for too long.
-        silent: the further cells that have not said in time that they have finished; their recipients have failed.
+        silent: the further cells that have not reported their end in time; their recipients have failed.
     """
 
-    status: Status
+    status: ReportStatus
     expected: int | None
     dispatched: int
     delivered: int
@@ -97,13 +97,13 @@ class Report:
 
 
 def report_of(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> Report | None:
-    """Return the report of a broadcast, summed up from its rows; None if there is no such broadcast."""
+    """Sum up the report of a broadcast from its rows; None if there is no such broadcast."""
     found = summed(broadcasts, broadcast_id)
     return None if found is None else found[1]
 
 
 def summed(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> tuple[Summary, Report] | None:
-    """The summary of a broadcast and the sum of this cell's rows; None if there is no such broadcast."""
+    """Return the summary of a broadcast and the sum of this cell's rows; None if there is no such broadcast."""
     tallies = broadcasts.tallies(broadcast_id)
     summary = broadcasts.summary(broadcast_id)
     if summary is None:
@@ -117,10 +117,10 @@ def summed(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> tuple[Summa
 
 
 def summarise(summary: Summary, sources: Iterable[Source], dispatched: int, tallies: Iterable[Tally]) -> Report:
-    """The report of what the rows say; `dispatched` is given as the recipients of all chunks that are fixed.
+    """Sum up the rows; `dispatched` is the number of recipients of all fixed chunks.
 
-    The tallies must have been read before the chunks: a chunk is fixed before it has an outcome, so that there is never
-    an outcome for a recipient that is not counted.
+    Read the tallies before the chunks: a chunk is fixed before it has an outcome, so every recipient with an outcome is
+    counted.
     """
     sources, tallies = list(sources), list(tallies)
     delivered = sum(tally.delivered.bit_count() for tally in tallies)

@@ -15,7 +15,7 @@ type Scope = tuple[Partition, ...] | InRoom | OfPlayer | OfSession
 
 
 def to_wire(scope: Scope) -> dict[str, Any]:
-    """The field of a message or row that says where a source's recipients are; ids are joined as in the indexes."""
+    """Return the scope as fields of a message or row; ids are joined as in the indexes."""
     match scope:
         case InRoom(tenant, room):
             return {"room": f"{tenant}#{room}"}
@@ -28,7 +28,7 @@ def to_wire(scope: Scope) -> dict[str, Any]:
 
 
 def from_wire(wire: dict[str, Any]) -> Scope:
-    """The scope in a message or row; MalformedMessageError unless there is exactly one."""
+    """Read the scope of a message or row; MalformedMessageError unless there is exactly one."""
     kinds = [kind for kind in ("partitions", "room", "player", "session") if kind in wire]
     if len(kinds) != 1:
         raise MalformedMessageError("a source has one of partitions, room, player, session")

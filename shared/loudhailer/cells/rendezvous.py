@@ -1,7 +1,7 @@
 """Weighted rendezvous hashing: it says which cells come first for a key.
 
-Each cell draws a number for the key, and the best one wins. So a further cell takes over its part of the keys and moves
-none between the others, and whoever hashes comes to the same result without asking anybody.
+Each cell draws a number for the key, and the best one wins. So a further cell takes over its part of the keys, and none
+move between the others. Every function computes the same result without a request.
 """
 
 import math

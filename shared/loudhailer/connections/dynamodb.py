@@ -5,16 +5,15 @@ and `roomIndexKey` for the sparse index `room`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from http import HTTPStatus
 from itertools import batched
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, override
 
 from loudhailer import codec
 from loudhailer.aws.batches import STATEMENTS_A_BATCH, get_rows
-from loudhailer.aws.conditions import holds
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
+from loudhailer.aws.tables import DynamoTable
 from loudhailer.connections.model import PROBE, Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, ProbeId, RoomKey, SessionId, TenantId
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
 
 
 _OF_KEY = ' WHERE "partition" = ? AND connectionId = ?'
-"""A row that is not there is no error: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.delete.html"""
+"""Deleting a missing row is not an error:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.delete.html"""
 
 
 def key_to_item(key: ConnectionKey) -> Item:
@@ -63,11 +63,11 @@ def connection_from_item(item: Item) -> Connection:
 
 
 def parse_pages_fast(client: "DynamoDBClient") -> "DynamoDBClient":
-    """The client, with the pages of its queries parsed by the codec.
+    """Have the codec parse the pages of the client's queries; return the client.
 
     botocore's parser walks the model of every attribute of every item: half of the CPU that `query` takes for a
-    connection. Items come out the same as long as their attributes are strings and numbers: a client that reads binary
-    ones must not be given here.
+    connection. Items are the same as long as their attributes are strings and numbers: do not pass a client that reads
+    binary attributes.
     """
     client.meta.events.register("before-parse.dynamodb.Query", _take_items)
     return client
@@ -80,51 +80,46 @@ def _take_items(response_dict: Item, customized_response_dict: Item, **_: object
         response_dict["body"] = codec.encode(page)
 
 
+_PARTITION = {"#partition": "partition"}
+_IN_PARTITION = "#partition = :partition"
+
 _IS_CONNECTION = "attribute_exists(connectedAt)"
-"""It does not hold for a probe, whose row stays if `reconcile` is killed before it deletes it."""
+"""False for a probe, whose row remains if `reconcile` is killed before deleting it."""
 
 
-class DynamoConnectionStore(ConnectionStore):
+class DynamoConnectionStore(DynamoTable, ConnectionStore):
     """Keeps the connections in one DynamoDB table."""
-
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
 
     @override
     def get(self, key: ConnectionKey) -> Connection | None:
-        with calling("GetItem"):
-            item = self._client.get_item(TableName=self._table, Key=key_to_item(key), ConsistentRead=True).get("Item")
+        item = self._get_row(key_to_item(key))
         return None if item is None else connection_from_item(item)
 
     @override
     def in_partition(
         self, partition: Partition, *, after: ConnectionId | None, not_expired_at: int
     ) -> Iterator[list[tuple[ConnectionId, int]]]:
-        condition = "#partition = :partition"
+        condition = _IN_PARTITION
         values: Item = {":partition": {"S": partition}, ":now": {"N": str(not_expired_at)}}
         if after is not None:
             condition += " AND connectionId > :after"
             values[":after"] = {"S": after}
-        pages = self._pages(
-            KeyConditionExpression=condition,
+        pages = self._query_pages(
+            condition,
+            values,
             FilterExpression=f"expiresAt > :now AND {_IS_CONNECTION}",
             ProjectionExpression="connectionId, connectedAt",
-            ExpressionAttributeNames={"#partition": "partition"},
-            ExpressionAttributeValues=values,
-            ConsistentRead=True,
+            ExpressionAttributeNames=_PARTITION,
         )
         for page in pages:
-            yield [(item["connectionId"]["S"], int(item["connectedAt"]["N"])) for item in page]
+            if page["Items"]:
+                yield [(item["connectionId"]["S"], int(item["connectedAt"]["N"])) for item in page["Items"]]
 
     @override
     def in_room(self, tenant: TenantId, room: RoomKey) -> list[ConnectionKey]:
-        pages = self._pages(
-            IndexName="room",
-            KeyConditionExpression="roomIndexKey = :room",
-            ExpressionAttributeValues={":room": {"S": f"{tenant}#{room}"}},
-        )
-        return [key_from_item(item) for page in pages for item in page]
+        values = {":room": {"S": f"{tenant}#{room}"}}
+        rows = self._query_rows("roomIndexKey = :room", values, consistent=False, IndexName="room")
+        return list(map(key_from_item, rows))
 
     @override
     def connected_at(self, keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:
@@ -133,41 +128,31 @@ class DynamoConnectionStore(ConnectionStore):
             self._table,
             map(key_to_item, dict.fromkeys(keys)),
             ProjectionExpression="#partition, connectionId, connectedAt",
-            ExpressionAttributeNames={"#partition": "partition"},
+            ExpressionAttributeNames=_PARTITION,
         )
         return {key_from_item(row): int(row["connectedAt"]["N"]) for row in rows}
 
     def size_and_expired(self, partition: Partition, now: int) -> tuple[int, list[ConnectionKey]]:
-        """See `ConnectionStore.size_and_expired`: a Query tells how many rows its filter has seen."""
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="#partition = :partition",
+        """See `ConnectionStore.size_and_expired`: a Query reports the number of rows that its filter has read."""
+        pages = self._query_pages(
+            _IN_PARTITION,
+            {":partition": {"S": partition}, ":now": {"N": str(now)}},
             FilterExpression="expiresAt <= :now",
             ProjectionExpression="#partition, connectionId",
-            ExpressionAttributeNames={"#partition": "partition"},
-            ExpressionAttributeValues={":partition": {"S": partition}, ":now": {"N": str(now)}},
-            ConsistentRead=True,
+            ExpressionAttributeNames=_PARTITION,
         )
         size = 0
         expired: list[ConnectionKey] = []
-        with calling("Query"):
-            for page in pages:
-                size += page["ScannedCount"]
-                expired += map(key_from_item, page["Items"])
+        for page in pages:
+            size += page["ScannedCount"]
+            expired += map(key_from_item, page["Items"])
         return size, expired
 
     @override
     def size(self, partition: Partition) -> int:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="#partition = :partition",
-            ExpressionAttributeNames={"#partition": "partition"},
-            ExpressionAttributeValues={":partition": {"S": partition}},
-            Select="COUNT",
-            ConsistentRead=True,
-        )
-        with calling("Query"):
-            return sum(page["Count"] for page in pages)
+        values = {":partition": {"S": partition}}
+        pages = self._query_pages(_IN_PARTITION, values, ExpressionAttributeNames=_PARTITION, Select="COUNT")
+        return sum(page["Count"] for page in pages)
 
     @override
     def probe(self, partition: Partition, probe: ProbeId, now: int) -> None:
@@ -179,13 +164,12 @@ class DynamoConnectionStore(ConnectionStore):
 
     @override
     def delete(self, key: ConnectionKey) -> None:
-        with calling("DeleteItem"):
-            self._client.delete_item(TableName=self._table, Key=key_to_item(key))
+        self._delete_row(key_to_item(key))
 
     def delete_all(self, keys: Iterable[ConnectionKey]) -> None:
-        """See `ConnectionStore.delete_all`: 25 rows a call; what a batch refuses is done by a call of its own.
+        """See `ConnectionStore.delete_all`: 25 rows per call; a row that a batch refuses is deleted singly.
 
-        Statements of PartiQL, since whoever may call BatchWriteItem may put rows, too.
+        The statements are PartiQL, because permission for BatchWriteItem would include putting rows.
         """
         statement = f'DELETE FROM "{self._table}"' + _OF_KEY
         for batch in batched(dict.fromkeys(keys), STATEMENTS_A_BATCH, strict=False):
@@ -209,23 +193,4 @@ class DynamoConnectionStore(ConnectionStore):
         return self._delete_if("expiresAt <= :time", key, now)
 
     def _delete_if(self, condition: str, key: ConnectionKey, time: int) -> bool:
-        return holds(
-            "DeleteItem",
-            partial(
-                self._client.delete_item,
-                TableName=self._table,
-                Key=key_to_item(key),
-                ConditionExpression=condition,
-                ExpressionAttributeValues={":time": {"N": str(time)}},
-            ),
-        )
-
-    def _pages(self, **query: Any) -> Iterator[list[Item]]:
-        pages = iter(self._client.get_paginator("query").paginate(TableName=self._table, **query))
-        while True:
-            with calling("Query"):
-                page = next(pages, None)
-            if page is None:
-                return
-            if page["Items"]:
-                yield page["Items"]
+        return self._delete_row_if(key_to_item(key), condition, {":time": {"N": str(time)}})

@@ -12,7 +12,7 @@ _CLOSE = " close"
 
 
 class End(NamedTuple):
-    """A connection whose row is to go; `close` says that it is to be closed before."""
+    """A connection whose row is to be deleted; `close`: the connection is to be closed before."""
 
     key: ConnectionKey
     close: bool = False
@@ -24,7 +24,7 @@ class End(NamedTuple):
 
     @classmethod
     def of_body(cls, body: str) -> Self:
-        """The end that a message tells of; InvalidFieldError for anything else."""
+        """Read the end from a message; InvalidFieldError for anything else."""
         partition, _, rest = body.partition(" ")
         connection = rest.removesuffix(_CLOSE)
         return cls(ConnectionKey(ids.partition(partition), ids.connection_id(connection)), close=connection != rest)

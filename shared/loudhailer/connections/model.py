@@ -20,12 +20,12 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-executio
 
 
 YOUNG_SECONDS = 30
-"""A connection's row is written before its handshake is over; the rest of that takes no longer than this. Until then
-a 410 may only mean that the gateway does not know the connection yet."""
+"""Seconds after `$connect` writes a connection's row in which the handshake may not be complete. Until then a 410 may
+only mean that API Gateway does not know the connection yet."""
 
 
 PROBE = ConnectionId("probe")
-"""The id of a row that is no connection's, see `ConnectionStore.probe`; API Gateway's ids are longer."""
+"""The connection id of a probe's row, see `ConnectionStore.probe`; API Gateway's ids are longer."""
 
 
 class ConnectionKey(NamedTuple):
@@ -40,7 +40,7 @@ class ConnectionKey(NamedTuple):
 
 
 def key_in_session(tenant: TenantId, element: str) -> ConnectionKey:
-    """The key that an element of a session's `connectionIds` stands for."""
+    """Read a key from an element of a session's `connectionIds`."""
     number, _, connection = element.partition("#")
     return ConnectionKey(nth_partition(tenant, int(number)), ConnectionId(connection))
 

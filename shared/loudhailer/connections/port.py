@@ -19,16 +19,16 @@ class ConnectionStore(Protocol):
     def in_partition(
         self, partition: Partition, *, after: ConnectionId | None, not_expired_at: int
     ) -> Iterator[list[tuple[ConnectionId, int]]]:
-        """The connections of a partition that expire later than `not_expired_at`, with their `connectedAt`, in pages.
+        """Yield pages of a partition's connections that expire after `not_expired_at`, each with its `connectedAt`.
 
-        Ascending by id, from the first one beyond `after`; pages are read consistently, and only when they are reached.
+        Ascending by id, from the first one after `after`; each page is read consistently, on demand.
         """
 
     def in_room(self, tenant: TenantId, room: RoomKey) -> list[ConnectionKey]:
-        """The connections that joined the room, by an index: it may lag behind the rows."""
+        """Return the connections in the room, from an index that may lag behind the rows."""
 
     def connected_at(self, keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:
-        """When those of the connections that exist were made, read consistently; keys may repeat."""
+        """Return the times at which the existing connections were made, read consistently; keys may repeat."""
 
     def size_and_expired(self, partition: Partition, now: int) -> tuple[int, list[ConnectionKey]]:
         """Return the number of rows, as `size` does, and the keys of the rows that have expired at `now`."""
@@ -37,22 +37,22 @@ class ConnectionStore(Protocol):
         """Return the number of the partition's rows, expired ones included, read consistently."""
 
     def probe(self, partition: Partition, probe: ProbeId, now: int) -> None:
-        """Put a row that is no connection's, and delete it: the stream tells of it behind all that was done before.
+        """Put a row that belongs to no connection, and delete it: its stream record follows all earlier changes.
 
-        The row is over at `now`, so nobody takes it for a recipient, and one that is left behind goes as others do.
+        The row expires at `now`, so it is never a recipient, and a row that is left behind is deleted like others.
         """
 
     def delete(self, key: ConnectionKey) -> None:
-        """Delete the row; one that is not there is fine."""
+        """Delete the row; a missing row is ignored."""
 
     def delete_all(self, keys: Iterable[ConnectionKey]) -> None:
-        """Delete the rows in few calls; those that are not there are fine, and keys may repeat.
+        """Delete the rows in few calls; missing rows are ignored, and keys may repeat.
 
-        After an error, all of it again does no harm.
+        After an error, the call may be repeated.
         """
 
     def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
-        """Delete the row if the connection was made before the time; whether it did."""
+        """Delete the row if the connection was made before the time; return whether it was deleted."""
 
     def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
-        """Delete the row if its time is over at `now`; whether it did."""
+        """Delete the row if it has expired at `now`; return whether it was deleted."""

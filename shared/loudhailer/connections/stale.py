@@ -1,7 +1,7 @@
-"""Rows of connections that API Gateway answers 410 for.
+"""Delete the rows of connections that API Gateway answers with 410.
 
-API Gateway promises no `$disconnect`, so a row may outlive its connection, keep a place of its session, and be posted
-to again and again. Every function that is answered 410 deletes the row.
+API Gateway does not promise a `$disconnect`. So a row may outlive its connection, occupy a place of its session, and be
+posted to again and again. Every function that receives a 410 deletes the row:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
 """
 
@@ -15,16 +15,16 @@ from loudhailer.ids import TenantId, tenant_of
 from loudhailer.observability import count, logger
 
 _AT_ONCE = 25
-"""Rows that one call deletes: others' work waits behind it. The next 410 brings the rest."""
+"""Most rows that one call deletes, since other work waits for it. The next 410 deletes the rest."""
 
 
 def delete_gone(
     connections_of: Callable[[TenantId], ConnectionStore], gone: Iterable[ConnectionKey], *, now: float
 ) -> None:
-    """Delete the rows of connections that are gone; the stream does the rest, as for every row that goes.
+    """Delete the rows of connections that are gone; the stream handles the deletions like all others.
 
-    A young connection's row stays, since its handshake may not be over. Never raises: a row that cannot be deleted now
-    is met again.
+    A new connection's row is kept, since its handshake may not be complete. Never raises: a row that cannot be deleted
+    now is found again.
     """
     deleted = 0
     try:

@@ -1,7 +1,7 @@
-"""The certificates that TLS is verified against: those of the SDK, which are in the package.
+"""The certificate authorities that TLS trusts: those of the SDK, which are in the package.
 
-Without them libcurl would look where the machine that built it keeps its own, and nothing promises that Lambda's base
-has a file there. AWS_CA_BUNDLE names others, for libcurl as for the SDK.
+Otherwise libcurl would look for a file at the path of the machine that built it, which Lambda's base image need not
+have. AWS_CA_BUNDLE names another file, for libcurl as for the SDK:
 https://boto3.amazonaws.com/v1/documentation/api/latest/guide/configuration.html
 """
 
@@ -12,12 +12,12 @@ from pathlib import Path
 
 
 def trusted_file(environment: Mapping[str, str]) -> str:
-    """The file of the certificates that are trusted."""
+    """Return the file of trusted certificates."""
     return environment.get("AWS_CA_BUNDLE") or _file_of_the_sdk()
 
 
 def _file_of_the_sdk() -> str:
-    """The SDK is found, not imported: a sender needs nothing else of it."""
+    """Locate the SDK without importing it: a sender needs nothing else of it."""
     spec = find_spec("botocore")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("botocore, whose certificates are trusted")

@@ -1,4 +1,4 @@
-"""Closing connections, and telling what became of each."""
+"""Close connections, and report the result for each."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Closing[K]:
 
 
 def close[K](closer: Closer, endpoint: str, wanted: Mapping[K, ConnectionId], *, seconds: float) -> Closing[K]:
-    """Close connections side by side, within so many seconds; none of them is counted or logged."""
+    """Close connections in parallel, within so many seconds; nothing is counted or logged."""
     if not wanted:
         return Closing((), (), {})
     answers = closer.close(endpoint, list(wanted.values()), seconds=seconds)

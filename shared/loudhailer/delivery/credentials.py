@@ -6,7 +6,7 @@ from loudhailer.delivery.sigv4 import Credentials
 
 
 def own_credentials() -> Credentials:
-    """Return the credentials that Lambda puts into the environment: the SDK would take the same, and is not needed.
+    """Return the credentials in Lambda's environment variables, which the SDK would use as well.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
     """

@@ -1,7 +1,7 @@
 """The sender on libcurl: one frame to very many connections, at the rate of a lane.
 
-Nothing is done for each post that can be done once: the signing key and the payload's hash serve all of them, and what
-is left in Python for a post is one signature.
+Work that is the same for all posts is done once: the signing key and the payload's hash are shared, and each post costs
+one signature in Python.
 """
 
 import time
@@ -76,12 +76,12 @@ class CurlSender(Sender):
 
 @dataclass(slots=True)
 class _Posts:
-    """The policy for the posts of one call, each of them the place of its connection.
+    """The policy for the posts of one call; a post is the index of its connection.
 
     Attributes:
-        outcomes: how each has ended so far.
-        most_refusals: after so many answers of 429 a post is not tried again.
-        refusals: how often each was answered 429.
+        outcomes: the outcome of each post so far.
+        most_refusals: number of 429 answers after which a post is not repeated.
+        refusals: number of 429 answers of each post.
     """
 
     connections: Sequence[ConnectionId]
@@ -130,16 +130,15 @@ class _Posts:
             self._try_again(transfer, time.monotonic())
 
     def hold(self) -> None:
-        """Wait for the lane: a tick at least, so that answers that come meanwhile are taken together.
+        """Wait for the lane, at least one tick, so that answers that arrive meanwhile are handled together.
 
-        That costs a fraction of waking up for each of them. The bucket keeps for later posts what the lane could have
-        sent meanwhile.
+        That costs a fraction of waking up for each answer. The bucket keeps the unused permissions for later posts.
         """
         if seconds := self.lane.wait():
             time.sleep(max(_TICK_SECONDS, min(seconds, _LONGEST_HOLD_SECONDS)))
 
     def _refused(self, transfer: int) -> None:
-        """Try the post again, a few times: other chunks wait for the lane, and what is left comes again."""
+        """Repeat the post a few times: other chunks wait for the lane, and a refused post is returned to the shard."""
         now = time.monotonic()
         self.refusals[transfer] += 1
         last = self.refusals[transfer] >= self.most_refusals

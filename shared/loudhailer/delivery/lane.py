@@ -1,9 +1,9 @@
-"""A lane's rate: a token bucket whose rate yields to throttling and comes back.
+"""A lane's rate: a token bucket whose rate drops when throttled and then recovers.
 
-Each lane of an account keeps to its part of the quota, and to what is lent to it at the moment, see
-`loudhailer.delivery.lending.policy`. When the gateway answers 429 all the same, it lowers its rate by a factor, at
-most once in a
-while, and raises it again step by step, as TCP does (additive increase, multiplicative decrease: Chiu and Jain, 1989).
+Each lane of an account uses its share of the quota, and the share that is lent to it at the moment, see
+`loudhailer.delivery.lending.policy`. When API Gateway answers 429 nevertheless, the lane reduces its rate by a factor,
+at most once in a while. It raises the rate again step by step, like TCP (additive increase, multiplicative decrease:
+Chiu and Jain, 1989).
 """
 
 import math
@@ -20,10 +20,10 @@ _INCREASE_A_SECOND = 0.2
 
 
 class Lane:
-    """Hands out permissions to post, on average at most `posts_per_second` times what `lent` says at the moment.
+    """Grants permissions to post, on average at most `posts_per_second` times the current value of `lent`.
 
-    The bucket holds 50 ms of the rate, however long nobody asked: a worker that was frozen between two invocations does
-    not come back with a burst. Times are those of any clock that does not go back, in seconds.
+    The bucket holds 50 ms of the rate, however long it was unused: a worker that was frozen between two invocations
+    does not resume with a burst. Times are seconds of any monotonic clock.
     """
 
     def __init__(self, posts_per_second: float, now: float, lent: Callable[[float], float] = lambda _: 1.0) -> None:
@@ -41,7 +41,7 @@ class Lane:
         return self._most * self._part
 
     def take(self, wanted: int, now: float) -> int:
-        """Number of the wanted posts that may be sent now."""
+        """Return the number of the wanted posts that may be sent now."""
         elapsed = max(0.0, now - self._filled_at)
         self._filled_at = now
         self._most = self._share * self._lent(now)
@@ -56,7 +56,7 @@ class Lane:
         return max(0.0, (1.0 - self._tokens) / self.rate)
 
     def throttled(self, now: float) -> None:
-        """Lower the rate: the account's quota was used up. What is answered late to the same burst counts once."""
+        """Reduce the rate: the account's quota was used up. Late answers to the same burst count once."""
         if now - self._decreased_at >= _DECREASE_EVERY_SECONDS:
             self._decreased_at = now
             self._part = max(_LOWEST_PART, self._part * _DECREASE)

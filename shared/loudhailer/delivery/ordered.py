@@ -1,8 +1,8 @@
-"""The ordered sender on libcurl: connections side by side over one multi handle, each connection's frames in a row.
+"""The ordered sender on libcurl: connections in parallel, each connection's frames one after the other.
 
-Unlike the posts of a broadcast these differ in their frames, so each is signed by itself. No lane holds them back: they
-answer what clients have sent, of which the stage lets in so much, but a frame may be answered with a post to each of a
-hundred connections, and nothing but the account's quota bounds those.
+Unlike the posts of a broadcast, these posts have different frames, so each one is signed completely. No lane limits
+them: they answer clients' frames, whose number the stage limits. But a frame may cause a post to each of a hundred
+connections, and only the account's quota limits those.
 """
 
 import time
@@ -26,10 +26,10 @@ _SHORTEST_WAIT_SECONDS = 0.001
 
 @dataclass(slots=True)
 class _Line:
-    """One connection's frames: how those before `place` ended, and how often that one has been tried again.
+    """The frames of one connection: the outcomes before `place`, and the number of retries of the frame at `place`.
 
     Attributes:
-        refusals: how often the connection was refused in this call, whichever frame it was.
+        refusals: number of times that the connection was refused in this call, for any frame.
     """
 
     connection: ConnectionId
@@ -48,8 +48,8 @@ class _Line:
 class CurlOrderedSender(OrderedSender):
     """Posts with libcurl, at most `max_in_flight` requests at a time; see `OrderedSender`.
 
-    `tries` is how often a connection may be refused in a call until the rest of its frames is handed on: few, unless
-    nothing waits for the end of the call, and nobody brings the frame again.
+    `tries` is the number of refusals of a connection in a call after which its remaining frames are returned unsent.
+    Keep it low, unless nothing waits for the end of the call and the frames are not delivered again.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class CurlOrderedSender(OrderedSender):
 
 @dataclass(slots=True)
 class _Requests:
-    """The policy for the requests of one call, each of them the line of its connection."""
+    """The policy for the requests of one call; a request is the line of its connection."""
 
     backlog: Backlog[_Line]
     _: KW_ONLY
@@ -158,7 +158,7 @@ class _Requests:
         self._try_again(transfer, Outcome.FAILED)
 
     def hold(self) -> None:
-        """Go on at once: all that there are handles for are admitted."""
+        """Continue at once: every request for which there is a handle may start."""
 
     def _refused(self, line: _Line) -> None:
         now = time.monotonic()

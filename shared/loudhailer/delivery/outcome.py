@@ -4,22 +4,22 @@ from enum import Enum, auto
 
 
 class Outcome(Enum):
-    """The outcome of one post. Outcomes are values: nothing here is exceptional when a crowd is large."""
+    """The outcome of one post. Outcomes are values, not exceptions: in a large crowd all of them are normal."""
 
     DELIVERED = auto()
-    """The gateway took it."""
+    """API Gateway accepted the post."""
     GONE = auto()
-    """410: there is no such connection, or its handshake is not over."""
+    """410: there is no such connection, or its handshake is not complete."""
     REJECTED = auto()
-    """400 or 413: the gateway will never take it."""
+    """400 or 413: API Gateway will never accept the frame."""
     THROTTLED = auto()
-    """429, as often as it was tried, and no telling why: the account's quota is used up, as far as can be seen."""
+    """429 at every try, for an unknown reason: presumably the account's quota is used up."""
     SLOW = auto()
-    """429 again and again while the account let others in: the client does not read, so its buffer is full."""
+    """429 again and again while the account accepted other posts: the client does not read, so its buffer is full."""
     FAILED = auto()
-    """5xx, 403, a timeout, a reset: it may work later."""
+    """5xx, 403, a timeout or a reset: it may succeed later."""
     UNSENT = auto()
-    """The time was over before it could be sent, or before it was answered."""
+    """Time ran out before the post was sent or answered."""
 
 
 BY_STATUS = {

@@ -1,4 +1,4 @@
-"""Ports of senders: one frame to very many connections, or its own frames to each of a few, in order."""
+"""Ports of senders: one frame to very many connections, or a few connections' own frames in order."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -20,17 +20,17 @@ class Sender(Protocol):
         seconds: float,
         tries: int = FEW_TRIES,
     ) -> list[Outcome]:
-        """Post the payload to each connection, once or as often as is worth while within `seconds`.
+        """Post the payload to each connection, and repeat failed posts within `seconds`.
 
         Args:
             endpoint: the API's management endpoint, `https://{api}.execute-api.{region}.amazonaws.com/{stage}`.
-            connections: whom to post to.
+            connections: the connections to post to.
             payload: the frame, UTF-8.
-            seconds: how long this may take; what is not answered by then is UNSENT.
-            tries: after so many answers of 429 a connection is not tried again.
+            seconds: time limit; posts that are not answered by then are UNSENT.
+            tries: number of 429 answers after which a connection is not tried again.
 
         Returns:
-            One outcome for each connection, in their order; never an exception for what happens to a post.
+            One outcome for each connection, in the same order. A failed post is an outcome, never an exception.
         """
 
 
@@ -38,12 +38,12 @@ class Closer(Protocol):
     """Closes connections."""
 
     def close(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
-        """Close the connections, side by side, with DELETE @connections; what fails is tried again in place.
+        """Close the connections in parallel with DELETE @connections; failed requests are repeated.
 
-        A 429 is the account's quota here, since a close does not need the client's buffer.
+        Here a 429 means that the account's quota is used up, since a close does not need the client's buffer.
 
         Returns:
-            One outcome for each, in their order: DELIVERED is closed, GONE was gone before.
+            One outcome for each, in the same order: DELIVERED for closed, GONE for gone before.
         """
 
 
@@ -51,10 +51,10 @@ class Lookup(Protocol):
     """Looks whether connections are open."""
 
     def look_up(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
-        """Ask for each connection, side by side, with GET @connections; what fails is tried again in place.
+        """Look up the connections in parallel with GET @connections; failed requests are repeated.
 
         Returns:
-            One outcome for each, in their order: DELIVERED is open, GONE is gone.
+            One outcome for each, in the same order: DELIVERED for open, GONE for gone.
         """
 
 
@@ -64,20 +64,20 @@ class OrderedSender(Closer, Lookup, Protocol):
     def post_in_order(
         self, endpoint: str, frames: Mapping[ConnectionId, Sequence[bytes]], *, seconds: float
     ) -> dict[ConnectionId, list[Outcome]]:
-        """Post each connection its frames; the next one only when the gateway has taken the one before.
+        """Post each connection's frames; a frame is posted when API Gateway has accepted the one before.
 
-        5xx, timeouts and resets are tried again in place, a little later each time, for as long as there is time; so a
-        frame may arrive twice. 429 is tried again a few times, see `Throttling`: a client that does not read holds up
-        neither the others nor the end of the call.
+        A 5xx, a timeout or a reset is repeated with growing delays until time runs out, so a frame may arrive twice. A
+        429 is repeated a few times, see `Throttling`: a client that does not read delays neither other clients nor the
+        end of the call.
 
         Args:
             endpoint: the API's management endpoint, `https://{api}.execute-api.{region}.amazonaws.com/{stage}`.
-            frames: for each connection what it gets, UTF-8, in order.
-            seconds: how long this may take.
+            frames: for each connection its frames, UTF-8, in order.
+            seconds: time limit.
 
         Returns:
-            For each connection one outcome for each of its frames: DELIVERED up to the first that ended otherwise,
-            UNSENT after that one. It is SLOW or THROTTLED if it is not worth another try now, FAILED or THROTTLED if
-            that was its last answer when the time was over, and UNSENT if there was none. Never an exception for what
-            happens to a post.
+            For each connection, one outcome for each of its frames: DELIVERED up to the first failure, and UNSENT after
+                it. The failure is SLOW or THROTTLED if another try is not worthwhile now; FAILED or THROTTLED if that
+                was the last answer when time ran out; and UNSENT without an answer. A failed post is an outcome, never
+                an exception.
         """

@@ -1,9 +1,9 @@
-"""Signature Version 4 for `@connections` requests, with everything computed once that is the same for all of them.
+"""Signature Version 4 for `@connections` requests; everything that posts have in common is computed once.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 
-A post to a connection differs from the next one only in its path: what is left of signing it is one SHA-256, of its
-canonical request, and one HMAC.
+Posts to different connections differ only in their paths: signing one takes a SHA-256 of its canonical request and an
+HMAC.
 """
 
 import hmac
@@ -35,15 +35,15 @@ class Credentials:
     token: str | None = None
 
     def __repr__(self) -> str:
-        """Without the secrets: a log line must not have them."""
+        """Omit the secrets, which must not reach a log."""
         return f"Credentials({self.access_key})"
 
 
 @lru_cache(maxsize=4)
 def _keyed_hashes(secret_key: str, day: str, region: str) -> tuple["HASH", "HASH"]:
-    """The inner and the outer hash of HMAC, RFC 2104, that have read the signing key: hmac.digest makes them each time.
+    """The inner and outer hash of an HMAC (RFC 2104) that have read the key, which hmac.digest does each time.
 
-    They are to be copied, not to be fed.
+    Copy them; do not update them.
     """
     key = f"AWS4{secret_key}".encode()
     for part in (day, region, _SERVICE, "aws4_request"):
@@ -53,7 +53,7 @@ def _keyed_hashes(secret_key: str, day: str, region: str) -> tuple["HASH", "HASH
 
 
 class PostSigner:
-    """Signs the posts of one payload to connections of one API; with another method, those requests.
+    """Signs posts of one payload to connections of one API, or requests with another method.
 
     A signature holds for five minutes; a signer is made for each payload and renewed every second by `at`.
     """
@@ -64,7 +64,7 @@ class PostSigner:
         self._host = parts.netloc
         self._region = region
         self._method = method
-        # The path of a request is escaped once; the canonical request escapes what is sent once more.
+        # The path of a request is escaped once, and once more in the canonical request.
         self._canonical_path = quote(f"{parts.path}/@connections/", safe="/~")
         self._payload_hash = sha256(payload).hexdigest()
 
@@ -84,7 +84,7 @@ class PostSigner:
 
 
 class Signer:
-    """Signs posts of one moment, payload and set of credentials."""
+    """Signs posts with the same time, payload and credentials."""
 
     def __init__(
         self,
@@ -119,13 +119,14 @@ class Signer:
         )
 
     def sign(self, connection: ConnectionId) -> tuple[str, str]:
-        """The URL of a post to the connection, and its headers, as lines of one text.
+        """Return the URL of a post to the connection, and its headers as one text of several lines.
 
-        libcurl passes a header on verbatim, but looks for a semicolon, then for the end of the line in it, letter by
-        letter. In one text that begins with the signature's line both come soon, and the token's hundreds of letters
-        are not read: a tenth of a post's CPU. https://curl.se/libcurl/c/CURLOPT_HTTPHEADER.html
+        libcurl passes a header on verbatim, but searches it for a semicolon and then for the end of its line. In one
+        text that begins with the signature's line it finds both early, and does not read the hundreds of characters of
+        the token: that saves a tenth of a post's CPU.
+        https://curl.se/libcurl/c/CURLOPT_HTTPHEADER.html
         """
-        # A connection's id has no other characters that are escaped: see `ids.connection_id`.
+        # A connection's id has no other characters that need escaping: see `ids.connection_id`.
         escaped = connection.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
         canonical = self._canonical_start + escaped.replace("%", "%25").encode() + self._canonical_end
         inner = self._inner.copy()

@@ -1,20 +1,21 @@
-"""The cause of a 429: the account's quota, or a client that does not read. One policy for everything that posts.
+"""The cause of a 429: the account's quota, or a client that does not read. One policy for every sender.
 
-API Gateway answers 429 for both, in the same words:
+API Gateway answers 429 for both, with the same words:
 https://docs.aws.amazon.com/botocore/latest/reference/services/apigatewaymanagementapi/client/exceptions/LimitExceededException.html
-So one answer does not tell. Two things do: how often a connection was refused in a row, and how much the account lets
-in meanwhile. An account that refuses a share p of all posts refuses the same connection n times more with a chance of p
-to the power of n. If that is improbable, the cause is the client.
 
-- A connection's first refusal says nothing. The connection comes under suspicion, and no lane is lowered.
-- Each further refusal in a row multiplies the connection's chance by the share that the account refuses at that moment.
-  While nobody else is answered, that share is 1: silence is no evidence against a client.
-- A slow client is handed on at once. It is not asked again for a second, so that constant traffic to it costs little.
-- Tries are bounded, whatever the others do: three in one call where others' work waits for its end, and six where it
-  does not. Then the connection is handed on as well, and has one try in each call until it is let in.
-- A connection that is let in on another try, and was not refused while most others got in, is a witness that the
-  account was throttled. Two witnesses in half a second lower a lane, and nothing else does. A connection is a witness
-  once a minute, so clients that read by fits and starts cannot keep a lane down.
+So a single answer does not show the cause. Two facts do: the number of refusals of the connection in a row, and the
+share of posts that the account accepts at the same time. If the account refuses a share p of all posts, the
+probability of n refusals in a row is p to the power of n. If that is improbable, the client is the cause.
+
+- A connection's first refusal proves nothing. The connection is suspected, and no lane is slowed down.
+- Each further refusal in a row multiplies the connection's probability by the share that the account refuses at that
+  moment. While no other post is answered, that share is 1: missing answers are no evidence against a client.
+- A slow client is returned at once. It is not tried again for a second, so that constant traffic to it costs little.
+- The number of tries is limited: three in one call if other work waits for its end, six if not. Then the connection is
+  returned as well, and has one try in each call until a post to it is accepted.
+- A connection is a witness that the account was throttled if a later try succeeds, and it was not refused while most
+  others were accepted. Two witnesses within half a second slow a lane down, and nothing else does. A connection is a
+  witness once a minute at most, so clients that read irregularly cannot keep a lane slow.
 """
 
 import math
@@ -27,47 +28,48 @@ from loudhailer.ids import ConnectionId
 from loudhailer.observability import count
 
 TRIES = 6
-"""Refusals in one call after which a connection is handed on, whatever the cause: about 0.5 s."""
+"""Refusals in one call after which a connection is returned, whatever the cause: about 0.5 s."""
 
 FEW_TRIES = 3
-"""The same where others' work waits, and where the post is brought again: about 0.06 s."""
+"""The same if other work waits and the post is delivered again: about 0.06 s."""
 
 ONE_TRY = 1
-"""The same for what is brought again: it has been waited for already."""
+"""The same for posts that are delivered again: they have waited already."""
 
 REST_SECONDS = 1.0
-"""The time that a connection which was handed on is left alone: it is brought again after a second at the earliest."""
+"""Seconds in which a returned connection is not tried: its posts are delivered again after a second at the earliest."""
 
 _IMPROBABLE = 1 / 300
-"""Two further refusals while the account lets in 19 of 20. Posts that are misjudged are brought again."""
+"""Probability below which a client counts as slow: two further refusals while the account accepts 19 of 20 posts. Posts
+that are judged wrongly are delivered again."""
 
 _LIKELY = 1 / 2
-"""A connection with a better chance was refused while as many others were refused as let in, or more."""
+"""Probability above which a connection is no witness: it was refused while at least half of all posts were refused."""
 
 _HALF_LIFE_SECONDS = 0.5
-"""Answers count for so long, since the account changes quickly: a bucket of 5,000 is full again after half a second."""
+"""Half-life of an answer's weight. The account changes quickly: a bucket of 5,000 is full again after half a second."""
 
 _SMALLEST_SHARE = 0.03
 """Throttles are applied on a best-effort basis, so a single further refusal is never proof:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-protect.html"""
 
 _PRIOR_REFUSALS = 0.1
-"""The share begins with these refusals, and comes back to them when answers are old: it is 1 until a post is let in."""
+"""Refusals with which the share starts, and to which it returns with time: it is 1 until a post is accepted."""
 
 _MEMORY_SECONDS = 60.0
-"""A slow client is asked again within 16 seconds: a connection that is not for so long has no posts."""
+"""Seconds until a connection is forgotten: a slow client is tried again within 16 seconds if it has posts."""
 
 _MEMORY_CONNECTIONS = 10_000
 """About 2 MB."""
 
 _FIRST_PAUSE_SECONDS = 0.02
-"""Short, since each client that does not read keeps a worker from others. An account gets 200 more posts in that time:
-it is not so short that all tries meet the same empty bucket."""
+"""Base of the pause before another try. It is short, since each client that does not read keeps a worker from others.
+It is long enough for 200 more posts of the account, so that not all tries meet the same empty bucket."""
 _DOUBLINGS = 3
 
 
 def pause_before(another_try: int) -> float:
-    """The seconds that a post waits for another try, counted from 1; jitter spreads posts that were tried together."""
+    """Return the seconds before another try, counted from 1; jitter spreads posts that were tried together."""
     doublings = min(another_try - 1, _DOUBLINGS)
     return _FIRST_PAUSE_SECONDS * float(2**doublings) * random.uniform(0.5, 1.5)  # noqa: S311  # jitter
 
@@ -77,10 +79,10 @@ class _Suspect:
     """A connection that was refused.
 
     Attributes:
-        refused_at: when that was last.
-        refusals: how often in a row; 0 once it was let in.
-        chance: how likely the account alone refuses it so often in a row.
-        handed_on: its tries were used up, and it was not let in since.
+        refused_at: time of the last refusal.
+        refusals: number of refusals in a row; 0 after an accepted post.
+        chance: probability that the account alone causes so many refusals in a row.
+        handed_on: its tries were used up, and no post was accepted since.
         witnessed: it has been a witness.
     """
 
@@ -91,7 +93,7 @@ class _Suspect:
     witnessed: bool = False
 
     def verdict(self) -> Outcome | None:
-        """The outcome of a post that is not worth another try."""
+        """Return the outcome of a post that is not repeated."""
         if self.chance < _IMPROBABLE:
             return Outcome.SLOW
         return Outcome.THROTTLED if self.handed_on else None
@@ -100,7 +102,7 @@ class _Suspect:
 class Throttling:
     """A judgement of the account and of the clients, from the answers to the posts of one process.
 
-    Times are those of any clock that does not go back, in seconds.
+    Times are seconds of any monotonic clock.
     """
 
     def __init__(self) -> None:
@@ -111,14 +113,14 @@ class Throttling:
         self._suspects: OrderedDict[ConnectionId, _Suspect] = OrderedDict()
 
     def resting(self, connection: ConnectionId, now: float) -> Outcome | None:
-        """The outcome of a post that is not sent, because its connection was handed on so shortly before."""
+        """Return the outcome of a post that is not sent, because its connection was returned a moment ago."""
         suspect = self._suspects.get(connection)
         if suspect is None or now - suspect.refused_at >= REST_SECONDS:
             return None
         return _counted(suspect.verdict())
 
     def let_in(self, connection: ConnectionId, now: float) -> bool:
-        """Note that the account let a post in, whatever became of it; whether this shows that it was throttled."""
+        """Note that the account accepted a post; return whether this shows that the account was throttled."""
         self._fade(now)
         self._let_in += 1
         suspect = self._suspects.get(connection)
@@ -135,7 +137,7 @@ class Throttling:
         return shows
 
     def refused(self, connection: ConnectionId, now: float, *, last: bool) -> Outcome | None:
-        """Note a 429; the outcome, if the post is not worth another try in this call, or this was the `last` one."""
+        """Note a 429; return the outcome if the post is not repeated in this call, or this was the `last` try."""
         self._fade(now)
         suspect = self._suspect(connection, now)
         suspect.refused_at = now

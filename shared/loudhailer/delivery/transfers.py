@@ -16,11 +16,13 @@ from loudhailer.delivery.throttling import pause_before
 from loudhailer.observability import logger
 
 MAX_IN_FLIGHT = 900
-"""Sockets, out of a Lambda's 1,024 descriptors: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+"""Most sockets of a sender, of a Lambda's 1,024 descriptors:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 NO_TYPE = "Content-Type:"
-"""A line among a request's headers that leaves the type out, as the SDK does. To a post libcurl would add the type of a
-form, which no frame is, and which the signature does not cover. https://curl.se/libcurl/c/CURLOPT_POST.html"""
+"""A header line that removes a header, as libcurl understands it. The SDK sends no Content-Type, and the signature does
+not cover it; libcurl would add the type of an HTML form to a post:
+https://curl.se/libcurl/c/CURLOPT_POST.html"""
 
 _CONNECT_MILLISECONDS = 2_000
 _REQUEST_MILLISECONDS = 4_000
@@ -29,11 +31,11 @@ _LONGEST_WAIT_SECONDS = 0.05
 
 @dataclass(slots=True)
 class Backlog[T]:
-    """Transfers of one call that are not over: which are waiting, and which wait for another try.
+    """Unfinished transfers of one call: the ones that wait to start, and the ones that wait for another try.
 
     Attributes:
-        waiting: those that may start, in order.
-        reasons: how often a transfer failed for a reason.
+        waiting: transfers that may start, in order.
+        reasons: number of failures by reason.
     """
 
     waiting: deque[T]
@@ -46,16 +48,16 @@ class Backlog[T]:
 
     @property
     def next_try(self) -> float | None:
-        """The time of the first of the further tries; None if there is none."""
+        """Return the time of the first of the further tries; None if there is none."""
         return self._later[0][0] if self._later else None
 
     def due(self, now: float) -> None:
-        """Put the transfers whose time has come behind those that are waiting."""
+        """Append the transfers whose time has come to the ones that wait to start."""
         while self._later and self._later[0][0] <= now:
             self.waiting.append(heappop(self._later)[2])
 
     def again(self, transfer: T, tries: int, now: float) -> None:
-        """Try a transfer once more, a little later each time, and not all at the same moment."""
+        """Repeat a transfer, with a growing delay and with jitter."""
         self._tries += 1
         heappush(self._later, (now + pause_before(tries), self._tries, transfer))
 
@@ -65,30 +67,30 @@ class Policy[T](Protocol):
 
     @property
     def backlog(self) -> Backlog[T]:
-        """The transfers that are not over."""
+        """Return the unfinished transfers."""
 
     def admit(self, most: int, now: float) -> int:
-        """Return how many of the waiting transfers may start now: at most so many."""
+        """Return the number of waiting transfers, at most `most`, that may start now."""
 
     def prepare(self, handle: pycurl.Curl, transfer: T) -> None:
         """Set a handle up for a transfer."""
 
     def answered(self, transfer: T, status: int) -> None:
-        """Note the status of the answer; a transfer that is to be tried again, or goes on, is put into the backlog."""
+        """Note the status of the answer; put a transfer that is repeated, or continues, into the backlog."""
 
     def broken(self, transfer: T) -> None:
-        """Note that there was no answer: a timeout, a reset."""
+        """Note a missing answer: a timeout, a reset."""
 
     def hold(self) -> None:
-        """Let time pass while there are handles for the waiting transfers, but none was admitted."""
+        """Wait while there are handles for the waiting transfers, but none may start."""
 
 
 class Transfers[T]:
     """Carries out transfers, at most `max_in_flight` at a time.
 
     Attributes:
-        tick_seconds: the shortest time that it waits for answers.
-        gather_seconds: the time that it waits for further answers once one has come, if nothing else is to be started.
+        tick_seconds: shortest time for which it waits for answers.
+        gather_seconds: time for which it waits for more answers after the first, if no transfer may start.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class Transfers[T]:
         self._in_flight: dict[pycurl.Curl, T] = {}
 
     def carry_out(self, policy: Policy[T], seconds: float) -> None:
-        """Return when all transfers are over, or the time is; what is in flight then is cut off."""
+        """Return when all transfers are finished or time runs out; unfinished requests are aborted."""
         backlog = policy.backlog
         ends = time.monotonic() + seconds
         try:
@@ -166,7 +168,7 @@ class Transfers[T]:
     def _wait(self, policy: Policy[T], backlog: Backlog[T], ends: float) -> None:
         """Wait until there is something to do.
 
-        The last answers of a call are taken together, which costs a fraction of waking up for each of them.
+        The last answers of a call are handled together, which costs a fraction of waking up for each of them.
         """
         if backlog.waiting and (self._idle or self._unmade):
             policy.hold()
@@ -182,6 +184,6 @@ class Transfers[T]:
             time.sleep(seconds)
 
     def _abandon(self) -> None:
-        """Take back what was not answered in time; a connection that was cut off is not used again."""
+        """Abort the unanswered requests; their TCP connections are not used again."""
         for handle in list(self._in_flight):
             self._release(handle)

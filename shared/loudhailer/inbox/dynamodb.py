@@ -5,32 +5,22 @@ messages: PK `inbox` = `{tenantId}#{playerId}` of the receiver, SK `messageId`; 
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, override
+from typing import override
 
-from loudhailer.aws.batches import delete_rows, paged
-from loudhailer.aws.conditions import holds, update_if
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
+from loudhailer.aws.tables import DynamoTable
 from loudhailer.codec import JsonText
 from loudhailer.ids import ConnectionId, PlayerId
 from loudhailer.inbox.model import DirectMessage, Inbox, MessageId
 from loudhailer.inbox.port import InboxStore
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
-
-
 _IS_NEW = "attribute_not_exists(messageId)"
-_STANDS = "attribute_exists(messageId)"
+_EXISTS = "attribute_exists(messageId)"
 
 
-class DynamoInboxStore(InboxStore):
+class DynamoInboxStore(DynamoTable, InboxStore):
     """Keeps the messages of all inboxes in one DynamoDB table."""
-
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
 
     @override
     def put(self, message: DirectMessage) -> None:
@@ -41,7 +31,7 @@ class DynamoInboxStore(InboxStore):
             "sentAt": {"N": str(message.sent_at)},
             "expiresAt": {"N": str(message.expires_at)},
         }
-        holds("PutItem", partial(self._client.put_item, TableName=self._table, Item=item, ConditionExpression=_IS_NEW))
+        self._put_row_if(item, _IS_NEW)
 
     @override
     def oldest(self, inbox: Inbox, limit: int) -> list[DirectMessage]:
@@ -57,14 +47,8 @@ class DynamoInboxStore(InboxStore):
 
     @override
     def count(self, inbox: Inbox) -> Iterator[int]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="inbox = :inbox",
-            ExpressionAttributeValues={":inbox": {"S": inbox.key}},
-            Select="COUNT",
-            ConsistentRead=True,
-        )
-        return (page["Count"] for page in paged("Query", pages))
+        pages = self._query_pages("inbox = :inbox", {":inbox": {"S": inbox.key}}, Select="COUNT")
+        return (page["Count"] for page in pages)
 
     @override
     def has(self, inbox: Inbox, message_id: MessageId) -> bool:
@@ -81,11 +65,11 @@ class DynamoInboxStore(InboxStore):
     @override
     def note_taken(self, message: DirectMessage, by: Collection[ConnectionId]) -> None:
         connections = {":connections": {"SS": list(by)}}
-        update_if(self._client, self._table, _key(message), "ADD takenBy :connections", _STANDS, values=connections)
+        self._update_row_if(_key(message), "ADD takenBy :connections", _EXISTS, connections)
 
     @override
     def delete(self, messages: Sequence[DirectMessage]) -> None:
-        delete_rows(self._client, self._table, map(_key, messages))
+        self._delete_rows(map(_key, messages))
 
 
 def _key(message: DirectMessage) -> Item:

@@ -1,4 +1,4 @@
-"""A direct message, the inbox it waits in, and the wake that has an inbox looked at."""
+"""A direct message, the inbox in which it waits, and the wake for an inbox."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,12 +18,12 @@ MessageId = NewType("MessageId", str)
 
 
 def message_id(received_at: int, request_id: str) -> MessageId:
-    """The id of a message that API Gateway took at a time, in epoch milliseconds; the request's id makes it unique.
+    """Return the id of a message: the epoch millisecond in which API Gateway received it, and the request's id.
 
-    Ids sort as the gateway's clock had the messages. So a sender's messages keep their order when each is sent after
-    the acknowledgement of the one before. Of messages that are sent without waiting, those that the gateway took in the
-    same millisecond have no order; the gateway hands on a connection's frames side by side and says nothing more of
-    them: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
+    Ids sort by API Gateway's clock. So a sender's messages keep their order if each is sent after the acknowledgement
+    of the one before. Messages that are sent without waiting, and received in the same millisecond, have no order: API
+    Gateway handles a connection's frames in parallel, and gives no other information about their order:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
     """
     return MessageId(f"{received_at:013d}-{request_id}")
 
@@ -36,12 +36,12 @@ class Inbox(NamedTuple):
 
     @property
     def key(self) -> str:
-        """`{tenantId}#{playerId}`: what its messages' rows lead with."""
+        """The key `{tenantId}#{playerId}` of its messages' rows."""
         return f"{self.tenant_id}#{self.player_id}"
 
     @classmethod
     def of_key(cls, key: str) -> Self:
-        """The inbox of a key; InvalidFieldError if it is none."""
+        """Read an inbox from its key; InvalidFieldError if it is not one."""
         tenant, _, player = key.partition("#")
         return cls(ids.tenant_id(tenant), ids.player_id(player))
 
@@ -51,13 +51,13 @@ class DirectMessage:
     """A message from a player to a player.
 
     Attributes:
-        inbox: the receiver's.
+        inbox: the receiver's inbox.
         message_id: its place in the inbox.
         message: any JSON value, as its sender wrote it.
         source: the player who sent it.
-        sent_at: when API Gateway took it, in epoch milliseconds.
+        sent_at: time at which API Gateway received it, in epoch milliseconds.
         expires_at: epoch seconds; from then on it is not delivered.
-        taken_by: the receiver's connections that have it, while another one is to be asked again.
+        taken_by: the receiver's connections that have it, while another connection is tried again.
     """
 
     inbox: Inbox
@@ -71,9 +71,9 @@ class DirectMessage:
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """An inbox is to be looked at: it has a new message, or its player a new connection.
+    """A request to deliver an inbox: it has a new message, or its player a new connection.
 
-    A wake has no time of its own: the messages expire, and an inbox that is looked at once too often does no harm.
+    A wake does not expire: the messages do, and delivering an empty inbox does no harm.
 
     Attributes:
         inbox: the inbox.
@@ -84,9 +84,9 @@ class Wake:
     behind: ConnectionKey | None = None
 
     def to_message(self, event_id: str) -> FifoMessage:
-        """The inbox queue's message; an inbox's wakes follow one another, and two of one event are the same.
+        """Return the message for the inbox queue, which keeps an inbox's order and drops a second wake of an event.
 
-        An inbox's key may be longer than the 128 characters that a group's id may have, so it is hashed:
+        An inbox's key may be longer than the 128 characters of a group's id, so it is hashed:
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
         """
         wire: dict[str, Any] = {"v": VERSION, "inbox": self.inbox.key}
@@ -96,7 +96,7 @@ class Wake:
 
     @classmethod
     def of_body(cls, body: str) -> Self:
-        """The wake in an inbox queue's message; MalformedMessageError for anything else."""
+        """Read the wake from a message of the inbox queue; MalformedMessageError for anything else."""
         try:
             wire = codec.decode_object(body)
             if wire.get("v") != VERSION:

@@ -14,22 +14,22 @@ class InboxStore(Protocol):
     """The direct messages that wait for their receivers."""
 
     def put(self, message: DirectMessage) -> None:
-        """Put the message into its inbox; one that is there already stays as it is."""
+        """Put the message into its inbox; a stored message is not changed."""
 
     def oldest(self, inbox: Inbox, limit: int) -> list[DirectMessage]:
-        """The first messages of the inbox, expired ones too, in the order of their ids, read consistently.
+        """Return the first messages of the inbox, expired ones included, by id, read consistently.
 
-        At most `limit`; fewer, but not none, where there are more than one page of a query holds.
+        At most `limit`, and no more than one page of a query.
         """
 
     def count(self, inbox: Inbox) -> Iterator[int]:
-        """The numbers of messages in each page of the inbox, expired ones too, read consistently when it is reached."""
+        """Yield the number of messages in each page of the inbox, expired ones included, read consistently."""
 
     def has(self, inbox: Inbox, message_id: MessageId) -> bool:
         """Tell whether the message is in the inbox, read consistently."""
 
     def note_taken(self, message: DirectMessage, by: Collection[ConnectionId]) -> None:
-        """Note connections that have the message; one that is not there is fine."""
+        """Note connections that have the message; a missing message is ignored."""
 
     def delete(self, messages: Sequence[DirectMessage]) -> None:
-        """Delete the messages; those that are not there are fine."""
+        """Delete the messages; missing ones are ignored."""

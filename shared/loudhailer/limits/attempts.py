@@ -1,9 +1,10 @@
-"""A session's attempts are counted before anything else is done for them, and a session that floods is ended.
+"""Count a session's attempts before any other work is done for them, and delete a session that floods.
 
-The session is counted first, and what is too much for it counts for nobody else: no session uses up its tenant's minute
-with what it is refused. Of what its tenant may do in a minute a session gets a share at most, see `share_of`.
+The session is counted first, and attempts over its limit do not count for its tenant: a session cannot use up its
+tenant's limit with refused attempts. A session gets at most a share of its tenant's limit, see `share_of`.
 
-Ten times over its limit the session is deleted. The stream of the sessions has `end_session` close its connections.
+At ten times its limit the session is deleted. The stream of the sessions then triggers `end_session`, which closes its
+connections.
 """
 
 from collections import Counter
@@ -16,7 +17,7 @@ from loudhailer.observability import count, logger
 from loudhailer.sessions.port import SessionStore
 
 FLOOD = 10
-"""A session is ended when it has tried more than so many times its limit in a minute."""
+"""Multiple of its limit at which a session is deleted."""
 
 _COUNTED_TOGETHER = 10
 
@@ -34,13 +35,14 @@ class Attempts:
     def count(
         self, tenant: TenantId, session: SessionId, counter: MinuteCounter, *, limit: int, now: int, times: int = 1
     ) -> int:
-        """Count so many attempts of the session in the minute of `now`; how many there are in it by now, or more.
+        """Count attempts of the session in the minute of `now`; return the number so far, or a higher one.
 
-        Past FLOOD times the limit the session is ended. Then it costs this environment no write any more: for the rest
-        of the minute it is told a number that is past it.
+        At FLOOD times the limit the session is deleted. After that it costs this environment no writes: for the rest of
+        the minute a number above that is returned.
 
         Raises:
-            TransientError: they may be counted or not; or the session floods and may be ended or not.
+            TransientError: it is unknown whether they were counted; or the session floods, and it is unknown whether it
+                was deleted.
         """
         key = counter.key(now)
         if key in self._flooded:
@@ -63,10 +65,10 @@ class Attempts:
 
 
 class AttemptsByTens:
-    """Counts what sessions send now and then, and shall cost nothing as long as they do.
+    """Counts attempts that are usually rare, at no cost while they are.
 
-    An environment counts a session's attempts by tens, and up to nine in a minute not at all; by so many as the limit,
-    if that is lower.
+    An environment counts a session's attempts in tens, and does not count up to nine in a minute. If the limit is lower
+    than ten, it counts in units of the limit.
     """
 
     def __init__(self, attempts_of: Callable[[TenantId], Attempts]) -> None:
@@ -76,10 +78,10 @@ class AttemptsByTens:
         self._flooding: set[tuple[TenantId, SessionId]] = set()
 
     def floods(self, tenant: TenantId, session: SessionId, counter: MinuteCounter, *, limit: int, now: int) -> bool:
-        """Count an attempt; tell whether the session has tried more than FLOOD times the limit in the minute of `now`.
+        """Count an attempt; tell whether the session exceeds FLOOD times the limit in the minute of `now`.
 
         Raises:
-            TransientError: the attempts since the last count may be counted or not.
+            TransientError: it is unknown whether the attempts since the last count were counted.
         """
         if minute_of(now) != self._minute:
             self._minute = minute_of(now)
@@ -96,5 +98,5 @@ class AttemptsByTens:
 
 
 def counted_together(limit: int) -> int:
-    """The attempts that `AttemptsByTens` counts by one write, where a session has so many in a minute."""
+    """Number of attempts that `AttemptsByTens` counts with one write, if a session makes so many in a minute."""
     return max(1, min(_COUNTED_TOGETHER, limit))

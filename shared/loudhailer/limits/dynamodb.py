@@ -1,7 +1,7 @@
 """Totals and counters in the table of limits in DynamoDB.
 
-limits: PK `key`; `itemCount`. The total of a tenant's connections has the tenant's id as its key, and `inquiry?`; what
-is counted in a minute has the key of its `MinuteCounter`, and `itemTTL` (epoch seconds).
+limits: PK `key`; `itemCount`. The total of a tenant's connections has the tenant's id as its key, and `inquiry?`. A
+minute's counter has the key of its `MinuteCounter`, and `itemTTL` (epoch seconds).
 """
 
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, override
 
 from loudhailer.aws.batches import delete_rows, paged
-from loudhailer.aws.conditions import update_if
 from loudhailer.aws.errors import calling, code_of
 from loudhailer.aws.rows import Item
+from loudhailer.aws.tables import DynamoTable
 from loudhailer.errors import TransientError
 from loudhailer.ids import ProbeId, TenantId
 from loudhailer.limits.model import Inquiry, MinuteCounter, TenantTotal, minute_of
@@ -24,27 +24,26 @@ if TYPE_CHECKING:
 _ATTEMPTS = 4
 
 _MINUTE_TTL_SECONDS = 61
-"""A minute's counter goes a second after the minute is over."""
+"""Seconds from the start of a minute until its counter expires."""
 
 _COUNT = "SET itemTTL = :ttl ADD itemCount :times"
 
 _OF_TENANT = "#key = :tenant OR begins_with(#key, :others)"
-"""The keys of a tenant's rows lead with its id, in which there is no colon."""
+"""The keys of a tenant's rows begin with its id, which contains no colon."""
 
 _THROTTLED = {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"}
-"""Errors that say for certain that nothing was written."""
+"""Error codes after which it is certain that nothing was written."""
 
 
-class DynamoLimitStore(LimitStore):
+class DynamoLimitStore(DynamoTable, LimitStore):
     """Keeps the totals and the minutes' counts in one DynamoDB table.
 
-    The client must try each call once: one that was carried out although its answer was lost must not be repeated. What
-    was throttled for certain is repeated here.
+    The client must try each call once: a call whose answer was lost must not be repeated, since it may have been
+    carried out. Calls that were certainly throttled are repeated here.
     """
 
     def __init__(self, client: "DynamoDBClient", table: str, *, pause: Callable[[float], None]) -> None:
-        self._client = client
-        self._table = table
+        super().__init__(client, table)
         self._pause = pause
 
     @override
@@ -78,10 +77,7 @@ class DynamoLimitStore(LimitStore):
 
     @override
     def total(self, tenant: TenantId) -> TenantTotal:
-        with calling("GetItem"):
-            item = self._client.get_item(TableName=self._table, Key={"key": {"S": tenant}}, ConsistentRead=True).get(
-                "Item", {}
-            )
+        item = self._get_row({"key": {"S": tenant}}) or {}
         return TenantTotal(
             count=int(item.get("itemCount", {"N": "0"})["N"]),
             reserved=int(item.get("reserved", {"N": "0"})["N"]),
@@ -136,10 +132,7 @@ class DynamoLimitStore(LimitStore):
 
     @override
     def refused_from(self, counter: MinuteCounter, now: int) -> str | None:
-        with calling("GetItem"):
-            item = self._client.get_item(
-                TableName=self._table, Key={"key": {"S": counter.key(now)}}, ConsistentRead=True
-            ).get("Item", {})
+        item = self._get_row({"key": {"S": counter.key(now)}}) or {}
         return item["refusedFrom"]["S"] if "refusedFrom" in item else None
 
     @override
@@ -153,8 +146,7 @@ class DynamoLimitStore(LimitStore):
         )
 
     def _update(self, key: str, changes: str, condition: str, values: Item) -> bool:
-        row = {"key": {"S": key}}
-        update = partial(update_if, self._client, self._table, row, changes, condition, values=values)
+        update = partial(self._update_row_if, {"key": {"S": key}}, changes, condition, values)
         return self._repeated_if_throttled(update)
 
     def _repeated_if_throttled[T](self, update: Callable[[], T]) -> T:

@@ -7,13 +7,13 @@ from loudhailer.ids import PlayerId, ProbeId, SessionId, TenantId
 
 
 class Inquiry(NamedTuple):
-    """A tenant's total that may be wrong, as far as `reconcile` has looked into it.
+    """The state of `reconcile`'s inquiry into a total that may be wrong.
 
     Attributes:
-        at: when it last looked, epoch seconds.
-        reserved: how many reservations had been made at its first look.
-        rows: how many rows the tenant's connections had at its second look; None before.
-        probe: what was put behind the rows then.
+        at: time of its last look, in epoch seconds.
+        reserved: number of reservations at its first look.
+        rows: number of rows of the tenant's connections at its second look; None before.
+        probe: the probe that it put then.
     """
 
     at: int
@@ -24,10 +24,10 @@ class Inquiry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MinuteCounter:
-    """A counter that begins anew every minute; made by the functions below.
+    """A counter that starts at 0 every minute; the functions below make it.
 
-    Its keys are `{name}:{epoch}`, the epoch second that the minute begins with. No id has a `:` in it, so two counters
-    never share a key, and every key leads with its tenant.
+    Its keys are `{name}:{epoch}`, with the epoch second of the minute's start. No id contains a `:`, so two counters
+    never share a key, and every key begins with its tenant.
     """
 
     name: str
@@ -38,7 +38,7 @@ class MinuteCounter:
 
 
 def minute_of(now: int) -> int:
-    """The epoch second that the minute of `now` begins with."""
+    """Return the epoch second at which the minute of `now` begins."""
     return now - now % 60
 
 
@@ -63,17 +63,17 @@ def messages_of_player(tenant: TenantId, player: PlayerId) -> MinuteCounter:
 
 
 def frames_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
-    """Frames of one session for rooms and players, whatever became of them."""
+    """Frames of one session for rooms and players, refused ones included."""
     return MinuteCounter(f"{tenant}:{session}:frames")
 
 
 def queued_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
-    """Messages of one session to the silo and the pool, whatever became of them."""
+    """Messages of one session to the silo and the pool, refused ones included."""
     return MinuteCounter(f"{tenant}:{session}:queued")
 
 
 def others_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
-    """Frames of one session that no other route takes: pings, and what makes no sense."""
+    """Frames of one session that no other route takes: pings, and frames that cannot be understood."""
     return MinuteCounter(f"{tenant}:{session}:others")
 
 
@@ -88,7 +88,7 @@ def posts_of_tenant(tenant: TenantId) -> MinuteCounter:
 
 
 def share_of(limit: int, share: float) -> int:
-    """The most that one session gets of its tenant's limit: the share of it, and one at least."""
+    """Return the part of its tenant's limit that one session may use: the share, and at least one."""
     return max(1, int(limit * share))
 
 
@@ -97,9 +97,9 @@ class TenantTotal:
     """A tenant's total.
 
     Attributes:
-        count: how many connections are reserved for it now.
-        reserved: how many reservations were ever made, those that were given back included.
-        inquiry: `reconcile` looks into it.
+        count: number of connections that are reserved now.
+        reserved: number of all reservations ever made, including released ones.
+        inquiry: the inquiry of `reconcile`, if the total may be wrong.
     """
 
     count: int = 0

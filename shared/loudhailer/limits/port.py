@@ -12,50 +12,51 @@ from loudhailer.limits.model import Inquiry, MinuteCounter, TenantTotal
 class LimitStore(Protocol):
     """The used part of each tenant's limits.
 
-    `reserve`, `release` and `repair` are not repeated when it is unknown whether they were carried out. What is in
-    doubt counts as reserved: a total may be too high for a while, never too low. Nor are `count_in_minute` and
-    `take_in_minute`, but a caller may repeat them: what is counted twice brings a limit of that minute nearer, and
-    harms nothing else.
+    `reserve`, `release` and `repair` are not repeated when it is unknown whether they were carried out. In doubt a
+    connection counts as reserved: a total may be too high for a while, never too low. `count_in_minute` and
+    `take_in_minute` are not repeated either, but a caller may repeat them: counting twice only reaches the minute's
+    limit earlier.
     """
 
     def reserve(self, tenant: TenantId, maximum: int) -> bool:
-        """Reserve one connection if fewer than the maximum are; whether it did."""
+        """Reserve one connection if fewer than the maximum are reserved; return whether it was reserved."""
 
     def release(self, tenant: TenantId, connections: int) -> None:
-        """Give reserved connections back; the total does not go below zero."""
+        """Release reserved connections; the total does not go below zero."""
 
     def forget(self, tenant: TenantId) -> None:
-        """Delete all rows of a tenant that has nothing left: its total, its counts, the ids of its clients' messages.
+        """Delete all rows of an erased tenant: its total, its counts, the ids of its clients' messages.
 
-        All tenants' rows are read: it is for an operator who erases a tenant.
+        This reads all tenants' rows, and is meant for an operator who erases a tenant.
         """
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """Return the tenant's total, read consistently."""
 
     def keep_inquiry(self, tenant: TenantId, inquiry: Inquiry | None) -> None:
-        """Keep the inquiry in place of an earlier one, or none; a tenant with no total yet is fine."""
+        """Replace the inquiry, or remove it; a tenant without a total is ignored."""
 
     def repair(self, tenant: TenantId, difference: int, *, seen: Inquiry) -> bool:
-        """Add the difference to the total, or take it off if it is negative, and end the inquiry.
+        """Add the difference, which may be negative, to the total, and end the inquiry.
 
-        False, and nothing done, if that would be below zero, or if the inquiry is not the one that was seen.
+        Return False, and change nothing, if the total would be negative, or if the inquiry has changed since it was
+        `seen`.
         """
 
     def count_in_minute(self, counter: MinuteCounter, now: int, times: int = 1) -> int:
-        """Count so many attempts in the minute of `now`; how many there are in it by now, these included.
+        """Count attempts in the minute of `now`; return the number in that minute so far, these included.
 
-        Attempts are counted, so the count goes on over any limit.
+        Refused attempts count as well, so the number may exceed any limit.
         """
 
     def refuse_from(self, counter: MinuteCounter, now: int, sequence: str) -> None:
-        """Note the first message that is refused in the minute of `now`; one that is noted already stands."""
+        """Note the first refused message in the minute of `now`, unless one is noted already."""
 
     def refused_from(self, counter: MinuteCounter, now: int) -> str | None:
-        """The first message that was refused in the minute of `now`, read consistently; None if none is noted."""
+        """Return the first refused message in the minute of `now`, read consistently; None if none is noted."""
 
     def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
-        """Take the amount of what the maximum leaves in the minute of `now`; False, and nothing taken, if it is more.
+        """Take the amount from the minute's maximum; return False, and take nothing, if less is left.
 
-        What is refused leaves what there is to smaller amounts. The first amount in a minute is taken whatever it is.
+        A refused amount leaves the rest to smaller amounts. The first amount in a minute is always granted.
         """

@@ -1,8 +1,8 @@
-"""The budget of a tenant's posts to rooms in a minute: frames x members.
+"""A tenant's budget of posts to rooms in a minute: frames x members.
 
-The session's posts are taken first, of its share of the tenant's, and stop there. What does not fit takes nothing, so
-that it leaves what there is to smaller rooms. The first frame of a minute always fits: a room that is larger than the
-budget can be spoken in once a minute.
+A session uses at most its share of the tenant's budget. A frame that does not fit uses nothing, and leaves the rest to
+smaller rooms. The first frame of a minute always fits: in a room that is larger than the budget, one message a minute
+is possible.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from loudhailer.observability import count
 
 
 class PostBudget:
-    """The budget of one tenant; `session_share` is the share of it that a session gets at most."""
+    """The budget of one tenant; a session may use `session_share` of it."""
 
     def __init__(self, limits: LimitStore, *, session_share: float, clock: Callable[[], float]) -> None:
         self._limits = limits
@@ -24,14 +24,14 @@ class PostBudget:
         self._refused: dict[MinuteCounter, int] = {}
 
     def share(self, budget: int) -> int:
-        """The posts of one session in a minute, of its tenant's."""
+        """Return the number of posts that one session may use of its tenant's."""
         return share_of(budget, self._session_share)
 
     def take(self, tenant: TenantId, session: SessionId, posts: int, *, budget: int) -> bool:
-        """Take so many posts in this minute; False if they are more than is left of `budget`, the tenant's.
+        """Use posts of this minute; return False if fewer are left of `budget`, the tenant's.
 
         Raises:
-            TransientError: they may be taken or not.
+            TransientError: it is unknown whether they were used.
         """
         now = int(self._clock())
         if minute_of(now) != self._minute:
@@ -44,7 +44,7 @@ class PostBudget:
         return False
 
     def _take_of_both(self, own: MinuteCounter, common: MinuteCounter, now: int, posts: int, budget: int) -> bool:
-        """Take posts of the session's counter and of its tenant's, or of neither."""
+        """Take posts from both the session's counter and the tenant's, or from neither."""
         if self._is_refused(common, posts) or not self._take(own, now, posts, self.share(budget)):
             return False
         if self._take(common, now, posts, budget):
@@ -53,7 +53,7 @@ class PostBudget:
         return False
 
     def _take(self, counter: MinuteCounter, now: int, posts: int, maximum: int) -> bool:
-        """Take posts of a counter; what did not fit once in a minute does not later: that costs no write again."""
+        """Take posts from a counter; an amount that did not fit is refused without a write for the minute."""
         if self._is_refused(counter, posts):
             return False
         if self._limits.take_in_minute(counter, now, posts, maximum=maximum):

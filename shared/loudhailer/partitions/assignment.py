@@ -1,8 +1,8 @@
-"""Assignment of new connections to partitions.
+"""Assign new connections to partitions.
 
-A tenant's connections are spread over partitions, so that a broadcast can read them in parallel and no partition's
-rows are written faster than DynamoDB takes them. The emptier of two random partitions is nearly as good as the emptiest
-of all, and does not send every environment to the same one.
+A tenant's connections are spread over partitions, so that a broadcast reads them in parallel and no partition is
+written to faster than DynamoDB allows. The emptier of two random partitions is nearly as good as the emptiest of all,
+and does not send every environment to the same one.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,9 @@ from loudhailer.partitions.port import PartitionStore
 
 _CACHE_SECONDS = 2
 _JITTER = 0.25
-"""Environments that a storm has started together do not read together again: of a large tenant hundreds read one key,
-which DynamoDB reads 3,000 units a second of. That is also why a read need not be consistent: the counts of what others
-assigned meanwhile are late by a second anyhow, and to open a partition that is there does nothing."""
+"""Random share of the cache's lifetime, so that environments that start together do not read together: a large tenant's
+key would be read by hundreds, and DynamoDB reads 3,000 units a second of a key. For the same reason reads need not be
+consistent: the counts are late by a second anyway, and opening an existing partition does nothing."""
 
 _GROWTH = 0.25
 
@@ -29,9 +29,9 @@ class _Partitions:
     """A tenant's partitions as this environment knows them.
 
     Attributes:
-        stale_at: when they are to be read again.
-        known: all of them, with their counts as they were read.
-        counts: those in use, with what this environment assigned since.
+        stale_at: time at which they are read again.
+        known: all partitions, with the counts that were read.
+        counts: partitions in use, with the counts plus this environment's assignments since.
     """
 
     stale_at: float
@@ -40,7 +40,7 @@ class _Partitions:
 
 
 class PartitionAssigner:
-    """Assigns partitions of at most `capacity` connections, as long as there are no more than `maximum` of them."""
+    """Assigns partitions of at most `capacity` connections, while there are at most `maximum` partitions."""
 
     def __init__(
         self, store: PartitionStore, *, capacity: int, maximum: int, clock: Callable[[], float], random: Random
@@ -53,10 +53,10 @@ class PartitionAssigner:
         self._tenants: dict[TenantId, _Partitions] = {}
 
     def assign(self, tenant: TenantId) -> Partition:
-        """The partition for a new connection of the tenant; its row exists.
+        """Return the partition for a new connection of the tenant; its row exists.
 
         Raises:
-            TransientError: the partitions cannot be read, or there is none yet and none can be opened.
+            TransientError: the partitions cannot be read, or the first one cannot be opened.
         """
         partitions = self._partitions_of(tenant)
         counts = partitions.counts
@@ -83,7 +83,7 @@ class PartitionAssigner:
         return cached
 
     def _open_more(self, tenant: TenantId, partitions: _Partitions) -> None:
-        """Open a quarter more, early and together, so that a storm does not pour into one new partition."""
+        """Open a quarter more partitions, early and together, so that a storm does not fill one new partition."""
         taken = partitions.known.keys() | partitions.counts.keys()
         wanted = min(max(1, ceil(len(taken) * _GROWTH)), self._maximum - len(taken))
         if wanted <= 0:

@@ -1,61 +1,44 @@
 """The table of partitions in DynamoDB.
 
-partitions: PK `tenantId`, SK `partition`; `connectionCount checkpoint probe?`, and `recount retiredAt lastSample`
-while `reconcile` is at work on it. `writtenBy` names the last conditional update.
+partitions: PK `tenantId`, SK `partition`; `connectionCount checkpoint probe?`, and `recount retiredAt lastSample` while
+`reconcile` repairs or retires it. `writtenBy` names the last conditional update.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import TYPE_CHECKING, override
+from typing import override
 
 from loudhailer.aws.batches import get_rows
-from loudhailer.aws.conditions import holds, new_nonce, update_if
-from loudhailer.aws.errors import calling
+from loudhailer.aws.conditions import new_nonce
 from loudhailer.aws.rows import Item
+from loudhailer.aws.tables import DynamoTable
 from loudhailer.ids import Partition, ProbeId, TenantId, tenant_of
 from loudhailer.partitions.model import PartitionCount, Sample
 from loudhailer.partitions.port import PartitionStore
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
-
 
 _PARALLEL_PUTS = 16
 
 _EXISTS = "attribute_exists(connectionCount)"
 _IS_NEW = "attribute_not_exists(connectionCount)"
 _AT_CHECKPOINT = "checkpoint = :checkpoint"
-"""It does not hold for a row that is missing."""
+"""False for a missing row."""
 
 _IS_MARKED = "attribute_exists(recount)"
 _NOT_MARKED = "attribute_not_exists(recount)"
 _EMPTY = f"connectionCount = :zero AND {_AT_CHECKPOINT} AND {_NOT_MARKED}"
 
 
-class DynamoPartitionStore(PartitionStore):
+class DynamoPartitionStore(DynamoTable, PartitionStore):
     """Keeps the partitions' counts in one DynamoDB table."""
-
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
 
     @override
     def of_tenant(self, tenant: TenantId, *, consistent: bool = True) -> list[PartitionCount]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="tenantId = :tenant",
-            ExpressionAttributeValues={":tenant": {"S": tenant}},
-            ConsistentRead=consistent,
-        )
-        with calling("Query"):
-            return [_count_from_item(item) for page in pages for item in page["Items"]]
+        rows = self._query_rows("tenantId = :tenant", {":tenant": {"S": tenant}}, consistent=consistent)
+        return list(map(_count_from_item, rows))
 
     @override
     def everywhere(self) -> list[PartitionCount]:
-        pages = self._client.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True)
-        with calling("Scan"):
-            return [_count_from_item(item) for page in pages for item in page["Items"]]
+        return list(map(_count_from_item, self._scan_rows()))
 
     @override
     def open(self, partitions: Iterable[Partition]) -> None:
@@ -125,16 +108,8 @@ class DynamoPartitionStore(PartitionStore):
 
     @override
     def remove(self, partition: Partition, *, checkpoint: str) -> bool:
-        return holds(
-            "DeleteItem",
-            partial(
-                self._client.delete_item,
-                TableName=self._table,
-                Key=_partition_key(partition),
-                ConditionExpression=f"attribute_exists(retiredAt) AND {_EMPTY}",
-                ExpressionAttributeValues={":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}},
-            ),
-        )
+        values = {":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}}
+        return self._delete_row_if(_partition_key(partition), f"attribute_exists(retiredAt) AND {_EMPTY}", values)
 
     def _open(self, partition: Partition) -> None:
         item: Item = {
@@ -142,22 +117,19 @@ class DynamoPartitionStore(PartitionStore):
             "connectionCount": {"N": "0"},
             "checkpoint": {"S": ""},
         }
-        put = partial(self._client.put_item, TableName=self._table, Item=item, ConditionExpression=_IS_NEW)
-        holds("PutItem", put)
+        self._put_row_if(item, _IS_NEW)
 
     def _update(self, partition: Partition, changes: str, condition: str, values: Item | None = None) -> bool:
-        return update_if(self._client, self._table, _partition_key(partition), changes, condition, values=values)
+        return self._update_row_if(_partition_key(partition), changes, condition, values)
 
     def _update_once(self, partition: Partition, changes: str, condition: str, values: Item) -> bool:
-        """Carry out an update that begins with SET, and know it again by a nonce if the SDK repeats it."""
+        """Carry out an update that begins with SET; a nonce identifies it if the SDK repeats it."""
         writer = {"S": new_nonce()}
-        return update_if(
-            self._client,
-            self._table,
+        return self._update_row_if(
             _partition_key(partition),
             changes.replace("SET ", "SET writtenBy = :writer, ", 1),
             condition,
-            values={**values, ":writer": writer},
+            {**values, ":writer": writer},
             has_made=lambda row: row.get("writtenBy") == writer,
         )
 

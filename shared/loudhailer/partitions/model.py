@@ -19,16 +19,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class PartitionCount:
-    """A partition and how many connections it is known to have.
+    """A partition and its counted connections.
 
     Attributes:
         partition: its key.
-        count: connections, as far as the stream has been read.
+        count: connections according to the stream so far.
         checkpoint: the last sequence number that is counted, 40 digits; empty before the first.
         recount: the count is doubtful: `reconcile` repairs it.
-        retired_at: since when nothing is assigned to it, because it stayed empty; epoch seconds.
-        sample: what `reconcile` saw when it last looked closer.
-        probe: the last probe that is counted, with all that went before it.
+        retired_at: epoch seconds; time since which nothing is assigned to it, because it stayed empty.
+        sample: the last sample of `reconcile`.
+        probe: the last probe that is counted, with all changes before it.
     """
 
     partition: Partition

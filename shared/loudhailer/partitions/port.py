@@ -14,53 +14,54 @@ class PartitionStore(Protocol):
     """The rows of the partitions. A row is opened once; no other method makes one."""
 
     def of_tenant(self, tenant: TenantId, *, consistent: bool = True) -> list[PartitionCount]:
-        """The tenant's partitions in the order of their keys, read consistently unless that is not needed."""
+        """Return the tenant's partitions in the order of their keys, read consistently unless `consistent` is False."""
 
     def everywhere(self) -> list[PartitionCount]:
         """All partitions of all tenants, in any order, read consistently."""
 
     def open(self, partitions: Iterable[Partition]) -> None:
-        """Put a row with no connections for each partition that has none yet; others stay as they are."""
+        """Put a row without connections for each partition that has none yet; existing rows are not changed."""
 
     def checkpoints(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
-        """The checkpoints of those of the partitions that exist, read consistently."""
+        """Return the checkpoints of the existing partitions, read consistently."""
 
     def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int) -> bool:
-        """Add to the count and move the checkpoint, at once, if the checkpoint still is the one that was seen.
+        """Add to the count and move the checkpoint in one write, if the checkpoint has not changed since it was `seen`.
 
-        False, and nothing done, if it is another or if the partition is not there.
+        Return False, and change nothing, if it has, or if the partition does not exist.
         """
 
     def note_probe(self, partition: Partition, probe: ProbeId) -> None:
-        """Note that a probe is counted, and all before it counted and released; no partition is fine."""
+        """Note that a probe, and all changes before it, are counted and released; a missing partition is ignored."""
 
     def mark_for_recount(self, partition: Partition) -> None:
-        """Mark the count as doubtful and forget the last sample; a partition that is not there is fine."""
+        """Mark the count as doubtful and forget the last sample; a missing partition is ignored."""
 
     def keep_sample(self, partition: Partition, sample: Sample, *, recount: bool) -> bool:
-        """Keep the sample on the row, in place of an earlier one.
+        """Replace the sample on the row.
 
-        False, and nothing done, if the checkpoint is not the sample's, or if the partition is marked for a recount and
-        `recount` is not set, or the other way round.
+        Return False, and change nothing, if the checkpoint is not the sample's, or if `recount` differs from the
+        partition's mark for a recount.
         """
 
     def correct(self, partition: Partition, sample: Sample) -> bool:
-        """Take the sample's count for the partition's, and take the mark off if there is one.
+        """Replace the partition's count by the sample's, and remove the mark for a recount, if there is one.
 
-        False, and nothing done, if the checkpoint is not the sample's or the sample is not the one that is kept.
+        Return False, and change nothing, if the checkpoint is not the sample's, or the row has another sample.
         """
 
     def retire(self, partition: Partition, *, checkpoint: str, at: int) -> bool:
         """Mark the partition as retired.
 
-        False, and nothing done, if it is not empty, marked for a recount, or the checkpoint moved.
+        Return False, and change nothing, if it is not empty, is marked for a recount, or its checkpoint has moved.
         """
 
     def reinstate(self, partition: Partition) -> None:
-        """Take the mark of retirement off; a partition that is not there is fine."""
+        """Remove the mark of retirement; a missing partition is ignored."""
 
     def remove(self, partition: Partition, *, checkpoint: str) -> bool:
         """Delete a retired partition.
 
-        False, and nothing done, if it is not retired, not empty, marked for a recount, or the checkpoint moved.
+        Return False, and change nothing, if it is not retired, not empty, is marked for a recount, or its checkpoint
+        has moved.
         """

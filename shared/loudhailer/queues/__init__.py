@@ -1,1 +1,1 @@
-"""Queues: what is sent to them, and how what they deliver is handled."""
+"""Queues: sending messages, and handling batches of received ones."""

@@ -16,7 +16,7 @@ def is_legal(text: str) -> bool:
 
 
 def refuse_illegal(body: str) -> None:
-    """PermanentError for a body that SQS would refuse whenever it is sent."""
+    """Raise PermanentError for a body that SQS would never accept."""
     if not is_legal(body):
         raise PermanentError("a message has a character that SQS does not accept")
     if not body or len(body.encode()) > MAX_BATCH_BYTES:
@@ -24,7 +24,7 @@ def refuse_illegal(body: str) -> None:
 
 
 def batches(bodies: Iterable[str]) -> Iterator[list[str]]:
-    """The bodies in their order, as many together as one call takes, by entries and by bytes."""
+    """Yield the bodies in order, in batches as large as one call takes, by entries and by bytes."""
     batch: list[str] = []
     size = 0
     for body in bodies:

@@ -1,10 +1,12 @@
 """Handle a batch of a queue's messages, and answer which of them failed.
 
-Each message of a batch stands alone. What is handled is acknowledged; what failed for now is reported as a batch item
-failure, so that SQS delivers that message again and no other; what can never succeed is copied to the dead-letter queue
-with the reason and acknowledged. If the copy fails, the message is delivered again, until SQS moves it there itself.
+Each message of a batch succeeds or fails alone. A handled message is acknowledged. A message that failed for now is
+reported as a batch item failure, so that SQS delivers it again and no other. A message that can never succeed is copied
+to the dead-letter queue with the reason, and acknowledged. If the copy fails, the message is delivered again, until SQS
+moves it there itself.
 
-In a FIFO queue a message that failed for now takes those behind it in its group along: they come again in order.
+In a FIFO queue a message that failed for now also stops the later messages of its group: they are delivered again, in
+order.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +23,7 @@ _SEQUENCE_DIGITS = 20
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html (its response elements)"""
 
 type Failures = Mapping[str, Exception]
-"""The messages that were not handled, by their ids, and why."""
+"""The messages that were not handled, by id, with the reasons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,14 @@ class Record:
     """A message as a FIFO queue delivers it.
 
     Attributes:
-        message_id: SQS's id of it.
+        message_id: its id in SQS.
         group: the id of its message group.
         body: its text.
-        attributes: its attributes that are texts.
-        receives: how often it has been delivered, this time included, as far as SQS knows.
+        attributes: its string attributes.
+        receives: number of its deliveries, this one included, as SQS counts them.
         queue: the name of the queue.
-        sent_at: when SQS took it, in epoch seconds.
-        sequence: its place in its group: these texts ascend.
+        sent_at: time at which SQS received it, in epoch seconds.
+        sequence: its position in its group: these strings ascend.
     """
 
     message_id: str
@@ -75,7 +77,7 @@ type Groups = Mapping[str, Sequence[Record]]
 
 
 def consume(event: dict[str, Any], handle: Callable[[str], None], dead_letters: Queue) -> dict[str, Any]:
-    """Call `handle(body)` for each message of an SQS event; the partial batch response."""
+    """Call `handle(body)` for each message of an SQS event; return the partial batch response."""
 
     def handle_each(bodies: Mapping[str, str]) -> Failures:
         failures: dict[str, Exception] = {}
@@ -92,7 +94,7 @@ def consume(event: dict[str, Any], handle: Callable[[str], None], dead_letters: 
 def consume_together(
     event: dict[str, Any], handle: Callable[[Mapping[str, str]], Failures], dead_letters: Queue
 ) -> dict[str, Any]:
-    """Call `handle` once, with the bodies of an SQS event by message id; the partial batch response.
+    """Call `handle` once, with the bodies of an SQS event by message id; return the partial batch response.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
     """
@@ -105,16 +107,16 @@ def consume_together(
 
 
 def consume_fifo(event: dict[str, Any], handle: Callable[[Groups], Failures], dead_letters: Queue) -> dict[str, Any]:
-    """Call `handle` once, with the groups of a FIFO queue's event; the partial batch response.
+    """Call `handle` once, with the groups of a FIFO queue's event; return the partial batch response.
 
-    A function that reads a FIFO queue stops at the first failure and reports what failed and what it has not handled:
+    A function that reads a FIFO queue stops at the first failure, and reports all failed and unhandled messages:
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
-    Order holds within a group only, and SQS delivers nothing more of a group until all that it has delivered of it is
-    deleted or visible again, so it is enough to do that by group:
+    Messages are ordered only within a group. SQS delivers no more messages of a group until all delivered ones are
+    deleted or visible again. So it is enough to do that for each group:
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
 
-    `handle` must not handle a record behind one of its group that failed for now. One that can never succeed blocks
-    nobody; it is copied to a standard dead-letter queue, since its place in the order is lost anyway.
+    `handle` must not handle a record after one of its group that failed for now. A record that can never succeed blocks
+    no other; it is copied to a standard dead-letter queue, since its position is lost anyway.
     """
     records = {record["messageId"]: record for record in event["Records"]}
     groups: dict[str, list[Record]] = {}

@@ -29,7 +29,7 @@ class Queue(Protocol):
         those of other groups come first: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
 
         Raises:
-            TransientError: some were not accepted, after the retries; any of the others may have been.
+            TransientError: after the retries some were not accepted; any of the others may have been.
             PermanentError: a body can never be accepted: it is too long or has a character that SQS refuses.
         """
 
@@ -39,8 +39,8 @@ class FifoMessage(NamedTuple):
 
     Attributes:
         body: its text.
-        group: messages of the same group are received one after the other; at most 128 letters, digits and punctuation.
-        deduplication: of a group's messages with the same one, within five minutes, the queue keeps the first.
+        group: messages of the same group are received in order; at most 128 letters, digits and punctuation.
+        deduplication: the queue drops a message of the group with the same value within five minutes of the first.
     """
 
     body: str
@@ -52,7 +52,7 @@ class FifoQueue(Protocol):
     """A FIFO queue that takes messages."""
 
     def send_all(self, messages: Iterable[FifoMessage]) -> None:
-        """Send every message, as `Queue.send_all` does; one that is tried again may fall behind others of its group.
+        """Send every message, as `Queue.send_all` does; a repeated message may come after later ones of its group.
 
         Raises:
             TransientError: some were not accepted, after the retries; any of the others may have been.

@@ -62,7 +62,7 @@ class SqsQueue(_Batches, Queue):
 
 
 class SqsFifoQueue(_Batches, FifoQueue):
-    """Sends to one SQS FIFO queue, messages that are short: ten of them fit into a batch."""
+    """Sends short messages to one SQS FIFO queue: ten of them fit into a batch."""
 
     @override
     def send_all(self, messages: Iterable[FifoMessage]) -> None:
@@ -90,10 +90,10 @@ def postpone(
     *,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Has the messages that failed come again after 2 s, 4 s, 8 s and so on, not after the queue's visibility timeout.
+    """Have failed messages delivered again after 2 s, 4 s, 8 s and so on, instead of the queue's visibility timeout.
 
-    A group of a FIFO queue stands still while any of its messages is invisible, so their order holds. If SQS refuses,
-    the visibility timeout it is.
+    A group of a FIFO queue is blocked while any of its messages is invisible, so the order holds. If SQS refuses the
+    change, the visibility timeout applies.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html
 
     Args:
@@ -101,7 +101,7 @@ def postpone(
         url: the queue's URL.
         event: the function's event, of one batch and so of ten messages at most.
         response: the partial batch response to it.
-        pause: lets so many seconds pass.
+        pause: waits for that many seconds.
     """
     failed = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
     records: Sequence[Mapping[str, Any]] = [record for record in event["Records"] if record["messageId"] in failed]

@@ -1,1 +1,1 @@
-"""Rooms: who has joined one under which nickname, and what is posted to those in it."""
+"""Rooms: their members with nicknames, and the frames posted to them."""

@@ -1,12 +1,13 @@
-"""The rooms on DynamoDB: `roomKey`, `nickName` and `roomIndexKey` of the table `connections`, and its index `room`."""
+"""The rooms in DynamoDB: `roomKey`, `nickName` and `roomIndexKey` of the table `connections`, and its index `room`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, override
 
 from botocore.exceptions import ClientError
 
 from loudhailer.aws.errors import calling
+from loudhailer.aws.tables import DynamoTable
 from loudhailer.connections.dynamodb import key_from_item, key_to_item
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.errors import TransientError
@@ -15,10 +16,7 @@ from loudhailer.rooms.model import Membership, membership_of
 from loudhailer.rooms.port import Joined, RoomStore
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
-
     from loudhailer.aws.rows import Item
-
 
 _IN_NO_ROOM = "attribute_exists(connectionId) AND attribute_not_exists(roomKey)"
 _IN_ROOM = "roomKey = :formerRoom AND nickName = :formerName"
@@ -26,18 +24,14 @@ _IN_ROOM = "roomKey = :formerRoom AND nickName = :formerName"
 _ATTEMPTS = 5
 
 
-class DynamoRoomStore(RoomStore):
+class DynamoRoomStore(DynamoTable, RoomStore):
     """Keeps the rooms in the table of the connections."""
-
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
 
     def join(self, key: ConnectionKey, membership: Membership) -> Joined | None:
         """See `RoomStore.join`.
 
-        The former room is read first, and stands in the condition: an update whose answer was lost is repeated by the
-        SDK, and would tell the new room as the former one.
+        The former room is read first and is part of the condition. Otherwise, if the SDK repeats an update whose answer
+        was lost, the new room would be returned as the former one.
         """
         values: Item = {
             ":room": {"S": membership.room},
@@ -61,7 +55,7 @@ class DynamoRoomStore(RoomStore):
                         ReturnValuesOnConditionCheckFailure="ALL_OLD",
                     )
             except ClientError as error:
-                # `calling` lets no other pass than that of a condition that does not hold.
+                # `calling` lets only the error of a failed condition pass.
                 standing: Item | None = error.response.get("Item")  # type: ignore[assignment]  # not in the stubs
                 if standing is None:
                     return None
@@ -72,44 +66,29 @@ class DynamoRoomStore(RoomStore):
 
     @override
     def membership(self, key: ConnectionKey) -> Membership | None:
-        with calling("GetItem"):
-            answer = self._client.get_item(
-                TableName=self._table,
-                Key=key_to_item(key),
-                ProjectionExpression="roomKey, nickName",
-                ConsistentRead=True,
-            )
-        return membership_of(answer.get("Item", {}))
+        return membership_of(self._get_row(key_to_item(key), ProjectionExpression="roomKey, nickName") or {})
 
     @override
     def members(self, tenant: TenantId, room: RoomKey, *, limit: int) -> list[ConnectionKey]:
         pages = self._pages(tenant, room, PaginationConfig={"PageSize": limit})
-        with calling("Query"):
-            return [key_from_item(item) for item in islice((item for page in pages for item in page["Items"]), limit)]
+        return [key_from_item(item) for item in islice((item for page in pages for item in page["Items"]), limit)]
 
     def size(self, tenant: TenantId, room: RoomKey, *, limit: int) -> int:
-        """See `RoomStore.size`: DynamoDB counts, and sends no keys."""
+        """See `RoomStore.size`: DynamoDB counts the rows, and returns no keys."""
         counted = 0
-        with calling("Query"):
-            for page in self._pages(tenant, room, Select="COUNT"):
-                counted += page["Count"]
-                if counted >= limit:
-                    return limit
+        for page in self._pages(tenant, room, Select="COUNT"):
+            counted += page["Count"]
+            if counted >= limit:
+                return limit
         return counted
 
-    def _pages(self, tenant: TenantId, room: RoomKey, **request: Any) -> Iterable[Any]:
-        return self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            IndexName="room",
-            KeyConditionExpression="roomIndexKey = :room",
-            ExpressionAttributeValues={":room": {"S": _index_key(tenant, room)}},
-            **request,
-        )
+    def _pages(self, tenant: TenantId, room: RoomKey, **request: Any) -> Iterator[Any]:
+        values = {":room": {"S": _index_key(tenant, room)}}
+        return self._query_pages("roomIndexKey = :room", values, consistent=False, IndexName="room", **request)
 
     @override
     def remove(self, key: ConnectionKey) -> None:
-        with calling("DeleteItem"):
-            self._client.delete_item(TableName=self._table, Key=key_to_item(key))
+        self._delete_row(key_to_item(key))
 
 
 def _index_key(tenant: TenantId, room: RoomKey) -> str:

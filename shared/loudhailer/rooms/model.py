@@ -1,6 +1,6 @@
-"""A room is the connections whose rows name it: it begins with the first that joins and ends with the last that leaves.
+"""A room consists of the connections whose rows name it: it exists while it has a member.
 
-A connection is in one room at a time, under one nickname. Joining another room leaves the former.
+A connection is in one room at a time, under one nickname. Joining another room leaves the former one.
 """
 
 import re
@@ -14,36 +14,37 @@ from loudhailer.ids import RoomKey
 NickName = NewType("NickName", str)
 
 SMALL_ROOM = 100
-"""Up to so many connections a room is small: each frame is posted to them directly, and joins and leaves are announced.
+"""Most connections of a small room: each frame is posted to them directly, and joins and leaves are announced.
 
-In a larger room what is said goes the way of a broadcast. Joins and leaves are not announced there: filling a room of
-2,000 would take two million posts, 200 s of an account's quota, to tell everyone what nobody could read.
+In a larger room a message is sent as a broadcast. Joins and leaves are not announced there: filling a room of 2,000
+would take two million posts, 200 s of an account's quota, for announcements that nobody could read.
 """
 
 _MAX_NICKNAME = 64
 _VARIATIONS = re.compile("[\ufe0e\ufe0f]")
-"""They choose between two looks of the character before them, and are taken off."""
+"""Variation selectors choose between two shapes of the character before them; they are removed."""
 
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-"""Characters that nobody sees: Unicode's Default_Ignorable_Code_Point, and the blank pattern of Braille.
+"""Invisible characters: Unicode's Default_Ignorable_Code_Point, and the blank pattern of Braille.
 https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt"""
 
 _JOINERS = "\u200c\u200d"
-"""They change how their neighbours look, in scripts whose letters join, and make one emoji of several."""
+"""Joiners change the shape of their neighbours in scripts with joined letters, and combine several emoji into one."""
 
 _CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
 _DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-"""They turn the text around them, so that a name could pass for another: https://www.unicode.org/reports/tr9/"""
+"""Bidirectional controls reorder the text around them, so that a name could imitate another:
+https://www.unicode.org/reports/tr9/"""
 
 
 _JOINING = {
     *("ARABIC", "SYRIAC", "MONGOLIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL", "TELUGU"),
     *("KANNADA", "MALAYALAM", "SINHALA", "KHMER", "MYANMAR"),
 }
-"""Scripts in which a joiner changes a word's look, as the names of their letters begin.
+"""Scripts in which a joiner changes a word's shape, by the first word of their letters' Unicode names.
 https://www.unicode.org/reports/tr31/#Layout_and_Format_Control_Characters"""
 
 
@@ -55,17 +56,17 @@ class Membership(NamedTuple):
 
 
 def membership_of(image: Mapping[str, Any]) -> Membership | None:
-    """Return the membership in a row of `connections`, or in an image of one; None if the row names no room."""
+    """Return the membership in a row of `connections`, or in an image of it; None if the row names no room."""
     if "roomKey" not in image:
         return None
     return Membership(RoomKey(image["roomKey"]["S"]), NickName(image["nickName"]["S"]))
 
 
 def nickname(value: object, field: str = "nickName") -> NickName:
-    """The value, trimmed, as a nickname: what a person can read, on one line, that cannot alter what stands beside it.
+    """Validate and trim a nickname: readable, on one line, and unable to change the text beside it.
 
-    No two nicknames differ only by what nobody sees: invisible characters are refused, but for a joiner where it
-    changes what is seen. Anything else is an InvalidFieldError that names the field.
+    No two nicknames differ only in invisible characters: these are refused, except a joiner that changes the shape of
+    its neighbours. InvalidFieldError names the field.
     """
     name = _VARIATIONS.sub("", value).strip() if isinstance(value, str) else ""
     if not 1 <= len(name) <= _MAX_NICKNAME:
@@ -80,13 +81,13 @@ def nickname(value: object, field: str = "nickName") -> NickName:
 
 
 def _is_seen(name: str, place: int) -> bool:
-    """Tell whether an invisible character changes the picture: a joiner in an emoji, or in a word that joins."""
+    """Tell whether an invisible character changes the displayed text: a joiner in an emoji, or in a word that joins."""
     before, after = name[place - 1 : place], name[place + 1 : place + 2]
     return name[place] in _JOINERS and _joins(before) and _joins(after)
 
 
 def _joins(one: str) -> bool:
-    """Tell whether a neighbour looks different beside a joiner: a symbol, or a letter of Arabic and Indic scripts."""
+    """Tell whether a joiner changes the shape of a neighbour: a symbol, or a letter of Arabic or Indic scripts."""
     if not one or one in _JOINERS:
         return False
     kind = unicodedata.category(one)

@@ -13,7 +13,7 @@ from loudhailer.rooms.model import Membership
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A connection has joined a room; `former` is what its row said before."""
+    """The result of joining a room; `former` is the membership before."""
 
     former: Membership | None
 
@@ -22,19 +22,19 @@ class RoomStore(Protocol):
     """The rooms of all connections."""
 
     def join(self, key: ConnectionKey, membership: Membership) -> Joined | None:
-        """Put the connection into the room, and out of the one that it was in.
+        """Put the connection into the room, and remove it from the room that it was in.
 
-        None, and nothing done, if the connection has no row: joining never makes one.
+        Return None, and change nothing, if the connection has no row: joining never creates one.
         """
 
     def membership(self, key: ConnectionKey) -> Membership | None:
-        """The room that the connection is in, read consistently; None if it is in none or has no row."""
+        """Return the room of the connection, read consistently; None if it is in no room or has no row."""
 
     def members(self, tenant: TenantId, room: RoomKey, *, limit: int) -> list[ConnectionKey]:
-        """The connections in the room, at most `limit`, in any order, by an index: it may lag behind the rows."""
+        """Return at most `limit` connections of the room, in any order, from an index that may lag behind the rows."""
 
     def size(self, tenant: TenantId, room: RoomKey, *, limit: int) -> int:
-        """The number of connections in the room, at most `limit`, by the same index."""
+        """Return the number of connections in the room, at most `limit`, from the same index."""
 
     def remove(self, key: ConnectionKey) -> None:
-        """Delete the row of a connection that is gone; one that is not there is fine."""
+        """Delete the row of a connection that is gone; a missing row is ignored."""

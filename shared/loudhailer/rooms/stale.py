@@ -1,7 +1,6 @@
-"""Members that API Gateway answers 410 for.
+"""Delete the rows of members that API Gateway answers with 410.
 
-A member's handshake was over when it joined, so a 410 is believed at once. The stream makes a leave of the row that
-goes.
+A member's handshake was complete when it joined, so a 410 proves that it is gone. The stream then announces the leave.
 """
 
 from collections.abc import Iterable

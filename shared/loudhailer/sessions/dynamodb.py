@@ -10,15 +10,15 @@ the session is made under the new key once that row is gone. Decision 0037 says 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any, override
 from zlib import crc32
 
 from loudhailer.aws.batches import STATEMENTS_A_BATCH, get_rows, paged
-from loudhailer.aws.conditions import CONDITION_FAILED, holds, update_if
+from loudhailer.aws.conditions import CONDITION_FAILED
 from loudhailer.aws.errors import calling, code_of
 from loudhailer.aws.rows import Item
+from loudhailer.aws.tables import DynamoTable
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
 from loudhailer.ids import PlayerId, SessionId, TenantId, tenant_of
@@ -34,7 +34,7 @@ type _SessionOfTenant = tuple[TenantId, SessionId]
 
 SESSION_KEYS = 16
 """Partition keys of a tenant's sessions. DynamoDB writes 1,000 units a second to one key, and an arrival takes three:
-one to make the session, two to add the connection in a transaction. The number must not change: rows would be lost.
+one to make the session, two to add the connection in a transaction. Do not change the number: rows would be lost.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html"""
 
 _ATTEMPTS = 4
@@ -43,37 +43,40 @@ _EXISTS = "attribute_exists(tenantId)"
 _ABSENT = "attribute_not_exists(tenantId)"
 _UNBOUND = "attribute_not_exists(playerId)"
 _BOUND_TO = "playerId = :player"
+_UNUSED = "attribute_not_exists(connectionIds)"
 _LIVE = "sessionTTL > :now"
 _EXPIRED = "sessionTTL <= :now"
 
 _SEGMENTS = 60
-"""Parts of a Scan, one of which is read each minute: to read a million sessions every minute costs 135 dollars a month.
+"""Segments of a Scan, one of which is read each minute: reading a million sessions every minute costs $135 a month.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan"""
 
 _ROWS_OF_A_SMALL_TABLE = 1_000
-"""Rows of a table that is read whole each minute, which costs next to nothing."""
+"""Largest number of rows of a table that is read completely each minute, at negligible cost."""
 
 _OF_SESSION = " WHERE tenantId = ? AND sessionId = ?"
+_STILL_EXPIRED = " AND sessionTTL <= ?"
+"""Condition of a statement; deleting a missing row is not an error.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.delete.html"""
 
 _CONFLICT = "TransactionConflictException"
-"""A transaction is at work on the row: a client connects to the session, which renews it as well.
+"""Error while a transaction changes the row: a client connects to the session, which renews it as well.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html"""
 
 
-class DynamoSessionStore(SessionStore):
+class DynamoSessionStore(DynamoTable, SessionStore):
     """Keeps the sessions in one DynamoDB table.
 
-    `spread` is False while functions of a former release run, which know the former keys alone: new sessions get those.
+    `spread` is False while functions of a former release run, which know only the former keys: new sessions get those.
     """
 
     def __init__(self, client: "DynamoDBClient", table: str, *, spread: bool = True) -> None:
-        self._client = client
-        self._table = table
+        super().__init__(client, table)
         self._spread = spread
 
     @override
     def get(self, tenant: TenantId, session: SessionId) -> Session | None:
-        item = self._item(session_key(tenant, session)) or self._item(former_session_key(tenant, session))
+        item = self._get_row(session_key(tenant, session)) or self._get_row(former_session_key(tenant, session))
         return None if item is None else _session_from_item(item)
 
     @override
@@ -93,7 +96,7 @@ class DynamoSessionStore(SessionStore):
                 if self._put_new(Session(tenant, session, expires_at, player)):
                     return True
             elif not seen.is_live(now):
-                self.delete_if_expired(tenant, session, now)
+                self._delete_if(_EXPIRED, tenant, session, {":now": {"N": str(now)}})
             elif player is not None and seen.player_id is None:
                 self._delete_if(_UNBOUND, tenant, session)
             elif player is not None and seen.player_id != player:
@@ -140,7 +143,7 @@ class DynamoSessionStore(SessionStore):
         self._update(tenant, session, "DELETE connectionIds :gone", _EXISTS, gone)
 
     def forget_all(self, gone: Mapping[_SessionOfTenant, Collection[ConnectionKey]]) -> set[_SessionOfTenant]:
-        """See `SessionStore.forget_all`: a tenth of the CPU of as many updates; what is in doubt is done by one."""
+        """See `SessionStore.forget_all`: a tenth of the CPU of single updates; unclear results are repeated singly."""
         left: set[_SessionOfTenant] = set()
         absent = self._forget_in_batches(session_key, gone, left)
         former = {session: gone[session] for session in self._at_former_keys(absent, left)}
@@ -150,9 +153,9 @@ class DynamoSessionStore(SessionStore):
     def _at_former_keys(
         self, sessions: Iterable[_SessionOfTenant], left: set[_SessionOfTenant]
     ) -> Iterator[_SessionOfTenant]:
-        """The sessions that have a row under a former key; those that could not be read for now are added to `left`.
+        """Yield the sessions that have a row under a former key; add sessions that could not be read now to `left`.
 
-        Each tenant has one such key: a tenant whose key is throttled keeps no other tenant's sessions.
+        Each tenant has one such key: a tenant whose key is throttled does not delay other tenants' sessions.
         """
         of_tenant: defaultdict[TenantId, list[_SessionOfTenant]] = defaultdict(list)
         for session in sessions:
@@ -173,9 +176,9 @@ class DynamoSessionStore(SessionStore):
         gone: Mapping[_SessionOfTenant, Collection[ConnectionKey]],
         left: set[_SessionOfTenant],
     ) -> list[_SessionOfTenant]:
-        """Take connections out of the rows with these keys; the sessions that have no such row.
+        """Remove connections from the rows with these keys; return the sessions that have no such row.
 
-        Those that could not be written for now are added to `left`.
+        Sessions that could not be written now are added to `left`.
         """
         absent: list[_SessionOfTenant] = []
         statement = f'UPDATE "{self._table}" SET connectionIds = set_delete(connectionIds, ?)' + _OF_SESSION
@@ -203,7 +206,20 @@ class DynamoSessionStore(SessionStore):
         return absent
 
     @override
-    def expired(self, now: int) -> Iterator[list[_SessionOfTenant]]:
+    def delete_expired(self, now: int) -> Iterator[int]:
+        failed = 0
+        for page in self._expired(now):
+            if not page:
+                yield 0
+            for keys in batched(page, STATEMENTS_A_BATCH, strict=False):
+                deleted, left = self._delete_expired(keys, now)
+                failed += left
+                yield deleted
+        if failed:
+            raise TransientError(f"{failed} expired sessions could not be deleted for now")
+
+    def _expired(self, now: int) -> Iterator[list[Item]]:
+        """Yield pages of the keys of expired rows: no former key has to be tried."""
         scan: Item = {
             "TableName": self._table,
             "FilterExpression": _EXPIRED,
@@ -212,63 +228,75 @@ class DynamoSessionStore(SessionStore):
         }
         with calling("Scan"):
             first = self._client.scan(**scan, Limit=_ROWS_OF_A_SMALL_TABLE)
-        yield list(map(_session_of, first["Items"]))
+        yield first["Items"]
         if "LastEvaluatedKey" in first:
             pages = self._client.get_paginator("scan").paginate(
                 **scan, Segment=now // 60 % _SEGMENTS, TotalSegments=_SEGMENTS
             )
             for page in paged("Scan", pages):
-                yield list(map(_session_of, page["Items"]))
+                yield page["Items"]
 
-    @override
-    def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
-        return self._delete_if(_EXPIRED, tenant, session, {":now": {"N": str(now)}})
-
-    def _item(self, key: Item) -> Item | None:
-        with calling("GetItem"):
-            return self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+    def _delete_expired(self, keys: Iterable[Item], now: int) -> tuple[int, int]:
+        """Delete rows in one call, refused ones singly; return the numbers of deleted rows and of failures."""
+        batch = list(keys)
+        statement = f'DELETE FROM "{self._table}"' + _OF_SESSION + _STILL_EXPIRED
+        time: Item = {"N": str(now)}
+        with calling("BatchExecuteStatement"):
+            answers = self._client.batch_execute_statement(
+                Statements=[
+                    {"Statement": statement, "Parameters": [key["tenantId"], key["sessionId"], time]} for key in batch
+                ]
+            )["Responses"]
+        deleted = left = 0
+        for key, answer in zip(batch, answers, strict=True):
+            code = answer.get("Error", {}).get("Code")
+            try:
+                deleted += code is None or (
+                    code != CONDITION_FAILED and self._delete_row_if(key, _EXPIRED, {":now": time})
+                )
+            except TransientError as error:
+                logger.warning("an expired session could not be deleted for now", error=str(error))
+                left += 1
+        return deleted, left
 
     def _pages_of(self, tenant: TenantId, values: Item | None = None, **query: Any) -> Iterator[Any]:
         keys = [f"{tenant}#{number:02d}" for number in range(SESSION_KEYS)]
         for key in [*keys, tenant]:
-            pages = self._client.get_paginator("query").paginate(
-                TableName=self._table,
-                KeyConditionExpression="tenantId = :key",
-                ExpressionAttributeValues={":key": {"S": key}, **(values or {})},
-                ConsistentRead=True,
-                **query,
-            )
-            yield from paged("Query", pages)
+            yield from self._query_pages("tenantId = :key", {":key": {"S": key}, **(values or {})}, **query)
 
     def _put_new(self, session: Session) -> bool:
-        key_of = session_key if self._spread else former_session_key
-        item = key_of(session.tenant_id, session.session_id) | {"sessionTTL": {"N": str(session.expires_at)}}
+        """Create the session if there is none; return False if another call has created it, under either key.
+
+        Two releases that create it at the same moment, each under its own key, may both withdraw, and try again.
+        Otherwise it would have two rows, and the end of one would close clients that the other does not know.
+        """
+        keys = [key_of(session.tenant_id, session.session_id) for key_of in (session_key, former_session_key)]
+        own, other = keys if self._spread else reversed(keys)
+        item = own | {"sessionTTL": {"N": str(session.expires_at)}}
         if session.player_id is not None:
             item["playerId"] = {"S": session.player_id}
-        put = partial(self._client.put_item, TableName=self._table, Item=item, ConditionExpression=_ABSENT)
-        return holds("PutItem", put)
+        if not self._put_row_if(item, _ABSENT):
+            return False
+        return self._get_row(other) is None or not self._delete_row_if(own, _UNUSED)
 
     def _update(self, tenant: TenantId, session: SessionId, changes: str, condition: str, values: Item) -> bool:
         def update(key: Item) -> bool:
-            return update_if(self._client, self._table, key, changes, condition, values=values)
+            return self._update_row_if(key, changes, condition, values)
 
         return update(session_key(tenant, session)) or self._at_former_key(tenant, session, update)
 
     def _delete_if(self, condition: str, tenant: TenantId, session: SessionId, values: Item | None = None) -> bool:
         def delete(key: Item) -> bool:
-            request: Item = {"TableName": self._table, "Key": key, "ConditionExpression": condition}
-            if values:
-                request["ExpressionAttributeValues"] = values
-            return holds("DeleteItem", partial(self._client.delete_item, **request))
+            return self._delete_row_if(key, condition, values)
 
-        # Two clients that made the session at the same time, by functions of two releases, may have made two rows.
+        # A session that two releases create at the same time has two rows for a moment.
         is_deleted = delete(session_key(tenant, session))
         return self._at_former_key(tenant, session, delete) or is_deleted
 
     def _at_former_key(self, tenant: TenantId, session: SessionId, write: Callable[[Item], bool]) -> bool:
         """Carry out a conditional write under the former key, if there is a row: a read costs that key less."""
         key = former_session_key(tenant, session)
-        return self._item(key) is not None and write(key)
+        return self._get_row(key) is not None and write(key)
 
 
 def session_key(tenant: TenantId, session: SessionId) -> Item:

@@ -21,9 +21,9 @@ class Session:
         return any(key.connection_id == connection for key in self.connections)
 
     def is_live(self, now: float) -> bool:
-        """Tell whether the session's time is not over; a row may outlive it by hours."""
+        """Tell whether the session has not expired; an expired row may exist for hours."""
         return self.expires_at > now
 
     def is_to_be_renewed(self, session_seconds: int, now: int) -> bool:
-        """Tell whether a tenth of `session_seconds`, its lifetime at the last renewal, has passed since then."""
+        """Tell whether a tenth of the lifetime `session_seconds` has passed since the last renewal."""
         return (now + session_seconds - self.expires_at) * 10 >= session_seconds

@@ -15,55 +15,55 @@ class SessionStore(Protocol):
     """The sessions. `connect` alone adds to a session's connections, together with the connection's row."""
 
     def get(self, tenant: TenantId, session: SessionId) -> Session | None:
-        """The session, read consistently, whether it is expired or not; None if there is no such row."""
+        """Return the session, expired or not, read consistently; None if there is no such row."""
 
     def renew(
         self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
     ) -> bool:
-        """Make the session, or let it live until `expires_at`.
+        """Create the session, or extend its life to `expires_at`.
 
-        A player binds the session for as long as it lives; no player leaves the binding as it is. A session that is
-        expired at `now`, or that is bound only now, is deleted and made anew: the connections that it had are not in
-        the new one, and the removal of its row has them closed. Of any other the connections stay. False, and nothing
-        done, if it is live and bound to another player.
+        With a player, the session is bound to that player for life; without one, its binding is not changed. A session
+        that has expired at `now`, or that is bound only now, is deleted and created again: its connections are not in
+        the new one, and the deletion of the old row closes them. Otherwise its connections stay. Return False, and
+        change nothing, if the session is live and bound to another player.
 
         Raises:
-            TransientError: as always, or because others made and ended the session all the time.
+            TransientError: as for all methods, or because others keep creating and ending the session.
         """
 
     def of_tenant(self, tenant: TenantId) -> Iterator[list[Session]]:
-        """All sessions of the tenant, expired ones too, in pages that are read consistently when they are reached."""
+        """Yield all sessions of the tenant, expired ones included, in pages that are read consistently on demand."""
 
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
-        """Let a session that is in use live for `session_seconds` from now; None if it is gone or expired.
+        """Extend the life of a used session to `session_seconds` from now; None if it is gone or expired.
 
-        The session is read consistently, and written only once a tenth of its time has passed. One that is gone or
-        expired is never brought back, even if it goes between the read and the write.
+        The session is read consistently, and written only if a tenth of its lifetime has passed. A session that is gone
+        or expired is never recreated, even if it is deleted between the read and the write.
         """
 
     def count(self, tenant: TenantId, now: int) -> Iterator[int]:
-        """The numbers of the tenant's live sessions in each page of them, read consistently, when it is reached."""
+        """Yield the number of the tenant's live sessions in each page, read consistently on demand."""
 
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
-        """Delete the session, with a player only if it is bound to nobody else; whether it did."""
+        """Delete the session, unless it is bound to another player than `player`; return whether it was deleted."""
 
     def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
-        """Take connections that are gone out of the session; those or a session that are not there are fine."""
+        """Remove connections that are gone from the session; missing connections, or a missing session, are ignored."""
 
     def forget_all(
         self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]
     ) -> set[tuple[TenantId, SessionId]]:
         """Do as `forget` for any number of sessions in few calls; return the sessions that could not be written now.
 
-        A session that others write all the time is one of them. After an error, all of it again does no harm.
+        A session that others write to all the time is one of them. After an error, the call may be repeated.
         """
 
-    def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
-        """Some of the sessions whose time is over at `now`, in pages; a page without any is empty.
+    def delete_expired(self, now: int) -> Iterator[int]:
+        """Delete sessions that have expired at `now`; after each call of the store, yield the number of deletions.
 
-        Of a large table a sixtieth is read, another one each minute, so within an hour all of it; a small one is read
-        whole each time.
+        A sixtieth of a large table is searched, another part each minute, so all of it within an hour; a small table is
+        searched completely each time. A session that was renewed since it was found stays.
+
+        Raises:
+            TransientError: as always, or at the end, because some could not be deleted; the others are.
         """
-
-    def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
-        """Delete the session if its time still is over at `now`; whether it did."""

@@ -11,10 +11,10 @@ from typing import Any, Self
 from loudhailer.errors import InvalidFieldError
 from loudhailer.observability import count, logger
 
-type Event = Mapping[str, Any]
+type StreamEvent = Mapping[str, Any]
 """A record as Lambda delivers it: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
 
-type Image = Mapping[str, Any]
+type RowImage = Mapping[str, Any]
 """Attributes of a row, in DynamoDB's JSON: `{"tenantId": {"S": "acme"}}`."""
 
 _DIGITS = 40
@@ -29,12 +29,12 @@ class StreamRecord:
     """One change of a row.
 
     Attributes:
-        event_id: names the change, in whichever batch it comes.
+        event_id: id of the change, the same in every batch.
         event: INSERT, MODIFY or REMOVE.
-        sequence_number: the record's place in its shard, as Lambda wants it back.
-        created_at: time of the change, in epoch seconds, to the second; 0 if the record does not say.
+        sequence_number: the record's position in its shard, as partial batch responses use it.
+        created_at: time of the change, in epoch seconds, to the second; 0 if the record lacks it.
         keys: the row's key.
-        old: the row before; empty for an INSERT, or where the stream has no old images.
+        old: the row before; empty for an INSERT, or if the stream has no old images.
         new: the row after; empty for a REMOVE.
     """
 
@@ -42,12 +42,12 @@ class StreamRecord:
     event: str
     sequence_number: str
     created_at: float
-    keys: Image
-    old: Image
-    new: Image
+    keys: RowImage
+    old: RowImage
+    new: RowImage
 
     @classmethod
-    def of(cls, record: Event) -> Self:
+    def of(cls, record: StreamEvent) -> Self:
         """Read a record; KeyError, TypeError or AttributeError if it is not of this shape."""
         change = record["dynamodb"]
         return cls(
@@ -62,17 +62,17 @@ class StreamRecord:
 
     @property
     def order(self) -> str:
-        """The sequence number, padded so that strings compare as the numbers do."""
+        """The sequence number, padded so that strings compare like numbers."""
         return self.sequence_number.zfill(_DIGITS)
 
 
 def parsed[T](
-    records: Iterable[Event], read: Callable[[StreamRecord], T | None], *, is_counted: bool = True
+    records: Iterable[StreamEvent], read: Callable[[StreamRecord], T | None], *, is_counted: bool = True
 ) -> Iterator[T]:
     """Yield the result of `read` for each record, in order, without the results that are None.
 
-    A record that makes no sense is left out: a row that somebody edited by hand must not stop the stream. It is counted
-    and logged, by one reader of a stream alone: the others pass `is_counted=False`.
+    A malformed record is skipped: a row that was edited by hand must not stop the stream. One reader of each stream
+    counts and logs it; the others pass `is_counted=False`.
     """
     for record in records:
         try:
@@ -88,5 +88,5 @@ def parsed[T](
 
 
 def batch_response(first_failed: str | None) -> dict[str, Any]:
-    """The answer to a batch: the sequence number of the first record that is to come again, or None for none."""
+    """Answer a batch: `sequence_number` is the first record to deliver again, None if there is none."""
     return {"batchItemFailures": [] if first_failed is None else [{"itemIdentifier": first_failed}]}

@@ -1,4 +1,4 @@
-"""Tenants, remembered for a while, so that neither clients nor strangers cause a read with each attempt."""
+"""Cache of tenants, so that neither clients nor strangers cause a read with each attempt."""
 
 from collections.abc import Callable
 
@@ -9,16 +9,16 @@ from loudhailer.tenants.port import TenantStore
 _CACHE_SECONDS = 60
 
 _SHORT_SECONDS = 1
-"""The time between two reads of the same id that no tenant has, and between two that `reread` makes."""
+"""Seconds between two reads of an unknown id, and between two reads by `reread`."""
 
 _REMEMBERED = 1_000
-"""Ids that no tenant has; a stranger may name any number of them."""
+"""Number of unknown ids that are cached; a stranger may send any number of them."""
 
 
 class CachedTenants:
-    """Reads a tenant at most once a minute, and once a second where there is none of that id.
+    """Reads a tenant at most once a minute, and an unknown id at most once a second.
 
-    A tenant that has no key for its sessions' ids yet is read each time: when it gets one, nobody may go on without it.
+    A tenant without a key for its sessions' ids is read each time: once it gets a key, every function must use it.
     """
 
     def __init__(self, store: TenantStore, *, clock: Callable[[], float]) -> None:
@@ -29,7 +29,7 @@ class CachedTenants:
         self._reread_at: dict[TenantId, float] = {}
 
     def get(self, tenant: TenantId) -> Tenant | None:
-        """The tenant as it was at most a minute ago; None if there was none of that id a second ago."""
+        """Return the tenant as it was at most a minute ago; None if the id was unknown a second ago."""
         now = self._clock()
         at, known = self._known.get(tenant, (0.0, None))
         if known is not None and known.session_key is not None and now - at < _CACHE_SECONDS:
@@ -39,7 +39,7 @@ class CachedTenants:
         return self._read(tenant)
 
     def reread(self, tenant: TenantId) -> Tenant | None:
-        """The tenant as it is now, or, if this was called for it within a second, as `get` has it."""
+        """Return the tenant as it is now, or, if this was called for it within a second, like `get`."""
         now = self._clock()
         if tenant in self._reread_at and now - self._reread_at[tenant] < _SHORT_SECONDS:
             return self.get(tenant)

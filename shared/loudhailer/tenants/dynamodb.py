@@ -1,20 +1,18 @@
 """The table of tenants in DynamoDB.
 
 tenants: PK `tenantId`; the attributes of `TenantWire` and `sessionKey`, and `erasing` while the tenant is erased; then
-`erasedAt` alone. Where there are further cells, each row has the `revision` of the table that it is of.
+`erasedAt` alone. With further cells, each row has the `revision` of the table that it belongs to.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, override
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws.batches import paged
-from loudhailer.aws.conditions import holds, update_if
 from loudhailer.aws.errors import calling, is_refused
 from loudhailer.aws.rows import Item
+from loudhailer.aws.tables import DynamoTable
 from loudhailer.cells.dynamodb import DynamoCellDirectory, next_revision
 from loudhailer.errors import TransientError
 from loudhailer.ids import TenantId
@@ -35,12 +33,11 @@ _NOT_LATER = "attribute_not_exists(revision) OR revision <= :revision"
 _ATTEMPTS = 5
 
 
-class DynamoTenantStore(TenantStore):
+class DynamoTenantStore(DynamoTable, TenantStore):
     """Keeps the tenants in one DynamoDB table."""
 
     def __init__(self, client: "DynamoDBClient", table: str, cells_table: str | None = None) -> None:
-        self._client = client
-        self._table = table
+        super().__init__(client, table)
         self._cells_table = cells_table
 
     @override
@@ -53,7 +50,7 @@ class DynamoTenantStore(TenantStore):
 
     @override
     def everyone(self) -> list[Tenant]:
-        tenants = [_tenant_from_item(item) for item in self._rows() if not _is_tombstone(item)]
+        tenants = [_tenant_from_item(item) for item in self._every_row() if not _is_tombstone(item)]
         return sorted(tenants, key=attrgetter("tenant_id"))
 
     @override
@@ -68,7 +65,7 @@ class DynamoTenantStore(TenantStore):
         condition = f"{_EXISTS} AND attribute_not_exists(erasedAt)"
         values: Item = {":yes": {"BOOL": True}}
         if self._cells_table is None:
-            return update_if(self._client, self._table, _key(tenant), "SET erasing = :yes", condition, values=values)
+            return self._update_row_if(_key(tenant), "SET erasing = :yes", condition, values)
 
         def of(revision: int) -> "TransactWriteItemTypeDef":
             return {
@@ -89,28 +86,25 @@ class DynamoTenantStore(TenantStore):
 
     @override
     def everything(self) -> list[TenantRow]:
-        return sorted(map(_row_from_item, self._rows()), key=attrgetter("tenant_id"))
+        return sorted(map(_row_from_item, self._every_row()), key=attrgetter("tenant_id"))
 
     @override
     def copy(self, row: TenantRow) -> bool:
         item = _row_to_item(row)
         values = {":revision": {"N": str(row.revision)}}
-        return holds("PutItem", partial(self._client.put_item, **self._request(item, _NOT_LATER, values)))
+        return self._put_row_if(item, _NOT_LATER, values)
 
     def _put(self, item: Item, condition: str, values: Item | None = None) -> bool:
         """Put a row on a condition; where there are further cells, of the next revision."""
         if self._cells_table is None:
-            return holds("PutItem", partial(self._client.put_item, **self._request(item, condition, values)))
+            return self._put_row_if(item, condition, values)
 
         def of(revision: int) -> "TransactWriteItemTypeDef":
             row = item | {"revision": {"N": str(revision)}}
-            return {"Put": self._request(row, condition, values)}  # type: ignore[typeddict-item]  # it is one
+            put: Any = {"Item": row, **self._conditional(condition, values)}
+            return {"Put": put}
 
         return self._change(self._cells_table, of)
-
-    def _request(self, item: Item, condition: str, values: Item | None) -> Item:
-        request: Item = {"TableName": self._table, "Item": item, "ConditionExpression": condition}
-        return request if values is None else {**request, "ExpressionAttributeValues": values}
 
     def _change(self, cells_table: str, of: "Callable[[int], TransactWriteItemTypeDef]") -> bool:
         """Carry out a conditional change of a row together with the next revision of the table."""
@@ -132,12 +126,11 @@ class DynamoTenantStore(TenantStore):
 
     @override
     def tombstones(self) -> list[Tombstone]:
-        found = [_tombstone(item) for item in self._rows() if _is_tombstone(item)]
+        found = [_tombstone(item) for item in self._every_row() if _is_tombstone(item)]
         return sorted(found, key=attrgetter("tenant_id"))
 
-    def _rows(self) -> Iterator[Item]:
-        for page in paged("Scan", self._client.get_paginator("scan").paginate(TableName=self._table)):
-            yield from page["Items"]
+    def _every_row(self) -> Iterator[Item]:
+        return self._scan_rows(consistent=False)
 
 
 def _key(tenant: TenantId) -> Item:
@@ -177,7 +170,7 @@ def _row_from_item(item: Item) -> TenantRow:
     return TenantRow(
         tenant_id=TenantId(item["tenantId"]["S"]),
         revision=int(item["revision"]["N"]) if "revision" in item else 0,
-        # What is being erased, or was, is no tenant: its limits and its key are of no use in a further cell.
+        # An erased tenant does not exist: its limits and its key are of no use in a further cell.
         tenant=None if tombstone else _tenant_from_item(item),
         tombstone=tombstone,
     )

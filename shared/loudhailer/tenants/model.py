@@ -8,7 +8,7 @@ from typing import TypedDict
 from loudhailer.ids import SessionId, SessionSecret, TenantId
 
 TENANT_SESSIONS = 100_000
-"""The sessions that a tenant may have if its row does not say."""
+"""Number of sessions that a tenant may have if its row does not say."""
 
 
 class TenantWire(TypedDict):
@@ -35,12 +35,12 @@ class Tenant:
         connections_per_session: connections of one session.
         tenant_per_minute: attempts to connect, of all its sessions together.
         session_per_minute: attempts to connect, of one session.
-        messages_per_minute: messages of the tenant, or of one player where players send.
-        session_seconds: how long a session lives after its last activity.
+        messages_per_minute: messages of the tenant to the silo and the pool, or of one player to players and rooms.
+        session_seconds: seconds that a session lives after its last activity.
         tenant_sessions: sessions that live at the same time.
         posts_per_minute: posts that its messages to rooms may cause, frames x members; None: see `posts_by_default`.
-        session_key: hides the ids of its sessions where they are kept; a secret, not to be logged.
-        revision: the revision of the hub's tenants that its row is of; 0 where there are no further cells.
+        session_key: key of the hash that hides session ids in storage; a secret, not to be logged.
+        revision: the revision of the hub's tenants that its row belongs to; 0 without further cells.
     """
 
     tenant_id: TenantId
@@ -57,14 +57,14 @@ class Tenant:
 
     @property
     def post_budget(self) -> int:
-        """The posts that its messages to rooms may cause in a minute."""
+        """The number of posts that its messages to rooms may cause in a minute."""
         return posts_by_default(self.messages_per_minute) if self.posts_per_minute is None else self.posts_per_minute
 
     def session_id_of(self, secret: SessionSecret) -> SessionId:
-        """The id under which the session is kept, in rows, keys of limits, messages and logs.
+        """Return the id under which the session is stored: in rows, keys of limits, messages and logs.
 
-        It is a keyed hash: 43 letters, digits, `_` and `-` that open nothing, and that nobody without the tenant's row
-        can tell from a guess. A tenant that has no key yet keeps the id as it is.
+        It is a keyed hash: 43 letters, digits, `_` and `-`, which give no access, and which cannot be linked to a
+        secret without the tenant's row. A tenant without a key stores the id itself.
         """
         if self.session_key is None:
             return SessionId(secret)
@@ -87,7 +87,7 @@ class Tenant:
 
 
 def posts_by_default(messages_per_minute: int) -> int:
-    """The posts of a tenant for which no number is set: each of its messages to a hundred members."""
+    """Return the default number of posts of a tenant: each of its messages to a hundred members."""
     return 100 * messages_per_minute
 
 
@@ -103,7 +103,7 @@ class TenantRow:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """A tenant that is being erased, or was: `erased_at`, in epoch seconds, is None until all that it had is gone."""
+    """A tenant that is being or was erased; `erased_at`, in epoch seconds, is None until all of its data is gone."""
 
     tenant_id: TenantId
     erased_at: int | None

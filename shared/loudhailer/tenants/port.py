@@ -10,25 +10,26 @@ from loudhailer.tenants.model import Tenant, TenantRow, Tombstone
 
 
 class TenantStore(Protocol):
-    """The tenants. One that is being erased, or was, is none: it leaves a tombstone until its id is used again."""
+    """The tenants. An erased tenant does not exist any more; its tombstone stays until its id is used again."""
 
     def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:
-        """The tenant, read consistently if that is asked for; None if there is none of that id."""
+        """Return the tenant, read consistently if required; None if there is none with the id."""
 
     def everyone(self) -> list[Tenant]:
         """All tenants, in the order of their ids."""
 
     def put(self, tenant: Tenant, *, erased_before: int | None = None) -> bool:
-        """Make the tenant, or replace the one of the same id.
+        """Create the tenant, or replace the one with the same id.
 
-        False, and nothing done, if one of that id is being erased, or was erased at `erased_before` or later.
+        Return False, and change nothing, if a tenant with that id is being erased, or was erased at `erased_before` or
+        later.
         """
 
     def begin_erasing(self, tenant: TenantId) -> bool:
-        """Make the tenant none for everybody, and say so by a tombstone; False if there is no tenant to be erased."""
+        """Replace the tenant by a tombstone, so that it no longer exists; return False if there is no such tenant."""
 
     def end_erasing(self, tenant: TenantId, now: int) -> None:
-        """Note that the tenant that is being erased has nothing left."""
+        """Note that all data of the tenant is erased."""
 
     def tombstones(self) -> list[Tombstone]:
         """The tombstones of all tenants, in the order of their ids."""

@@ -1,4 +1,4 @@
-"""The sender of a frame, as API Gateway and the authorizer describe it: nothing of it is the client's word."""
+"""The sender of a frame, as API Gateway and the authorizer describe it; none of it comes from the client."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class Caller:
         tenant_id: its tenant.
         session_id: its session; a secret, not to be logged.
         key: the key of its row.
-        session_seconds: how long its session lives after an activity.
-        messages_per_minute: how many messages its tenant, or each of its players, may send.
-        posts_per_minute: how many posts its tenant's messages to rooms may cause.
+        session_seconds: seconds that its session lives after an activity.
+        messages_per_minute: messages a minute of its tenant, or of each of its players.
+        posts_per_minute: posts a minute that its tenant's messages to rooms may cause.
         request_id: the id that API Gateway gave the frame.
-        received_at: when API Gateway took the frame, in epoch milliseconds.
+        received_at: time at which API Gateway received the frame, in epoch milliseconds.
         player_id: the player that the session is bound to.
     """
 
@@ -39,7 +39,7 @@ class Caller:
 
     @classmethod
     def of(cls, event: Mapping[str, Any]) -> Self:
-        """The caller of a message's event; InvalidFieldError if its context is not all there."""
+        """Read the caller from a message's event; InvalidFieldError if its context is incomplete."""
         request = event["requestContext"]
         identity = ConnectionIdentity.read(request.get("authorizer") or {})
         if identity.partition is None:
@@ -58,11 +58,11 @@ class Caller:
 
     @property
     def speaker(self) -> Speaker:
-        """The caller as others see it."""
+        """The caller as other members see it."""
         return Speaker(self.key.connection_id, self.player_id)
 
     def refusal(self, code: ErrorCode, message: str, actions: Sequence[str] | None = None) -> str:
-        """The frame that tells the caller what is wrong with its frame."""
+        """Return an error frame for the caller's frame."""
         return error_frame(
             code, message, connection_id=self.key.connection_id, request_id=self.request_id, actions=actions
         )

@@ -1,12 +1,12 @@
-"""Checks of every frame that a function answers, before its request is carried out.
+"""Check each frame that a function answers, before its request is carried out.
 
-In this order: who calls, are the minute's limits kept, is it JSON, is the caller's connection in a session that is
-still open: one that was made anew under the same id has other connections. Whatever the outcome, the client gets an
-answer: API Gateway sends the body of the function's response back over the route's response.
+The checks are, in this order: the caller's identity, the minute's limits, the JSON, and whether the caller's connection
+is in a session that is still live; a session that was recreated under the same id has other connections. The client
+always gets an answer: API Gateway sends the body of the function's response back through the route's response:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
 
-Frames are counted before anything else is done for them, so that a flood costs one write a frame, and none once its
-session is ended. They count for the session; those that it is let through with count for its player, if it has one.
+Frames are counted before any other work, so that a flood costs one write per frame, and none once its session is
+deleted. They count for the session, and those within its limit also for its player, if it has one.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,20 +24,20 @@ from loudhailer.websocket.caller import Caller
 from loudhailer.websocket.replies import CONNECTION_OVER, SESSION_OVER, error_frame, throttle_frame
 
 type Frame = Mapping[str, Any]
-"""A client's frame: its members, decoded; those of `PASSED_ON` are each a `JsonText`."""
+"""A client's frame: its decoded members; those in `PASSED_ON` are each a `JsonText`."""
 
 PASSED_ON = frozenset({"message", "content"})
-"""The members that others get as their sender wrote them."""
+"""The members that are passed on unchanged to other clients."""
 
 type Respond = Callable[[Caller, Frame], str | None]
-"""Does what a frame asks for: the frame that answers it, or None where there is nothing to say.
+"""Carries out a frame's request; returns the frame that answers it, or None for no answer.
 
 InvalidFieldError and TransientError are answered with an error frame.
 """
 
 
 class Part:
-    """One tenant's part of an exchange."""
+    """The stores and the use case of one tenant."""
 
     def __init__(self, sessions: SessionStore, limits: LimitStore, respond: Respond) -> None:
         self.sessions = sessions
@@ -54,7 +54,7 @@ class Exchange:
         self._clock = clock
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The function's response to a message's event; never raises for what a client sent."""
+        """Return the function's response to a message's event; never raises because of a client's input."""
         try:
             caller = Caller.of(event)
         except InvalidFieldError as error:
@@ -80,7 +80,7 @@ class Exchange:
             tried = _tried(part.attempts, caller, now)
             if tried > limit or _is_player_over(part.limits, caller, now):
                 count("FrameThrottled")
-                # A session that floods is ended: it is not worth a frame.
+                # A session that floods is deleted: it gets no answer.
                 return throttle_frame(caller.key.connection_id, caller.request_id) if tried <= FLOOD * limit else None
             frame = codec.decode_object(body, verbatim=PASSED_ON)
             session = part.sessions.keep_alive(
@@ -105,7 +105,7 @@ def _refused(caller: Caller, code: ErrorCode, message: str) -> str:
 
 
 def _tried(attempts: Attempts, caller: Caller, now: int) -> int:
-    """Count a frame for the caller's session; how many it has sent in this minute."""
+    """Count a frame for the caller's session; return the number in this minute so far."""
     tenant, session = caller.tenant_id, caller.session_id
     return attempts.count(
         tenant, session, frames_of_session(tenant, session), limit=caller.messages_per_minute, now=now
@@ -113,7 +113,7 @@ def _tried(attempts: Attempts, caller: Caller, now: int) -> int:
 
 
 def _is_player_over(limits: LimitStore, caller: Caller, now: int) -> bool:
-    """Count a frame for the caller's player, if the session is bound to one; whether that has sent too many."""
+    """Count a frame for the caller's player, if there is one; tell whether the player has sent too many."""
     if caller.player_id is None:
         return False
     counter = messages_of_player(caller.tenant_id, caller.player_id)

@@ -1,7 +1,8 @@
-"""A connection's identity: the authorizer's word on whose it is and what it may use.
+"""A connection's identity: its owner and its limits, as the authorizer determined them.
 
-The authorizer writes it into the context that API Gateway hands to each later route of the connection, with every value
-as a string. Mapping templates copy parts of it into message attributes of queues. Nothing of it is the client's word.
+The authorizer writes it into the context that API Gateway adds to each later request of the connection, with every
+value as a string. Mapping templates copy parts of it into message attributes of queues. None of it comes from the
+client:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
 """
 
@@ -17,14 +18,14 @@ from loudhailer.tenants.model import Tenant, posts_by_default
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionIdentity:
-    """The tenant, the session and the limits of a connection, as they were when it was made.
+    """The tenant, the session and the limits of a connection at the time when it was made.
 
     Attributes:
         tenant_id: the tenant.
         session_id: the session; a secret, not to be logged.
         player_id: the player that the session is bound to.
-        partition: the partition of the connection's row; None in message attributes, which do not have it.
-        session_seconds: how long the session lives after an activity.
+        partition: the partition of the connection's row; None in message attributes, which lack it.
+        session_seconds: seconds that the session lives after an activity.
         connections_per_session: connections that the session may have.
         tenant_connections: connections that all sessions of the tenant may have together.
         session_per_minute: attempts to connect that the session has in a minute.
@@ -67,10 +68,10 @@ class ConnectionIdentity:
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
-        """Read the authorizer's context in an event, or message attributes; InvalidFieldError names what is wrong.
+        """Read the authorizer's context of an event, or message attributes; InvalidFieldError names the wrong field.
 
-        The partition must be one of the tenant: functions reach rows by it.
-        An authorizer of an earlier release says neither `postsPerMinute` nor `sessionConnections`.
+        The partition must be one of the tenant: functions use it as a key. An authorizer of an earlier release gives
+        neither `postsPerMinute` nor `sessionConnections`.
         """
         tenant, session = ids.tenant_id(values.get("tenantId")), ids.session_id(values.get("sessionId"))
         partition = ids.partition(values["partition"]) if "partition" in values else None
@@ -94,7 +95,7 @@ class ConnectionIdentity:
         )
 
     def to_context(self) -> dict[str, str | int]:
-        """The authorizer's context: `read` gives the same identity back."""
+        """Return the authorizer's context, from which `read` gives an equal identity."""
         context: dict[str, str | int | None] = {
             "tenantId": self.tenant_id,
             "sessionId": self.session_id,

@@ -1,12 +1,11 @@
-"""A frame that a client sends again is the same message, if the client gave it an id.
+"""Recognise a frame that a client sends again as the same message, if the client gave it an id.
 
-A client that gets no answer, or API Gateway's "Endpoint request timed out", cannot tell whether its message was
-accepted. With a `clientMessageId`, unique for its sender, it may send the frame again: what was accepted is
-acknowledged and not said twice. The sender is the player, or the session where it is bound to none.
+A client that gets no answer, or API Gateway's "Endpoint request timed out", cannot know whether its message was
+accepted. With a `clientMessageId`, which is unique for its sender, it may send the frame again: an accepted message is
+acknowledged, and not sent twice. The sender is the player, or the session if it is bound to no player.
 
-An attempt that dies half-way leaves the message open. A later one then carries it out as the first one would have, by
-that one's time and request: all that is derived from these two has the same id, and is written on condition that it is
-not there.
+An attempt that crashes half-way leaves the message open. A later attempt then carries it out with the first attempt's
+time and request id: everything that is derived from these has the same id, and is written only if it does not exist.
 """
 
 from collections.abc import Callable
@@ -25,7 +24,7 @@ CLIENT_MESSAGE_ID = "clientMessageId"
 
 
 class Once:
-    """Has each message carried out once, however often its frame is sent."""
+    """Carries out each message once, however often its frame is sent."""
 
     def __init__(self, sent: SentStore, *, clock: Callable[[], float]) -> None:
         self._sent = sent
@@ -34,13 +33,13 @@ class Once:
     def __call__(
         self, caller: Caller, frame: Frame, carry_out: Callable[[Caller], str | None]
     ) -> tuple[Caller, str | None]:
-        """Carry the frame out, unless an earlier attempt did.
+        """Carry out the frame, unless an earlier attempt did.
 
-        Returns the caller as of the first attempt, and the frame by which `carry_out` refuses this one, if it does.
+        Return the caller as of the first attempt, and the frame with which `carry_out` refuses this one, if it does.
 
         Raises:
             InvalidFieldError: the id is not legal, or was used for another frame.
-            TransientError: it may be carried out or not, or another attempt is still at work.
+            TransientError: it is unknown whether it was carried out, or another attempt is in progress.
         """
         if CLIENT_MESSAGE_ID not in frame:
             return caller, carry_out(caller)
@@ -66,7 +65,7 @@ class Once:
         return first, None
 
     def _carried_out(self, attempt: Attempt, first: Caller, carry_out: Callable[[Caller], str | None]) -> str | None:
-        """Carry the frame out; what is refused or fails is left to the next attempt, whenever that comes."""
+        """Carry out the frame; a refusal or failure leaves it to the next attempt, whenever that is made."""
         try:
             refusal = carry_out(first)
         except TransientError:
@@ -78,7 +77,8 @@ class Once:
         try:
             self._sent.finish(attempt)
         except TransientError:
-            # It is accepted, and its client is told so. If it asks all the same, the same message is carried out again.
+            # The message is accepted, and its client gets an acknowledgement. If it repeats the frame nevertheless, the
+            # same message is carried out again.
             count("SentMessageNotFinished")
             logger.exception("a message was accepted, but a retry of it will be carried out again")
         return None

@@ -1,4 +1,4 @@
-"""The frames that answer a client, and those that carry what another client said."""
+"""The frames that answer a client, and the frames that carry another client's message."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ def error_frame(
     request_id: str | None,
     actions: Sequence[str] | None = None,
 ) -> str:
-    """Tell a client what is wrong with its frame; `actions` are the legal ones, where that helps."""
+    """Tell a client what is wrong with its frame; `actions` are the legal actions, if that helps."""
     error: dict[str, Any] = {"code": code, "message": message}
     if actions is not None:
         error["actions"] = actions
@@ -74,7 +74,7 @@ def direct_frame(message_id: str, message: JsonText, source: PlayerId, sent_at: 
 
 
 class Speaker(NamedTuple):
-    """The author of a frame in a room, as the authorizer says; a client chooses its nickname, but not these."""
+    """The author of a frame in a room, from its row; a client chooses only its nickname."""
 
     connection_id: ConnectionId
     player_id: PlayerId | None
@@ -89,9 +89,9 @@ def said_frame(
     *,
     message_id: str | None = None,
 ) -> str:
-    """Carry what a member says to everyone in the room; `sent_at` in epoch milliseconds.
+    """Carry a member's message to everyone in the room; `sent_at` in epoch milliseconds.
 
-    What its sender may send again has a `message_id`, by which a duplicate is known.
+    A message that its sender may repeat has a `message_id`, by which clients recognise a duplicate.
     """
     said = {"content": codec.verbatim(content), "sentAt": sent_at}
     return _room_frame(
@@ -100,12 +100,12 @@ def said_frame(
 
 
 def joined_frame(room: RoomKey, nickname: NickName, speaker: Speaker) -> str:
-    """Tell those in a room who has joined it."""
+    """Announce to the members of a room that a member has joined."""
     return _room_frame("joinroom", room, nickname, speaker)
 
 
 def left_frame(room: RoomKey, nickname: NickName, speaker: Speaker) -> str:
-    """Tell those in a room who has left it."""
+    """Announce to the members of a room that a member has left."""
     return _room_frame("leaveroom", room, nickname, speaker)
 
 
@@ -123,8 +123,8 @@ _OWN_FIELDS = (
 def looks_like_ours(frame: Mapping[str, Any], actions: Collection[str]) -> str | None:
     """Return the field that makes a client's frame look like one of the service's; None if no field does.
 
-    `actions` are those that led the frame here. A field of the same name may stand in it twice: API Gateway may have
-    read the first one, and a reader of the frame takes the last.
+    `actions` are the ones that select this route. A frame may contain the same field twice: API Gateway may have used
+    the first value, while a reader of the frame takes the last.
     """
     if frame.get("action") not in actions:
         return "action"

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "description" {
-  description = "What it means, for whoever is woken."
+  description = "Explanation for the person on call."
   type        = string
 }
 
@@ -29,7 +29,7 @@ variable "threshold" {
 }
 
 variable "topic_arn" {
-  description = "ARN of the SNS topic that is told when the alarm is raised and when it is over; null: nobody is told."
+  description = "ARN of the SNS topic that is notified when the alarm is raised and when it ends; null: none is."
   type        = string
   default     = null
 

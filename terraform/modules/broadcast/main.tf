@@ -22,10 +22,6 @@ locals {
     ) :
     name => { url = queue.url, arn = queue.arn }
   }
-  shards = [for shard in local.shard_names : local.queues[shard]]
-
-  # What Lambda's pollers do with a queue in the name of the function.
-  consume = [
-    "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
-  ]
+  shards       = [for shard in local.shard_names : local.queues[shard]]
+  query_shards = slice(local.shards, 0, var.settings.shards.count)
 }

@@ -4,7 +4,7 @@ output "topic_arn" {
 }
 
 output "keys" {
-  description = "How many partition keys the rows of a broadcast are spread over."
+  description = "Number of partition keys over which a broadcast's rows are spread."
   value       = var.settings.keys
 }
 
@@ -43,7 +43,7 @@ output "cell_roles" {
 }
 
 output "subscribers" {
-  description = "What each subscriber needs of the cell, by its name: see the variable `cell` of the stack `subscriber`."
+  description = "Description of the cell for each subscriber, by its name: see the variable `cell` of the stack `subscriber`."
   value = {
     for name, subscriber in var.subscribers : name => {
       prefix                = var.deployment.prefix

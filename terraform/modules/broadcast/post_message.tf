@@ -8,7 +8,6 @@ module "post_message" {
   settings   = var.functions.post_message
 
   variables = {
-    SHARD_QUEUE_URLS      = jsonencode(local.shards[*].url)
     CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
@@ -18,11 +17,9 @@ module "post_message" {
     LANES_TABLE           = local.lanes.name
   }
 
+  queues_read = { ReadChunks = local.shards[*].arn }
+
   statements = {
-    ReadChunks = {
-      actions   = local.consume
-      resources = local.shards[*].arn
-    }
     # Closing too: a client that does not read must know that it misses something.
     Post = {
       actions   = ["execute-api:ManageConnections"]
@@ -73,7 +70,6 @@ module "post_message_rooms" {
   settings   = var.functions["post_message-rooms"]
 
   variables = {
-    SHARD_QUEUE_URLS      = jsonencode([local.queues["rooms"].url])
     CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
@@ -83,11 +79,9 @@ module "post_message_rooms" {
     LANES_TABLE           = local.lanes.name
   }
 
+  queues_read = { ReadChunks = [local.queues["rooms"].arn] }
+
   statements = {
-    ReadChunks = {
-      actions   = local.consume
-      resources = [local.queues["rooms"].arn]
-    }
     # Closing too, for the same reason as the other one's.
     Post = {
       actions   = ["execute-api:ManageConnections"]
@@ -111,8 +105,8 @@ resource "aws_lambda_function_recursion_config" "post_message_rooms" {
   recursive_loop = "Allow"
 }
 
-# Messages to large rooms wait in a queue of their own, and its workers are not those of the shards: no broadcast stands
-# behind it. AWS allows no fewer than two.
+# Messages to large rooms wait in a queue of their own, and its workers are not those of the shards: no broadcast waits
+# for them. AWS allows no fewer than two.
 resource "aws_lambda_event_source_mapping" "rooms" {
   event_source_arn        = aws_sqs_queue.work["rooms"].arn
   function_name           = module.post_message_rooms.alias.arn

@@ -14,18 +14,16 @@ module "query" {
     BROADCASTS_TABLE      = local.broadcasts.name
     LANES_TABLE           = local.lanes.name
     PARTITION_QUEUE_URL   = local.queues["partition"].url
-    SHARD_QUEUE_URLS      = jsonencode(local.shards[*].url)
+    SHARD_QUEUE_URLS      = jsonencode(local.query_shards[*].url)
     ROOM_QUEUE_URL        = local.queues["rooms"].url
     CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
     CHUNK_SIZE            = var.settings.chunk_size
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
   }
 
+  queues_read = { ReadSources = [local.queues["partition"].arn] }
+
   statements = {
-    ReadSources = {
-      actions   = local.consume
-      resources = [local.queues["partition"].arn]
-    }
     ReadConnections = {
       actions   = ["dynamodb:BatchGetItem", "dynamodb:Query"]
       resources = [local.connections.arn]

@@ -1,8 +1,11 @@
 locals {
-  shard_names = [for n in range(var.settings.shards.count) : "shard-${n}"]
+  # Shards beyond the count get nothing new, and are read until they are empty: older versions of query may still send
+  # to them, and so may versions that a rollback returns to.
+  shard_count = var.settings.shards.count + var.settings.shards.draining
+  shard_names = [for n in range(local.shard_count) : "shard-${n}"]
 
-  # A failed broadcast or source comes again after 2 s, 4 s and so on: ten times in five minutes. What was given up may bring
-  # its count of receives along: AWS gives it "across all queues", and does not say which one counts.
+  # A failed broadcast or source comes again after 2 s, 4 s and so on: ten times in five minutes. A message that was
+  # given up may keep its number of receives: AWS gives it "across all queues", and does not say which one counts.
   receives = { for queue, consumer in local.consumers : queue => var.max_receive_count * lookup({
     broadcast = 2, partition = 2, undelivered = 4,
   }, queue, 1) }
@@ -72,8 +75,8 @@ locals {
   ]...)
 }
 
-# What Lambda's pollers do with a queue in the name of the function, whose role is in another account here. The role may
-# not be there yet, and AWS refuses a principal that is not: the account is the principal, the role a condition.
+# A subscriber's function, whose role is in another account, may read its shards. AWS refuses a principal that does not
+# exist, and the role may not exist yet: so the account is the principal, and the role a condition.
 # https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-cross-account-example.html
 resource "aws_sqs_queue_policy" "shard" {
   for_each = local.claims
@@ -85,22 +88,23 @@ resource "aws_sqs_queue_policy" "shard" {
       Sid       = "SubscriberMayRead"
       Effect    = "Allow"
       Principal = { AWS = replace(local.subscriber_function_role_arns[each.value.name], "/:role/.*/", ":root") }
-      Action    = local.consume
+      Action    = module.post_message.poller_actions
       Resource  = aws_sqs_queue.work[each.key].arn
       Condition = { ArnEquals = { "aws:PrincipalArn" = local.subscriber_function_role_arns[each.value.name] } }
     }]
   })
 }
 
-# Where messages stay that nobody could handle, until somebody looks.
+# Messages that no function could handle, kept for an operator.
 resource "aws_sqs_queue" "dead_letter" {
   name                      = "${var.deployment.prefix}-dead-letter"
   message_retention_seconds = 1209600
   sqs_managed_sse_enabled   = true
 }
 
-# What was tried too often is settled as failed, so that its report ends, before it comes to the dead-letter queue.
-# Apart from the queues, so that none waits for another: the provider watches every change of a queue for 25 seconds.
+# A message that was tried too often is settled as failed, so that its report ends, before it reaches the dead-letter
+# queue. Apart from the queues, so that none waits for another: the provider watches every change of a queue for 25
+# seconds.
 resource "aws_sqs_queue_redrive_policy" "work" {
   for_each = local.consumers
 

@@ -15,11 +15,9 @@ module "settle" {
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
   }
 
+  queues_read = { ReadOutcomes = [local.queues["outcome"].arn, local.queues["undelivered"].arn] }
+
   statements = {
-    ReadOutcomes = {
-      actions   = local.consume
-      resources = [local.queues["outcome"].arn, local.queues["undelivered"].arn]
-    }
     Tally = {
       actions = [
         "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
@@ -30,7 +28,7 @@ module "settle" {
       actions   = ["dynamodb:DeleteItem", "dynamodb:PartiQLDelete"]
       resources = [local.connections.arn]
     }
-    # Outcomes too: those that there is no time for go back.
+    # Outcomes too: if time runs out, the remaining ones are sent again.
     SendMessages = {
       actions   = ["sqs:SendMessage"]
       resources = [local.queues["outcome"].arn, local.queues["dead-letter"].arn]

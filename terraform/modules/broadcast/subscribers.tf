@@ -1,6 +1,6 @@
-# What a post_message in another account may do in this one. Its own role reads its shards, by their queues' policies, and
-# assumes one of these roles for all it says to the cell: so there is one place per account, with an external id, that gives
-# this away and takes it back.
+# Permissions of another account's post_message in this account. Its own role reads its shards, by their queues'
+# policies, and assumes one of these roles for all it says to the cell: so there is one place per account, with an
+# external id, that gives this away and takes it back.
 
 locals {
   subscriber_function_role_arns = {
@@ -19,7 +19,8 @@ resource "aws_iam_role" "subscriber" {
   permissions_boundary = var.deployment.permissions_boundary
 
   # The function's role may not be there yet, and AWS refuses a principal that is not: the account is the principal, the
-  # role a condition. Whoever takes the role's name there is trusted, whoever takes its place here needs the external id.
+  # role a condition. The role is trusted by its name there; the external id protects against another role of the same
+  # name.
   # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

@@ -16,11 +16,9 @@ module "swarm" {
     CELL_NAME             = try(var.hub.name, null)
   }
 
+  queues_read = { ReadBroadcasts = [local.queues["broadcast"].arn] }
+
   statements = {
-    ReadBroadcasts = {
-      actions   = local.consume
-      resources = [local.queues["broadcast"].arn]
-    }
     ReadPartitions = {
       actions   = ["dynamodb:Query", "dynamodb:Scan"]
       resources = [local.partitions.arn]

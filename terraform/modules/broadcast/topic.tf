@@ -1,5 +1,5 @@
 locals {
-  # By their names: the role of `send_message` is another module's, and none of them may be there yet.
+  # They are referred to by name: the role of `send_message` is another module's, and none of them may be there yet.
   publisher_role_arns = [
     for name in concat(var.control_plane ? ["publish"] : [], ["send_message"]) : join(":", [
       "arn", data.aws_partition.current.partition, "iam", "", data.aws_caller_identity.current.account_id,
@@ -13,8 +13,9 @@ resource "aws_sns_topic" "broadcast" {
   name = "${var.deployment.prefix}-broadcast"
 }
 
-# In place of SNS's default, which lets whoever has the account's rights publish and subscribe. What is on the topic goes to
-# everybody, so the policy names who puts it there: https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
+# It replaces SNS's default policy, which lets every principal of the account publish and subscribe. Everyone receives
+# what is published on the topic, so the policy names the publishers:
+# https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
 resource "aws_sns_topic_policy" "broadcast" {
   arn = aws_sns_topic.broadcast.arn
 

@@ -1,17 +1,17 @@
 variable "package" {
-  description = "What the functions run: output of the module `package`."
+  description = "Code of the functions: output of the module `package`."
   type        = any
 }
 
 variable "deployment" {
-  description = "What all modules share: output of the module `deployment`."
+  description = "Settings that all modules share: output of the module `deployment`."
   type        = any
 }
 
 variable "settings" {
-  description = "How many shard queues share the chunks of a broadcast, and how many workers each has at once; connections in one chunk at most; partition keys that a broadcast's rows are spread over, 1 while a release that knows of one alone runs beside; how many invocations of query find recipients at the same time, each of which writes about 200 units a second into the table of broadcasts; and seconds after publishing in which a broadcast is delivered or settled as failed."
+  description = "Number of shard queues that share a broadcast's chunks; number of further shard queues that get nothing new and are read until they are empty; number of concurrent workers of each; largest number of connections in a chunk; number of partition keys over which a broadcast's rows are spread, 1 while a release that knows only one key is running, too; how many invocations of query find recipients at the same time, each of which writes about 200 units a second into the table of broadcasts; and seconds after publishing in which a broadcast is delivered or settled as failed."
   type = object({
-    shards            = optional(object({ count = optional(number, 2), concurrency = optional(number, 2) }), {})
+    shards            = optional(object({ count = optional(number, 2), draining = optional(number, 0), concurrency = optional(number, 2) }), {})
     chunk_size        = optional(number, 500)
     keys              = optional(number, 16)
     query_concurrency = optional(number, 8)
@@ -20,16 +20,24 @@ variable "settings" {
   default = {}
 
   validation {
-    condition     = var.settings.shards.count >= 1 && var.settings.shards.count <= 32 && floor(var.settings.shards.count) == var.settings.shards.count
-    error_message = "broadcast.shards.count must be a whole number from 1 to 32: query's environment, of 4 KB, has the URLs of all."
+    condition     = var.settings.shards.count >= 1 && floor(var.settings.shards.count) == var.settings.shards.count
+    error_message = "broadcast.shards.count must be a whole number from 1."
+  }
+  validation {
+    condition     = var.settings.shards.draining >= 0 && floor(var.settings.shards.draining) == var.settings.shards.draining
+    error_message = "broadcast.shards.draining must be a whole number from 0."
+  }
+  validation {
+    condition     = var.settings.shards.count + var.settings.shards.draining <= 32
+    error_message = "broadcast.shards.count and draining must be at most 32 together: query's environment, of 4 KB, has the URLs of all."
   }
   validation {
     condition     = var.settings.shards.concurrency >= 2 && var.settings.shards.concurrency <= 1000
     error_message = "broadcast.shards.concurrency must be from 2 to 1000: AWS allows a mapping no less and no more."
   }
   validation {
-    condition     = var.settings.shards.count * var.settings.shards.concurrency <= var.quota.posts_per_second * var.quota.headroom * (1 - var.quota.rooms)
-    error_message = "broadcast.shards.count times broadcast.shards.concurrency must leave each lane at least one post per second of the quota."
+    condition     = (var.settings.shards.count + var.settings.shards.draining) * var.settings.shards.concurrency <= var.quota.posts_per_second * var.quota.headroom * (1 - var.quota.rooms)
+    error_message = "broadcast.shards: count and draining, times concurrency, must leave each lane at least one post per second of the quota."
   }
   validation {
     condition     = var.settings.chunk_size >= 1 && var.settings.chunk_size <= 500
@@ -58,7 +66,7 @@ variable "functions" {
     condition = alltrue([
       for name in ["swarm", "query", "post_message", "post_message-rooms", "settle"] : 2 * 6 * var.functions[name].timeout < var.settings.lifetime_seconds
     ])
-    error_message = "functions: 2 x 6 x the timeout of swarm, query, post_message, post_message-rooms and settle must be less than broadcast.lifetime_seconds, so that a broadcast whose function was killed is tried again while it lives."
+    error_message = "functions: 2 x 6 x the timeout of swarm, query, post_message, post_message-rooms and settle must be less than broadcast.lifetime_seconds: a broadcast whose function was killed is then repeated in time."
   }
   validation {
     condition     = alltrue([for name in ["post_message", "post_message-rooms"] : var.functions[name].timeout <= 10])
@@ -66,8 +74,8 @@ variable "functions" {
   }
   # A mapping that is throttled by its function leaves lanes empty, each of which has its part of the quota.
   validation {
-    condition     = var.functions.post_message.reserved == null ? true : var.functions.post_message.reserved >= var.settings.shards.count * var.settings.shards.concurrency
-    error_message = "functions: post_message must have reserved at least broadcast.shards.count x broadcast.shards.concurrency, the number of its lanes."
+    condition     = var.functions.post_message.reserved == null ? true : var.functions.post_message.reserved >= (var.settings.shards.count + var.settings.shards.draining) * var.settings.shards.concurrency
+    error_message = "functions: post_message must have reserved at least the number of its lanes, (broadcast.shards.count + broadcast.shards.draining) x broadcast.shards.concurrency."
   }
   # The queue of large rooms has two workers, and AWS allows no fewer.
   validation {
@@ -86,7 +94,7 @@ variable "cells" {
 }
 
 variable "hub" {
-  description = "What a further cell knows of its hub: the output `cells` of the stack `hub`, under the cell's name; null: this is the hub."
+  description = "The hub as a further cell knows it: the output `cells` of the stack `hub`, under the cell's name; null: this is the hub."
   type = object({
     name       = string
     region     = string
@@ -99,18 +107,18 @@ variable "hub" {
 }
 
 variable "control_plane" {
-  description = "Whether this is the hub, whose `publish` accepts broadcasts."
+  description = "True in the hub, whose `publish` accepts broadcasts."
   type        = bool
   default     = true
 }
 
 variable "quota" {
-  description = "The account's API Gateway quota: requests per second, the share of the rate that posts may use, and the share of those that large rooms have while broadcasts are posted."
+  description = "The account's API Gateway quota: requests per second; the share of the rate that posts may use; and the share of these posts that large rooms have while broadcasts are posted."
   type        = object({ posts_per_second = number, headroom = number, rooms = number })
 }
 
 variable "subscribers" {
-  description = "Other accounts whose post_message works for this cell, by name: shards are numbers from 0; those that nobody claims the cell reads itself, and those of a shared subscriber it reads too."
+  description = "Other accounts whose post_message works for this cell, by name: shards are numbers from 0; the cell reads unclaimed shards itself, and also reads those of a shared subscriber."
   type = map(object({
     account_id  = string
     external_id = string
@@ -138,7 +146,7 @@ variable "subscribers" {
   }
   validation {
     condition     = alltrue([for subscriber in var.subscribers : length(subscriber.shards) > 0])
-    error_message = "subscribers: each must claim at least one shard; take out of the map whoever is to have none."
+    error_message = "subscribers: each must claim at least one shard; remove a subscriber without shards from the map."
   }
   validation {
     condition = alltrue([
@@ -171,7 +179,7 @@ variable "websocket_api" {
 }
 
 variable "max_receive_count" {
-  description = "How often a message is tried before it is given up; broadcasts and sources, which come again soon, twice as often."
+  description = "Number of tries before a message is given up; twice as many for broadcasts and sources, which are delivered again soon."
   type        = number
   default     = 5
 

@@ -1,9 +1,10 @@
 # Alarms watch queues and streams: whatever is down or fails, a message or a record waits, or ends in a queue of failures.
-# Where somebody waits for the answer instead, they watch the function, the API and the tables. What to do is in docs/runbook.md.
+# If a client waits for the answer instead, they watch the function, the API and the tables. docs/runbook.md says how
+# to react.
 
 locals {
-  # What carries a broadcast may wait for half of its life; the other half is left to whoever is woken. Nobody who waits for
-  # an answer or a direct message should wait longer.
+  # A broadcast's message may wait for half of its lifetime; the other half is left to the person on call. Nobody who
+  # waits for an answer or a direct message should wait longer.
   longest_wait_seconds = floor(module.broadcast.lifetime_seconds / 2)
 
   work_queues = merge(

@@ -44,6 +44,6 @@ output "cell_roles" {
 }
 
 output "subscribers" {
-  description = "What each subscriber needs of the cell, by its name: see the variable `cell` of the stack subscriber."
+  description = "Description of the cell for each subscriber, by its name: see the variable `cell` of the stack subscriber."
   value       = module.broadcast.subscribers
 }

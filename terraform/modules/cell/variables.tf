@@ -1,10 +1,10 @@
 variable "package" {
-  description = "What the functions run: output of the module `package`."
+  description = "Code of the functions: output of the module `package`."
   type        = any
 }
 
 variable "deployment" {
-  description = "What all modules share: output of the module `deployment`."
+  description = "Settings that all modules share: output of the module `deployment`."
   type        = any
 }
 
@@ -27,13 +27,13 @@ variable "messaging" {
 }
 
 variable "session_api" {
-  description = "How callers of the routes of sessions are authorised, none, iam or jwt; the claim of their tokens that names the tenant; and whether GET /tenant lists the tenants. null: a further cell, which has neither session_api nor publish."
+  description = "Authorisation of the routes of sessions: none, iam or jwt; the claim of their tokens that names the tenant; and whether GET /tenant lists the tenants. null: a further cell, which has neither session_api nor publish."
   type        = object({ session_auth = string, tenant_claim = string, list_tenants = bool })
   default     = null
 }
 
 variable "hub" {
-  description = "What a further cell knows of its hub: the output `cells` of the stack `hub`, under the cell's name; null: this is the hub."
+  description = "The hub as a further cell knows it: the output `cells` of the stack `hub`, under the cell's name; null: this is the hub."
   type        = any
   default     = null
 }
@@ -66,7 +66,7 @@ variable "subscribers" {
 }
 
 variable "api_gateway_account" {
-  description = "Whether this module sets the role that API Gateway writes logs in: see the module websocket_api."
+  description = "True if this module sets the role with which API Gateway writes logs: see the module websocket_api."
   type        = bool
   default     = true
 }

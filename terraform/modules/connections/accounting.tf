@@ -42,7 +42,7 @@ module "accounting" {
   }
 }
 
-# What failed for good: `reconcile` recounts its partitions.
+# Batches that failed for good: `reconcile` recounts its partitions.
 resource "aws_sqs_queue" "accounting_failure" {
   name                      = "${var.deployment.prefix}-accounting-failure"
   message_retention_seconds = 1209600

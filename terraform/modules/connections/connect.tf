@@ -14,12 +14,13 @@ module "connect" {
     LIMITS_TABLE      = local.limits.name
     CALLBACK_ENDPOINT = var.websocket_api.callback_endpoint
     SESSION_SHARE     = var.session_share
+    SPREAD_SESSIONS   = !var.deployment.former_release
   }
 
   # In its own name, not as one tenant: at 500 connects a second of many tenants it would take most of what STS answers.
   # All keys are from the authorizer's context: docs/decisions/0038.
   statements = {
-    # A full session's connections may be gone, though their rows stand.
+    # A full session's connections may be gone, although their rows exist.
     LookUpConnections = {
       actions   = ["execute-api:ManageConnections"]
       resources = [var.websocket_api.look_up_arn]
@@ -28,7 +29,7 @@ module "connect" {
       actions   = ["dynamodb:UpdateItem"]
       resources = [local.limits.arn]
     }
-    # A full session's connections are looked up, to forget those that are gone.
+    # A full session's connections are looked up, to remove connections that are gone.
     RecordConnection = {
       actions   = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem"]
       resources = [local.connections.arn]
@@ -44,7 +45,7 @@ module "connect" {
     }
   }
 
-  # Those that the former release's `connect` reaches the tables by.
+  # Permissions with which the former release's `connect` reaches the tables by.
   tenant_statements = {
     for sid, statement in {
       CountAndReserve = {

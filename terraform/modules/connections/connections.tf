@@ -1,8 +1,8 @@
 # Tables are encrypted with the key that DynamoDB owns: always on, free, and without the request quota of KMS.
 
 resource "aws_dynamodb_table" "connections" {
-  #checkov:skip=CKV_AWS_28:connections end within two hours: a row brought back would be of none
-  #checkov:skip=CKV_AWS_119:a key of one's own costs a KMS request a call, and opens to whoever may read the table; AWS's own key encrypts it
+  #checkov:skip=CKV_AWS_28:connections end within two hours, so a restored row would belong to none
+  #checkov:skip=CKV_AWS_119:a customer key costs a KMS request a call, and gives the same access as permission to read the table; AWS's own key encrypts it
   name                        = "${var.deployment.prefix}-connections"
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "partition"

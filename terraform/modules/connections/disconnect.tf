@@ -12,11 +12,9 @@ module "disconnect" {
     CALLBACK_ENDPOINT = var.websocket_api.callback_endpoint
   }
 
+  queues_read = { ReadKeys = [aws_sqs_queue.disconnect.arn] }
+
   statements = {
-    ReadKeys = {
-      actions   = local.consume
-      resources = [aws_sqs_queue.disconnect.arn]
-    }
     # A member of a room that missed something must know it.
     Close = {
       actions   = ["execute-api:ManageConnections"]
@@ -29,7 +27,7 @@ module "disconnect" {
     }
   }
 
-  # Those that the former release's `disconnect` reaches the table by.
+  # Permissions with which the former release's `disconnect` reaches the table by.
   tenant_statements = {
     for sid, statement in {
       DeleteConnection = {
@@ -41,7 +39,8 @@ module "disconnect" {
   }
 }
 
-# The keys of connections that closed, or are to be closed. What cannot be deleted comes again; a row whose message is given up expires.
+# The keys of connections that closed, or are to be closed. A message whose row cannot be deleted is delivered again;
+# the row of a message that is given up expires.
 resource "aws_sqs_queue" "disconnect" {
   name                      = "${var.deployment.prefix}-disconnect"
   message_retention_seconds = 7200
@@ -51,7 +50,8 @@ resource "aws_sqs_queue" "disconnect" {
   visibility_timeout_seconds = 6 * var.functions.disconnect.timeout
 }
 
-# Without a window, so that leaves are told at once. A crowd that ends together takes no more concurrency than this.
+# No batching window, so that leaves are announced at once. A crowd that ends together takes no more concurrency than
+# this.
 resource "aws_lambda_event_source_mapping" "disconnect" {
   event_source_arn        = aws_sqs_queue.disconnect.arn
   function_name           = module.disconnect.alias.arn

@@ -8,9 +8,4 @@ locals {
   limits      = var.tables.limits
   sessions    = var.tables.sessions
   tenants     = var.tables.tenants
-
-  # What Lambda's pollers do with a queue in the name of the function.
-  consume = [
-    "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
-  ]
 }

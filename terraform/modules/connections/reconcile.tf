@@ -22,10 +22,10 @@ module "reconcile" {
       resources = [local.tenants.arn]
     }
     EndSessions = {
-      actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Scan"]
+      actions   = ["dynamodb:DeleteItem", "dynamodb:PartiQLDelete", "dynamodb:Scan"]
       resources = [local.sessions.arn]
     }
-    # A probe is a row that is put and deleted: behind it, the stream has told all that went before.
+    # A probe is a row that is put and deleted: its stream record follows all earlier changes.
     EndAndProbeConnections = {
       actions   = ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query"]
       resources = [local.connections.arn]

@@ -1,15 +1,15 @@
 variable "package" {
-  description = "What the functions run: output of the module `package`."
+  description = "Code of the functions: output of the module `package`."
   type        = any
 }
 
 variable "deployment" {
-  description = "What all modules share: output of the module `deployment`."
+  description = "Settings that all modules share: output of the module `deployment`."
   type        = any
 }
 
 variable "settings" {
-  description = "How many connections a partition is meant to hold; how many partitions a tenant has at most; and seconds that changes of connections are gathered before they are counted."
+  description = "Intended number of connections of a partition; largest number of a tenant's partitions; and seconds for which changes of connections are gathered before they are counted."
   type = object({
     connections_per_partition = optional(number, 1000)
     max_partitions            = optional(number, 2500)

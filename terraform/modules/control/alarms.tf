@@ -1,4 +1,4 @@
-# Publishers and tenants wait for the answers of these. The page's function is watched by whoever looks at it.
+# Publishers and tenants wait for the answers of these. The page's function needs no alarm: its users see its errors.
 module "function_alarms" {
   source = "../function_alarms"
 

@@ -24,7 +24,7 @@ module "http_api" {
 }
 
 locals {
-  # Who may open a session may not broadcast to everyone for that alone, though both show tokens of one issuer.
+  # Permission to open a session does not include broadcasting, although both use tokens of the same issuer.
   broadcast_scopes = var.auth.broadcast == "jwt" ? var.jwt[*].broadcast_scope : []
 
   routes = merge(concat(module.web[*].routes, [{

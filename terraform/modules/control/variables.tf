@@ -1,10 +1,10 @@
 variable "package" {
-  description = "What the functions run: output of the module `package`."
+  description = "Code of the functions: output of the module `package`."
   type        = any
 }
 
 variable "deployment" {
-  description = "What all modules share: output of the module `deployment`."
+  description = "Settings that all modules share: output of the module `deployment`."
   type        = any
 }
 
@@ -14,11 +14,8 @@ variable "functions" {
 }
 
 variable "aliases" {
-  description = "The live aliases of the cell's functions that answer the HTTP API, by their names in the code."
-  type = object({
-    publish     = object({ function_name = string, name = string, invoke_arn = string })
-    session_api = object({ function_name = string, name = string, invoke_arn = string })
-  })
+  description = "The live aliases of the cell's functions that answer the HTTP API, by their names in the code: outputs of the module `lambda_function`."
+  type        = object({ publish = any, session_api = any })
 }
 
 variable "websocket_url" {
@@ -33,12 +30,12 @@ variable "http_api" {
 }
 
 variable "auth" {
-  description = "How callers of the routes of broadcasts, and of those of sessions, are authorised: see the stack `hub`."
+  description = "Authorisation of the routes of broadcasts and of sessions: see the stack `hub`."
   type        = object({ broadcast = string, session = string })
 }
 
 variable "jwt" {
-  description = "Who issues the tokens for auth jwt, for whom, and what is in them; null: nobody. See the stack `hub`."
+  description = "Issuer, audience and claims of the tokens for auth jwt; null: no tokens. See the stack `hub`."
   type        = any
   default     = null
 }
@@ -49,7 +46,7 @@ variable "list_tenants" {
 }
 
 variable "console" {
-  description = "Whether GET / serves the web page, to everyone; what the page calls asks who is calling all the same."
+  description = "True if GET / serves the web page, to everyone; the routes that the page calls keep their authorisation."
   type        = object({ enabled = bool })
 }
 

@@ -61,7 +61,7 @@ variable "deletion_protection" {
 }
 
 variable "alarm_topic_arn" {
-  description = "ARN of the SNS topic that is told when an alarm is raised and when it is over; null, in the environment local alone: nobody is told."
+  description = "ARN of the SNS topic that is notified when an alarm is raised and when it ends; null, only in the environment local: none is."
   type        = string
   default     = null
 

@@ -1,4 +1,4 @@
 output "alarms" {
-  description = "What each alarm watches, by its name without the prefix: the function and the metric."
+  description = "Function and metric of each alarm, by the alarm's name without the prefix."
   value       = { for name, alarm in local.alarms : name => { function = alarm.function, metric = alarm.metric } }
 }

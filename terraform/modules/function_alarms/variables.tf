@@ -25,7 +25,7 @@ variable "tolerated_per_minute" {
 }
 
 variable "topic_arn" {
-  description = "ARN of the SNS topic that alarms are told to: see the module alarm."
+  description = "ARN of the SNS topic that is notified of alarms: see the module alarm."
   type        = string
   default     = null
 }

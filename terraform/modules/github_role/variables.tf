@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "description" {
-  description = "What the role is for."
+  description = "Purpose of the role."
   type        = string
 }
 
@@ -37,7 +37,7 @@ variable "subject_prefix" {
 }
 
 variable "subjects" {
-  description = "What the runs are about: pull_request, ref:refs/heads/<branch> or environment:<name>."
+  description = "Subject of the runs: pull_request, ref:refs/heads/<branch> or environment:<name>."
   type        = list(string)
 
   validation {
@@ -53,7 +53,7 @@ variable "subjects" {
 }
 
 variable "policies" {
-  description = "What the role may do: inline policies by name, each of statements by Sid; conditions are in IAM's own form."
+  description = "Permissions of the role: inline policies by name, each with its statements by Sid; conditions are in IAM's own form."
   type = map(map(object({
     actions    = list(string)
     resources  = list(string)

@@ -1,12 +1,12 @@
 variable "deployment" {
-  description = "What all modules share: output of the module `deployment`."
+  description = "Settings that all modules share: output of the module `deployment`."
   type        = any
 }
 
 variable "routes" {
-  description = "Alias of the function behind each route, who may call it (none, public, iam or jwt), scopes of which a token must have one, and the route's own throttle."
+  description = "Alias of the function behind each route (output of the module `lambda_function`), who may call it (none, public, iam or jwt), scopes of which a token must have one, and the route's own throttle."
   type = map(object({
-    alias    = object({ function_name = string, name = string, invoke_arn = string })
+    alias    = any
     auth     = string
     scopes   = optional(set(string), [])
     throttle = optional(object({ rate = number, burst = number }))
@@ -39,7 +39,7 @@ variable "routes" {
 }
 
 variable "jwt" {
-  description = "Who issues the tokens for routes with auth jwt, and for whom."
+  description = "Issuer and audience of the tokens for routes with auth jwt."
   type        = object({ issuer = string, audience = list(string) })
   default     = null
 

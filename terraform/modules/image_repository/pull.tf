@@ -6,8 +6,8 @@ locals {
   accounts = sort(distinct(values(var.accounts)[*].account_id))
 }
 
-# Whoever creates a function must be able to read its image, and so must Lambda itself, on the function's behalf, for as long as
-# the function is there. https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
+# The creator of a function must be able to read its image. So must Lambda itself, on the function's behalf, as long as
+# the function exists. https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
 resource "aws_ecr_repository_policy" "this" {
   repository = aws_ecr_repository.this.name
 

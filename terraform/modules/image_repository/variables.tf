@@ -23,7 +23,7 @@ variable "accounts" {
 }
 
 variable "keep" {
-  description = "How many images are kept; the oldest go first, and with them the way back to their releases."
+  description = "Number of images that are kept; the oldest are deleted first, and their releases can then not be restored."
   type        = number
   default     = 500
 

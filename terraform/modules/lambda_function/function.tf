@@ -52,8 +52,8 @@ resource "aws_lambda_function" "this" {
     variables = local.variables
   }
 
-  # Lambda writes three lines of its own for each invocation unless it is told to write of trouble alone, which it can be in JSON only.
-  # What has no level, as metrics have none, counts as INFO: a higher level of the application would drop them.
+  # Lambda writes three lines of its own for each invocation, unless a log level is set, which requires JSON.
+  # Lines without a level, such as metrics, count as INFO: a higher level of the application would drop them.
   # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
   logging_config {
     log_format            = "JSON"

@@ -29,7 +29,17 @@ locals {
     }
   }
 
-  statements = merge(var.statements, local.assume_tenant_role, {
+  # Lambda's pollers call them with the function's role, and the function itself puts messages off:
+  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+  poller_actions = [
+    "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
+  ]
+
+  read_queues = {
+    for sid, arns in var.queues_read : sid => { actions = local.poller_actions, resources = arns, conditions = {} }
+  }
+
+  statements = merge(var.statements, local.read_queues, local.assume_tenant_role, {
     for sid, statement in local.observability : sid => statement if sid != "SendTraces" || var.deployment.tracing
   })
 

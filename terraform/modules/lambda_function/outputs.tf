@@ -8,6 +8,7 @@ output "arn" {
   value       = aws_lambda_function.this.arn
 }
 
+# Its type is written here alone; modules that take an alias hand it on.
 output "alias" {
   description = "The live alias, as API Gateway needs it: the function's name, the alias's name, ARN and invoke ARN."
   value = {
@@ -19,7 +20,7 @@ output "alias" {
 }
 
 output "concurrency" {
-  description = "How many invocations at the same time are reserved for the function, and how many environments kept warm; null: none."
+  description = "Reserved concurrency of the function, and its provisioned concurrency; null: none."
   value       = { reserved = var.settings.reserved, provisioned = var.settings.provisioned }
 }
 
@@ -36,4 +37,9 @@ output "tenant_role" {
 output "statements" {
   description = "All that the function may do, in its own role and in that for one tenant, as statements of IAM policies."
   value       = concat(local.policy.Statement, local.tenant_policy.Statement)
+}
+
+output "poller_actions" {
+  description = "Actions of Lambda's pollers on a queue, for the policy of a queue that a function of another account reads."
+  value       = local.poller_actions
 }

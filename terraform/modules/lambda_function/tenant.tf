@@ -1,5 +1,5 @@
-# What the function does for one tenant, it does in a role of its own, as that tenant: the session tag `tenantId` says which,
-# and DynamoDB lets it at rows whose partition key leads with it.
+# The function uses a separate role for one tenant's data: the session tag `tenantId` names the tenant, and DynamoDB
+# allows only rows whose partition key begins with it.
 
 resource "aws_iam_role" "tenant" {
   count                = length(var.tenant_statements) > 0 ? 1 : 0

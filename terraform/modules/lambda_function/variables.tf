@@ -34,12 +34,12 @@ variable "suffix" {
 }
 
 variable "package" {
-  description = "What the function runs: output of the module `package`."
+  description = "Code of the function: output of the module `package`."
   type        = any
 }
 
 variable "deployment" {
-  description = "What all functions share: output of the module `deployment`."
+  description = "Settings that all functions share: output of the module `deployment`."
   type        = any
 }
 
@@ -76,13 +76,32 @@ variable "settings" {
 }
 
 variable "variables" {
-  description = "The function's own environment variables, without those that are null; those common to all functions are added."
+  description = "The function's own environment variables; those common to all functions are added. null: the variable is not set."
   type        = map(string)
   default     = {}
 }
 
+variable "queues_read" {
+  description = "ARNs of the queues that Lambda's pollers read for the function, by the Sid of the statement that allows it."
+  type        = map(list(string))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for sid in keys(var.queues_read) : can(regex("^[A-Za-z0-9]+$", sid))])
+    error_message = "queues_read: a Sid must consist of letters and digits."
+  }
+  validation {
+    condition     = length(setintersection(keys(var.queues_read), keys(var.statements))) == 0
+    error_message = "queues_read: a Sid must not be one of the statements' own."
+  }
+  validation {
+    condition     = alltrue([for arns in var.queues_read : length(arns) > 0 && alltrue([for arn in arns : startswith(arn, "arn:")])])
+    error_message = "queues_read: every Sid must have at least one queue, named by its ARN."
+  }
+}
+
 variable "statements" {
-  description = "What the function may do, by Sid; conditions are in IAM's own form, operator to key to values."
+  description = "Permissions of the function, by Sid; conditions in IAM's form, operator to key to values."
   type = map(object({
     actions    = list(string)
     resources  = list(string)
@@ -113,7 +132,7 @@ variable "statements" {
 }
 
 variable "tenant_statements" {
-  description = "What the function may do for one tenant, by Sid: only with rows whose partition key, of the table or of the index, is like one of the leading keys; {tenantId} stands for the tenant."
+  description = "Permissions of the function for one tenant, by Sid: only for rows whose partition key, of the table or of the index, is like one of the leading keys; {tenantId} stands for the tenant."
   type = map(object({
     actions      = list(string)
     resources    = list(string)
@@ -151,7 +170,7 @@ variable "tenant_statements" {
     condition = alltrue([
       for key in flatten(values(var.tenant_statements)[*].leading_keys) : can(regex("^\\{tenantId\\}([#:][^{}]*)?$", key))
     ])
-    error_message = "tenant_statements: a leading key must be {tenantId}, or go on with # or :, as in {tenantId}#*."
+    error_message = "tenant_statements: a leading key must be {tenantId}, or continue with # or :, as in {tenantId}#*."
   }
   validation {
     condition     = length(var.tenant_statements) == 0 || length("${local.function_name}-tenant") <= 64

@@ -20,11 +20,9 @@ module "echo" {
     SESSION_SHARE         = var.session_share
   }
 
+  queues_read = { ReadFrames = [aws_sqs_queue.this[each.key].arn] }
+
   statements = {
-    ReadFrames = {
-      actions   = local.consume
-      resources = [aws_sqs_queue.this[each.key].arn]
-    }
     # Closing too: a connection that takes nothing would hold up its session.
     Post = {
       actions   = ["execute-api:ManageConnections"]

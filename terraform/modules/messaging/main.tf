@@ -9,9 +9,4 @@ locals {
   limits      = var.tables.limits
   places      = var.tables.places
   sessions    = var.tables.sessions
-
-  # What Lambda's pollers do with a queue in the name of the function.
-  consume = [
-    "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
-  ]
 }

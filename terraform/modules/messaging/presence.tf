@@ -52,7 +52,8 @@ module "presence" {
   }
 }
 
-# Which records were given up. Their messages are still in their inboxes, and the next wake of those delivers them.
+# Notices of records that were given up. Their messages are still in their inboxes, and the next wake of those delivers
+# them.
 resource "aws_sqs_queue" "presence_failure" {
   name                      = "${var.deployment.prefix}-presence-failure"
   message_retention_seconds = 1209600
@@ -60,8 +61,8 @@ resource "aws_sqs_queue" "presence_failure" {
 }
 
 locals {
-  # What a record must look like for `presence` to be invoked: a new message; a player's new connection; a connection
-  # that is or was in a room. The stream of `connections` has one other reader, `accounting`, and AWS allows no third.
+  # Filter of the records that invoke `presence`: a new message; a player's new connection; a connection that is or was
+  # in a room. The stream of `connections` has one other reader, `accounting`, and AWS allows no third.
   presence_streams = {
     connections = {
       arn = local.connections.stream_arn
@@ -77,8 +78,8 @@ locals {
   }
 }
 
-# Nothing is gathered: somebody waits for each record. Those of one row stay in order, others go side by side, so that a
-# batch whose leaves take their time holds up a quarter of what comes after at most.
+# Nothing is gathered: somebody waits for each record. Records of one row stay in order, others are processed in
+# parallel, so that slow leaves of a batch delay at most a quarter of the following records.
 resource "aws_lambda_event_source_mapping" "presence" {
   for_each = local.presence_streams
 

@@ -1,4 +1,4 @@
-# Where frames wait that must be handled in order: one queue for each tenant that has a silo, one for all others.
+# Queues of frames that must be handled in order: one for each tenant with a silo, and one for all others.
 
 locals {
   queues = merge({ pooled = null }, { for tenant in var.settings.silo_tenants : "silo-${tenant}" => tenant })
@@ -20,7 +20,7 @@ resource "aws_sqs_queue" "this" {
   visibility_timeout_seconds = 6 * var.functions.echo.timeout
 }
 
-# Where frames stay that nobody could handle, until somebody looks. A FIFO queue's must be one, too.
+# Frames that could not be handled, kept for an operator. A FIFO queue's must be one, too.
 resource "aws_sqs_queue" "dead_letter" {
   name                      = "${var.deployment.prefix}-dead-letter.fifo"
   fifo_queue                = true

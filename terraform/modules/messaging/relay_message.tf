@@ -16,17 +16,15 @@ module "relay_message" {
     DEAD_LETTER_QUEUE_URL = var.broadcast.dead_letter_queue.url
   }
 
+  queues_read = { ReadWakes = [aws_sqs_queue.inbox.arn] }
+
   statements = {
-    ReadWakes = {
-      actions   = local.consume
-      resources = [aws_sqs_queue.inbox.arn]
-    }
     # Closing too: a device that missed a message must know it.
     Post = {
       actions   = ["execute-api:ManageConnections"]
       resources = [var.websocket_api.post_arn, var.websocket_api.close_arn]
     }
-    # What there is no time for goes on with another wake.
+    # If time runs out, another wake is sent for the rest.
     SendWakes = {
       actions   = ["sqs:SendMessage"]
       resources = [aws_sqs_queue.inbox.arn, var.broadcast.dead_letter_queue.arn]
@@ -34,19 +32,19 @@ module "relay_message" {
   }
 
   tenant_statements = {
-    # A message that one device refuses is noted for those that have it.
+    # If one device refuses a message, the devices that have it are noted.
     ReadAndEmptyInbox = {
       actions      = ["dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:UpdateItem"]
       resources    = [local.messages.arn]
       leading_keys = ["{tenantId}#*"]
     }
-    # Those that are gone are forgotten.
+    # Devices that are gone are deleted.
     FindConnections = {
       actions      = ["dynamodb:DeleteItem", "dynamodb:Query"]
       resources    = [local.devices.arn]
       leading_keys = ["{tenantId}#*"]
     }
-    # Whether a connection is there, and whether one that does not answer yet is new; the row of one that is gone is deleted.
+    # Reads whether a connection has a row and whether it is new; deletes the row of a connection that is gone.
     ReadConnections = {
       actions      = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem"]
       resources    = [local.connections.arn]

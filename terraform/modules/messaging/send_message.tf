@@ -29,7 +29,7 @@ module "send_message" {
       actions   = ["execute-api:ManageConnections"]
       resources = [var.websocket_api.post_arn]
     }
-    # What is said in a large room goes the way of a broadcast.
+    # A message to a large room is sent as a broadcast.
     RecordBroadcast = {
       actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
       resources = [local.broadcasts.arn]

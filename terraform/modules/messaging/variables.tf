@@ -1,15 +1,15 @@
 variable "package" {
-  description = "What the functions run: output of the module `package`."
+  description = "Code of the functions: output of the module `package`."
   type        = any
 }
 
 variable "deployment" {
-  description = "What all modules share: output of the module `deployment`."
+  description = "Settings that all modules share: output of the module `deployment`."
   type        = any
 }
 
 variable "settings" {
-  description = "Ids of the tenants that have a queue and a consumer of their own for frames that are handled in order; seconds that a direct message waits for its receiver; and direct messages that wait in one inbox at most: the sender of another one is told that it is full."
+  description = "Ids of the tenants that have a queue and a consumer of their own for frames that are handled in order; seconds that a direct message waits for its receiver; and the largest number of direct messages in an inbox: the sender of another one gets an error."
   type = object({
     silo_tenants           = optional(set(string), [])
     inbox_lifetime_seconds = optional(number, 604800)
@@ -92,7 +92,7 @@ variable "websocket_api" {
 }
 
 variable "max_receive_count" {
-  description = "How often a frame is tried before it is given up."
+  description = "Number of tries before a frame is given up."
   type        = number
   default     = 5
 

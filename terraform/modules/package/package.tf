@@ -1,5 +1,5 @@
-# What functions run, as they take it. Only `local` runs a zip. It goes through a bucket because the provider, given a
-# file, creates one function at a time, five seconds each.
+# The functions' code, in the form that they take. Only `local` runs a zip. It goes through a bucket because the
+# provider, given a file, creates one function at a time, five seconds each.
 
 resource "aws_s3_bucket" "zip" {
   #checkov:skip=CKV_AWS_18:local only: it lives and dies with the local stack

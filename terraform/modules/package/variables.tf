@@ -14,7 +14,7 @@ variable "bucket" {
 }
 
 variable "package" {
-  description = "What the functions run: the image, by digest, or locally a zip on this machine and the base64 of its SHA-256."
+  description = "Code of the functions: the image, by digest, or locally a zip on this machine and the base64 of its SHA-256."
   type = object({
     image = optional(object({ repository_url = string, digest = string }))
     zip   = optional(object({ path = string, hash = string }))

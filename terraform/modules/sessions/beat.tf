@@ -1,12 +1,5 @@
 # In a further cell: it says that it is alive, and copies the hub's tenants, every few seconds.
 
-locals {
-  # Lambda's pollers do this with a queue in the name of the function.
-  consume = [
-    "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
-  ]
-}
-
 module "beat" {
   source = "../lambda_function"
   count  = var.hub == null ? 0 : 1
@@ -35,6 +28,8 @@ module "beat" {
     HUB_TENANTS_TABLE = var.hub.tables.tenants
   }
 
+  queues_read = { ReadTicks = aws_sqs_queue.beat[*].arn }
+
   statements = {
     CopyTenants = {
       actions   = ["dynamodb:PutItem", "dynamodb:Scan"]
@@ -49,7 +44,7 @@ module "beat" {
       resources = [var.websocket_api.look_up_arn]
     }
     Tick = {
-      actions   = concat(["sqs:SendMessage"], local.consume)
+      actions   = ["sqs:SendMessage"]
       resources = aws_sqs_queue.beat[*].arn
     }
     ActInTheHub = {

@@ -41,7 +41,7 @@ module "end_session" {
   }
 }
 
-# Which records were given up: the connections of those sessions stay until they close by themselves or expire.
+# Notices of records that were given up: the connections of these sessions stay until they close or expire.
 resource "aws_sqs_queue" "end_session_failure" {
   name                      = "${var.deployment.prefix}-end-session-failure"
   message_retention_seconds = 1209600

@@ -1,7 +1,7 @@
 # Not recovered to a point in time: a restored counter would be wrong, and `reconcile` repairs the totals.
 resource "aws_dynamodb_table" "limits" {
-  #checkov:skip=CKV_AWS_28:counts of what is open now, and of the last minute: reconcile makes them right
-  #checkov:skip=CKV_AWS_119:a key of one's own costs a KMS request a call, and opens to whoever may read the table; AWS's own key encrypts it
+  #checkov:skip=CKV_AWS_28:counts of open connections and of the last minute, which reconcile corrects
+  #checkov:skip=CKV_AWS_119:a customer key costs a KMS request a call, and gives the same access as permission to read the table; AWS's own key encrypts it
   name                        = "${var.deployment.prefix}-limits"
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "key"

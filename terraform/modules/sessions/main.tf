@@ -1,4 +1,4 @@
-# Sessions: `session_api` opens and ends the sessions of a tenant, `end_session` closes the connections of those that ended.
+# Sessions: `session_api` opens and ends a tenant's sessions, `end_session` closes the connections of ended sessions.
 
 locals {
   tenants     = aws_dynamodb_table.tenants

@@ -1,10 +1,10 @@
 variable "package" {
-  description = "What the functions run: output of the module `package`."
+  description = "Code of the functions: output of the module `package`."
   type        = any
 }
 
 variable "deployment" {
-  description = "What all modules share: output of the module `deployment`."
+  description = "Settings that all modules share: output of the module `deployment`."
   type        = any
 }
 
@@ -14,7 +14,7 @@ variable "functions" {
 }
 
 variable "api" {
-  description = "How callers of the routes of sessions are authorised, none, iam or jwt; the claim of their tokens that names the tenant; and whether GET /tenant lists the tenants, and those among them with a queue of their own. null: there are no such routes, and no session_api."
+  description = "Authorisation of the routes of sessions: none, iam or jwt; the claim of their tokens that names the tenant; whether GET /tenant lists the tenants; and the ids of tenants that have a queue of their own. null: there are no such routes, and no session_api."
   type = object({
     session_auth = string
     tenant_claim = string
@@ -36,7 +36,7 @@ variable "cells" {
 }
 
 variable "hub" {
-  description = "What a further cell knows of its hub: the output `cells` of the stack `hub`, under the cell's name; null: this is the hub."
+  description = "The hub as a further cell knows it: the output `cells` of the stack `hub`, under the cell's name; null: this is the hub."
   type = object({
     name           = string
     hub_region     = string

@@ -12,7 +12,7 @@ locals {
     Condition = { Bool = { "aws:SecureTransport" = "false" } }
   }
 
-  # A manifest says which image a commit is: whoever could write another one in its place would choose what is deployed.
+  # A manifest names a commit's image: permission to overwrite it would be permission to choose the deployed image.
   # S3 takes only what is not there yet, and for that the request must say so; copies and uploads in parts cannot.
   # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
   write_releases_once = {

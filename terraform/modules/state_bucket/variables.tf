@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "release_readers" {
-  description = "The accounts that may read what lies below releases/, by name."
+  description = "The accounts that may read the objects below releases/, by name."
   type        = map(object({ account_id = string }))
   default     = {}
 

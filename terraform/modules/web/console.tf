@@ -1,4 +1,4 @@
-# The page. Whoever opens it gets it: it holds no data, and the routes that it calls ask who is calling.
+# The page. The page is public: it holds no data, and the routes that it calls authorise their callers.
 module "console" {
   source = "../lambda_function"
 

@@ -1,10 +1,10 @@
 variable "package" {
-  description = "What the function runs: output of the module `package`."
+  description = "Code of the function: output of the module `package`."
   type        = any
 }
 
 variable "deployment" {
-  description = "What all modules share: output of the module `deployment`."
+  description = "Settings that all modules share: output of the module `deployment`."
   type        = any
 }
 
@@ -14,7 +14,7 @@ variable "functions" {
 }
 
 variable "auth" {
-  description = "How callers of the routes of broadcasts, and of those of sessions, are authorised: none, iam or jwt. The page says so."
+  description = "Authorisation of the routes of broadcasts and of sessions: none, iam or jwt. The page says so."
   type        = object({ broadcast = string, session = string })
 }
 

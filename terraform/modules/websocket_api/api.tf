@@ -1,5 +1,5 @@
 locals {
-  # What invokes each function: the authorizer, or one route of the stage.
+  # Callers of each function: the authorizer, or one route of the stage.
   invoked_by = merge(
     { authorizer = { alias = var.authorizer, source = "authorizers/${aws_apigatewayv2_authorizer.this.id}" } },
     { for key, route in var.routes : key => { alias = route.alias, source = "${var.stage}/${key}" } },

@@ -22,17 +22,17 @@ output "execution_arn" {
 }
 
 output "post_arn" {
-  description = "What posting to any of the API's connections is allowed on."
+  description = "Resource of the permission to post to the API's connections."
   value       = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/POST/@connections/*"
 }
 
 output "close_arn" {
-  description = "What closing any of the API's connections is allowed on."
+  description = "Resource of the permission to close the API's connections."
   value       = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/DELETE/@connections/*"
 }
 
 output "look_up_arn" {
-  description = "What looking up any of the API's connections is allowed on."
+  description = "Resource of the permission to look up the API's connections."
   value       = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/GET/@connections/*"
 }
 

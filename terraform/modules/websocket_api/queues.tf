@@ -1,7 +1,7 @@
 # Routes that go straight into a queue, with no function between. A frame must not be overtaken by another because a function
-# started slowly. And a function behind `$disconnect` would be called once for each connection: when a crowd ends together, that
-# takes the account's concurrency from those who connect, and what Lambda throttles is lost. API Gateway calls `$disconnect`
-# once, as well as it can:
+# started slowly. And a function behind `$disconnect` would be called once for each connection: when a crowd ends
+# together, that takes the account's concurrency from new connections, and throttled calls are lost. API Gateway calls
+# `$disconnect` once, as well as it can:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
 #
 # A message's group is its session, or of `$disconnect` its tenant: so that queue is fair. Its template puts a word before the
@@ -23,7 +23,7 @@ locals {
   disconnect   = replace(file("${path.module}/templates/disconnect.vtl"), "\n", "")
   not_queued   = trimspace(file("${path.module}/templates/not_queued.vtl"))
 
-  # Whoever has disconnected gets no answer.
+  # A client that has disconnected gets no answer.
   answered = setsubtract(keys(var.queue_routes), ["$disconnect"])
 }
 
@@ -65,8 +65,8 @@ resource "aws_apigatewayv2_route_response" "queue" {
   route_response_key = "$default"
 }
 
-# One response for everything, as it is not documented by what a service's is chosen; its template is chosen by the status:
-# the one for 200 is a comment and makes an empty text, any other status is told as an error.
+# There is one response, because the choice among several is not documented for services; its template is chosen by the
+# status: the one for 200 is a comment and makes an empty text, any other status becomes an error.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-routes-integrations.html
 resource "aws_apigatewayv2_integration_response" "queue" {
   for_each = var.queue_routes
@@ -82,7 +82,7 @@ resource "aws_apigatewayv2_integration_response" "queue" {
   } : null
 }
 
-# An API has one route of a key: those that were made for `$disconnect` alone stay.
+# An API has one route for a key: routes that were made for `$disconnect` alone stay.
 moved {
   from = aws_apigatewayv2_integration.disconnect
   to   = aws_apigatewayv2_integration.queue["$disconnect"]

@@ -27,7 +27,7 @@ resource "aws_apigatewayv2_deployment" "this" {
 }
 
 locals {
-  # What all of a crowd do, be it at once: they come, they ping, they go.
+  # Routes that a whole crowd may use at the same time: connecting, pinging, disconnecting.
   crowd_routes = toset(["$connect", "$disconnect", "ping"])
   other_routes = setsubtract(concat(keys(var.routes), keys(var.queue_routes)), local.crowd_routes)
 

@@ -25,14 +25,14 @@ variable "stage" {
 }
 
 variable "authorizer" {
-  description = "Alias of the function that authorises `$connect`."
-  type        = object({ function_name = string, name = string, invoke_arn = string })
+  description = "Alias of the function that authorises `$connect`: output of the module `lambda_function`."
+  type        = any
 }
 
 variable "routes" {
-  description = "Alias of the function behind each route; `reply` sends what it returns back to the client."
+  description = "Alias of the function behind each route, output of the module `lambda_function`; `reply` sends what it returns back to the client."
   type = map(object({
-    alias = object({ function_name = string, name = string, invoke_arn = string })
+    alias = any
     reply = optional(bool, false)
   }))
 
@@ -90,7 +90,7 @@ variable "throttle" {
 }
 
 variable "api_gateway_account" {
-  description = "Whether this module sets the role that API Gateway writes logs in: an account has one in a Region. False: another stack has set it."
+  description = "True if this module sets the role with which API Gateway writes logs: an account has one in a Region. False: another stack has set it."
   type        = bool
   default     = true
 }

@@ -61,7 +61,7 @@ variable "hub_cell" {
 }
 
 variable "placement" {
-  description = "Placement of sessions on cells: connections of a tenant that make a home, seconds after which a cell renews its lease, and the age in seconds up to which a lease counts."
+  description = "Placement of sessions on cells: connections of a tenant that make a home; seconds after which a cell renews its lease; and the age in seconds up to which a lease counts."
   type = object({
     home_connections = optional(number, 20000)
     beat_seconds     = optional(number, 5)

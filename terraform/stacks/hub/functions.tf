@@ -1,7 +1,7 @@
 # Timeout, memory and concurrency of every function, by its name.
 
 variable "functions" {
-  description = "Timeout in seconds, memory in MB, reserved concurrency, and environments kept warm for a spike that is known beforehand, where they differ from the defaults, by function; post_message posts for the shards, post_message-rooms for large rooms."
+  description = "Settings by function, if they differ from the defaults: timeout in seconds, memory in MB, reserved concurrency, and provisioned concurrency for a spike that is known beforehand; post_message posts for the shards, post_message-rooms for large rooms."
   type = map(object({
     timeout     = optional(number)
     memory      = optional(number)
@@ -38,11 +38,11 @@ locals {
   # One for the pool, and one for each silo: each has the concurrency that is reserved for `echo`.
   echo_consumers = 1 + length(try(var.messaging.silo_tenants, []))
 
-  # What differs from 10 seconds, 512 MB, and no concurrency of its own.
+  # Settings that differ from 10 seconds, 512 MB, and no reserved concurrency.
   function_defaults = {
     accounting    = { timeout = 30 }
     authorizer    = {}
-    connect       = {}
+    connect       = { timeout = 15 }
     console       = {}
     default_route = { timeout = 5 }
     disconnect    = {}

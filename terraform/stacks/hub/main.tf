@@ -76,7 +76,7 @@ module "control" {
   aws_endpoint  = var.aws_endpoint
 }
 
-# The functions of a capability stand together, whichever API calls them.
+# The functions of a capability are in one module, whichever API calls them.
 
 moved {
   from = module.control.module.publish

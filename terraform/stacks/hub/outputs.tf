@@ -44,11 +44,11 @@ output "functions" {
 }
 
 output "subscribers" {
-  description = "What the stack `subscriber` is given of the cell as its variable `cell`, by the subscriber's name."
+  description = "Description of the cell for the stack `subscriber`, as its variable `cell`, by the subscriber's name."
   value       = module.cell.subscribers
 }
 
-# What the operator's commands wait for.
+# Facts that the operator's commands wait for.
 output "timeouts" {
   description = "Timeout of every function in seconds, by its name in the code."
   value       = { for name, settings in local.functions : name => settings.timeout }

@@ -30,7 +30,7 @@ variable "prefix" {
 }
 
 variable "package" {
-  description = "What the functions run: see the module `package`."
+  description = "Code of the functions: see the module `package`."
   type        = any
 }
 
@@ -57,7 +57,7 @@ variable "permissions_boundary" {
 }
 
 variable "api_gateway_account" {
-  description = "Whether this stack sets the role that API Gateway writes logs in: an account has one in a Region. False: another stack has set it."
+  description = "True if this stack sets the role with which API Gateway writes logs: an account has one in a Region. False: another stack has set it."
   type        = bool
   default     = true
 }
@@ -69,13 +69,13 @@ variable "deletion_protection" {
 }
 
 variable "alarm_topic_arn" {
-  description = "ARN of the SNS topic that alarms are told to; null, in the environment local alone: nobody is told."
+  description = "ARN of the SNS topic that is notified of alarms; null, only in the environment local: none is."
   type        = string
   default     = null
 }
 
 variable "quota" {
-  description = "The account's API Gateway quota: requests per second and bucket, by default those of its Region; the share of the rate that posts may use, and the share of those that large rooms have while broadcasts are posted."
+  description = "The account's API Gateway quota: requests per second and bucket, by default those of its Region; the share of the rate that posts may use, and the share of these posts that large rooms have while broadcasts are posted."
   type = object({
     posts_per_second = optional(number)
     burst            = optional(number)
@@ -165,13 +165,13 @@ variable "http_api" {
 }
 
 variable "auth" {
-  description = "Who may call the routes of broadcasts, and those of sessions: none (in `local`), iam or jwt."
+  description = "Authorisation of the routes of broadcasts and of sessions: none (in `local`), iam or jwt."
   type        = object({ broadcast = optional(string, "iam"), session = optional(string, "iam") })
   default     = {}
 }
 
 variable "jwt" {
-  description = "Who issues the tokens for auth jwt, and for whom; the claim that says whose sessions a token opens, a tenant's id; and the scope that a token must have to broadcast."
+  description = "Issuer and audience of the tokens for auth jwt; the claim with the id of the tenant whose sessions a token may open; and the scope that a token needs to broadcast."
   type        = object({ issuer = string, audience = list(string), tenant_claim = string, broadcast_scope = string })
   default     = null
 
@@ -192,7 +192,7 @@ variable "list_tenants" {
 }
 
 variable "console" {
-  description = "Whether GET / of the HTTP API serves the web page, to everyone; its calls ask who is calling all the same."
+  description = "True if GET / of the HTTP API serves the web page, to everyone; the routes that it calls keep their authorisation."
   type        = object({ enabled = optional(bool, false) })
   default     = {}
 }

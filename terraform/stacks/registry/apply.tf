@@ -1,5 +1,6 @@
-# Applies and destroys the account's stack, hub or subscriber, from the named GitHub environment alone, with its approval. What makes
-# this role is out of its own reach: roles in /ci/, the boundary, the OIDC provider, the bucket, the state of this stack.
+# Applies and destroys the account's stack, hub or subscriber, from the named GitHub environment alone, with its
+# approval. The role cannot change the resources that restrict it: roles in /ci/, the boundary, the OIDC provider, the
+# bucket, the state of this stack.
 
 locals {
   github_environment = coalesce(var.github_environment, var.environment)

@@ -1,5 +1,6 @@
 # The most that a role made by CI can do, whatever its own policy says: what functions do, on what bears the deployment's
-# name, in this account and in the hub's. Who may change the code that makes roles can so not make one that does more.
+# name, in this account and in the hub's. So a change of the code that creates roles cannot create a role with more
+# permissions.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
 resource "aws_iam_policy" "boundary" {
   #checkov:skip=CKV_AWS_290:a boundary grants nothing; API Gateway's role for logs has AWS's own policy, for all log groups

@@ -1,4 +1,4 @@
-# What an account needs before anything is deployed to it: where Terraform keeps its state, and the roles that CI takes.
+# Prerequisites of an account for deployments: the bucket of Terraform's state, and the roles of CI.
 # One account, that of `images`, keeps the images and the releases' manifests besides.
 
 data "aws_partition" "current" {}

@@ -4,7 +4,7 @@ output "state_bucket" {
 }
 
 output "releases" {
-  description = "Where the releases' manifests are kept, as s3://<bucket>/releases."
+  description = "Place of the releases' manifests, as s3://<bucket>/releases."
   value       = "s3://${var.images.prefix}-${var.images.account_id}/releases"
 }
 

@@ -49,7 +49,7 @@ variable "prefix" {
   }
   validation {
     condition     = var.prefix != "ci"
-    error_message = "prefix must not be ci: CI's own roles lie in that path, and must not change each other."
+    error_message = "prefix must not be ci: CI's own roles are in that path, and must not change each other."
   }
 }
 

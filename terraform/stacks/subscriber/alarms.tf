@@ -1,4 +1,4 @@
-# That chunks wait, the cell sees at its queues. What is wrong with the function, is seen here.
+# That chunks wait, the cell sees at its queues. Errors of the function are visible in this account.
 
 locals {
   alarms = {

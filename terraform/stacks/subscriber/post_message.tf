@@ -8,7 +8,6 @@ module "post_message" {
   settings   = merge(var.post_message, { timeout = var.cell.timeout })
 
   variables = {
-    SHARD_QUEUE_URLS      = jsonencode(values(var.cell.shards)[*].url)
     CALLBACK_ENDPOINT     = var.cell.callback_endpoint
     OUTCOME_QUEUE_URL     = var.cell.outcome_queue_url
     DEAD_LETTER_QUEUE_URL = var.cell.dead_letter_queue_url
@@ -20,14 +19,9 @@ module "post_message" {
     EXTERNAL_ID           = var.cell.role.external_id
   }
 
+  queues_read = { ReadChunks = values(var.cell.shards)[*].arn }
+
   statements = {
-    # What Lambda's pollers do with a queue in the name of the function; the queues' policies allow it, too.
-    ReadChunks = {
-      actions = [
-        "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
-      ]
-      resources = values(var.cell.shards)[*].arn
-    }
     ActForTheCell = {
       actions   = ["sts:AssumeRole"]
       resources = [var.cell.role.arn]

@@ -1,5 +1,5 @@
 variable "cell" {
-  description = "What the hub says of its cell for this subscriber: its output `subscribers`, under the subscriber's name. account_id is the subscriber's; the provider refuses to work in any other."
+  description = "The hub's description of its cell for this subscriber: its output `subscribers`, under the subscriber's name. account_id is the subscriber's; the provider refuses to work in any other."
   type = object({
     prefix                = string
     environment           = string
@@ -58,7 +58,7 @@ variable "region" {
 }
 
 variable "package" {
-  description = "What the function runs: see the module `package`."
+  description = "Code of the function: see the module `package`."
   type        = any
 }
 
@@ -84,7 +84,7 @@ variable "post_message" {
 }
 
 variable "alarm_topic_arn" {
-  description = "ARN of the SNS topic that alarms are told to; null, in the environment local alone: nobody is told."
+  description = "ARN of the SNS topic that is notified of alarms; null, only in the environment local: none is."
   type        = string
   default     = null
 }

@@ -15,7 +15,7 @@ from tests.support.executors import AtOnce
 from tests.support.fakes.limits import MemoryLimitStore
 from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.fakes.sessions import MemorySessionStore
-from tests.support.lambda_environment import Context
+from tests.support.lambda_environment import StubContext
 
 RECORDS = 1_000
 """As the event source mapping has it."""
@@ -26,7 +26,7 @@ _CHECKPOINT = "0" * 40
 _FIRST_SEQUENCE = 10**24
 _HANDLED_FIRST = 3
 
-type Event = dict[str, Any]
+type ConnectionEvent = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Batch:
         """The partitions' keys."""
         return [nth_partition(TenantId("tenant"), number) for number in range(self.partitions)]
 
-    def event(self) -> Event:
+    def event(self) -> ConnectionEvent:
         """The event that Lambda delivers."""
         chosen = random.Random(0)  # noqa: S311  # the same ids each time
         keys = self.keys
@@ -85,7 +85,7 @@ def main() -> None:
             meter.count += RECORDS
 
 
-def _with_sdk(batch: Batch) -> Callable[[Event], Event]:
+def _with_sdk(batch: Batch) -> Callable[[ConnectionEvent], ConnectionEvent]:
     rows = [
         {"partition": {"S": partition}, "tenantId": {"S": "tenant"}, "checkpoint": {"S": _CHECKPOINT}}
         for partition in batch.keys
@@ -94,9 +94,9 @@ def _with_sdk(batch: Batch) -> Callable[[Event], Event]:
     aws = CannedAws({"BatchGetItem": answer.encode(), "UpdateItem": b"{}", "BatchExecuteStatement": _all_done})
     from functions.connections.accounting.handler import handler  # noqa: PLC0415  # its clients must be made after the line above
 
-    def handle(event: Event) -> Event:
+    def handle(event: ConnectionEvent) -> ConnectionEvent:
         before = aws.calls["UpdateItem"]
-        answer: Event = handler(event, Context())
+        answer: ConnectionEvent = handler(event, StubContext())
         if aws.calls["UpdateItem"] - before < batch.partitions:
             raise AssertionError("a partition was not written")
         return answer
@@ -111,10 +111,10 @@ def _all_done(request: bytes) -> bytes:
     ).encode()
 
 
-def _in_memory(batch: Batch) -> Callable[[Event], Event]:
+def _in_memory(batch: Batch) -> Callable[[ConnectionEvent], ConnectionEvent]:
     from functions.connections.accounting.accounting import Accounting  # noqa: PLC0415  # the other case starts without it
 
-    def handle(event: Event) -> Event:
+    def handle(event: ConnectionEvent) -> ConnectionEvent:
         partitions = MemoryPartitionStore()
         partitions.open(batch.keys)
         return Accounting(partitions, MemorySessionStore(), MemoryLimitStore(), executor=AtOnce())(event)
@@ -122,7 +122,7 @@ def _in_memory(batch: Batch) -> Callable[[Event], Event]:
     return handle
 
 
-def _record(event_name: str, sequence: int, *, partition: str, connection: str, session: str) -> Event:
+def _record(event_name: str, sequence: int, *, partition: str, connection: str, session: str) -> ConnectionEvent:
     keys = {"partition": {"S": partition}, "connectionId": {"S": connection}}
     image = {
         **keys,

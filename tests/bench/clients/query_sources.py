@@ -15,7 +15,7 @@ from loudhailer.broadcast.payload import Payload, broadcast_frame
 from loudhailer.ids import BroadcastId, Partition, TenantId, nth_partition
 from tests.bench.canned_aws import CannedAws
 from tests.bench.meter import Meter, divert_prints, job
-from tests.support.lambda_environment import Context, queue_event
+from tests.support.lambda_environment import StubContext, queue_event
 
 _PAGE_BYTES = 1024 * 1024
 _ROW_BYTES = 210
@@ -67,7 +67,7 @@ def main() -> None:
     recipients = shape.partitions * shape.connections
 
     def handle() -> int:
-        answer = handler(event, Context())
+        answer = handler(event, StubContext())
         if answer != {"batchItemFailures": []}:
             raise AssertionError(answer)
         return recipients
@@ -127,7 +127,7 @@ def _all_sent(request: bytes) -> bytes:
 
 
 def _rows(shape: Shape) -> Callable[[bytes], bytes]:
-    """Answers GetItem: the broadcast's summary and its source; no chunk stands."""
+    """Answers GetItem: the broadcast's summary and its source; no chunk exists."""
     rows: dict[str, dict[str, Any]] = {
         "summary": {
             "audience": {"S": '{"all":true}'},

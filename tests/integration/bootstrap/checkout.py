@@ -25,7 +25,7 @@ _PLAIN_PATH = "/usr/bin:/bin"
 
 
 def uv_cache() -> str:
-    """The cache of the tests' own uv: what lies there is not fetched again."""
+    """The cache of the tests' own uv: packages in it are not fetched again."""
     done = subprocess.run([ROOT / "tools/bootstrap", "uv", "cache", "dir"], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 

@@ -56,7 +56,7 @@ def test_the_command_line_works_without_uv_afterwards(checkout: Checkout) -> Non
 
 
 def test_a_second_setup_fetches_nothing(checkout: Checkout) -> None:
-    """Every make target stands on it, and says nothing where nothing is missing."""
+    """Every make target needs it, and it prints nothing if nothing is missing."""
     done = checkout.run("make", "setup")
     assert (done.returncode, done.stdout) == (0, "")
 

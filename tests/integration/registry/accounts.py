@@ -28,10 +28,10 @@ REGION = "eu-central-1"
 REPOSITORY = "repo:example@1234567/loudhailer@123456789"
 """The repository as its subjects begin: `github_subject_prefix` in the environments' registry.tfvars."""
 
-type Keys = dict[str, str]
+type AccessKeys = dict[str, str]
 
 
-def root_of(account_id: str) -> Keys:
+def root_of(account_id: str) -> AccessKeys:
     """The keys of an account's administrator."""
     return {"AWS_ACCESS_KEY_ID": account_id, "AWS_SECRET_ACCESS_KEY": SECRET}
 
@@ -43,7 +43,7 @@ def token(subject: str, audience: str = "sts.amazonaws.com") -> str:
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts) + ".x"
 
 
-def _keys(answer: Any) -> Keys:
+def _keys(answer: Any) -> AccessKeys:
     """The keys in an answer of STS, as the environment of a process names them."""
     found = answer["Credentials"]
     return {
@@ -54,7 +54,7 @@ def _keys(answer: Any) -> Keys:
 
 
 @dataclass(frozen=True)
-class Account:
+class RegistryAccount:
     """An account with the registry stack applied, its state in its own bucket; the hub's, or a subscriber's."""
 
     aws: LocalAws
@@ -76,11 +76,11 @@ class Account:
         """The ARN of the role `plan`, `apply` or `release`."""
         return f"arn:aws:iam::{self.account_id}:role/ci/loudhailer-{self.environment}-{kind}"
 
-    def keys_of(self, role_arn: str) -> Keys:
+    def keys_of(self, role_arn: str) -> AccessKeys:
         """The keys of a role that the account's administrator takes."""
         return _keys(self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="run"))
 
-    def assume(self, kind: str, subject: str, **claims: str) -> Keys:
+    def assume(self, kind: str, subject: str, **claims: str) -> AccessKeys:
         """The keys of a run on GitHub that takes a role."""
         sts = boto3.client("sts", endpoint_url=self.aws.endpoint, region_name=REGION)
         return _keys(
@@ -89,14 +89,14 @@ class Account:
             )
         )
 
-    def client(self, service: str, keys: Keys | None = None) -> Any:
+    def client(self, service: str, keys: AccessKeys | None = None) -> Any:
         """A client of the service with these keys, or those of the administrator."""
         names = {name.lower(): value for name, value in (keys or root_of(self.account_id)).items()}
         session: Any = boto3.session.Session(region_name=REGION)
         return session.client(service, endpoint_url=self.aws.endpoint, **names)
 
     def terraform(
-        self, stack: str, *arguments: str, keys: Keys | None = None, code: int = 0
+        self, stack: str, *arguments: str, keys: AccessKeys | None = None, code: int = 0
     ) -> subprocess.CompletedProcess[str]:
         """Run Terraform on a stack with these keys, or those of the administrator; it has to end with the code."""
         port = int(self.aws.endpoint.rpartition(":")[2])
@@ -115,12 +115,12 @@ class Account:
         return run
 
     def prepare(self, stack: str, values: Mapping[str, Any] | None = None) -> None:
-        """Give a stack the environment's values, and those that only the run knows."""
+        """Give a stack the environment's values, and the ones that only the run knows."""
         root = self.tree / "stacks" / stack
         shutil.copy(self.tree / "environments" / self.environment / f"{stack}.tfvars", root / "example.auto.tfvars")
         (root / "run.auto.tfvars.json").write_text(json.dumps(values or {}))
 
-    def use_bucket(self, stack: str, *arguments: str, keys: Keys | None = None) -> None:
+    def use_bucket(self, stack: str, *arguments: str, keys: AccessKeys | None = None) -> None:
         """Keep the stack's state in the bucket."""
         settings = self.tree / "environments" / self.environment
         (self.tree / "stacks" / stack / BACKEND_OVERRIDE).unlink(missing_ok=True)
@@ -134,7 +134,7 @@ class Account:
         override_backend(self.tree / "stacks" / stack, "local")
         self._initialise(stack, *arguments)
 
-    def _initialise(self, stack: str, *arguments: str, keys: Keys | None = None) -> None:
+    def _initialise(self, stack: str, *arguments: str, keys: AccessKeys | None = None) -> None:
         provider = find_provider(SOURCE / "stacks" / "hub")
         lock = self.tree / "stacks" / stack / LOCK
         shutil.copy(provider.lock, lock)
@@ -143,10 +143,10 @@ class Account:
         forget_hashes(lock)
 
 
-def set_up(aws: LocalAws, environment: str, account_id: str, tree: Path) -> Account:
+def set_up(aws: LocalAws, environment: str, account_id: str, tree: Path) -> RegistryAccount:
     """An account after its first apply."""
     link_sources(SOURCE, tree)
-    account = Account(aws, environment, account_id, tree)
+    account = RegistryAccount(aws, environment, account_id, tree)
     account.prepare("registry", {"account_id": account_id} if account.is_subscriber else None)
     account.use_file("registry")
     account.terraform("registry", "apply", "-auto-approve", "-input=false", "-no-color")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.emulator.aws.running import LocalAws, launched
-from tests.integration.registry.accounts import ACCOUNTS, BLUE, REPOSITORY, Account, Keys, set_up
+from tests.integration.registry.accounts import ACCOUNTS, BLUE, REPOSITORY, AccessKeys, RegistryAccount, set_up
 
 UNATTENDED = ("-input=false", "-no-color", "-parallelism=50")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -21,9 +21,9 @@ MANIFEST = json.dumps({"schemaVersion": 2, "config": {"digest": "sha256:" + hash
 class Accounts:
     """All of them; blue is a subscriber of dev."""
 
-    dev: Account
-    production: Account
-    blue: Account
+    dev: RegistryAccount
+    production: RegistryAccount
+    blue: RegistryAccount
 
 
 @pytest.fixture(scope="session")
@@ -51,37 +51,37 @@ def accounts(local_aws_of_accounts: LocalAws, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="session")
-def release_keys(accounts: Accounts) -> Keys:
+def release_keys(accounts: Accounts) -> AccessKeys:
     """The keys of a release: a run on main."""
     return accounts.production.assume("release", f"{REPOSITORY}:ref:refs/heads/main")
 
 
 @pytest.fixture(scope="session")
-def plan_keys(accounts: Accounts) -> Keys:
+def plan_keys(accounts: Accounts) -> AccessKeys:
     """The keys of a pull request in dev."""
     return accounts.dev.assume("plan", f"{REPOSITORY}:pull_request")
 
 
 @pytest.fixture(scope="session")
-def apply_keys(accounts: Accounts) -> Keys:
+def apply_keys(accounts: Accounts) -> AccessKeys:
     """The keys of a deployment to dev."""
     return accounts.dev.assume("apply", f"{REPOSITORY}:environment:dev")
 
 
 @pytest.fixture(scope="session")
-def blue_plan_keys(accounts: Accounts) -> Keys:
+def blue_plan_keys(accounts: Accounts) -> AccessKeys:
     """The keys of a pull request in the subscriber's account."""
     return accounts.blue.assume("plan", f"{REPOSITORY}:pull_request")
 
 
 @pytest.fixture(scope="session")
-def blue_apply_keys(accounts: Accounts) -> Keys:
+def blue_apply_keys(accounts: Accounts) -> AccessKeys:
     """The keys of a deployment to the subscriber, which is one to dev."""
     return accounts.blue.assume("apply", f"{REPOSITORY}:environment:dev")
 
 
 @pytest.fixture(scope="session")
-def image(accounts: Accounts, release_keys: Keys) -> dict[str, str]:
+def image(accounts: Accounts, release_keys: AccessKeys) -> dict[str, str]:
     """The image that a release has pushed."""
     pushed: Any = accounts.production.client("ecr", release_keys).put_image(
         repositoryName="loudhailer", imageManifest=MANIFEST, imageTag=COMMIT
@@ -91,7 +91,7 @@ def image(accounts: Accounts, release_keys: Keys) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def hub(accounts: Accounts, apply_keys: Keys, image: dict[str, str]) -> Account:
+def hub(accounts: Accounts, apply_keys: AccessKeys, image: dict[str, str]) -> RegistryAccount:
     """The account of dev with a hub in it, applied as CI does it."""
     # The local AWS has no TLS: only the environment `local` takes its URLs.
     local = {"environment": "local", "prefix": "loudhailer-dev", "aws_endpoint": accounts.dev.aws.endpoint}
@@ -105,8 +105,8 @@ def hub(accounts: Accounts, apply_keys: Keys, image: dict[str, str]) -> Account:
 
 @pytest.fixture(scope="session")
 def subscriber(
-    accounts: Accounts, hub: Account, apply_keys: Keys, blue_apply_keys: Keys, image: dict[str, str]
-) -> Account:
+    accounts: Accounts, hub: RegistryAccount, apply_keys: AccessKeys, blue_apply_keys: AccessKeys, image: dict[str, str]
+) -> RegistryAccount:
     """The account of the hub's subscriber, applied as CI does it."""
     cells = json.loads(hub.terraform("hub", "output", "-json", "subscribers", keys=apply_keys).stdout)
     accounts.blue.prepare("subscriber", {"package": {"image": image}, "cell": cells["blue"]})

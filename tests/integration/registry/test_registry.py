@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from loudhailer.tenants.dynamodb import DynamoTenantStore
-from tests.integration.registry.accounts import ACCOUNTS, BLUE, REPOSITORY, Account, Keys, are_refused
+from tests.integration.registry.accounts import ACCOUNTS, BLUE, REPOSITORY, AccessKeys, RegistryAccount, are_refused
 from tests.integration.registry.conftest import COMMIT, MANIFEST, Accounts
 from tools.release.errors import ErrorLog
 from tools.release.health import SYNTHETIC
@@ -98,7 +98,7 @@ def test_a_token_for_somebody_else_takes_no_role(accounts: Accounts) -> None:
         accounts.dev.assume("plan", f"{REPOSITORY}:pull_request", audience="https://example.com")
 
 
-def test_a_tag_stays_with_its_image(accounts: Accounts, release_keys: Keys, image: dict[str, str]) -> None:
+def test_a_tag_stays_with_its_image(accounts: Accounts, release_keys: AccessKeys, image: dict[str, str]) -> None:
     """Even the release cannot push another image by the same commit."""
     ecr = accounts.production.client("ecr", release_keys)
     with pytest.raises(ClientError, match="ImageTagAlreadyExists"):
@@ -107,7 +107,9 @@ def test_a_tag_stays_with_its_image(accounts: Accounts, release_keys: Keys, imag
     assert found["imageDigest"] == image["digest"]
 
 
-def test_other_accounts_read_a_release_and_no_state(accounts: Accounts, release_keys: Keys, apply_keys: Keys) -> None:
+def test_other_accounts_read_a_release_and_no_state(
+    accounts: Accounts, release_keys: AccessKeys, apply_keys: AccessKeys
+) -> None:
     """The manifest that main wrote is read by the deployment to dev, which sees nothing else of that bucket."""
     key = f"releases/{COMMIT}.json"
     accounts.production.client("s3", release_keys).put_object(
@@ -122,8 +124,8 @@ def test_other_accounts_read_a_release_and_no_state(accounts: Accounts, release_
     )
 
 
-def test_a_manifest_is_written_once(accounts: Accounts, release_keys: Keys) -> None:
-    """Whoever could write another one would choose what is deployed: not the release, nor who else may write there."""
+def test_a_manifest_is_written_once(accounts: Accounts, release_keys: AccessKeys) -> None:
+    """Permission to write another one would choose the deployed image: nobody else has it."""
     key = "releases/fedcba9876543210fedcba9876543210fedcba98.json"
     release = accounts.production.client("s3", release_keys)
     are_refused(lambda: release.put_object(Bucket=RELEASES, Key=key, Body=b"{}"))
@@ -146,7 +148,7 @@ def test_a_manifest_is_written_once(accounts: Accounts, release_keys: Keys) -> N
 
 
 @contextmanager
-def somebody_with(account: Account, policy: str) -> Iterator[Keys]:
+def somebody_with(account: RegistryAccount, policy: str) -> Iterator[AccessKeys]:
     """The keys of a role, for the block, that an administrator has made with this policy."""
     name, iam = "somebody", account.client("iam")
     anyone = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": account.account_id}}
@@ -160,7 +162,7 @@ def somebody_with(account: Account, policy: str) -> Iterator[Keys]:
         iam.delete_role(RoleName=name)
 
 
-def test_a_pull_request_sees_no_changes_in_the_hub_that_ci_applied(hub: Account, plan_keys: Keys) -> None:
+def test_a_pull_request_sees_no_changes_in_the_hub_that_ci_applied(hub: RegistryAccount, plan_keys: AccessKeys) -> None:
     """The role for plans reads all that a plan reads."""
     hub.use_bucket("hub", "-reconfigure", keys=plan_keys)
     arguments = ("plan", "-detailed-exitcode", "-input=false", "-no-color", "-parallelism=50")
@@ -168,7 +170,7 @@ def test_a_pull_request_sees_no_changes_in_the_hub_that_ci_applied(hub: Account,
     assert "Error acquiring the state lock" in hub.terraform("hub", *arguments, keys=plan_keys, code=1).stdout
 
 
-def test_a_pull_request_changes_nothing(hub: Account, plan_keys: Keys) -> None:
+def test_a_pull_request_changes_nothing(hub: RegistryAccount, plan_keys: AccessKeys) -> None:
     """Not the state, not a function, not a role."""
     are_refused(
         lambda: hub.client("s3", plan_keys).put_object(Bucket=BUCKET, Key="hub.tfstate", Body=b"{}"),
@@ -178,7 +180,7 @@ def test_a_pull_request_changes_nothing(hub: Account, plan_keys: Keys) -> None:
     )
 
 
-def test_every_role_that_ci_made_is_within_the_boundary(hub: Account) -> None:
+def test_every_role_that_ci_made_is_within_the_boundary(hub: RegistryAccount) -> None:
     """Each has it, and what its policy allows is no more: it works as well as without."""
     iam = hub.client("iam")
     document = iam.get_policy_version(PolicyArn=BOUNDARY, VersionId="v1")["PolicyVersion"]["Document"]
@@ -197,7 +199,7 @@ def test_every_role_that_ci_made_is_within_the_boundary(hub: Account) -> None:
             assert {action for statement in own["Statement"] for action in statement["Action"]} <= bounded, name
 
 
-def test_ci_cannot_raise_itself(hub: Account, apply_keys: Keys) -> None:
+def test_ci_cannot_raise_itself(hub: RegistryAccount, apply_keys: AccessKeys) -> None:
     """No role without the boundary, none taken out of it, and nothing changed of what CI itself is made of."""
     iam = hub.client("iam", apply_keys)
     role, ci = "loudhailer-dev-swarm", "loudhailer-dev-apply"
@@ -232,7 +234,7 @@ def test_ci_cannot_raise_itself(hub: Account, apply_keys: Keys) -> None:
 
 
 @pytest.fixture
-def role_of_somebody_else(hub: Account) -> Iterator[str]:
+def role_of_somebody_else(hub: RegistryAccount) -> Iterator[str]:
     """A role of the same account that only happens to bear the deployment's prefix; an administrator made it."""
     name, iam = "loudhailer-dev-auditor", hub.client("iam")
     iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST, PermissionsBoundary=BOUNDARY)
@@ -244,9 +246,9 @@ def role_of_somebody_else(hub: Account) -> Iterator[str]:
 
 
 def test_ci_leaves_roles_alone_that_only_bear_its_prefix(
-    hub: Account, apply_keys: Keys, role_of_somebody_else: str
+    hub: RegistryAccount, apply_keys: AccessKeys, role_of_somebody_else: str
 ) -> None:
-    """Whoever changes its trust, or lets a function run in it, has its rights."""
+    """A principal that changes its trust, or passes it to a function, has its rights."""
     iam, name = hub.client("iam", apply_keys), role_of_somebody_else
     are_refused(
         lambda: iam.update_assume_role_policy(RoleName=name, PolicyDocument=TRUST),
@@ -261,7 +263,7 @@ def test_ci_leaves_roles_alone_that_only_bear_its_prefix(
 
 
 def test_ci_passes_on_roles_of_its_deployment_and_only_to_the_services_that_take_one(
-    hub: Account, apply_keys: Keys, role_of_somebody_else: str
+    hub: RegistryAccount, apply_keys: AccessKeys, role_of_somebody_else: str
 ) -> None:
     """A function in a role of somebody else's, or a rule that acts in one, would have that role's rights."""
     own = f"arn:aws:iam::{ACCOUNTS['dev']}:role{PATH}{FUNCTION}"
@@ -277,7 +279,7 @@ def test_ci_passes_on_roles_of_its_deployment_and_only_to_the_services_that_take
 
 
 def test_ci_opens_the_state_and_the_history_of_its_own_stack_alone(
-    hub: Account, plan_keys: Keys, apply_keys: Keys
+    hub: RegistryAccount, plan_keys: AccessKeys, apply_keys: AccessKeys
 ) -> None:
     """The state of the registry says what CI's own roles are made of, and is an administrator's."""
     hub.client("s3").put_object(Bucket=BUCKET, Key="another.tfstate", Body=b"{}")
@@ -315,7 +317,7 @@ def open_to_all(accounts: Accounts) -> Iterator[tuple[str, str]]:
 
 
 def test_a_role_that_was_given_everything_can_do_what_functions_do_and_no_more(
-    hub: Account, apply_keys: Keys, open_to_all: tuple[str, str]
+    hub: RegistryAccount, apply_keys: AccessKeys, open_to_all: tuple[str, str]
 ) -> None:
     """The boundary is what counts: a policy that allows everything opens no other service."""
     name = "loudhailer-dev-greedy"
@@ -345,7 +347,7 @@ def test_a_role_that_was_given_everything_can_do_what_functions_do_and_no_more(
 
 @pytest.mark.nightly
 def test_a_pull_request_sees_no_changes_in_the_subscriber_that_ci_applied(
-    subscriber: Account, blue_plan_keys: Keys
+    subscriber: RegistryAccount, blue_plan_keys: AccessKeys
 ) -> None:
     """The role for plans reads all that a plan reads, in the subscriber's account too."""
     subscriber.use_bucket("subscriber", "-reconfigure", keys=blue_plan_keys)
@@ -353,7 +355,7 @@ def test_a_pull_request_sees_no_changes_in_the_subscriber_that_ci_applied(
     assert "No changes." in subscriber.terraform("subscriber", *arguments, keys=blue_plan_keys).stdout
 
 
-def test_its_state_is_in_its_own_bucket_and_its_role_within_its_own_boundary(subscriber: Account) -> None:
+def test_its_state_is_in_its_own_bucket_and_its_role_within_its_own_boundary(subscriber: RegistryAccount) -> None:
     """The hub's account has neither."""
     state = subscriber.client("s3").get_object(Bucket=subscriber.bucket, Key="subscriber.tfstate")["Body"].read()
     assert json.loads(state)["outputs"]["functions"]["value"] == {"post_message": FUNCTION}
@@ -362,7 +364,7 @@ def test_its_state_is_in_its_own_bucket_and_its_role_within_its_own_boundary(sub
 
 
 @pytest.fixture(scope="module")
-def shift(subscriber: Account, blue_apply_keys: Keys) -> Shift:
+def shift(subscriber: RegistryAccount, blue_apply_keys: AccessKeys) -> Shift:
     """A version that an apply has published, and the alias does not lead to yet."""
     functions = subscriber.client("lambda", blue_apply_keys)
     functions.update_function_configuration(FunctionName=FUNCTION, Description="The next version.")
@@ -372,7 +374,7 @@ def shift(subscriber: Account, blue_apply_keys: Keys) -> Shift:
 
 
 def test_a_release_shifts_the_traffic_and_takes_it_back(
-    subscriber: Account, blue_apply_keys: Keys, image: dict[str, str], shift: Shift
+    subscriber: RegistryAccount, blue_apply_keys: AccessKeys, image: dict[str, str], shift: Shift
 ) -> None:
     """The traffic goes to a share, back to none, to all of it, and back to the digest that ran before."""
     traffic = Traffic(subscriber.client("lambda", blue_apply_keys), [FUNCTION])
@@ -388,7 +390,7 @@ def test_a_release_shifts_the_traffic_and_takes_it_back(
 
 
 def test_a_release_reads_what_the_new_version_logs(
-    subscriber: Account, blue_apply_keys: Keys, blue_plan_keys: Keys, shift: Shift
+    subscriber: RegistryAccount, blue_apply_keys: AccessKeys, blue_plan_keys: AccessKeys, shift: Shift
 ) -> None:
     """Its errors, which a plan does not get to see."""
     now = datetime.now(UTC)
@@ -403,7 +405,9 @@ def test_a_release_reads_what_the_new_version_logs(
     are_refused(lambda: [*ErrorLog(subscriber.client("logs", blue_plan_keys)).lines(*version)])
 
 
-def test_a_release_is_written_down(subscriber: Account, blue_apply_keys: Keys, image: dict[str, str]) -> None:
+def test_a_release_is_written_down(
+    subscriber: RegistryAccount, blue_apply_keys: AccessKeys, image: dict[str, str]
+) -> None:
     """Beside the state, in the subscriber's own bucket."""
     release = Manifest.now(COMMIT, Image(**image))
     history = History(subscriber.client("s3", blue_apply_keys), subscriber.bucket, "subscriber")
@@ -411,14 +415,14 @@ def test_a_release_is_written_down(subscriber: Account, blue_apply_keys: Keys, i
     assert [entry.manifest for entry in history.entries()] == [release]
 
 
-def test_a_pull_request_moves_no_traffic(subscriber: Account, blue_plan_keys: Keys, shift: Shift) -> None:
+def test_a_pull_request_moves_no_traffic(subscriber: RegistryAccount, blue_plan_keys: AccessKeys, shift: Shift) -> None:
     """It sees where it goes."""
     functions = subscriber.client("lambda", blue_plan_keys)
     assert Traffic(functions, [FUNCTION]).unfinished() == []
     are_refused(lambda: functions.update_alias(FunctionName=FUNCTION, Name=ALIAS, FunctionVersion=shift.stable))
 
 
-def test_a_health_check_keeps_its_own_tenant_and_touches_no_other(hub: Account, apply_keys: Keys) -> None:
+def test_a_health_check_keeps_its_own_tenant_and_touches_no_other(hub: RegistryAccount, apply_keys: AccessKeys) -> None:
     """In the hub's account, where tenants are."""
     dynamodb = hub.client("dynamodb", apply_keys)
     tenants = DynamoTenantStore(dynamodb, TENANTS)

@@ -6,21 +6,21 @@ from typing import Any
 
 import pytest
 
-from tests.integration.registry.accounts import Account, Keys
+from tests.integration.registry.accounts import AccessKeys, RegistryAccount
 from tests.integration.registry.conftest import UNATTENDED, Accounts
 
 pytestmark = pytest.mark.nightly
 
 
 @pytest.fixture(scope="module")
-def without_subscriber(subscriber: Account, blue_apply_keys: Keys) -> Account:
+def without_subscriber(subscriber: RegistryAccount, blue_apply_keys: AccessKeys) -> RegistryAccount:
     """The subscriber's account after CI destroyed what was in it."""
     subscriber.terraform("subscriber", "destroy", *UNATTENDED, "-auto-approve", keys=blue_apply_keys)
     return subscriber
 
 
 @pytest.fixture(scope="module")
-def without_hub(hub: Account, apply_keys: Keys, without_subscriber: Account) -> Account:  # noqa: ARG001  # comes first
+def without_hub(hub: RegistryAccount, apply_keys: AccessKeys, without_subscriber: RegistryAccount) -> RegistryAccount:  # noqa: ARG001  # comes first
     """The account of dev after CI destroyed the hub, whose tables an administrator had taken the protection off."""
     dynamodb = hub.client("dynamodb")
     for table in dynamodb.list_tables()["TableNames"]:
@@ -30,7 +30,7 @@ def without_hub(hub: Account, apply_keys: Keys, without_subscriber: Account) -> 
 
 
 @pytest.fixture(scope="module")
-def destroyed(accounts: Accounts, without_subscriber: Account, without_hub: Account) -> Accounts:
+def destroyed(accounts: Accounts, without_subscriber: RegistryAccount, without_hub: RegistryAccount) -> Accounts:
     """All accounts after the registry stack was destroyed, the one that keeps the images last."""
     for account in (without_subscriber, without_hub, accounts.production):
         account.use_file("registry", "-migrate-state", "-force-copy")
@@ -39,8 +39,8 @@ def destroyed(accounts: Accounts, without_subscriber: Account, without_hub: Acco
     return accounts
 
 
-def empty(account: Account) -> None:
-    """Delete every version of what lies in the bucket, and every image."""
+def empty(account: RegistryAccount) -> None:
+    """Delete every version of the bucket's objects, and every image."""
     s3 = account.client("s3")
     s3.delete_bucket_policy(Bucket=account.bucket)
     versions: Any = s3.list_object_versions(Bucket=account.bucket)
@@ -55,7 +55,7 @@ def empty(account: Account) -> None:
 @pytest.mark.parametrize(("stack", "name"), [("subscriber", "without_subscriber"), ("hub", "without_hub")])
 def test_ci_destroys_what_it_applied(request: pytest.FixtureRequest, stack: str, name: str) -> None:
     """Nothing of it is left, in the account or in its state."""
-    account: Account = request.getfixturevalue(name)
+    account: RegistryAccount = request.getfixturevalue(name)
     assert account.terraform(stack, "state", "list").stdout == ""
     assert account.client("lambda").list_functions()["Functions"] == []
     assert account.client("lambda").list_event_source_mappings()["EventSourceMappings"] == []

@@ -74,6 +74,7 @@ def test_a_missing_bucket_is_named_and_is_no_empty_history(local_aws: LocalAws) 
         lambda: manifests.get("f" * 40),
         lambda: manifests.put(manifest(1)),
         missing.entries,
+        lambda: missing.begin(manifest(1)),
         lambda: missing.append(Action.PROMOTED, manifest(1), manifest(1).commit),
     ):
         with pytest.raises(OperatorError, match=f"There is no bucket {name}") as told:
@@ -111,6 +112,30 @@ def test_the_previous_release_is_none_that_was_rolled_back_from(
     assert [(entry.action, entry.manifest.image) for entry in written.entries()] == [
         (action, manifest(number).image) for action, number in actions
     ]
+
+
+def test_a_promotion_is_written_down_before_it_applies(local_aws: LocalAws, bucket: str) -> None:
+    """If it fails, a rollback needs its Terraform sources; the release before is still running."""
+    written = history(local_aws, bucket, (P, 1))
+    assert (written.begun(), written.sources()) == (None, manifest(1).commit)
+    written.begin(manifest(2))
+    begun, current = written.begun(), written.current()
+    assert begun is not None
+    assert current is not None
+    assert (begun.action, begun.manifest.image) == (Action.BEGUN, manifest(2).image)
+    assert current.manifest.image == manifest(1).image
+    assert written.sources() == manifest(2).commit
+    assert [entry.action for entry in written.all()] == [P, Action.BEGUN]
+    written.append(R, manifest(1), written.sources())
+    assert (written.begun(), written.sources()) == (None, manifest(2).commit)
+
+
+def test_a_first_promotion_that_never_ended_has_sources_and_no_release(local_aws: LocalAws, bucket: str) -> None:
+    """A release is what took over."""
+    written = history(local_aws, bucket)
+    assert written.sources() == ""
+    written.begin(manifest(1))
+    assert (written.current(), written.entries(), written.sources()) == (None, [], manifest(1).commit)
 
 
 def test_two_who_write_at_once_do_not_lose_a_line(local_aws: LocalAws, bucket: str) -> None:

@@ -1,6 +1,7 @@
 """The mapping templates, rendered by two engines that share no code: airspeed in Python, velocityjs in Node.js.
 
-API Gateway's own engine is Velocity in Java. Where both agree to the byte, neither's habits have gone into a template.
+API Gateway's own engine is Velocity in Java. If both agree to the byte, the templates depend on neither's
+peculiarities.
 """
 
 import json

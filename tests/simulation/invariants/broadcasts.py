@@ -1,6 +1,6 @@
 """Invariants 4, 7, 8 and 9: chunks are fixed, every place of a chunk is accounted for, reports are the truth."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,18 +18,20 @@ from loudhailer.broadcast.messages import (
 from loudhailer.broadcast.packing import unpack
 from loudhailer.connections.model import PROBE
 from loudhailer.errors import MalformedMessageError
-from loudhailer.ids import ConnectionId
+from loudhailer.ids import ConnectionId, tenant_of
+from tests.simulation.system import TIMEOUTS
 from tests.simulation.watch import Observer, holds
 
 if TYPE_CHECKING:
-    from tests.simulation.gateway import Client
-    from tests.simulation.queues import Message, Queue
-    from tests.simulation.streams import Record
-    from tests.simulation.world import Invocation, World
+    from tests.simulation.gateway import SimulatedClient
+    from tests.simulation.queues import SimulatedMessage, SimulatedQueue
+    from tests.simulation.streams import SimulatedRecord
+    from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
     from tests.support.dynamodb.expressions import Item
 
 GAPLESS = "7: chunks have no gaps, their keys ascend, and nobody is in two"
+PLANNED = "4: every partition is in a source of each broadcast whose swarm read later"
 FIXED = "7: a chunk stays as it was fixed"
 EMPTY = "7: there is an empty chunk if and only if the source is complete"
 PLACES = "8: each place of a chunk is in its tally, in a message, or its source is alive"
@@ -37,9 +39,12 @@ TALLY = "8: delivered, gone and failed are disjoint, and delivered only grows"
 SETTLED = "8: what an outcome tells is in its tally"
 ANSWERED = "8: delivered is what the gateway took"
 GONE = "8: who is gone is not connected"
+DELETED = "8: who counts as gone has no row"
 CREDIT = "8: byAccount adds up to delivered"
 REPORT = "9: inFlight >= 0, and finished is left by redrive alone"
 ENDS = "9: a report comes to its end"
+EXACT = "9: at rest a report is what its rows say"
+OTHERS = "10: nobody hears what is not for them"
 OVERLOOKED = "9: whoever was there all the time is in a chunk, or in a shortfall that the report shows"
 
 LIFETIME_SECONDS = 300
@@ -48,7 +53,10 @@ LIFETIME_SECONDS = 300
 _LAG_SECONDS = 45.0
 """Seconds that an index may lag behind, and an environment's clock beside the others."""
 
-type Place = tuple[str, str]
+_YOUNG_SECONDS = 45.0
+"""Age up to which nobody believes that a connection is gone, and a few seconds for the clocks."""
+
+type ChunkPlace = tuple[str, str]
 """A broadcast and the id of a chunk."""
 
 
@@ -72,7 +80,7 @@ class _Broadcast:
 
 @dataclass(slots=True)
 class _Stay:
-    """The time that a row stood; when it joined its room, if it did."""
+    """The lifetime of a row, and the time at which it joined its room, if it did."""
 
     row: "Item"
     since: float
@@ -83,28 +91,30 @@ class _Stay:
 class Broadcasts(Observer):
     """Keeps the chunks as they were fixed, and what is on its way for each."""
 
-    def __init__(self, world: "World") -> None:
-        super().__init__(world)
+    def __init__(self, system: "SimulatedSystem") -> None:
+        super().__init__(system)
         self.broadcasts: defaultdict[str, _Broadcast] = defaultdict(_Broadcast)
-        self._on_its_way: defaultdict[Place, dict[int, int]] = defaultdict(dict)
-        self._told: defaultdict[Place, dict[int, tuple[int, int]]] = defaultdict(dict)
+        self._on_its_way: defaultdict[ChunkPlace, dict[int, int]] = defaultdict(dict)
+        self._told: defaultdict[ChunkPlace, dict[int, tuple[int, int]]] = defaultdict(dict)
         self._source_messages: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
         self._announcements: defaultdict[str, set[int]] = defaultdict(set)
         self._frames: dict[str, str] = {}
         self._gone: set[str] = set()
         self._taken: defaultdict[str, set[str]] = defaultdict(set)
         self._stays: dict[tuple[str, str], _Stay] = {}
+        self._rooms: defaultdict[str, set[str]] = defaultdict(set)
+        self._opened: dict[str, float] = {}
 
     def was_there(self, row: "Item") -> None:
         """Note that it is there."""
-        self._stays[row["partition"]["S"], row["connectionId"]["S"]] = _Stay(row, self.world.scheduler.now)
+        self._stays[row["partition"]["S"], row["connectionId"]["S"]] = _Stay(row, self.system.scheduler.now)
 
-    def record_made(self, record: "Record") -> None:
+    def record_made(self, record: "SimulatedRecord") -> None:
         """Note who is there from when to when."""
         write = record.write
         if write.table != "connections" or write.key[1] == PROBE:
             return
-        now = self.world.scheduler.now
+        now = self.system.scheduler.now
         if write.new is None:
             self._stays[write.key].until = now
             return
@@ -114,16 +124,19 @@ class Broadcasts(Observer):
         if write.new.get("roomKey") != stay.row.get("roomKey"):
             stay.in_room_since = now
         stay.row = write.new
+        if "roomKey" in write.new:
+            self._rooms[write.key[1]].add(write.new["roomKey"]["S"])
 
-    def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
+    def written(self, writes: "Sequence[Write]", invocation: "SimulatedInvocation | None") -> None:
         """Check each row of a broadcast."""
+        self._partitions_written(writes)
         ours = [write for write in writes if write.table == "broadcasts"]
         for write in ours:
             broadcast, _, _ = write.key[0].partition("#")
             kind, _, name = write.key[1].partition("#")
             match kind:
                 case "summary" if write.new is not None:
-                    self._summary_written(broadcast, write.new)
+                    self._summary_written(broadcast, write.old or {}, write.new, invocation)
                 case "source" if write.new is not None:
                     self._source_written(broadcast, int(name), write.new)
                 case "chunk":
@@ -136,7 +149,7 @@ class Broadcasts(Observer):
             if kind in {"chunk", "source"}:
                 self._ends_with_an_empty_chunk(broadcast, int(name.partition(".")[0]))
 
-    def message_sent(self, queue: "Queue", message: "Message") -> None:
+    def message_sent(self, queue: "SimulatedQueue", message: "SimulatedMessage") -> None:
         """Note what is on its way for a chunk, a source or a broadcast."""
         match self._read(queue, message):
             case ChunkMessage() as chunk:
@@ -151,7 +164,7 @@ class Broadcasts(Observer):
                 self._announcements[announcement.broadcast_id].add(message.number)
                 self._frames[announcement.payload.open().decode()] = announcement.broadcast_id
 
-    def message_gone(self, queue: "Queue", message: "Message", why: str) -> None:
+    def message_gone(self, queue: "SimulatedQueue", message: "SimulatedMessage", why: str) -> None:
         """Check that what was on its way has arrived, or is on its way otherwise."""
         match self._read(queue, message):
             case ChunkMessage() as chunk:
@@ -170,7 +183,7 @@ class Broadcasts(Observer):
                 self._announcements[announcement.broadcast_id].discard(message.number)
                 self._sources_are_accounted_for(announcement.broadcast_id, why)
 
-    def opened(self, client: "Client") -> None:
+    def opened(self, client: "SimulatedClient") -> None:
         """Check that nobody has believed it to be gone."""
         holds(
             that=client.connection not in self._gone,
@@ -178,13 +191,14 @@ class Broadcasts(Observer):
             text=f"{client} was believed to be gone before its handshake was over",
         )
 
-    def received(self, client: "Client", frame: str) -> None:
+    def received(self, client: "SimulatedClient", frame: str) -> None:
         """Note who got which broadcast."""
         if (broadcast := self._frames.get(frame)) is not None:
             self._taken[broadcast].add(client.connection)
+            self._is_for(broadcast, client)
 
     def reported(self, broadcast: str, report: Any, begun: float) -> None:
-        """Check a report against those that were answered before it was asked for."""
+        """Check a report against all earlier ones."""
         known = self.broadcasts[broadcast]
         holds(that=report["inFlight"] >= 0, invariant=REPORT, text=f"{broadcast} has inFlight {report['inFlight']}")
         finished = report["status"] == "finished"
@@ -194,7 +208,9 @@ class Broadcasts(Observer):
             text=f"{broadcast} was finished and is {report['status']}",
         )
         if finished:
-            known.finished_at = min(known.finished_at, self.world.scheduler.now)
+            known.finished_at = min(known.finished_at, self.system.scheduler.now)
+        if self.system.rests:
+            self._is_exact(broadcast, report)
 
     def redriven(self, broadcast: str) -> None:
         """Note that a report may be open again."""
@@ -207,29 +223,74 @@ class Broadcasts(Observer):
         for broadcast in list(self.broadcasts):
             self._is_over(broadcast)
 
+    def _is_for(self, broadcast: str, client: "SimulatedClient") -> None:
+        """Check that somebody who gets a broadcast is, or was, in its audience."""
+        summary = self.system.tables.tables["broadcasts"].get((broadcast, "summary"))
+        audience = {} if summary is None else codec.decode(summary["audience"]["S"])
+        rooms = self._rooms[client.connection]
+        is_meant = (
+            audience.get("tenantId", client.tenant) == client.tenant
+            and audience.get("roomKey") in {None, *rooms}
+            and all(
+                client.context.get(name) == audience[name] for name in ("playerId", "sessionId") if name in audience
+            )
+        )
+        holds(that=is_meant, invariant=OTHERS, text=f"{client} gets {broadcast}, which is for {audience}")
+
+    def _is_exact(self, broadcast: str, report: Any) -> None:
+        """Check a report that was asked for when nothing was under way."""
+        summary = self.system.tables.tables["broadcasts"].get((broadcast, "summary"))
+        if summary is None or "sources" not in summary:
+            return
+        count = int(summary["sources"]["N"])
+        missed = int(summary["missed"]["N"])
+        dispatched, by_account = 0, Counter[str]()
+        sums = dict.fromkeys(("delivered", "gone", "failed"), 0)
+        for number, source in self.broadcasts[broadcast].sources.items():
+            if number >= count:
+                continue
+            row = self._row(broadcast, number, f"source#{number}") or {}
+            missed += int(row.get("missed", {"N": "0"})["N"])
+            for place, recipients in enumerate(source.chunks):
+                dispatched += len(recipients)
+                if (tally := self._tally((broadcast, f"{number}.{place}"))) is not None:
+                    by_account.update(codec.decode(tally["byAccount"]["S"]))
+                    sums = {name: counted + _bits(tally, name).bit_count() for name, counted in sums.items()}
+        wanted = {
+            **sums,
+            "failed": sums["failed"] + missed,
+            "dispatched": dispatched + missed,
+            "inFlight": dispatched - sum(sums.values()),
+            "expected": int(summary["expected"]["N"]) if "expected" in summary else None,
+            "byAccount": dict(by_account),
+            "cancelled": "cancelled" in summary,
+            "expired": not {"expired", "cutShort"}.isdisjoint(summary),
+        }
+        found = {name: report[name] for name in wanted}
+        holds(that=found == wanted, invariant=EXACT, text=f"the report of {broadcast} says {found}, the rows {wanted}")
+
     def _is_over(self, broadcast: str) -> None:
-        table = self.world.tables.tables["broadcasts"]
+        table = self.system.tables.tables["broadcasts"]
         summary = table.get((broadcast, "summary"))
         if summary is None or not summary["announced"]["BOOL"]:
             return
         holds(that="sources" in summary, invariant=ENDS, text=f"the sources of {broadcast} are not complete")
         known = self.broadcasts[broadcast]
         chosen = {number: source for number, source in known.sources.items() if number < int(summary["sources"]["N"])}
-        dispatched = 0
         for number, source in chosen.items():
             holds(that=source.complete, invariant=ENDS, text=f"source {number} of {broadcast} is not complete")
             for place, recipients in enumerate(source.chunks):
-                dispatched += len(recipients)
                 left = bitmaps.full(len(recipients)) & ~self._settled((broadcast, f"{number}.{place}"))
                 holds(that=not left, invariant=ENDS, text=f"chunk {number}.{place} of {broadcast} lacks {left:b}")
         if known.cancelled or not {"expired", "cutShort"}.isdisjoint(summary):
             return
         missing = [key for key in self._present(summary, known) if key not in known.recipients]
-        expected = int(summary["expected"]["N"]) if "expected" in summary else None
+        rows = [summary, *(self._row(broadcast, number, f"source#{number}") or {} for number in chosen)]
+        missed = sum(int(row["missed"]["N"]) for row in rows if "missed" in row)
         holds(
-            that=not missing or expected is None or expected - dispatched >= len(missing),
+            that=len(missing) <= missed,
             invariant=OVERLOOKED,
-            text=f"{broadcast} overlooks {missing} and reports {expected} expected, {dispatched} dispatched",
+            text=f"{broadcast} overlooks {missing}, and reports that {missed} were missed",
         )
 
     def _present(self, summary: "Item", known: _Broadcast) -> Iterator[tuple[str, str]]:
@@ -251,17 +312,45 @@ class Broadcasts(Observer):
     def _is_in_its_session(self, row: "Item", audience: Any) -> bool:
         if "sessionId" not in audience:
             return True
-        session = self.world.session(row["tenantId"]["S"], row["sessionId"]["S"])
+        session = self.system.session(row["tenantId"]["S"], row["sessionId"]["S"])
         connection = row["connectionId"]["S"]
         return session is not None and any(
             element.endswith(f"#{connection}") for element in session.get("connectionIds", {"SS": ()})["SS"]
         )
 
-    def _summary_written(self, broadcast: str, summary: "Item") -> None:
+    def _partitions_written(self, writes: "Sequence[Write]") -> None:
+        for write in writes:
+            if write.table == "partitions" and write.old is None:
+                self._opened[write.key[1]] = self.system.scheduler.now
+            elif write.table == "partitions" and write.new is None:
+                del self._opened[write.key[1]]
+
+    def _summary_written(
+        self, broadcast: str, old: "Item", summary: "Item", invocation: "SimulatedInvocation | None"
+    ) -> None:
         known = self.broadcasts[broadcast]
         known.cancelled = known.cancelled or "cancelled" in summary
         if not known.published_at:
-            known.published_at = self.world.scheduler.now
+            known.published_at = self.system.scheduler.now
+        if "sources" in summary and "sources" not in old:
+            self._planned(broadcast, summary, invocation)
+
+    def _planned(self, broadcast: str, summary: "Item", invocation: "SimulatedInvocation | None") -> None:
+        """Check that the sources have all partitions that existed when their last swarm began."""
+        audience = codec.decode(summary["audience"]["S"])
+        is_by_partitions = audience.keys() <= {"all", "tenantId"}
+        is_over = not {"cancelled", "cutShort"}.isdisjoint(summary)
+        if invocation is None or invocation.function != "swarm" or is_over or not is_by_partitions:
+            return
+        begun = invocation.deadline - TIMEOUTS["swarm"]
+        sources = [self.broadcasts[broadcast].sources[number] for number in range(int(summary["sources"]["N"]))]
+        planned = {partition for source in sources for partition in source.partitions}
+        left = [
+            partition
+            for partition, at in self._opened.items()
+            if at <= begun and partition not in planned and audience.get("tenantId") in {None, tenant_of(partition)}
+        ]
+        holds(that=not left, invariant=PLANNED, text=f"{left} are in no source of {broadcast}")
 
     def _source_written(self, broadcast: str, number: int, row: "Item") -> None:
         known = self.broadcasts[broadcast]
@@ -290,10 +379,15 @@ class Broadcasts(Observer):
                 invariant=EMPTY,
                 text=f"source {number} of {broadcast} has {found} recipients and says {row['dispatched']['N']}",
             )
-            known.completed_at = self.world.scheduler.now
+            known.completed_at = self.system.scheduler.now
 
     def _chunk_written(
-        self, broadcast: str, name: str, old: "Item | None", new: "Item | None", invocation: "Invocation | None"
+        self,
+        broadcast: str,
+        name: str,
+        old: "Item | None",
+        new: "Item | None",
+        invocation: "SimulatedInvocation | None",
     ) -> None:
         number, place = (int(part) for part in name.split("."))
         source = self.broadcasts[broadcast].sources.get(number)
@@ -375,9 +469,15 @@ class Broadcasts(Observer):
         before_gone = 0 if old is None else _bits(old, "gone")
         for one in bitmaps.members(gone & ~before_gone):
             self._gone.add(recipients[one][1])
-            client = self.world.gateway.clients.get(ConnectionId(recipients[one][1]))
+            client = self.system.gateway.clients.get(ConnectionId(recipients[one][1]))
             is_open = client is not None and client.state == "open"
             holds(that=not is_open, invariant=GONE, text=f"{client} is gone for {broadcast}, and is connected")
+            row = self.system.tables.tables["connections"].get(recipients[one])
+            holds(
+                that=row is None or int(row["connectedAt"]["N"]) > self.system.scheduler.now - _YOUNG_SECONDS,
+                invariant=DELETED,
+                text=f"{recipients[one]} counts as gone for {broadcast}, and has a row",
+            )
         credit = sum(codec.decode(new["byAccount"]["S"]).values())
         holds(
             that=credit == delivered.bit_count(),
@@ -385,7 +485,7 @@ class Broadcasts(Observer):
             text=f"{name} of {broadcast}: {credit} by account, {delivered.bit_count()} delivered",
         )
 
-    def _read(self, queue: "Queue", message: "Message") -> Any:
+    def _read(self, queue: "SimulatedQueue", message: "SimulatedMessage") -> Any:
         if queue.name in {"dead-letter", "dead-letter-fifo", "disconnect", "inbox", "pool", "inbox-failure"}:
             return None
         try:
@@ -393,18 +493,21 @@ class Broadcasts(Observer):
         except MalformedMessageError:
             return None
 
-    def _tally(self, place: Place) -> "Item | None":
-        table = self.world.tables.tables["broadcasts"]
-        keys = int((table.get((place[0], "summary")) or {}).get("keys", {"N": "1"})["N"])
-        source = int(place[1].partition(".")[0])
-        return table.get((place[0] if keys == 1 else f"{place[0]}#{source % keys}", f"tally#{place[1]}"))
+    def _tally(self, place: ChunkPlace) -> "Item | None":
+        return self._row(place[0], int(place[1].partition(".")[0]), f"tally#{place[1]}")
 
-    def _settled(self, place: Place) -> int:
+    def _row(self, broadcast: str, source: int, part: str) -> "Item | None":
+        """The row of a source, or of one of its chunks."""
+        table = self.system.tables.tables["broadcasts"]
+        keys = int((table.get((broadcast, "summary")) or {}).get("keys", {"N": "1"})["N"])
+        return table.get((broadcast if keys == 1 else f"{broadcast}#{source % keys}", part))
+
+    def _settled(self, place: ChunkPlace) -> int:
         row = self._tally(place)
         return 0 if row is None else _bits(row, "delivered") | _bits(row, "gone") | _bits(row, "failed")
 
-    def _is_settled(self, place: Place, delivered: int, gone: int) -> None:
-        """Check what a message told whose work is over, unless another one tells it again."""
+    def _is_settled(self, place: ChunkPlace, delivered: int, gone: int) -> None:
+        """Check the content of a finished message, unless another one repeats it."""
         for other_delivered, other_gone in self._told[place].values():
             delivered, gone = delivered & ~other_delivered, gone & ~other_gone
         row = self._tally(place)
@@ -416,7 +519,7 @@ class Broadcasts(Observer):
             f" {counted:b} and {believed:b}",
         )
 
-    def _is_accounted_for(self, place: Place, places: int, text: str) -> None:
+    def _is_accounted_for(self, place: ChunkPlace, places: int, text: str) -> None:
         left = places & ~self._settled(place)
         for other in self._on_its_way[place].values():
             left &= ~other
@@ -448,7 +551,7 @@ class Broadcasts(Observer):
     def _sources_are_accounted_for(self, broadcast: str, why: str) -> None:
         if self._announcements[broadcast]:
             return
-        summary = self.world.tables.tables["broadcasts"].get((broadcast, "summary")) or {}
+        summary = self.system.tables.tables["broadcasts"].get((broadcast, "summary")) or {}
         holds(
             that="sources" in summary,
             invariant=PLACES,

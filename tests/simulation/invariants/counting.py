@@ -9,10 +9,10 @@ from tests.simulation.watch import Observer, holds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.simulation.streams import Record
-    from tests.simulation.world import Invocation, World
+    from loudhailer.aws.rows import Item
+    from tests.simulation.streams import SimulatedRecord
+    from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
-    from tests.support.dynamodb.expressions import Item
 
 TOTAL = "1: total >= rows + removals not released + connects under way"
 REST = "1: at rest the total is the number of rows"
@@ -24,20 +24,20 @@ ONCE = "5: each record is counted once and released once"
 class Counting(Observer):
     """Keeps by differences what the rows, the records and the functions at work amount to."""
 
-    def __init__(self, world: "World") -> None:
-        super().__init__(world)
+    def __init__(self, system: "SimulatedSystem") -> None:
+        super().__init__(system)
         self._rows: Counter[str] = Counter()
         self._uncounted: Counter[str] = Counter()
         self._releasing: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self._under_way: dict[int, str] = {}
-        self._ahead: defaultdict[str, dict[int, Record]] = defaultdict(dict)
+        self._ahead: defaultdict[str, dict[int, SimulatedRecord]] = defaultdict(dict)
         self._in_doubt: set[str] = set()
 
     def was_there(self, row: "Item") -> None:
         """Count it."""
         self._rows[row["tenantId"]["S"]] += 1
 
-    def record_made(self, record: "Record") -> None:
+    def record_made(self, record: "SimulatedRecord") -> None:
         """Count the rows, and what `accounting` has still to count."""
         if record.write.table != "connections" or not record.delta:
             return
@@ -48,7 +48,7 @@ class Counting(Observer):
             self._uncounted[tenant] += record.delta < 0
         self._ahead[partition][record.sequence] = record
 
-    def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
+    def written(self, writes: "Sequence[Write]", invocation: "SimulatedInvocation | None") -> None:
         """Check each row that is one of ours."""
         for write in writes:
             match write.table:
@@ -59,7 +59,7 @@ class Counting(Observer):
                 case "partitions":
                     self._partition_changed(write, invocation)
 
-    def record_over(self, function: str, record: "Record", *, given_up: bool) -> None:
+    def record_over(self, function: str, record: "SimulatedRecord", *, given_up: bool) -> None:
         """Check that what is acknowledged is counted."""
         partition = record.write.key[0]
         if function != "accounting" or self._ahead[partition].pop(record.sequence, None) is None:
@@ -74,35 +74,35 @@ class Counting(Observer):
             text=f"record {record.sequence} of {partition} is acknowledged and was never counted",
         )
 
-    def invocation_over(self, invocation: "Invocation") -> None:
+    def invocation_over(self, invocation: "SimulatedInvocation") -> None:
         """Forget what the function had under way: it will not come any more."""
         self._under_way.pop(invocation.number, None)
         self._releasing.pop(invocation.number, None)
 
     def at_rest(self, *, healed: bool) -> None:
         """Check that all counts and totals are the numbers of rows."""
-        for tenant in {key for (key,) in ((found,) for found in self.world.tables.tables["tenants"].rows)}:
+        for tenant in {key for (key,) in ((found,) for found in self.system.tables.tables["tenants"].rows)}:
             self._total_covers(tenant)
-        for of_tenant in self.world.tables.tables["partitions"].rows.values():
+        for of_tenant in self.system.tables.tables["partitions"].rows.values():
             for partition in of_tenant:
                 self._count_and_records_are_the_rows(partition)
         if healed:
             self._everything_is_exact()
 
     def _everything_is_exact(self) -> None:
-        for tenant, row in sorted(self.world.tables.tables["tenants"].rows.items()):
+        for tenant, row in sorted(self.system.tables.tables["tenants"].rows.items()):
             if "erasing" in row[""]:
                 continue  # nobody repairs what goes with the tenant
             total = self._total(tenant)
             rows = self._rows[tenant]
             holds(that=total == rows, invariant=REST, text=f"{tenant} has a total of {total} and {rows} rows")
-        for of_tenant in self.world.tables.tables["partitions"].rows.values():
+        for of_tenant in self.system.tables.tables["partitions"].rows.values():
             for partition, row in of_tenant.items():
                 holds(that="recount" not in row, invariant=COUNT, text=f"{partition} is still marked for a recount")
                 counted, rows = int(row["connectionCount"]["N"]), self._size(partition)
                 holds(that=counted == rows, invariant=COUNT, text=f"{partition} has a count of {counted}, {rows} rows")
 
-    def _connected(self, write: "Write", invocation: "Invocation | None") -> None:
+    def _connected(self, write: "Write", invocation: "SimulatedInvocation | None") -> None:
         partition = write.key[0]
         holds(
             that=self._row(partition) is not None or _is_probe(write),
@@ -113,7 +113,7 @@ class Counting(Observer):
             self._under_way.pop(invocation.number, None)
         self._total_covers(_tenant(partition))
 
-    def _total_changed(self, write: "Write", invocation: "Invocation | None") -> None:
+    def _total_changed(self, write: "Write", invocation: "SimulatedInvocation | None") -> None:
         tenant = write.key[0]
         change = _number(write.new, "itemCount") - _number(write.old, "itemCount")
         if invocation is not None and change:
@@ -132,7 +132,7 @@ class Counting(Observer):
                 )
         self._total_covers(tenant)
 
-    def _partition_changed(self, write: "Write", invocation: "Invocation | None") -> None:
+    def _partition_changed(self, write: "Write", invocation: "SimulatedInvocation | None") -> None:
         partition = write.key[1]
         if write.new is None:
             holds(
@@ -147,7 +147,7 @@ class Counting(Observer):
             self._in_doubt.discard(partition)
         self._count_and_records_are_the_rows(partition)
 
-    def _counted(self, partition: str, old: "Item", new: "Item", invocation: "Invocation | None") -> None:
+    def _counted(self, partition: str, old: "Item", new: "Item", invocation: "SimulatedInvocation | None") -> None:
         ahead, checkpoint = self._ahead[partition], int(new["checkpoint"]["S"] or 0)
         holds(
             that=checkpoint > int(old["checkpoint"]["S"] or 0),
@@ -192,20 +192,20 @@ class Counting(Observer):
         )
 
     def _total(self, tenant: str) -> int:
-        return _number(self.world.tables.tables["limits"].get((tenant, "")), "itemCount")
+        return _number(self.system.tables.tables["limits"].get((tenant, "")), "itemCount")
 
     def _row(self, partition: str) -> "Item | None":
-        return self.world.tables.tables["partitions"].get((_tenant(partition), partition))
+        return self.system.tables.tables["partitions"].get((_tenant(partition), partition))
 
     def _size(self, partition: str) -> int:
-        return len(self.world.tables.tables["connections"].rows.get(partition, ()))
+        return len(self.system.tables.tables["connections"].rows.get(partition, ()))
 
 
 def _is_probe(write: "Write") -> bool:
     return write.key[1] == PROBE
 
 
-def _is_removal(record: "Record") -> bool:
+def _is_removal(record: "SimulatedRecord") -> bool:
     return record.delta < 0 and not _is_probe(record.write)
 
 

@@ -8,7 +8,7 @@ from tests.simulation.watch import Observer, holds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.simulation.world import Invocation, World
+    from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
 
 ERASED = "11: nothing is left of a tenant that is erased, and nothing of it comes back"
@@ -19,11 +19,11 @@ _TABLES = ("sessions", "connections", "messages", "places")
 class Erasure(Observer):
     """Looks through the tables once a tenant is erased, and at each row that is put afterwards."""
 
-    def __init__(self, world: "World") -> None:
-        super().__init__(world)
+    def __init__(self, system: "SimulatedSystem") -> None:
+        super().__init__(system)
         self._erased: set[str] = set()
 
-    def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:  # noqa: ARG002  # whoever it is
+    def written(self, writes: "Sequence[Write]", invocation: "SimulatedInvocation | None") -> None:  # noqa: ARG002  # whoever it is
         """Check that no row is a tenant's that is gone."""
         if not self._erased:
             return
@@ -35,10 +35,10 @@ class Erasure(Observer):
         """Check that nothing is left."""
         self._erased.add(tenant)
         for table in _TABLES:
-            for key, rows in self.world.tables.tables[table].rows.items():
+            for key, rows in self.system.tables.tables[table].rows.items():
                 if rows.keys() != {PROBE}:
                     self._is_not_of_an_erased_tenant(table, key)
-        total = self.world.tables.tables["limits"].get((tenant, ""))
+        total = self.system.tables.tables["limits"].get((tenant, ""))
         holds(that=total is None, invariant=ERASED, text=f"{tenant} has a total: {total}")
 
     def _is_not_of_an_erased_tenant(self, table: str, key: str) -> None:

@@ -1,4 +1,4 @@
-"""Invariant 10: direct messages, rooms and echoes reach whom they are for, in order, and nobody else."""
+"""Invariant 10: direct messages, rooms and echoes reach their receivers in order, and nobody else."""
 
 import json
 from collections import defaultdict
@@ -11,10 +11,10 @@ from tests.simulation.watch import Observer, holds
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.simulation.gateway import Client
-    from tests.simulation.queues import Message, Queue
-    from tests.simulation.streams import Record
-    from tests.simulation.world import Invocation, World
+    from tests.simulation.gateway import SimulatedClient
+    from tests.simulation.queues import SimulatedMessage, SimulatedQueue
+    from tests.simulation.streams import SimulatedRecord
+    from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
     from tests.support.dynamodb.expressions import Item
 
@@ -35,7 +35,7 @@ _LAG_SECONDS = 30.0
 
 @dataclass
 class _Stored:
-    """A direct message: its place among all that were stored, and for whom it is."""
+    """A direct message: its place among all stored ones, and its receiver."""
 
     place: int
     at: float
@@ -50,7 +50,7 @@ class _Echo:
 
     place: int
     at: float
-    sender: "Client"
+    sender: "SimulatedClient"
     delivered: set[str] = field(default_factory=set)
     refused: bool = False
 
@@ -58,8 +58,8 @@ class _Echo:
 class Messages(Observer):
     """Keeps what was stored and queued, and compares it with what clients receive."""
 
-    def __init__(self, world: "World") -> None:
-        super().__init__(world)
+    def __init__(self, system: "SimulatedSystem") -> None:
+        super().__init__(system)
         self._stored: dict[str, _Stored] = {}
         self._ids: dict[tuple[str, str, str], tuple[str, float]] = {}
         self._got: defaultdict[str, set[str]] = defaultdict(set)
@@ -71,8 +71,10 @@ class Messages(Observer):
         self._heard: defaultdict[str, set[str]] = defaultdict(set)
         self._in_large_rooms: set[int] = set()
         self._wakes_lost: set[str] = set()
+        self._contents: set[str] = set()
+        self._refused: set[str] = set()
 
-    def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
+    def written(self, writes: "Sequence[Write]", invocation: "SimulatedInvocation | None") -> None:
         """Check each message that is stored or deleted."""
         for write in writes:
             if write.table == "messages":
@@ -85,24 +87,26 @@ class Messages(Observer):
             elif write.table == "broadcasts" and invocation is not None and invocation.function == "send_message":
                 self._in_large_rooms.add(invocation.number)
 
-    def record_over(self, function: str, record: "Record", *, given_up: bool) -> None:
+    def record_over(self, function: str, record: "SimulatedRecord", *, given_up: bool) -> None:
         """Note whose wake will not come."""
         if function == "presence" and given_up:
             self._wakes_lost.add(self._inbox_of(record))
 
-    def message_sent(self, queue: "Queue", message: "Message") -> None:
+    def message_sent(self, queue: "SimulatedQueue", message: "SimulatedMessage") -> None:
         """Note what comes into the pool."""
         if queue.name == "pool":
             sender = self._client(message.attributes["connectionId"])
             if sender is not None:
-                echo = _Echo(message.number, self.world.scheduler.now, sender)
+                echo = _Echo(message.number, self.system.scheduler.now, sender)
                 self._echoes[json.loads(message.body)["text"]] = echo
                 self._requests[message.attributes["requestId"]] = echo
         elif queue.name == "inbox-failure":
             self._wakes_lost.add(json.loads(message.body)["inbox"])
 
-    def message_gone(self, queue: "Queue", message: "Message", why: str) -> None:
-        """Check that what leaves the pool has reached its session."""
+    def message_gone(self, queue: "SimulatedQueue", message: "SimulatedMessage", why: str) -> None:
+        """Check that what leaves the pool has reached its session, and that a wake leaves nothing that it was for."""
+        if queue.name == "inbox" and why == "deleted":
+            self._nothing_lies(json.loads(message.body)["inbox"])
         if queue.name != "pool" or why != "deleted":
             return
         echo = self._echoes[json.loads(message.body)["text"]]
@@ -115,13 +119,17 @@ class Messages(Observer):
                 text=f"{client} never got what {echo.sender} said to its session, and is open",
             )
 
-    def invocation_over(self, invocation: "Invocation") -> None:
+    def invocation_over(self, invocation: "SimulatedInvocation") -> None:
         """Check that what was said in a small room has reached its members."""
         answer = invocation.answer
-        if invocation.function != "send_message" or answer is None or invocation.number in self._in_large_rooms:
+        if invocation.function != "send_message" or answer is None:
             return
         frame, body = json.loads(invocation.event["body"]), json.loads(answer.get("body", "{}"))
-        if "roomKey" not in frame or "error" in body or body.get("message") == "Too Many Requests":
+        if _is_refusal(body) and "clientMessageId" not in frame:
+            content = frame.get("content", frame.get("message"))
+            self._refused.add(content)
+            self._is_said_to_nobody(content)
+        if "roomKey" not in frame or "error" in body or _is_refusal(body) or invocation.number in self._in_large_rooms:
             return
         request = invocation.event["requestContext"]
         for (partition, connection), (room, since) in self._in_room_since.items():
@@ -137,7 +145,7 @@ class Messages(Observer):
                 text=f"{client} never got {frame['content']}, is in the room and open, and nobody will close it",
             )
 
-    def received(self, client: "Client", frame: str) -> None:
+    def received(self, client: "SimulatedClient", frame: str) -> None:
         """Check each frame that is no broadcast of the service."""
         found = json.loads(frame)
         if found.get("type") == "broadcast":
@@ -164,21 +172,36 @@ class Messages(Observer):
         """Check that no message waits for somebody who is there."""
         if healed:
             return
-        for inbox, messages in self.world.tables.tables["messages"].rows.items():
-            for name in messages:
-                stored = self._stored[name]
-                if stored.expires_at <= self.world.scheduler.now + 5 or inbox in self._wakes_lost:
-                    continue
-                there = next(self._of_player(stored), None)
-                holds(that=there is None, invariant=LIES, text=f"message {name} lies in {inbox}, and {there} is open")
+        for inbox in self.system.tables.tables["messages"].rows:
+            self._nothing_lies(inbox)
+
+    def _nothing_lies(self, inbox: str) -> None:
+        """Check that no message waits for somebody who is there, unless a wake will come."""
+        system = self.system
+        wakes = (json.loads(message.body)["inbox"] for message in system.queues["inbox"].messages.values())
+        records = (
+            record for of_table in system.mappings.values() for reader in of_table for record in reader.waiting()
+        )
+        if inbox in self._wakes_lost or inbox in wakes or any(self._inbox_of(record) == inbox for record in records):
+            return
+        for name in system.tables.tables["messages"].rows.get(inbox, ()):
+            stored = self._stored[name]
+            there = next(self._of_player(stored), None)
+            holds(
+                that=there is None or stored.expires_at <= system.scheduler.now + _SKEW_SECONDS,
+                invariant=LIES,
+                text=f"message {name} lies in {inbox}, and {there} is open",
+            )
 
     def _message_stored(self, key: tuple[str, str], row: "Item") -> None:
         tenant, _, player = key[0].partition("#")
-        now = self.world.scheduler.now
+        now = self.system.scheduler.now
         expires_at = int(row["expiresAt"]["N"])
         if key[1] not in self._stored:
             self._stored[key[1]] = _Stored(len(self._stored) + 1, now, tenant, player, expires_at)
         content = json.loads(row["message"]["S"])
+        self._contents.add(content)
+        self._is_said_to_nobody(content)
         if " id" not in content:
             return
         sent = (key[0], row["srcPlayerId"]["S"], content)
@@ -190,9 +213,9 @@ class Messages(Observer):
         )
         self._ids[sent] = (key[1], at if before == key[1] else now)
 
-    def _message_deleted(self, key: tuple[str, str], invocation: "Invocation | None") -> None:
+    def _message_deleted(self, key: tuple[str, str], invocation: "SimulatedInvocation | None") -> None:
         stored = self._stored[key[1]]
-        now = self.world.scheduler.now
+        now = self.system.scheduler.now
         if invocation is None or stored.expires_at <= now + 5:
             return
         for client in self._of_player(stored):
@@ -211,26 +234,26 @@ class Messages(Observer):
             return
         self._rooms[write.key[1]].add(room)
         if self._in_room_since.get(write.key, ("", 0.0))[0] != room:
-            self._in_room_since[write.key] = room, self.world.scheduler.now
+            self._in_room_since[write.key] = room, self.system.scheduler.now
 
     def _is_to_be_ended(self, partition: str, connection: str) -> bool:
         body = f"{partition} {connection} close"
-        return any(message.body == body for message in self.world.queues["disconnect"].messages.values())
+        return any(message.body == body for message in self.system.queues["disconnect"].messages.values())
 
-    def _is_to_be_closed(self, client: "Client") -> bool:
-        wakes = self.world.queues["inbox"].messages.values()
+    def _is_to_be_closed(self, client: "SimulatedClient") -> bool:
+        wakes = self.system.queues["inbox"].messages.values()
         return any(
             (wake := json.loads(message.body)).get("behind") and wake.get("connectionId") == client.connection
             for message in wakes
         )
 
-    def _direct_received(self, client: "Client", frame: Any) -> None:
-        name = frame["messageId"]
+    def _direct_received(self, client: "SimulatedClient", frame: Any) -> None:
+        name, player = frame["messageId"], client.context.get("playerId")
         stored = self._stored.get(name)
         holds(
-            that=stored is not None and (stored.tenant, stored.player) == (client.tenant, client.player),
+            that=stored is not None and (stored.tenant, stored.player) == (client.tenant, player),
             invariant=OTHERS,
-            text=f"{client} of {client.tenant} and player {client.player} gets message {name}: {stored}",
+            text=f"{client} of {client.tenant} and player {player} gets message {name}: {stored}",
         )
         if stored is None or name in self._got[client.connection]:
             return
@@ -240,7 +263,7 @@ class Messages(Observer):
         holds(that=not after, invariant=ORDER, text=f"{client} gets message {name} after {after}")
         self._got[client.connection].add(name)
 
-    def _echo_received(self, client: "Client", text: int, kind: str, tenant: str) -> None:
+    def _echo_received(self, client: "SimulatedClient", text: int, kind: str, tenant: str) -> None:
         echo = self._echoes[text]
         holds(
             that=(client.tenant, client.session) == (echo.sender.tenant, echo.sender.session)
@@ -267,8 +290,10 @@ class Messages(Observer):
             text=f"what {echo.sender} said is reported as refused, and others have it",
         )
 
-    def _room_frame_received(self, client: "Client", frame: Any) -> None:
+    def _room_frame_received(self, client: "SimulatedClient", frame: Any) -> None:
         self._heard[client.connection].add(frame.get("content", ""))
+        self._contents.add(frame.get("content", ""))
+        self._is_said_to_nobody(frame.get("content", ""))
         speaker = self._client(frame["connectionId"])
         holds(
             that=speaker is not None and speaker.tenant == client.tenant,
@@ -281,9 +306,16 @@ class Messages(Observer):
             text=f"{client} hears what is said in {frame['roomKey']}, and was never in it",
         )
 
-    def _of_player(self, stored: _Stored) -> "Iterator[Client]":
+    def _is_said_to_nobody(self, content: str) -> None:
+        holds(
+            that=content not in self._refused or content not in self._contents,
+            invariant=REFUSED,
+            text=f"{content} is reported as refused, and others have it",
+        )
+
+    def _of_player(self, stored: _Stored) -> "Iterator[SimulatedClient]":
         """The clients that a message is for, if they are open and recorded."""
-        for client in self.world.gateway.clients.values():
+        for client in self.system.gateway.clients.values():
             if (
                 client.state == "open"
                 and (client.tenant, client.context.get("playerId")) == (stored.tenant, stored.player)
@@ -291,28 +323,36 @@ class Messages(Observer):
             ):
                 yield client
 
-    def _in_session_of(self, sender: "Client") -> "Iterator[Client]":
-        session = self.world.session(sender.tenant, sender.context["sessionId"])
-        if session is not None and int(session["sessionTTL"]["N"]) <= self.world.scheduler.now + _SKEW_SECONDS:
+    def _in_session_of(self, sender: "SimulatedClient") -> "Iterator[SimulatedClient]":
+        session = self.system.session(sender.tenant, sender.context["sessionId"])
+        if session is not None and int(session["sessionTTL"]["N"]) <= self.system.scheduler.now + _SKEW_SECONDS:
             return  # it is over, or seems to be to a clock: then it is deleted, and its connections are closed
         held = {element.partition("#")[2] for element in (session or {}).get("connectionIds", {"SS": ()})["SS"]}
-        for client in self.world.gateway.clients.values():
+        for client in self.system.gateway.clients.values():
             if client.state == "open" and client.connection in held and self._has_row(client):
                 yield client
 
-    def _has_row(self, client: "Client") -> bool:
-        return self.world.tables.tables["connections"].get((client.context["partition"], client.connection)) is not None
+    def _has_row(self, client: "SimulatedClient") -> bool:
+        return (
+            self.system.tables.tables["connections"].get((client.context["partition"], client.connection)) is not None
+        )
 
-    def _client(self, connection: str) -> "Client | None":
-        return self.world.gateway.clients.get(ConnectionId(connection))
+    def _client(self, connection: str) -> "SimulatedClient | None":
+        return self.system.gateway.clients.get(ConnectionId(connection))
 
     @staticmethod
-    def _inbox_of(record: "Record") -> str:
+    def _inbox_of(record: "SimulatedRecord") -> str:
         write = record.write
         if write.table == "messages":
             return write.key[0]
         row = write.new or write.old or {}
         return f"{write.key[0].partition('#')[0]}#{row.get('playerId', {}).get('S')}"
+
+
+def _is_refusal(body: Any) -> bool:
+    """Tell whether the answer to a frame says that it was certainly not carried out."""
+    code: str = body.get("error", {}).get("code", "TRY_AGAIN")
+    return code != "TRY_AGAIN" or "Too Many Requests" in body.values()
 
 
 def _tenant(partition: str) -> str:

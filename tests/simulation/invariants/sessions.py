@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from loudhailer.connections.ends import End
 from loudhailer.connections.model import PROBE, ConnectionKey
 from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, tenant_of
 from tests.simulation.watch import Observer, holds
@@ -9,10 +10,11 @@ from tests.simulation.watch import Observer, holds
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tests.simulation.gateway import Client
-    from tests.simulation.streams import Record
-    from tests.simulation.world import Invocation, World
-    from tests.support.dynamodb.engine import Key, Write
+    from tests.simulation.gateway import SimulatedClient
+    from tests.simulation.queues import SimulatedMessage, SimulatedQueue
+    from tests.simulation.streams import SimulatedRecord
+    from tests.simulation.system import SimulatedInvocation, SimulatedSystem
+    from tests.support.dynamodb.engine import EngineKey, Write
     from tests.support.dynamodb.expressions import Item
 
 LIMITS = "2: no limit is passed when a connection is recorded"
@@ -20,26 +22,46 @@ DEAD = "2: nothing is recorded into a dead session"
 HOLDS = "6: a session holds its rows, and removals under way"
 RECORDED = "6: whoever is connected is recorded"
 MADE = "6: only PUT makes a session"
+ENDED = "6: nobody ends a session that is bound to another player"
+GHOST = "6: a connection whose end is acknowledged has no row"
+
+_SKEW_SECONDS = 5.0
 
 
 class Sessions(Observer):
     """Looks at each connection that is recorded or forgotten, and at each session that is made."""
 
-    def __init__(self, world: "World") -> None:
-        super().__init__(world)
+    def __init__(self, system: "SimulatedSystem") -> None:
+        super().__init__(system)
         self._lost: set[str] = set()
         self._not_ended: set[tuple[TenantId, SessionId]] = set()
+        self._recorded_at: dict[EngineKey, float] = {}
 
-    def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
+    def written(self, writes: "Sequence[Write]", invocation: "SimulatedInvocation | None") -> None:
         """Check each row that is one of ours."""
         for write in writes:
             if write.table == "connections" and write.old is None and write.new is not None and write.key[1] != PROBE:
+                self._recorded_at[write.key] = self.system.scheduler.now
                 self._recorded(write.new, {other.key: other.old for other in writes})
             elif write.table == "sessions" and write.old is None:
                 by = invocation.function if invocation is not None else "nobody"
                 holds(that=by == "session_api", invariant=MADE, text=f"session {write.key[1]} is made by {by}")
+            elif write.table == "sessions" and write.old is not None and write.new is None and invocation is not None:
+                self._removed(write.key[1], write.old, invocation)
 
-    def record_over(self, function: str, record: "Record", *, given_up: bool) -> None:
+    def message_gone(self, queue: "SimulatedQueue", message: "SimulatedMessage", why: str) -> None:
+        """Check that the row is gone of a connection whose end is acknowledged."""
+        if queue.name != "disconnect" or why != "deleted":
+            return
+        key = End.of_body(message.body).key
+        row = self.system.tables.tables["connections"].get((key.partition, key.connection_id))
+        holds(
+            that=row is None or self._recorded_at[key.partition, key.connection_id] > message.sent_at,
+            invariant=GHOST,
+            text=f"the end of {key.connection_id} is acknowledged, and it has a row",
+        )
+
+    def record_over(self, function: str, record: "SimulatedRecord", *, given_up: bool) -> None:
         """Check that a connection has left its session once its removal is acknowledged."""
         if function == "end_session" and given_up:
             leading, session_id = record.write.key
@@ -59,8 +81,8 @@ class Sessions(Observer):
 
     def at_rest(self, *, healed: bool) -> None:  # noqa: ARG002  # sessions need no healing
         """Check that all sessions hold their rows and nothing else."""
-        rows = self.world.tables.tables["connections"].rows
-        for key, of_key in self.world.tables.tables["sessions"].rows.items():
+        rows = self.system.tables.tables["connections"].rows
+        for key, of_key in self.system.tables.tables["sessions"].rows.items():
             tenant = tenant_of(key)
             for name, session in of_key.items():
                 for element in _connections(session) - self._lost:
@@ -70,7 +92,7 @@ class Sessions(Observer):
                         invariant=HOLDS,
                         text=f"{connection} is in session {name} and has no row, and nothing is under way",
                     )
-        for client in self.world.gateway.clients.values():
+        for client in self.system.gateway.clients.values():
             if client.state == "open" and not self._is_given_up(client):
                 holds(
                     that=client.connection in rows.get(client.context["partition"], ()),
@@ -78,13 +100,26 @@ class Sessions(Observer):
                     text=f"{client} is connected as {client.connection}, which has no row",
                 )
 
-    def _is_given_up(self, client: "Client") -> bool:
+    def _is_given_up(self, client: "SimulatedClient") -> bool:
         """Tell whether nobody closes it, because the record of its session's end was given up."""
         return (client.tenant, client.context["sessionId"]) in self._not_ended
 
-    def _recorded(self, row: "Item", before: "Mapping[Key, Item | None]") -> None:
+    def _removed(self, session_id: str, session: "Item", invocation: "SimulatedInvocation") -> None:
+        if invocation.function != "session_api":
+            return
+        player, owner = invocation.event["queryStringParameters"].get("playerId"), session.get("playerId", {}).get("S")
+        is_over = int(session["sessionTTL"]["N"]) <= self.system.scheduler.now + _SKEW_SECONDS
+        tenant = self.system.tables.tables["tenants"].get((tenant_of(session["tenantId"]["S"]), ""))
+        is_erased = tenant is None or "erasing" in tenant
+        holds(
+            that=player is None or owner is None or player == owner or is_over or is_erased,
+            invariant=ENDED,
+            text=f"session {session_id} is bound to {owner}, and {player} ends it",
+        )
+
+    def _recorded(self, row: "Item", before: "Mapping[EngineKey, Item | None]") -> None:
         tenant = row["tenantId"]["S"]
-        limits = self.world.tables.tables["tenants"].get((tenant, ""))
+        limits = self.system.tables.tables["tenants"].get((tenant, ""))
         session = self._session_of(row)
         connection = row["connectionId"]["S"]
         holds(that=session is not None, invariant=DEAD, text=f"{connection} is recorded, and its session is gone")
@@ -101,13 +136,13 @@ class Sessions(Observer):
         )
         held, most = len(_connections(session)), int(limits["connectionsPerSession"]["N"])
         holds(that=held <= most, invariant=LIMITS, text=f"a session has {held} connections of {most}")
-        partitions = self.world.tables.tables["connections"].rows
+        partitions = self.system.tables.tables["connections"].rows
         rows = sum(len(found.keys() - {PROBE}) for key, found in partitions.items() if key.startswith(f"{tenant}#"))
         most = int(limits["tenantConnections"]["N"])
         holds(that=rows <= most, invariant=LIMITS, text=f"{tenant} has {rows} connections of {most}")
 
     def _session_of(self, row: "Item") -> "Item | None":
-        return self.world.session(row["tenantId"]["S"], row["sessionId"]["S"])
+        return self.system.session(row["tenantId"]["S"], row["sessionId"]["S"])
 
 
 def _connections(session: "Item") -> set[str]:

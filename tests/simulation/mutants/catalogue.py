@@ -22,7 +22,7 @@ class Mutant:
         return folder.joinpath(*self.module.split(".")).with_suffix(".py")
 
     def applied_to(self, source: str) -> str:
-        """The changed source; ValueError unless the text stands in it once."""
+        """The changed source; ValueError unless it contains the text exactly once."""
         if source.count(self.before) != 1:
             raise ValueError(f"{self.module} has {source.count(self.before)} times: {self.before}")
         return source.replace(self.before, self.after)
@@ -205,8 +205,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "report/tallies-after-chunks": Mutant(
         "loudhailer.broadcast.report",
-        "    return summarise(summary, sources, dispatched, tallies)",
-        "    return summarise(summary, sources, dispatched, broadcasts.tallies(broadcast_id))",
+        "    return summary, summarise(summary, sources, dispatched, tallies)",
+        "    return summary, summarise(summary, sources, dispatched, broadcasts.tallies(broadcast_id))",
     ),
     "accounting/releases-probes": Mutant(
         "functions.connections.accounting.accounting",

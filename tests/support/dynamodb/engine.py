@@ -1,7 +1,7 @@
 """DynamoDB in memory, below boto3: what the adapters ask of a client, in one process and without a clock.
 
-Every operation is one effect: nobody sees half of it. Faults, time and indexes that lag are put around it by those who
-need them, as the simulation does. Rows are never changed in place: each write puts a new one.
+Every operation is one effect: nobody sees half of it. Faults, time and lagging indexes are put around it where needed,
+as in the simulation. Rows are never changed in place: each write puts a new one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,25 +11,26 @@ from zlib import crc32
 
 from botocore.exceptions import ClientError
 
+from loudhailer.aws.rows import Item
 from tests.support.dynamodb import expressions
-from tests.support.dynamodb.expressions import Item
 from tests.support.tables import INDEXES, KEYS
 
-type Key = tuple[str, str]
+type EngineKey = tuple[str, str]
 """The values of the hash key and of the range key; empty where a table has none."""
 
-type Request = Mapping[str, Any]
+type EngineRequest = Mapping[str, Any]
 
 _NONE: dict[str, str] = {}
 _DELETE = 'DELETE FROM "'
 _UPDATE = 'UPDATE "'
+_NOT_LATER = " AND sessionTTL <= ?"
 
 
 class Write(NamedTuple):
     """One row that an operation has written; `old` or `new` is None where there was or is none."""
 
     table: str
-    key: Key
+    key: EngineKey
     old: Item | None
     new: Item | None
 
@@ -43,11 +44,11 @@ class Table:
     indexes: Mapping[str, str] = field(default_factory=dict)
     rows: dict[str, dict[str, Item]] = field(default_factory=dict)
 
-    def key(self, item: Mapping[str, Any]) -> Key:
+    def key(self, item: Mapping[str, Any]) -> EngineKey:
         """The key of a row, or of a request."""
         return item[self.keys[0]]["S"], item[self.keys[1]]["S"] if len(self.keys) > 1 else ""
 
-    def get(self, key: Key) -> Item | None:
+    def get(self, key: EngineKey) -> Item | None:
         """The row; None if there is none."""
         return self.rows.get(key[0], {}).get(key[1])
 
@@ -94,28 +95,28 @@ class Engine:
             if item.get(attribute, {}).get("S") == value
         ]
 
-    def carry_out(self, operation: str, request: Request) -> Any:
+    def carry_out(self, operation: str, request: EngineRequest) -> Any:
         """The answer to an operation, by boto3's name of its method; a ClientError where DynamoDB answers one."""
         answer: Any = getattr(self, f"_{operation}")(request)
         return answer
 
-    def remove(self, table: str, key: Key) -> None:
+    def remove(self, table: str, key: EngineKey) -> None:
         """Delete a row as its TTL does: without a condition, by nobody's request."""
         self._write([self._put(self.tables[table], key, None)])
 
-    def _get_item(self, request: Request) -> Any:
+    def _get_item(self, request: EngineRequest) -> Any:
         table = self.tables[request["TableName"]]
         item = table.get(table.key(request["Key"]))
         return {} if item is None else {"Item": _projected(item, request)}
 
-    def _put_item(self, request: Request) -> Any:
+    def _put_item(self, request: EngineRequest) -> Any:
         table = self.tables[request["TableName"]]
         key = table.key(request["Item"])
         self._check("PutItem", table.get(key), request)
         self._write([self._put(table, key, dict(request["Item"]))])
         return {}
 
-    def _update_item(self, request: Request) -> Any:
+    def _update_item(self, request: EngineRequest) -> Any:
         table = self.tables[request["TableName"]]
         key = table.key(request["Key"])
         old = table.get(key)
@@ -134,7 +135,7 @@ class Engine:
             case _:
                 return {}
 
-    def _delete_item(self, request: Request) -> Any:
+    def _delete_item(self, request: EngineRequest) -> Any:
         table = self.tables[request["TableName"]]
         key = table.key(request["Key"])
         old = table.get(key)
@@ -143,7 +144,7 @@ class Engine:
             self._write([self._put(table, key, None)])
         return {}
 
-    def _batch_get_item(self, request: Request) -> Any:
+    def _batch_get_item(self, request: EngineRequest) -> Any:
         responses: dict[str, list[Item]] = {}
         for name, wanted in request["RequestItems"].items():
             table = self.tables[name]
@@ -151,7 +152,7 @@ class Engine:
             responses[name] = [_projected(row, wanted) for row in rows if row is not None]
         return {"Responses": responses, "UnprocessedKeys": {}}
 
-    def _batch_write_item(self, request: Request) -> Any:
+    def _batch_write_item(self, request: EngineRequest) -> Any:
         for name, wanted in request["RequestItems"].items():
             table = self.tables[name]
             for one in wanted:
@@ -160,16 +161,18 @@ class Engine:
                     self._write([self._put(table, key, None)])
         return {"UnprocessedItems": {}}
 
-    def _batch_execute_statement(self, request: Request) -> Any:
+    def _batch_execute_statement(self, request: EngineRequest) -> Any:
         return {"Responses": [self._execute(one["Statement"], one["Parameters"]) for one in request["Statements"]]}
 
     def _execute(self, statement: str, parameters: list[Any]) -> Item:
-        """The two statements that the adapters know."""
+        """The statements that the adapters know."""
         if statement.startswith(_DELETE):
-            partition, connection = parameters
             table = self.tables[statement.removeprefix(_DELETE).partition('"')[0]]
-            key = (partition["S"], connection["S"])
-            if table.get(key) is not None:
+            key = (parameters[0]["S"], parameters[1]["S"])
+            old = table.get(key)
+            if old is not None:
+                if statement.endswith(_NOT_LATER) and int(old["sessionTTL"]["N"]) > int(parameters[2]["N"]):
+                    return {"Error": {"Code": "ConditionalCheckFailed", "Message": "the condition does not hold"}}
                 self._write([self._put(table, key, None)])
             return {"TableName": table.name}
         gone, tenant, session = parameters
@@ -183,9 +186,9 @@ class Engine:
         self._write([self._put(table, key, new)])
         return {"TableName": table.name}
 
-    def _transact_write_items(self, request: Request) -> Any:
+    def _transact_write_items(self, request: EngineRequest) -> Any:
         reasons: list[Item] = []
-        puts: list[tuple[Table, Key, Item | None]] = []
+        puts: list[tuple[Table, EngineKey, Item | None]] = []
         for action in request["TransactItems"]:
             ((kind, one),) = action.items()
             table = self.tables[one["TableName"]]
@@ -202,7 +205,7 @@ class Engine:
         self._write([self._put(*put) for put in puts])
         return {}
 
-    def _query(self, request: Request) -> Any:
+    def _query(self, request: EngineRequest) -> Any:
         table = self.tables[request["TableName"]]
         names, values = request.get("ExpressionAttributeNames", _NONE), request["ExpressionAttributeValues"]
         placeholder, rest = expressions.key_condition(request["KeyConditionExpression"])
@@ -216,7 +219,7 @@ class Engine:
                 found = [item for item in found if rest(item, names, values)]
         return self._page(table, found, request)
 
-    def _scan(self, request: Request) -> Any:
+    def _scan(self, request: EngineRequest) -> Any:
         table = self.tables[request["TableName"]]
         segments, segment = request.get("TotalSegments", 1), request.get("Segment", 0)
         found = [
@@ -227,7 +230,7 @@ class Engine:
         ]
         return self._page(table, found, request)
 
-    def _page(self, table: Table, found: list[Item], request: Request) -> Any:
+    def _page(self, table: Table, found: list[Item], request: EngineRequest) -> Any:
         if "ExclusiveStartKey" in request:
             start = table.key(request["ExclusiveStartKey"])
             found = [item for item in found if table.key(item) > start]
@@ -246,12 +249,12 @@ class Engine:
             answer["Items"] = [_projected(item, request) for item in page]
         return answer
 
-    def _check(self, operation: str, old: Item | None, request: Request) -> None:
+    def _check(self, operation: str, old: Item | None, request: EngineRequest) -> None:
         if not _holds(old, request):
             raise error("ConditionalCheckFailedException", operation, **_old_image(old, request))
 
     @staticmethod
-    def _put(table: Table, key: Key, new: Item | None) -> Write:
+    def _put(table: Table, key: EngineKey, new: Item | None) -> Write:
         old = table.get(key)
         if new is not None:
             table.rows.setdefault(key[0], {})[key[1]] = new
@@ -266,7 +269,7 @@ class Engine:
         self.written([write for write in writes if write.old is not None or write.new is not None])
 
 
-def _holds(old: Item | None, request: Request) -> bool:
+def _holds(old: Item | None, request: EngineRequest) -> bool:
     text = request.get("ConditionExpression")
     if text is None:
         return True
@@ -274,24 +277,24 @@ def _holds(old: Item | None, request: Request) -> bool:
     return expressions.condition(text)(old or {}, names, values)
 
 
-def _updated(old: Item | None, request: Request) -> Item:
+def _updated(old: Item | None, request: EngineRequest) -> Item:
     names, values = request.get("ExpressionAttributeNames", _NONE), request.get("ExpressionAttributeValues", _NONE)
     return expressions.update(request["UpdateExpression"])(old or dict(request["Key"]), names, values)
 
 
-def _old_image(old: Item | None, request: Request) -> Item:
+def _old_image(old: Item | None, request: EngineRequest) -> Item:
     return {"Item": old} if old is not None and request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else {}
 
 
-def _projected(item: Item, request: Request) -> Item:
+def _projected(item: Item, request: EngineRequest) -> Item:
     names = request.get("ExpressionAttributeNames", _NONE)
     return expressions.project(item, request.get("ProjectionExpression"), names)
 
 
-class Client:
+class EngineClient:
     """A client of boto3 as the adapters use it; `carry_out` does each operation, by the name of its method."""
 
-    def __init__(self, carry_out: Callable[[str, Request], Any]) -> None:
+    def __init__(self, carry_out: Callable[[str, EngineRequest], Any]) -> None:
         self._carry_out = carry_out
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
@@ -308,7 +311,7 @@ class Client:
 class Paginator:
     """The pages of an operation, each asked for when it is reached."""
 
-    def __init__(self, carry_out: Callable[[str, Request], Any], operation: str) -> None:
+    def __init__(self, carry_out: Callable[[str, EngineRequest], Any], operation: str) -> None:
         self._carry_out = carry_out
         self._operation = operation
 
@@ -325,8 +328,8 @@ class Paginator:
             request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
-def client_of_any_table() -> Client:
+def client_of_any_table() -> EngineClient:
     """A client of tables of its own; each is there as soon as its name is used."""
     tables = Engine([], page_size=1_000)
     tables.tables = _AnyTable()
-    return Client(tables.carry_out)
+    return EngineClient(tables.carry_out)

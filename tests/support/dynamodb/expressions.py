@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-type Item = dict[str, Any]
+from loudhailer.aws.rows import Item
+
 type Names = Mapping[str, str]
 type Values = Mapping[str, Any]
 type Condition = Callable[[Item, Names, Values], bool]
@@ -73,7 +74,7 @@ def update(text: str) -> Update:
 
 @lru_cache(None)
 def paths(text: str) -> tuple[str, ...]:
-    """The paths of a projection, or those that an update names."""
+    """The paths of a projection or of an update."""
     return tuple(part.strip() for part in text.split(","))
 
 

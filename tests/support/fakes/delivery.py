@@ -32,7 +32,7 @@ class _Ends:
 
 
 class MemorySender(_Ends, Sender):
-    """Delivers to all but those that `ends` names; their outcomes are used up one by one, and the last one stays.
+    """Delivers to all except the ones that `ends` names; their outcomes are used up one by one, and the last one stays.
 
     Attributes:
         tries: how many each call was given.
@@ -64,11 +64,11 @@ class MemorySender(_Ends, Sender):
 
 
 class MemoryOrderedSender(_Ends, OrderedSender):
-    """Delivers to all but those that `ends` names, as `MemorySender` does.
+    """Delivers to all except the ones that `ends` names, as `MemorySender` does.
 
     Attributes:
-        closed: those that it closed.
-        looked_up: those that it was asked for.
+        closed: the closed connections.
+        looked_up: the connections that were looked up.
     """
 
     def __init__(self, ends: Mapping[ConnectionId, list[Outcome]] | None = None) -> None:

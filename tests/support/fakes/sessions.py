@@ -77,14 +77,11 @@ class MemorySessionStore(SessionStore):
         return set()
 
     @override
-    def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
-        yield [key for key, row in self.rows.items() if not row.is_live(now)]
-
-    @override
-    def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
-        with self.lock:
-            row = self.rows.get((tenant, session))
-            if row is None or row.is_live(now):
-                return False
-            del self.rows[tenant, session]
-            return True
+    def delete_expired(self, now: int) -> Iterator[int]:
+        for key in [key for key, row in self.rows.items() if not row.is_live(now)]:
+            with self.lock:
+                row = self.rows.get(key)
+                is_over = row is not None and not row.is_live(now)
+                if is_over:
+                    del self.rows[key]
+            yield int(is_over)

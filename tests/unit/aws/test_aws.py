@@ -217,7 +217,7 @@ def test_a_late_client_is_made_once_when_it_is_first_used(monkeypatch: pytest.Mo
 
 
 def test_clients_give_up_soon_and_repeat_as_they_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function has 15 s and more: 2 s to connect, 5 s to read, five attempts unless it is told otherwise."""
+    """A function has 15 s and more: 2 s to connect, 5 s to read, five attempts by default."""
     for name, value in FUNCTION.items():
         monkeypatch.setenv(name, value)
     config: Any = clients.config(3)

@@ -19,6 +19,7 @@ from loudhailer.rooms.model import Membership, NickName
 from loudhailer.rooms.port import Joined
 from loudhailer.sessions.dynamodb import DynamoSessionStore, session_key
 from tests.support.broadcasts import BROADCAST, NOW, chunk, source, summary
+from tests.support.limits import BATCH_ATTEMPTS
 
 ACME, S1, S2 = TenantId("acme"), SessionId("s1"), SessionId("s2")
 FIRST = nth_partition(ACME, 0)
@@ -91,13 +92,13 @@ IN_RED = Membership(RoomKey("red"), NickName("Ann"))
 
 
 def test_a_join_between_other_joins_of_the_connection_tells_the_room_that_it_leaves() -> None:
-    """It is read again each time, so nobody is told of a room that another frame has left before."""
+    """It is read again each time, so no room is announced that another frame has left before."""
     store = DynamoRoomStore(Moving(3), "connections")  # type: ignore[arg-type]
     assert store.join(A, IN_RED) == Joined(Membership(RoomKey("room-0"), NickName("Ann")))
 
 
 def test_a_join_that_others_overtake_each_time_is_tried_again_later() -> None:
-    """Its caller is told so."""
+    """Its caller gets an error."""
     store = DynamoRoomStore(Moving(99), "connections")  # type: ignore[arg-type]
     with pytest.raises(TransientError, match="changed its room"):
         store.join(A, IN_RED)
@@ -132,12 +133,13 @@ def test_a_topic_is_told_a_group_only_where_there_is_one(group: str | None) -> N
 def test_a_broadcasts_transaction_that_meets_another_is_tried_again(
     write: Callable[[DynamoBroadcastStore], object],
 ) -> None:
-    """It is not known to stand, so it is neither done nor refused."""
+    """Its existence is unknown, so it is neither done nor refused: in the end its message comes again."""
     client: Any = Client(get_item={}, transact_write_items=cancelled(REFUSED, CONFLICT))
-    store = DynamoBroadcastStore(client, "broadcasts")
+    store = DynamoBroadcastStore(client, "broadcasts", pause=lambda _: None)
     client.get_paginator = lambda _: Client(paginate=[])
     with pytest.raises(TransientError, match="TransactWriteItems failed"):
         write(store)
+    assert [name for name, _ in client.calls].count("transact_write_items") == BATCH_ATTEMPTS
 
 
 def test_a_row_that_goes_while_it_is_fixed_is_a_transient_error() -> None:
@@ -199,7 +201,7 @@ def test_a_session_in_doubt_forgets_by_a_call_of_its_own() -> None:
 
 
 def test_a_session_that_others_write_all_the_time_does_not_hold_up_the_others() -> None:
-    """It is told, so that its own connections are counted later; the batch of the others goes on."""
+    """It is reported, so that its connections are counted later; the batch of the others continues."""
     conflict = {"Error": {"Code": "TransactionConflict"}}
     busy = ClientError({"Error": {"Code": "TransactionConflictException", "Message": ""}}, "UpdateItem")
     client: Any = Client(batch_execute_statement={"Responses": [conflict, {}]}, update_item=busy, get_item={})

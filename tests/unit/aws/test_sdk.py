@@ -40,13 +40,13 @@ def test_a_file_that_is_not_packed_is_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_not_found() -> None:
-    """As the SDK says it, so that it goes on without optional ones."""
+    """As the SDK expects, so that it continues without optional ones."""
     with pytest.raises(DataNotFoundError, match="no-such-file"):
         SdkSession().get_component("data_loader").load_data("no-such-file")
 
 
 def test_a_service_that_no_function_calls_is_refused_by_its_name() -> None:
-    """With those that there are."""
+    """With the existing ones."""
     with pytest.raises(UnknownServiceError, match="dynamodb, sns, sqs, sts"):
         SdkSession().get_component("data_loader").load_service_model("ec2", "service-2")
 

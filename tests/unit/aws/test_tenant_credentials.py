@@ -79,7 +79,7 @@ def _read(client: Any, table: str = "sessions") -> None:
 
 
 def test_the_role_is_assumed_with_the_tenant_as_a_transitive_tag(wire: Wire) -> None:
-    """So the tenant stands in every later request, and no further role can be assumed with another one."""
+    """So the tenant is in every later request, and no further role can be assumed with another one."""
     _read(_clients().of(ACME))
     assert wire.assumed == [
         {

@@ -9,20 +9,20 @@ import pytest
 from tests.bench import page
 from tests.bench.charts import bars, cumulative, lines
 from tests.bench.cold_start import parts
-from tests.bench.results import Chart, Section, Table, Target
+from tests.bench.results import Chart, ResultTable, Section, Target
 
 SECTION = Section(
     "Sender",
     "How it was done.",
-    [Table("512 bytes", ("client", "posts", "CPU"), [("ours", "46,000", "21 us")])],
+    [ResultTable("512 bytes", ("client", "posts", "CPU"), [("ours", "46,000", "21 us")])],
     [Target("faster", "≥ 40 x", "46 x", is_met=True), Target("cheap", "≤ 4 x", "5 x", is_met=False)],
     [Chart("bench-x", "A chart.", "<svg/>")],
 )
-MACHINE = Table("Machine", ("", ""), [("cores", "2")])
+MACHINE = ResultTable("Machine", ("", ""), [("cores", "2")])
 
 
 def test_the_page_says_what_was_reached_and_where(tmp_path: Path) -> None:
-    """Targets come first, missed ones stand out, and the command and the machine are named."""
+    """Targets come first, missed ones are marked, and the command and the machine are named."""
     path = tmp_path / "benchmarks.md"
     page.write(path, [SECTION], [MACHINE], command="make bench", date="2026-01-02")
     text = path.read_text()

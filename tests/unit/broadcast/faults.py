@@ -30,7 +30,7 @@ class Fuse:
         raise Killed
 
 
-class Turns:
+class FaultTurns:
     """Lets several functions run at once, one call of a collaborator at a time, in the order of a schedule."""
 
     def __init__(self, schedule: Sequence[int]) -> None:
@@ -73,7 +73,7 @@ class Turns:
 class Actor:
     """One of the functions that take turns."""
 
-    def __init__(self, turns: Turns, number: int) -> None:
+    def __init__(self, turns: FaultTurns, number: int) -> None:
         self._turns = turns
         self._number = number
 

@@ -28,7 +28,7 @@ def test_a_bitmap_survives_the_wire_and_the_table(sized: tuple[int, int]) -> Non
 
 @given(st.sets(st.integers(0, 600)))
 def test_members_are_the_places_in_ascending_order(places: set[int]) -> None:
-    """Each set bit is told once."""
+    """Each set bit is returned once."""
     assert list(bitmaps.members(sum(1 << place for place in places))) == sorted(places)
 
 

@@ -23,7 +23,6 @@ from tests.unit.aws import sdk_wire
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/111111111111/loudhailer-test-outcome"
 ROLE = "arn:aws:iam::111111111111:role/loudhailer-test/loudhailer-test-subscriber-blue"
 SETTINGS = Settings(
-    shard_queue_urls=(QUEUE,),
     callback_endpoint="https://abcdefghij.execute-api.eu-west-1.amazonaws.com/live",
     outcome_queue_url=QUEUE,
     dead_letter_queue_url=QUEUE,

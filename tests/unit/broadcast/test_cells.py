@@ -107,11 +107,13 @@ class PublishingFixture:
 
 def test_a_broadcast_to_everyone_is_for_all_cells_that_were_ever_seen() -> None:
     """A sick one still has connections; one without a lease never had any."""
-    world = PublishingFixture()
-    world.lease(NORTH, is_well=False, connections=7)
-    head = world.publish({"all": True})
+    two_cells = PublishingFixture()
+    two_cells.lease(NORTH, is_well=False, connections=7)
+    head = two_cells.publish({"all": True})
     assert (head.cells, head.ends_at) == ({NORTH: 7}, NOW + 300)
-    assert [(said.cells, said.content_hash) for said in world.announced] == [(frozenset({NORTH}), head.content_hash)]
+    assert [(said.cells, said.content_hash) for said in two_cells.announced] == [
+        (frozenset({NORTH}), head.content_hash)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -119,27 +121,27 @@ def test_a_broadcast_to_everyone_is_for_all_cells_that_were_ever_seen() -> None:
 )
 def test_a_broadcast_to_a_tenant_is_for_the_cells_that_it_was_placed_on(audience: dict[str, object]) -> None:
     """The hub takes part anyway, and another tenant's cells and those declared no more do not."""
-    world = PublishingFixture()
-    world.lease(SOUTH)
+    two_cells = PublishingFixture()
+    two_cells.lease(SOUTH)
     for tenant, cell in ((TENANT, HUB), (TENANT, NORTH), (TENANT, CellName("west")), (TenantId("globex"), SOUTH)):
-        world.placements.add_cell(tenant, cell, NOW)
-    assert world.publish(audience).cells == {NORTH: None}
-    assert world.announced[0].cells == frozenset({NORTH})
+        two_cells.placements.add_cell(tenant, cell, NOW)
+    assert two_cells.publish(audience).cells == {NORTH: None}
+    assert two_cells.announced[0].cells == frozenset({NORTH})
 
 
 def test_a_repeated_broadcast_is_for_the_cells_of_the_first_time() -> None:
     """Its report counts on them; it ends as long after it was announced as any."""
-    world = PublishingFixture()
-    world.lease(NORTH)
-    world.topic.down = True
+    two_cells = PublishingFixture()
+    two_cells.lease(NORTH)
+    two_cells.topic.down = True
     with pytest.raises(TransientError):
-        world.publish({"all": True})
-    world.topic.down = False
-    world.lease(SOUTH)
-    world.now += 900
-    head = world.publish({"all": True})
+        two_cells.publish({"all": True})
+    two_cells.topic.down = False
+    two_cells.lease(SOUTH)
+    two_cells.now += 900
+    head = two_cells.publish({"all": True})
     assert (head.cells, head.ends_at) == ({NORTH: 0}, NOW + 1_200)
-    assert [(said.cells, said.expires_at) for said in world.announced] == [(frozenset({NORTH}), NOW + 1_200)]
+    assert [(said.cells, said.expires_at) for said in two_cells.announced] == [(frozenset({NORTH}), NOW + 1_200)]
 
 
 class CellFixture:
@@ -164,42 +166,42 @@ class CellFixture:
 
 def test_a_cell_that_is_named_records_the_broadcast_and_plans_it(counted: Counter[str]) -> None:
     """A second delivery finds the summary that it has."""
-    world = CellFixture(NORTH)
+    two_cells = CellFixture(NORTH)
     for _ in range(2):
-        world.run(FOR_BOTH)
-    head = world.broadcasts.summary(BROADCAST)
+        two_cells.run(FOR_BOTH)
+    head = two_cells.broadcasts.summary(BROADCAST)
     assert head is not None
     ends_at = FOR_BOTH.expires_at
     assert replace(head, swarmed_at=None) == replace(summary(), announced=True, sources=1, expected=3, ends_at=ends_at)
-    assert world.sent == [0, 0]
+    assert two_cells.sent == [0, 0]
     assert counted["BroadcastOfOtherCells"] == 0
 
 
 @pytest.mark.parametrize("cells", [frozenset(), frozenset({SOUTH}), None], ids=["nobody", "another", "the hub alone"])
 def test_a_cell_that_is_not_named_drops_the_broadcast(cells: frozenset[CellName] | None, counted: Counter[str]) -> None:
     """Nothing is written; the hub's rooms are announced on the same topic without any cell."""
-    world = CellFixture(NORTH)
-    world.run(replace(FOR_BOTH, cells=cells))
-    assert world.broadcasts.summary(BROADCAST) is None
-    assert world.sent == []
+    two_cells = CellFixture(NORTH)
+    two_cells.run(replace(FOR_BOTH, cells=cells))
+    assert two_cells.broadcasts.summary(BROADCAST) is None
+    assert two_cells.sent == []
     assert counted["BroadcastOfOtherCells"] == 1
 
 
 def test_a_cell_plans_what_it_has_recorded_itself() -> None:
     """Its own large rooms are announced without cells."""
-    world = CellFixture(NORTH)
-    world.broadcasts.record(summary())
-    world.run(announcement())
-    assert world.sent == [0]
+    two_cells = CellFixture(NORTH)
+    two_cells.broadcasts.record(summary())
+    two_cells.run(announcement())
+    assert two_cells.sent == [0]
 
 
 @pytest.mark.parametrize("cells", [frozenset(), frozenset({SOUTH}), None])
 def test_the_hub_takes_part_in_every_broadcast(cells: frozenset[CellName] | None) -> None:
     """Clients that connected before there were further cells are there, and no row says so."""
-    world = CellFixture(None)
-    world.broadcasts.record(summary())
-    world.run(replace(FOR_BOTH, cells=cells))
-    assert world.sent == [0]
+    two_cells = CellFixture(None)
+    two_cells.broadcasts.record(summary())
+    two_cells.run(replace(FOR_BOTH, cells=cells))
+    assert two_cells.sent == [0]
 
 
 def test_without_further_cells_a_report_is_the_hubs() -> None:
@@ -315,7 +317,7 @@ def test_a_combined_report_adds_up_at_every_moment(
 
 @given(st.permutations([(NORTH, 1), (NORTH, 2), (NORTH, 3), (SOUTH, 1), (SOUTH, 2)]), parts())
 def test_the_order_in_which_snapshots_arrive_does_not_matter(order: list[tuple[CellName, int]], own: Report) -> None:
-    """The one of the highest version stands."""
+    """The one of the highest version counts."""
     store, broadcasts = MemorySnapshotStore(), MemoryBroadcastStore()
     broadcasts.record(HEAD)
     for cell, version in order:

@@ -115,7 +115,7 @@ def test_what_is_no_message_at_all_is_malformed(kind: str) -> None:
 
 @each_kind
 def test_a_missing_field_is_malformed(kind: str) -> None:
-    """Every field of every message is needed, but for the bitmap of those that remain."""
+    """Every field of every message is needed, except the bitmap of remaining connections."""
     wire = json.loads(READERS[kind][1])
     needed = wire.keys() - {"remaining"}
     assert accepted(kind, [json.dumps({key: wire[key] for key in wire if key != field}) for field in needed]) == []

@@ -267,25 +267,25 @@ def test_everybody_gets_it_and_the_report_is_the_truth(
     crowd: list[tuple[int, bool]], trouble: dict[int, list[Outcome]], faults: int, seed: int
 ) -> None:
     """Whatever crashes, fails or comes twice: open clients receive, closed ones are counted and deleted."""
-    world = PipelineFixture(seed, faults=faults)
+    pipeline = PipelineFixture(seed, faults=faults)
     for number, (seconds_ago, still_open) in enumerate(crowd):
-        world.connect(number, seconds_ago=seconds_ago, still_open=still_open)
-        world.clients.troubles[connection(number)] = list(trouble.get(number, []))
-    world.broadcast()
-    world.run()
-    report = world.report()
+        pipeline.connect(number, seconds_ago=seconds_ago, still_open=still_open)
+        pipeline.clients.troubles[connection(number)] = list(trouble.get(number, []))
+    pipeline.broadcast()
+    pipeline.run()
+    report = pipeline.report()
     everyone = {connection(number) for number in range(len(crowd))}
-    there = set(world.clients.open_since)
+    there = set(pipeline.clients.open_since)
     old = {connection(number) for number, (seconds_ago, _) in enumerate(crowd) if seconds_ago > 30}
     assert report.status == "finished"
-    assert set(world.clients.received) == there
+    assert set(pipeline.clients.received) == there
     assert (report.dispatched, report.delivered) == (len(everyone), len(there))
     assert report.by_account == ({ACCOUNT: len(there)} if there else {})
-    remaining = {key.connection_id for key in world.connections.rows}
+    remaining = {key.connection_id for key in pipeline.connections.rows}
     assert there <= remaining
     assert not (remaining - there) & old
     assert (report.gone, report.failed) == (len(everyone - there), 0)
-    assert world.dead_letters.bodies == []
+    assert pipeline.dead_letters.bodies == []
 
 
 @examples(60)
@@ -293,29 +293,29 @@ def test_everybody_gets_it_and_the_report_is_the_truth(
 def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
     crowd: list[tuple[int, bool]], faults: int, after: int, seed: int
 ) -> None:
-    """At whatever step: those who were found and did not get it are failed or gone, those who got it are delivered.
+    """At any step: found recipients that did not get it are failed or gone, the others are delivered.
 
-    But if a worker crashes between posting and telling, and the time is over before the chunk comes again, nobody knows
-    of those posts any more: they count as failed.
+    But if a worker crashes between posting and reporting, and time runs out before the chunk is delivered again, these
+    posts are unknown: they count as failed.
     """
-    world = PipelineFixture(seed, faults=faults)
+    pipeline = PipelineFixture(seed, faults=faults)
     for number, (seconds_ago, still_open) in enumerate(crowd):
-        world.connect(number, seconds_ago=seconds_ago, still_open=still_open)
-    world.broadcast()
-    handlers = dict(world.handlers)
+        pipeline.connect(number, seconds_ago=seconds_ago, still_open=still_open)
+    pipeline.broadcast()
+    handlers = dict(pipeline.handlers)
     steps = iter(range(10_000))
 
     def counted(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         def handle(batch: dict[str, Any]) -> dict[str, Any]:
             if next(steps) == after:
-                world.now = NOW + LIFETIME
+                pipeline.now = NOW + LIFETIME
             return handlers[name](batch)
 
         return handle
 
-    world.handlers = {name: counted(name) for name in handlers}
-    world.run()
-    report, received = world.report(), len(set(world.clients.received))
+    pipeline.handlers = {name: counted(name) for name in handlers}
+    pipeline.run()
+    report, received = pipeline.report(), len(set(pipeline.clients.received))
     assert report.status == "finished"
     assert report.dispatched == report.delivered + report.gone + report.failed
     assert report.delivered <= received
@@ -324,19 +324,19 @@ def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
 
 def test_everybody_gets_it_once_when_nothing_goes_wrong() -> None:
     """Without faults there are no duplicates, and the report says so."""
-    world = PipelineFixture(1, twice=0)
+    pipeline = PipelineFixture(1, twice=0)
     for number in range(300):
-        world.connect(number, seconds_ago=600, still_open=True)
-    world.broadcast()
-    world.run()
-    assert len(world.clients.received) == len(set(world.clients.received)) == 300
-    assert (world.report().status, world.report().delivered) == ("finished", 300)
+        pipeline.connect(number, seconds_ago=600, still_open=True)
+    pipeline.broadcast()
+    pipeline.run()
+    assert len(pipeline.clients.received) == len(set(pipeline.clients.received)) == 300
+    assert (pipeline.report().status, pipeline.report().delivered) == ("finished", 300)
 
 
 def test_a_broadcast_to_nobody_finishes() -> None:
     """There are partitions, and nobody in them."""
-    world = PipelineFixture(1)
-    world.partitions.rows[partition(0)] = PartitionCount(partition(0))
-    world.broadcast()
-    world.run()
-    assert (world.report().status, world.report().dispatched) == ("finished", 0)
+    pipeline = PipelineFixture(1)
+    pipeline.partitions.rows[partition(0)] = PartitionCount(partition(0))
+    pipeline.broadcast()
+    pipeline.run()
+    assert (pipeline.report().status, pipeline.report().dispatched) == ("finished", 0)

@@ -79,9 +79,9 @@ def message_of(frame_bytes: int) -> str:
 
 def test_a_broadcast_is_recorded_and_announced(counted: Counter[str]) -> None:
     """The answer is 202 with the id; the announcement has the frame and when it expires."""
-    world = PublishFixture()
-    assert world.post(REQUEST) == (202, {"broadcastId": "b1"})
-    (announced,) = world.announced
+    topic = PublishFixture()
+    assert topic.post(REQUEST) == (202, {"broadcastId": "b1"})
+    (announced,) = topic.announced
     assert announced == Announcement(
         broadcast_id=BroadcastId("b1"),
         audience=OfTenant(TENANT),
@@ -89,7 +89,7 @@ def test_a_broadcast_is_recorded_and_announced(counted: Counter[str]) -> None:
         published_at=NOW * 1000,
         expires_at=NOW + LIFETIME,
     )
-    recorded = world.broadcasts.summary(BroadcastId("b1"))
+    recorded = topic.broadcasts.summary(BroadcastId("b1"))
     assert recorded is not None
     assert recorded.announced
     assert counted == {"BroadcastPublished": 1}
@@ -97,18 +97,18 @@ def test_a_broadcast_is_recorded_and_announced(counted: Counter[str]) -> None:
 
 def test_a_broadcast_without_an_id_gets_a_new_one_each_time() -> None:
     """Two posts are two broadcasts."""
-    world = PublishFixture()
-    answers = [world.post({"audience": {"all": True}, "message": 1}) for _ in range(2)]
+    topic = PublishFixture()
+    answers = [topic.post({"audience": {"all": True}, "message": 1}) for _ in range(2)]
     assert [status for status, _ in answers] == [202, 202]
-    assert len({body["broadcastId"] for _, body in answers}) == len(world.announced) == 2
+    assert len({body["broadcastId"] for _, body in answers}) == len(topic.announced) == 2
 
 
 @pytest.mark.parametrize("message", [None, False, 0, "", [], {}, {"a": [1, None]}, 1.5, "é😀\uffff\x7f"])
 def test_any_json_is_a_message(message: object) -> None:
     """Null and the empty ones too."""
-    world = PublishFixture()
-    assert world.post({**REQUEST, "message": message})[0] == 202
-    assert json.loads(world.announced[0].payload.open())["data"] == message
+    topic = PublishFixture()
+    assert topic.post({**REQUEST, "message": message})[0] == 202
+    assert json.loads(topic.announced[0].payload.open())["data"] == message
 
 
 @pytest.mark.parametrize(
@@ -144,12 +144,12 @@ def test_a_bad_request_is_refused_by_its_fields_name_and_nothing_is_sent(
     request_: object, status: int, field: str
 ) -> None:
     """The body of the answer names the field; nothing is recorded under the id."""
-    world = PublishFixture()
-    answered, body = world.post(request_)
+    topic = PublishFixture()
+    answered, body = topic.post(request_)
     assert (answered, body["error"]["field"]) == (status, field)
     assert body["error"]["message"].startswith(f"{field}: ")
-    assert world.announced == []
-    assert world.broadcasts.summary(BroadcastId("b1")) is None
+    assert topic.announced == []
+    assert topic.broadcasts.summary(BroadcastId("b1")) is None
 
 
 @pytest.mark.parametrize(
@@ -186,19 +186,19 @@ def test_the_answer_says_what_is_wrong(changed: dict[str, object], message: str)
 @pytest.mark.parametrize("text", ["", "{", "hello", '{"message":NaN}', "{}{}", "[1]"])
 def test_what_is_not_json_is_refused(text: str) -> None:
     """400, and the body is named."""
-    world = PublishFixture()
-    status, body = world.post(text, raw=True)
+    topic = PublishFixture()
+    status, body = topic.post(text, raw=True)
     assert (status, body["error"]) == (400, {"field": "body", "message": "body: is not a JSON object"})
-    assert world.announced == []
+    assert topic.announced == []
 
 
 @pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
 def test_json_that_is_not_supported_is_refused_for_the_true_reason(value: str, reason: str) -> None:
-    """It is a JSON object, so nobody is told that it is none."""
-    world = PublishFixture()
-    status, body = world.post(f'{{"audience":{{"all":true}},"message":{value}}}', raw=True)
+    """It is a JSON object, so no error denies that."""
+    topic = PublishFixture()
+    status, body = topic.post(f'{{"audience":{{"all":true}},"message":{value}}}', raw=True)
     assert (status, body["error"]) == (400, {"field": "body", "message": f"body: {reason}"})
-    assert world.announced == []
+    assert topic.announced == []
 
 
 def test_a_request_without_a_body_is_refused() -> None:
@@ -211,23 +211,23 @@ def test_a_request_without_a_body_is_refused() -> None:
 @pytest.mark.parametrize("text", ["18446744073709551616", "1.10", "1E2", '{"b" :"\\u00e9","a":1}', NESTED], ids=len)
 def test_a_message_is_sent_as_it_was_written(text: str) -> None:
     """To the last digit and blank: no number becomes another one, no text is spelled anew."""
-    world = PublishFixture()
-    assert world.post(f'{{"audience":{{"all":true}}, "message" : {text} }}', raw=True)[0] == 202
-    assert world.announced[0].payload.open().decode().endswith(f',"data":{text}}}')
+    topic = PublishFixture()
+    assert topic.post(f'{{"audience":{{"all":true}}, "message" : {text} }}', raw=True)[0] == 202
+    assert topic.announced[0].payload.open().decode().endswith(f',"data":{text}}}')
 
 
 def test_the_last_of_several_messages_is_the_message() -> None:
     """As every parser of JSON has it, whatever the name is spelled like."""
-    world = PublishFixture()
-    assert world.post('{"message":1,"audience":{"all":true},"mess\\u0061ge":2}', raw=True)[0] == 202
-    assert world.announced[0].payload.open().endswith(b',"data":2}')
+    topic = PublishFixture()
+    assert topic.post('{"message":1,"audience":{"all":true},"mess\\u0061ge":2}', raw=True)[0] == 202
+    assert topic.announced[0].payload.open().endswith(b',"data":2}')
 
 
 def test_a_direct_invocation_keeps_integers_of_any_size() -> None:
     """Lambda's runtime has read the event by then; Python's integers have no bound."""
-    world = PublishFixture()
-    assert set(respond(world.publish, {"message": 2**64})) == {"broadcastId"}
-    assert world.announced[0].payload.open().endswith(b',"data":18446744073709551616}')
+    topic = PublishFixture()
+    assert set(respond(topic.publish, {"message": 2**64})) == {"broadcastId"}
+    assert topic.announced[0].payload.open().endswith(b',"data":18446744073709551616}')
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -239,9 +239,9 @@ def test_a_direct_invocation_refuses_what_json_has_not(number: float) -> None:
 
 def test_a_frame_of_exactly_128_kb_is_accepted() -> None:
     """The frame counts, not the message."""
-    world = PublishFixture()
-    assert world.post({**REQUEST, "message": message_of(MAX_MESSAGE_BYTES)}) == (202, {"broadcastId": "b1"})
-    assert len(world.announced[0].payload.open()) == MAX_MESSAGE_BYTES
+    topic = PublishFixture()
+    assert topic.post({**REQUEST, "message": message_of(MAX_MESSAGE_BYTES)}) == (202, {"broadcastId": "b1"})
+    assert len(topic.announced[0].payload.open()) == MAX_MESSAGE_BYTES
 
 
 def test_a_body_in_base64_is_read() -> None:
@@ -254,11 +254,11 @@ def test_a_body_in_base64_is_read() -> None:
 
 def test_the_same_broadcast_twice_is_announced_once() -> None:
     """The order of the request's keys does not make it another one; the answer is the same."""
-    world = PublishFixture()
+    topic = PublishFixture()
     first = {**REQUEST, "message": {"a": 1, "b": [2]}}
     again = {"broadcastId": "b1", "message": {"a": 1, "b": [2]}, "audience": {"tenantId": "acme"}}
-    assert world.post(first) == world.post(again) == (202, {"broadcastId": "b1"})
-    assert len(world.announced) == 1
+    assert topic.post(first) == topic.post(again) == (202, {"broadcastId": "b1"})
+    assert len(topic.announced) == 1
 
 
 @pytest.mark.parametrize(
@@ -271,13 +271,13 @@ def test_the_same_broadcast_twice_is_announced_once() -> None:
     ],
 )
 def test_the_same_id_for_other_content_is_a_conflict(other: dict[str, object]) -> None:
-    """409 that names the id; the first broadcast stands, the second is not sent."""
-    world = PublishFixture()
-    world.post(REQUEST)
-    status, body = world.post({**REQUEST, **other})
+    """409 that names the id; the first broadcast stays, the second is not sent."""
+    topic = PublishFixture()
+    topic.post(REQUEST)
+    status, body = topic.post({**REQUEST, **other})
     message = "broadcastId: was used for a broadcast with other content"
     assert (status, body) == (409, {"error": {"field": "broadcastId", "message": message}})
-    assert len(world.announced) == 1
+    assert len(topic.announced) == 1
 
 
 @pytest.mark.parametrize(
@@ -290,62 +290,62 @@ def test_the_same_id_for_other_content_is_a_conflict(other: dict[str, object]) -
     ],
 )
 def test_the_content_of_a_broadcast_is_the_bytes_of_its_message(first: str, second: str) -> None:
-    """Two messages that a parser would read alike are two, since those who get them are sent the bytes."""
-    world = PublishFixture()
+    """Two messages that a parser would read alike are two, since receivers get the bytes."""
+    topic = PublishFixture()
     body = '{{"audience":{{"all":true}},"broadcastId":"b1","message":{}}}'
-    answers = [world.post(body.format(text), raw=True)[0] for text in (first, second, first)]
+    answers = [topic.post(body.format(text), raw=True)[0] for text in (first, second, first)]
     assert answers == [202, 409, 202]
-    assert len(world.announced) == 1
+    assert len(topic.announced) == 1
 
 
 def test_a_topic_that_is_down_is_no_success() -> None:
     """The client gets an error and may post again; then it is announced as of the first time."""
-    world = PublishFixture()
-    world.topic.down = True
+    topic = PublishFixture()
+    topic.topic.down = True
     with pytest.raises(TransientError):
-        world.post(REQUEST)
-    world.topic.down = False
-    world.now += 20
-    assert world.post(REQUEST) == (202, {"broadcastId": "b1"})
-    assert [announced.published_at for announced in world.announced] == [NOW * 1000]
+        topic.post(REQUEST)
+    topic.topic.down = False
+    topic.now += 20
+    assert topic.post(REQUEST) == (202, {"broadcastId": "b1"})
+    assert [announced.published_at for announced in topic.announced] == [NOW * 1000]
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
 def test_killed_at_any_call_a_repeat_announces_the_same(*, carried_out: bool) -> None:
     """Recorded but not announced: the repeat announces it once. Announced but not noted: once more, with a new life."""
     for at in range(1, 10):
-        world = PublishFixture()
+        topic = PublishFixture()
         fuse = Fuse(at, carried_out=carried_out)
         publish = Publish(
             CachedTenants(watched(MemoryTenantStore(ACME), fuse.call), clock=lambda: NOW),
-            watched(world.broadcasts, fuse.call),
-            watched(world.topic, fuse.call),
+            watched(topic.broadcasts, fuse.call),
+            watched(topic.topic, fuse.call),
             lifetime_seconds=LIFETIME,
             clock=lambda: NOW,
         )
         finished = not killed(publish, {**REQUEST, "message": codec.JsonText('"hello"')})
-        recorded = world.broadcasts.summary(BroadcastId("b1")) is not None
-        taken = len(world.announced)
-        world.now += 20
-        assert world.post(REQUEST) == (202, {"broadcastId": "b1"})
-        assert len({replace(announced, expires_at=0).to_wire() for announced in world.announced}) == 1
-        assert world.announced[-1].expires_at >= NOW + LIFETIME
-        assert world.announced[0].published_at == (NOW if recorded else NOW + 20) * 1000
-        assert len(world.announced) <= taken + 1
+        recorded = topic.broadcasts.summary(BroadcastId("b1")) is not None
+        taken = len(topic.announced)
+        topic.now += 20
+        assert topic.post(REQUEST) == (202, {"broadcastId": "b1"})
+        assert len({replace(announced, expires_at=0).to_wire() for announced in topic.announced}) == 1
+        assert topic.announced[-1].expires_at >= NOW + LIFETIME
+        assert topic.announced[0].published_at == (NOW if recorded else NOW + 20) * 1000
+        assert len(topic.announced) <= taken + 1
         if finished:
-            assert len(world.announced) == 1
+            assert len(topic.announced) == 1
             return
     pytest.fail("it never came to its end")
 
 
 def test_invoked_directly_a_broadcast_is_for_everyone() -> None:
     """`{"message": ...}` is enough; an audience and an id may be given."""
-    world = PublishFixture()
-    answer = respond(world.publish, {"message": "hello"})
-    assert answer == {"broadcastId": world.announced[0].broadcast_id}
-    assert world.announced[0].audience == Everyone()
-    assert respond(world.publish, dict(REQUEST)) == {"broadcastId": "b1"}
-    assert world.announced[1].audience == OfTenant(TENANT)
+    topic = PublishFixture()
+    answer = respond(topic.publish, {"message": "hello"})
+    assert answer == {"broadcastId": topic.announced[0].broadcast_id}
+    assert topic.announced[0].audience == Everyone()
+    assert respond(topic.publish, dict(REQUEST)) == {"broadcastId": "b1"}
+    assert topic.announced[1].audience == OfTenant(TENANT)
 
 
 @pytest.mark.parametrize(
@@ -361,31 +361,31 @@ def test_invoked_directly_a_broadcast_is_for_everyone() -> None:
 )
 def test_a_bad_direct_invocation_is_an_error_that_names_the_field(event: dict[str, Any], field: str) -> None:
     """The invoker sees the function's error; nothing is sent."""
-    world = PublishFixture()
+    topic = PublishFixture()
     with pytest.raises(InvalidFieldError) as refused:
-        respond(world.publish, event)
+        respond(topic.publish, event)
     assert refused.value.field == field
-    assert world.announced == []
+    assert topic.announced == []
 
 
 @pytest.mark.parametrize("session_key", [None, "an old key"])
 def test_a_session_is_announced_by_the_key_that_its_tenant_has_got_since(session_key: str | None) -> None:
     """The tenant is remembered for a minute; a broadcast by an old hidden id would reach nobody."""
-    world, tenant = PublishFixture(), replace(ACME, session_key="a new key")
-    world.tenants.put(replace(ACME, session_key=session_key))
-    world.post(REQUEST | {"audience": {"tenantId": "acme"}, "broadcastId": "b0"})
-    world.tenants.put(tenant)
-    world.post(REQUEST | {"audience": {"tenantId": "acme", "sessionId": "secret"}})
-    assert world.announced[-1].audience == OfSession(TENANT, tenant.session_id_of(SessionSecret("secret")))
+    topic, tenant = PublishFixture(), replace(ACME, session_key="a new key")
+    topic.tenants.put(replace(ACME, session_key=session_key))
+    topic.post(REQUEST | {"audience": {"tenantId": "acme"}, "broadcastId": "b0"})
+    topic.tenants.put(tenant)
+    topic.post(REQUEST | {"audience": {"tenantId": "acme", "sessionId": "secret"}})
+    assert topic.announced[-1].audience == OfSession(TENANT, tenant.session_id_of(SessionSecret("secret")))
 
 
 def test_a_session_is_announced_by_its_hidden_id() -> None:
     """Neither the table nor the topic learns the one that its client has; a repeat is the same broadcast."""
-    world, tenant = PublishFixture(), replace(ACME, session_key="a key")
-    world.tenants.put(tenant)
+    topic, tenant = PublishFixture(), replace(ACME, session_key="a key")
+    topic.tenants.put(tenant)
     request = REQUEST | {"audience": {"tenantId": "acme", "sessionId": "secret"}}
-    assert [world.post(request)[0] for _ in range(2)] == [202, 202]
+    assert [topic.post(request)[0] for _ in range(2)] == [202, 202]
     hidden = OfSession(TENANT, tenant.session_id_of(SessionSecret("secret")))
-    assert [announcement.audience for announcement in world.announced] == [hidden]
-    assert world.broadcasts.summary(BroadcastId("b1")).audience == hidden  # type: ignore[union-attr]  # it is there
-    assert "secret" not in "".join(world.topic.bodies)
+    assert [announcement.audience for announcement in topic.announced] == [hidden]
+    assert topic.broadcasts.summary(BroadcastId("b1")).audience == hidden  # type: ignore[union-attr]  # it is there
+    assert "secret" not in "".join(topic.topic.bodies)

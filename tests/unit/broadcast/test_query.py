@@ -48,7 +48,7 @@ from tests.support.fakes.lanes import MemoryLaneStore
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.limits import CONNECTION_SECONDS, YOUNG_SECONDS
-from tests.unit.broadcast.faults import Fuse, Turns, killed, watched
+from tests.unit.broadcast.faults import FaultTurns, Fuse, killed, watched
 
 SESSION = SessionId("s1")
 SHARDS = 3
@@ -128,7 +128,7 @@ class QueryFixture:
         return [ChunkMessage.from_wire(body) for shard in self.shards for body in shard.bodies]
 
     def dispatched(self) -> list[ConnectionKey]:
-        """The recipients of all chunks of the finished source, in order; each chunk was sent, as it stands."""
+        """The recipients of all chunks of the finished source, in order; each chunk was sent as it is stored."""
         source = self.broadcasts.source(BROADCAST, 0)
         assert source is not None
         assert source.dispatched is not None
@@ -143,11 +143,11 @@ class QueryFixture:
 
 def test_every_connection_is_in_exactly_one_chunk_in_key_order() -> None:
     """Chunks are full but for the last one, and may reach over partitions."""
-    world = QueryFixture()
-    world.connect([*map(key, range(4)), *(key(number, 1) for number in range(3))])
-    world.run()
-    assert world.dispatched() == sorted(world.connections.rows)
-    chunks = sorted(world.sent, key=lambda message: message.chunk_id)
+    tables = QueryFixture()
+    tables.connect([*map(key, range(4)), *(key(number, 1) for number in range(3))])
+    tables.run()
+    assert tables.dispatched() == sorted(tables.connections.rows)
+    chunks = sorted(tables.sent, key=lambda message: message.chunk_id)
     assert {
         (message.published_at, message.expires_at, message.young, message.remaining == 2**message.size - 1)
         for message in chunks
@@ -163,59 +163,59 @@ def test_every_connection_is_in_exactly_one_chunk_in_key_order() -> None:
 
 def test_a_chunk_carries_the_payload_of_its_source_unopened() -> None:
     """`post_message` opens it; decoding it here, and encoding it again for every chunk, costs `query` its time."""
-    world = QueryFixture()
-    world.connect(map(key, range(3)))
+    tables = QueryFixture()
+    tables.connect(map(key, range(3)))
     payload = Payload("not base64 at all", "base64")
-    world.query()(replace(source_message(TWO_PARTITIONS), payload=payload).to_wire())
-    assert [message.payload for message in world.sent] == [payload]
+    tables.query()(replace(source_message(TWO_PARTITIONS), payload=payload).to_wire())
+    assert [message.payload for message in tables.sent] == [payload]
 
 
 def test_chunks_are_spread_over_the_shards(counted: Counter[str]) -> None:
     """Neighbouring chunks go to different shards, and their recipients are counted."""
-    world = QueryFixture()
-    world.connect(map(key, range(CHUNK_SIZE * SHARDS * 2)))
-    world.run()
-    assert [len(shard.bodies) for shard in world.shards] == [2, 2, 2]
+    tables = QueryFixture()
+    tables.connect(map(key, range(CHUNK_SIZE * SHARDS * 2)))
+    tables.run()
+    assert [len(shard.bodies) for shard in tables.shards] == [2, 2, 2]
     assert counted["RecipientDispatched"] == CHUNK_SIZE * SHARDS * 2
-    source = world.broadcasts.source(BROADCAST, 0)
+    source = tables.broadcasts.source(BROADCAST, 0)
     assert source is not None
     assert source.queried_at == NOW * 1000
 
 
 def test_ids_are_ordered_as_dynamodb_orders_them() -> None:
     """The order is that of bytes: `+`, `/`, digits, `=`, capitals, `_`, small letters."""
-    world = QueryFixture()
+    tables = QueryFixture()
     letters = "za_Z=90/+-"
-    world.connect(ConnectionKey(partition(0), ConnectionId(f"{letter}A=")) for letter in letters)
-    world.run()
-    assert [found.connection_id[0] for found in world.dispatched()] == sorted(letters, key=str.encode)
+    tables.connect(ConnectionKey(partition(0), ConnectionId(f"{letter}A=")) for letter in letters)
+    tables.run()
+    assert [found.connection_id[0] for found in tables.dispatched()] == sorted(letters, key=str.encode)
 
 
 def test_connections_of_other_partitions_are_left_alone() -> None:
     """A source is its partitions and no other."""
-    world = QueryFixture((partition(0),))
-    world.connect([key(1), key(2, 1)])
-    world.run()
-    assert world.dispatched() == [key(1)]
+    tables = QueryFixture((partition(0),))
+    tables.connect([key(1), key(2, 1)])
+    tables.run()
+    assert tables.dispatched() == [key(1)]
 
 
 def test_expired_connections_are_not_recipients() -> None:
     """Their rows may outlive them by hours."""
-    world = QueryFixture()
-    world.connect([key(1)], seconds_ago=CONNECTION_SECONDS)
-    world.connect([key(2)], seconds_ago=CONNECTION_SECONDS - 1)
-    world.run()
-    assert world.dispatched() == [key(2)]
+    tables = QueryFixture()
+    tables.connect([key(1)], seconds_ago=CONNECTION_SECONDS)
+    tables.connect([key(2)], seconds_ago=CONNECTION_SECONDS - 1)
+    tables.run()
+    assert tables.dispatched() == [key(2)]
 
 
 def test_a_connection_is_young_for_thirty_seconds() -> None:
     """Its bit says that a 410 is not to be believed, until nobody of the chunk is young any more."""
-    world = QueryFixture()
-    world.connect([key(0)], seconds_ago=YOUNG_SECONDS)
-    world.connect([key(1)], seconds_ago=YOUNG_SECONDS - 1)
-    world.connect([key(2)], seconds_ago=0)
-    world.run()
-    (message,) = world.sent
+    tables = QueryFixture()
+    tables.connect([key(0)], seconds_ago=YOUNG_SECONDS)
+    tables.connect([key(1)], seconds_ago=YOUNG_SECONDS - 1)
+    tables.connect([key(2)], seconds_ago=0)
+    tables.run()
+    (message,) = tables.sent
     assert list(bitmaps.members(message.young)) == [1, 2]
     assert message.young_until == NOW + YOUNG_SECONDS
 
@@ -223,57 +223,57 @@ def test_a_connection_is_young_for_thirty_seconds() -> None:
 def test_a_rooms_connections_are_found_in_any_partition() -> None:
     """Connections that have left meanwhile are not recipients, whatever the index says."""
     lobby = RoomKey("lobby")
-    world = QueryFixture(InRoom(TENANT, lobby))
-    world.connect([key(2, 7), key(1, 3), key(3)])
-    world.connections.rooms |= {key(2, 7): lobby, key(1, 3): lobby, key(9): lobby}
-    world.run()
-    assert world.dispatched() == [key(1, 3), key(2, 7)]
+    tables = QueryFixture(InRoom(TENANT, lobby))
+    tables.connect([key(2, 7), key(1, 3), key(3)])
+    tables.connections.rooms |= {key(2, 7): lobby, key(1, 3): lobby, key(9): lobby}
+    tables.run()
+    assert tables.dispatched() == [key(1, 3), key(2, 7)]
 
 
 def test_a_players_connections_are_found_on_all_devices() -> None:
     """Another tenant's player of the same name is somebody else."""
-    world = QueryFixture(OfPlayer(TENANT, PlayerId("ann")))
-    world.connect([key(2, 1), key(1)], player="ann")
-    world.connect([key(3)], player="bob")
-    world.connect([ConnectionKey(partition(0, "other"), connection(4))], player="ann")
-    world.run()
-    assert world.dispatched() == [key(1), key(2, 1)]
+    tables = QueryFixture(OfPlayer(TENANT, PlayerId("ann")))
+    tables.connect([key(2, 1), key(1)], player="ann")
+    tables.connect([key(3)], player="bob")
+    tables.connect([ConnectionKey(partition(0, "other"), connection(4))], player="ann")
+    tables.run()
+    assert tables.dispatched() == [key(1), key(2, 1)]
 
 
 def test_a_sessions_connections_are_those_that_still_have_a_row() -> None:
     """The session's set may lag behind the rows."""
-    world = QueryFixture(OfSession(TENANT, SESSION))
-    world.connect([key(2, 1), key(1)])
-    world.sessions.rows[TENANT, SESSION] = Session(
+    tables = QueryFixture(OfSession(TENANT, SESSION))
+    tables.connect([key(2, 1), key(1)])
+    tables.sessions.rows[TENANT, SESSION] = Session(
         TENANT, SESSION, NOW + 60, connections=frozenset({key(1), key(2, 1), key(3)})
     )
-    world.run()
-    assert world.dispatched() == [key(1), key(2, 1)]
+    tables.run()
+    assert tables.dispatched() == [key(1), key(2, 1)]
 
 
 def test_a_session_that_is_not_there_has_no_recipients() -> None:
     """The source ends all the same."""
-    world = QueryFixture(OfSession(TENANT, SESSION))
-    world.run()
-    assert world.dispatched() == []
+    tables = QueryFixture(OfSession(TENANT, SESSION))
+    tables.run()
+    assert tables.dispatched() == []
 
 
 def test_a_source_that_was_finished_is_not_sent_again() -> None:
-    """Not even to those who came since."""
-    world = QueryFixture()
-    world.connect([key(1)])
-    world.run()
-    world.connect([key(2)])
-    world.run()
-    assert len(world.sent) == 1
+    """Not even to newer connections."""
+    tables = QueryFixture()
+    tables.connect([key(1)])
+    tables.run()
+    tables.connect([key(2)])
+    tables.run()
+    assert len(tables.sent) == 1
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 5], ids=lambda size: f"{size} of another query")
 def test_a_chunk_that_stands_is_sent_as_it_stands(size: int) -> None:
-    """Fewer or more recipients than this query would have put into it: it goes on right behind them."""
-    world = QueryFixture()
-    world.connect(map(key, range(8)))
-    broadcasts = world.broadcasts
+    """Fewer or more recipients than this query would have put into it: it continues right behind them."""
+    tables = QueryFixture()
+    tables.connect(map(key, range(8)))
+    broadcasts = tables.broadcasts
     fix = broadcasts.fix_chunk
 
     def after_another(broadcast_id: Any, mine: Any) -> Any:
@@ -282,28 +282,28 @@ def test_a_chunk_that_stands_is_sent_as_it_stands(size: int) -> None:
         return fix(broadcast_id, mine)
 
     broadcasts.fix_chunk = after_another  # type: ignore[assignment, method-assign]  # another query comes in between
-    world.run()
-    assert world.dispatched() == [key(number) for number in range(8)]
+    tables.run()
+    assert tables.dispatched() == [key(number) for number in range(8)]
     assert chunks_of(broadcasts, 0)[0].size == size
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
 def test_killed_at_any_call_it_goes_on_with_the_same_chunks(*, carried_out: bool) -> None:
-    """Whoever has come or gone by then: the chunks that stand stay, and nobody is lost or in two of them."""
+    """Whatever has changed by then: existing chunks stay, and nobody is lost or in two of them."""
     early = [*map(key, range(0, 20, 2)), *(key(number, 1) for number in range(4))]
     left = {key(0), key(10), key(3, 1)}
     for at in range(1, 200):
-        world = QueryFixture()
-        world.connect(early)
-        query = world.query(Fuse(at, carried_out=carried_out).call)
-        finished = not killed(query, world.body())
-        standing = chunks_of(world.broadcasts, 0)
-        world.connect(map(key, range(1, 30, 2)), seconds_ago=0)
+        tables = QueryFixture()
+        tables.connect(early)
+        query = tables.query(Fuse(at, carried_out=carried_out).call)
+        finished = not killed(query, tables.body())
+        standing = chunks_of(tables.broadcasts, 0)
+        tables.connect(map(key, range(1, 30, 2)), seconds_ago=0)
         for gone in left:
-            del world.connections.rows[gone]
-        world.run()
-        assert chunks_of(world.broadcasts, 0)[: len(standing)] == standing
-        found = Counter(world.dispatched())
+            del tables.connections.rows[gone]
+        tables.run()
+        assert chunks_of(tables.broadcasts, 0)[: len(standing)] == standing
+        found = Counter(tables.dispatched())
         assert set(found.values()) == {1}
         assert found.keys() >= set(early) - left
         if finished:
@@ -313,10 +313,10 @@ def test_killed_at_any_call_it_goes_on_with_the_same_chunks(*, carried_out: bool
 
 def test_of_the_chunks_that_stand_one_is_held_at_a_time() -> None:
     """However many there are: a source of any size is gone on with in the memory of a few chunks."""
-    world = QueryFixture()
-    world.connect(map(key, range(CHUNK_SIZE * 200)))
-    assert killed(world.query(Fuse(400, carried_out=True).call), world.body())
-    assert len(chunks_of(world.broadcasts, 0)) > 100
+    tables = QueryFixture()
+    tables.connect(map(key, range(CHUNK_SIZE * 200)))
+    assert killed(tables.query(Fuse(400, carried_out=True).call), tables.body())
+    assert len(chunks_of(tables.broadcasts, 0)) > 100
     held: list[weakref.ref[Chunk]] = []
     most = 0
 
@@ -334,8 +334,8 @@ def test_of_the_chunks_that_stand_one_is_held_at_a_time() -> None:
             held.append(weakref.ref(answer))
         return answer
 
-    world.query(call)(world.body())
-    assert world.dispatched() == sorted(world.connections.rows)
+    tables.query(call)(tables.body())
+    assert tables.dispatched() == sorted(tables.connections.rows)
     assert len(held) >= 200
     assert most <= 2
 
@@ -343,79 +343,79 @@ def test_of_the_chunks_that_stand_one_is_held_at_a_time() -> None:
 @given(st.lists(st.integers(0, 1), max_size=60), st.sets(st.integers(0, 12)), st.sets(st.integers(0, 12)))
 def test_two_at_once_come_to_the_same_chunks(schedule: list[int], come: set[int], gone: set[int]) -> None:
     """Also when the one sees connections that the other does not: what is counted is what was sent."""
-    world, other = QueryFixture(), QueryFixture()
-    other.broadcasts, other.shards = world.broadcasts, world.shards
-    world.connect(map(key, range(0, 12, 2)))
+    tables, other = QueryFixture(), QueryFixture()
+    other.broadcasts, other.shards = tables.broadcasts, tables.shards
+    tables.connect(map(key, range(0, 12, 2)))
     other.connect(key(number) for number in {*range(0, 12, 2), *come} - gone)
-    turns = Turns(schedule)
-    queries = [world.query(turns.actor(0).call), other.query(turns.actor(1).call)]
-    errors = turns.run(*(partial(query, world.body()) for query in queries))
+    turns = FaultTurns(schedule)
+    queries = [tables.query(turns.actor(0).call), other.query(turns.actor(1).call)]
+    errors = turns.run(*(partial(query, tables.body()) for query in queries))
     assert all(isinstance(error, TransientError) for error in errors)
     if errors:
-        world.run()
-    found = Counter(world.dispatched())
+        tables.run()
+    found = Counter(tables.dispatched())
     assert set(found.values()) <= {1}
     assert found.keys() >= {key(number) for number in range(0, 12, 2)} - {key(number) for number in gone}
 
 
 def test_a_source_that_another_query_goes_on_with_meanwhile_is_not_complete() -> None:
     """The other one has fixed a chunk more: this one's message comes again, and finds it."""
-    world = QueryFixture()
-    world.connect(map(key, range(4)))
-    complete = world.broadcasts.complete_source
+    tables = QueryFixture()
+    tables.connect(map(key, range(4)))
+    complete = tables.broadcasts.complete_source
 
     def after_another(*arguments: Any, **named: Any) -> bool:
-        world.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 1, first=9))
+        tables.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 1, first=9))
         return complete(*arguments, **named)
 
-    world.broadcasts.complete_source = after_another  # type: ignore[method-assign]  # another query comes in between
+    tables.broadcasts.complete_source = after_another  # type: ignore[method-assign]  # another query comes in between
     with pytest.raises(TransientError, match="another query has fixed more chunks of the source meanwhile"):
-        world.run()
-    world.broadcasts.complete_source = complete  # type: ignore[method-assign]
-    for shard in world.shards:
+        tables.run()
+    tables.broadcasts.complete_source = complete  # type: ignore[method-assign]
+    for shard in tables.shards:
         shard.bodies.clear()
-    world.run()
-    assert world.dispatched() == [*(key(number) for number in range(4)), key(9)]
+    tables.run()
+    assert tables.dispatched() == [*(key(number) for number in range(4)), key(9)]
 
 
 def test_a_source_that_another_query_completes_meanwhile_is_complete(counted: Counter[str]) -> None:
     """The worker that noted the recipients counts them."""
-    world = QueryFixture()
-    world.connect(map(key, range(4)))
-    complete = world.broadcasts.complete_source
+    tables = QueryFixture()
+    tables.connect(map(key, range(4)))
+    complete = tables.broadcasts.complete_source
 
     def after_another(*arguments: Any, **named: Any) -> bool:
         complete(*arguments, **named)
         return complete(*arguments, **named)
 
-    world.broadcasts.complete_source = after_another  # type: ignore[method-assign]  # another query comes in between
-    world.run()
-    assert world.dispatched() == [key(number) for number in range(4)]
+    tables.broadcasts.complete_source = after_another  # type: ignore[method-assign]  # another query comes in between
+    tables.run()
+    assert tables.dispatched() == [key(number) for number in range(4)]
     assert counted["RecipientDispatched"] == 0
 
 
 def test_what_is_sent_in_the_background_is_in_its_queue_when_the_query_returns() -> None:
     """Every chunk, once, also when a shard is slow."""
-    world = QueryFixture()
-    world.connect([*map(key, range(200)), *(key(number, 1) for number in range(200))])
-    send_all = world.shards[1].send_all
+    tables = QueryFixture()
+    tables.connect([*map(key, range(200)), *(key(number, 1) for number in range(200))])
+    send_all = tables.shards[1].send_all
 
     def slowly(bodies: Iterable[str], **named: Any) -> None:
         time.sleep(0.002)
         send_all(bodies, **named)
 
-    world.shards[1].send_all = slowly  # type: ignore[method-assign]  # a slow queue
+    tables.shards[1].send_all = slowly  # type: ignore[method-assign]  # a slow queue
     with ThreadPoolExecutor(8) as executor:
-        world.query(executor=executor)(world.body())
-        sent = Counter(message.chunk_id for message in world.sent)
-    assert world.dispatched() == sorted(world.connections.rows)
+        tables.query(executor=executor)(tables.body())
+        sent = Counter(message.chunk_id for message in tables.sent)
+    assert tables.dispatched() == sorted(tables.connections.rows)
     assert set(sent.values()) == {1}
 
 
 def test_the_first_page_is_read_before_any_other() -> None:
     """Any read beside it would be paid for by everyone's first frame."""
-    world = QueryFixture(tuple(map(partition, range(4))))
-    world.connect(key(number, number) for number in range(4))
+    tables = QueryFixture(tuple(map(partition, range(4))))
+    tables.connect(key(number, number) for number in range(4))
     events: list[tuple[str, str]] = []
 
     def slowly(pages: Iterator[Any], of: str) -> Iterator[Any]:
@@ -432,41 +432,41 @@ def test_the_first_page_is_read_before_any_other() -> None:
         return slowly(answer, arguments[0])
 
     with ThreadPoolExecutor(8) as executor:
-        world.query(call, executor)(world.body())
+        tables.query(call, executor)(tables.body())
     assert events[:2] == [("begun", partition(0)), ("read", partition(0))]
-    assert world.dispatched() == sorted(world.connections.rows)
+    assert tables.dispatched() == sorted(tables.connections.rows)
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_source_is_not_complete_while_a_chunk_of_it_could_not_be_sent(shard: int) -> None:
     """The error of the background is the query's; the next one sends the same chunks."""
-    world = QueryFixture()
-    world.connect(map(key, range(20)))
-    world.shards[shard].down = True
+    tables = QueryFixture()
+    tables.connect(map(key, range(20)))
+    tables.shards[shard].down = True
     with ThreadPoolExecutor(8) as executor, pytest.raises(TransientError):
-        world.query(executor=executor)(world.body())
-    source = world.broadcasts.source(BROADCAST, 0)
+        tables.query(executor=executor)(tables.body())
+    source = tables.broadcasts.source(BROADCAST, 0)
     assert source is not None
     assert source.dispatched is None
-    world.shards[shard].down = False
-    world.run()
-    assert world.dispatched() == sorted(world.connections.rows)
+    tables.shards[shard].down = False
+    tables.run()
+    assert tables.dispatched() == sorted(tables.connections.rows)
 
 
 def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted: Counter[str]) -> None:
     """Settle existing chunks as failed, count recipients that were not found as failed, and end the report."""
-    world = QueryFixture(expected=7)
-    world.connect(map(key, range(7)))
-    assert killed(world.query(Fuse(8, carried_out=True).call), world.body())
-    standing = len(chunks_of(world.broadcasts, 0))
-    world.now += LIFETIME
-    world.run()
+    tables = QueryFixture(expected=7)
+    tables.connect(map(key, range(7)))
+    assert killed(tables.query(Fuse(8, carried_out=True).call), tables.body())
+    standing = len(chunks_of(tables.broadcasts, 0))
+    tables.now += LIFETIME
+    tables.run()
     assert 0 < standing < 3
-    assert len(world.dispatched()) == CHUNK_SIZE * standing
+    assert len(tables.dispatched()) == CHUNK_SIZE * standing
     assert counted["SourceExpired"] == 1
     assert counted["RecipientMissed"] == 7 - CHUNK_SIZE * standing
-    assert is_marked_as_expired(world)
-    report = report_of(world.broadcasts, BROADCAST)
+    assert is_marked_as_expired(tables)
+    report = report_of(tables.broadcasts, BROADCAST)
     assert report is not None
     assert (report.dispatched, report.failed) == (7, 7 - CHUNK_SIZE * standing)
 
@@ -474,30 +474,30 @@ def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted
 @pytest.mark.parametrize("expected", [None, 3, 8])
 def test_nobody_is_missed_where_all_were_looked_for(counted: Counter[str], expected: int | None) -> None:
     """A recipient that was counted and is not found has left meanwhile."""
-    world = QueryFixture(expected=expected)
-    world.connect(map(key, range(7)))
-    world.run()
-    assert len(world.dispatched()) == 7
+    tables = QueryFixture(expected=expected)
+    tables.connect(map(key, range(7)))
+    tables.run()
+    assert len(tables.dispatched()) == 7
     assert counted["RecipientMissed"] == 0
 
 
-def is_marked_as_expired(world: QueryFixture) -> bool:
+def is_marked_as_expired(tables: QueryFixture) -> bool:
     """Tell whether the broadcast's report says that its lifetime ended before it was sent to everyone."""
-    report = report_of(world.broadcasts, BROADCAST)
+    report = report_of(tables.broadcasts, BROADCAST)
     assert report is not None
     return report.expired
 
 
 def test_a_cancelled_source_finds_no_more_and_tells_the_next_to_send_nothing() -> None:
-    """The chunks that stand go on, so that they are settled, and say that nobody is to be posted to."""
-    world = QueryFixture()
-    world.connect(map(key, range(7)))
-    world.broadcasts.fix_chunk(BROADCAST, chunk("0.0", CHUNK_SIZE))
-    world.broadcasts.cancel(BROADCAST)
-    world.run()
-    assert world.dispatched() == [key(number) for number in range(CHUNK_SIZE)]
-    assert [message.cancelled for message in world.sent] == [True]
-    assert not is_marked_as_expired(world)
+    """The existing chunks are passed on, so that they are settled, and say that they are cancelled."""
+    tables = QueryFixture()
+    tables.connect(map(key, range(7)))
+    tables.broadcasts.fix_chunk(BROADCAST, chunk("0.0", CHUNK_SIZE))
+    tables.broadcasts.cancel(BROADCAST)
+    tables.run()
+    assert tables.dispatched() == [key(number) for number in range(CHUNK_SIZE)]
+    assert [message.cancelled for message in tables.sent] == [True]
+    assert not is_marked_as_expired(tables)
 
 
 @pytest.mark.parametrize(
@@ -505,10 +505,10 @@ def test_a_cancelled_source_finds_no_more_and_tells_the_next_to_send_nothing() -
 )
 def test_a_source_that_is_not_the_broadcasts_is_a_permanent_error(scope: Scope, source: int) -> None:
     """Nobody is sent what was not planned."""
-    world = QueryFixture()
+    tables = QueryFixture()
     with pytest.raises(PermanentError, match="not one of its broadcast's"):
-        world.query()(source_message(scope, source=source).to_wire())
-    assert world.sent == []
+        tables.query()(source_message(scope, source=source).to_wire())
+    assert tables.sent == []
 
 
 def test_a_malformed_source_is_a_permanent_error() -> None:
@@ -519,72 +519,72 @@ def test_a_malformed_source_is_a_permanent_error() -> None:
 
 def test_every_line_names_the_broadcast_and_the_source(logged: Callable[..., list[Any]]) -> None:
     """An operator follows them by it."""
-    world = QueryFixture()
-    world.connect(map(key, range(4)))
-    world.run()
+    tables = QueryFixture()
+    tables.connect(map(key, range(4)))
+    tables.run()
     assert logged("message", "broadcast_id", "source", "chunks", "recipients") == [("chunks sent", BROADCAST, 0, 2, 4)]
 
 
 def test_what_is_said_in_a_large_room_goes_to_a_queue_of_its_own() -> None:
-    """With its priority, and in its tenant's group: no broadcast stands behind it, and no other tenant's room."""
-    world = QueryFixture(InRoom(TENANT, RoomKey("red")))
+    """With its priority, and in its tenant's group: no broadcast waits for it, and no other tenant's room."""
+    tables = QueryFixture(InRoom(TENANT, RoomKey("red")))
     members = [*map(key, range(CHUNK_SIZE + 1))]
-    world.connect(members)
-    world.connections.rooms |= dict.fromkeys(members, RoomKey("red"))
-    world.say()
-    assert world.sent == []
-    chunks = [ChunkMessage.from_wire(body) for body in world.rooms.bodies]
+    tables.connect(members)
+    tables.connections.rooms |= dict.fromkeys(members, RoomKey("red"))
+    tables.say()
+    assert tables.sent == []
+    chunks = [ChunkMessage.from_wire(body) for body in tables.rooms.bodies]
     assert sorted(chunk.size for chunk in chunks) == [1, CHUNK_SIZE]
     assert {chunk.priority for chunk in chunks} == {Priority.LOW}
-    assert world.rooms.groups == [TENANT] * 2
+    assert tables.rooms.groups == [TENANT] * 2
 
 
 def test_an_operators_broadcast_to_a_room_uses_the_shards() -> None:
     """It is a broadcast as any other."""
-    world = QueryFixture(InRoom(TENANT, RoomKey("red")))
-    world.connect([key(0)])
-    world.connections.rooms[key(0)] = RoomKey("red")
-    world.run()
-    assert world.rooms.bodies == []
-    assert [chunk.priority for chunk in world.sent] == [Priority.NORMAL]
-    assert [group for shard in world.shards for group in shard.groups] == [None]
+    tables = QueryFixture(InRoom(TENANT, RoomKey("red")))
+    tables.connect([key(0)])
+    tables.connections.rooms[key(0)] = RoomKey("red")
+    tables.run()
+    assert tables.rooms.bodies == []
+    assert [chunk.priority for chunk in tables.sent] == [Priority.NORMAL]
+    assert [group for shard in tables.shards for group in shard.groups] == [None]
 
 
 @pytest.mark.parametrize("priority", Priority)
 def test_the_lanes_are_marked_before_the_first_chunk_is_sent(priority: Priority) -> None:
     """The mark has their kind and the present time: others stop to borrow before these begin."""
-    world = QueryFixture()
-    world.connect([key(number) for number in range(4)])
+    tables = QueryFixture()
+    tables.connect([key(number) for number in range(4)])
     seen: list[int] = []
 
     def call(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         if method.__name__ == "send_all":
-            seen.append(world.lanes.marks()[priority])
+            seen.append(tables.lanes.marks()[priority])
         return method(*arguments, **named)
 
-    world.query(call)(replace(source_message(TWO_PARTITIONS), priority=priority).to_wire())
+    tables.query(call)(replace(source_message(TWO_PARTITIONS), priority=priority).to_wire())
     assert seen == [NOW * 1000] * 2
-    assert world.lanes.marks() == {priority: NOW * 1000}
+    assert tables.lanes.marks() == {priority: NOW * 1000}
 
 
 def test_lanes_that_cannot_be_marked_hold_up_nothing() -> None:
     """The workers mark them once they post."""
-    world = QueryFixture()
-    world.connect([key(0)])
-    world.lanes.mark = failing  # type: ignore[method-assign]
-    world.run()
-    assert world.dispatched() == [key(0)]
+    tables = QueryFixture()
+    tables.connect([key(0)])
+    tables.lanes.mark = failing  # type: ignore[method-assign]
+    tables.run()
+    assert tables.dispatched() == [key(0)]
 
 
 def test_a_mark_that_hangs_holds_up_nothing() -> None:
     """A quarter of a second, and no longer."""
-    world = QueryFixture()
-    world.connect([key(0)])
+    tables = QueryFixture()
+    tables.connect([key(0)])
     marked = threading.Event()
-    world.lanes.mark = lambda *_: (marked.wait(30), None)[1]  # type: ignore[method-assign]
+    tables.lanes.mark = lambda *_: (marked.wait(30), None)[1]  # type: ignore[method-assign]
     with ThreadPoolExecutor(2) as executor:
-        world.query(executor=executor)(world.body())
-        assert world.dispatched() == [key(0)]
+        tables.query(executor=executor)(tables.body())
+        assert tables.dispatched() == [key(0)]
         assert not marked.is_set()
         marked.set()
 

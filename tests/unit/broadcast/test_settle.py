@@ -34,7 +34,7 @@ from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.limits import CONNECTION_SECONDS, YOUNG_SECONDS
-from tests.unit.broadcast.faults import Fuse, Turns, killed, watched
+from tests.unit.broadcast.faults import FaultTurns, Fuse, killed, watched
 
 KEY = TallyKey(BROADCAST, ChunkId("0.0"))
 
@@ -97,56 +97,56 @@ def sets_of(tally: Tally | None) -> tuple[int, int, int]:
 
 def test_outcomes_are_added_to_their_chunks_tallies() -> None:
     """Outcomes of one chunk are added together, those of another apart."""
-    world = SettleFixture()
-    failures = world.run(
+    broadcast = SettleFixture()
+    failures = broadcast.run(
         outcome(delivered=0b001), outcome(delivered=0b010, failed=0b100), outcome(delivered=0b111, chunk_id="0.1")
     )
     assert failures == {}
-    assert sets_of(world.tally()) == (0b011, 0, 0b100)
-    assert sets_of(world.tally("0.1")) == (0b111, 0, 0)
+    assert sets_of(broadcast.tally()) == (0b011, 0, 0b100)
+    assert sets_of(broadcast.tally("0.1")) == (0b111, 0, 0)
 
 
 def test_an_outcome_that_comes_again_writes_nothing() -> None:
     """A redelivered message finds its tally as it left it."""
-    world = SettleFixture()
-    world.run(outcome(delivered=0b011, gone=0b100))
-    before = world.tally()
-    world.now += 60
-    assert world.run(outcome(delivered=0b011, gone=0b100), outcome(delivered=0b001)) == {}
-    assert world.tally() == before
+    broadcast = SettleFixture()
+    broadcast.run(outcome(delivered=0b011, gone=0b100))
+    before = broadcast.tally()
+    broadcast.now += 60
+    assert broadcast.run(outcome(delivered=0b011, gone=0b100), outcome(delivered=0b001)) == {}
+    assert broadcast.tally() == before
 
 
 def test_a_gone_connection_is_deleted_and_no_other(counted: Counter[str]) -> None:
     """Bit i is the chunk's i-th connection."""
-    world = SettleFixture()
-    world.run(outcome(delivered=0b101, gone=0b010))
-    assert world.connected() == [0, 2, 3, 4, 5]
+    broadcast = SettleFixture()
+    broadcast.run(outcome(delivered=0b101, gone=0b010))
+    assert broadcast.connected() == [0, 2, 3, 4, 5]
     assert counted == {"StaleConnectionDeleted": 1}
 
 
 def test_a_young_connection_keeps_its_row_whatever_an_outcome_says() -> None:
     """The row of the chunk says who was young, and until when."""
-    world = SettleFixture()
-    world.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 3, young=0b101))
-    world.now += YOUNG_SECONDS - 1
-    world.run(outcome(gone=0b011, chunk_id="0.2"))
-    assert world.connected() == [0, 2, 3, 4, 5]
-    world.now += 1
-    world.run(outcome(gone=0b111, chunk_id="0.2"))
-    assert world.connected() == [0, 3, 4, 5]
+    broadcast = SettleFixture()
+    broadcast.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 3, young=0b101))
+    broadcast.now += YOUNG_SECONDS - 1
+    broadcast.run(outcome(gone=0b011, chunk_id="0.2"))
+    assert broadcast.connected() == [0, 2, 3, 4, 5]
+    broadcast.now += 1
+    broadcast.run(outcome(gone=0b111, chunk_id="0.2"))
+    assert broadcast.connected() == [0, 3, 4, 5]
 
 
 def test_a_connection_that_left_by_itself_is_fine() -> None:
     """Its row is gone already."""
-    world = SettleFixture()
-    world.connections.rows.clear()
-    assert world.run(outcome(gone=0b111)) == {}
-    assert sets_of(world.tally()) == (0, 0b111, 0)
+    broadcast = SettleFixture()
+    broadcast.connections.rows.clear()
+    assert broadcast.run(outcome(gone=0b111)) == {}
+    assert sets_of(broadcast.tally()) == (0, 0b111, 0)
 
 
 def test_what_is_settled_is_not_deleted_again() -> None:
-    """A batch that comes again goes on where it ended, or a batch that takes too long would never end."""
-    world = SettleFixture()
+    """A repeated batch continues where it stopped, or a long batch would never end."""
+    broadcast = SettleFixture()
     deletions: list[int] = []
 
     def call(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -157,118 +157,118 @@ def test_what_is_settled_is_not_deleted_again() -> None:
         return method(*arguments, **named)
 
     batch = [outcome(gone=0b111), outcome(gone=0b11, chunk_id="0.1")]
-    settle = world.settle(call)
+    settle = broadcast.settle(call)
     assert settle(bodies(*batch)).keys() == {"1"}
     assert settle(bodies(*batch)) == {}
     assert settle(bodies(*batch, outcome(gone=0b111, chunk_id="0.1"))) == {}
     assert deletions == [3, 2, 2, 1]
-    assert world.connected() == []
+    assert broadcast.connected() == []
 
 
 def test_what_there_is_no_time_for_goes_back_to_the_queue(counted: Counter[str]) -> None:
     """One chunk is settled whatever the time; a message that failed for good is not sent again."""
-    world = SettleFixture()
-    world.ends = world.now
+    broadcast = SettleFixture()
+    broadcast.ends = broadcast.now
     first, second = outcome(gone=0b1), outcome(gone=0b11, chunk_id="0.1")
-    assert world.run(first, second, "not JSON").keys() == {"2"}
-    assert world.queue.bodies == [second.to_wire()]
-    assert (world.connected(), world.tally("0.1")) == ([1, 2, 3, 4, 5], None)
+    assert broadcast.run(first, second, "not JSON").keys() == {"2"}
+    assert broadcast.queue.bodies == [second.to_wire()]
+    assert (broadcast.connected(), broadcast.tally("0.1")) == ([1, 2, 3, 4, 5], None)
     assert counted["OutcomeHandedBack"] == 1
-    assert world.run(*world.queue.bodies) == {}
-    assert world.connected() == [1, 2, 5]
+    assert broadcast.run(*broadcast.queue.bodies) == {}
+    assert broadcast.connected() == [1, 2, 5]
 
 
 def test_what_cannot_be_sent_again_comes_again() -> None:
     """The queue delivers it after its visibility timeout."""
-    world = SettleFixture()
-    world.ends = world.now
-    world.queue.down = True
-    assert world.run(outcome(gone=0b1), outcome(gone=0b11, chunk_id="0.1")).keys() == {"1"}
-    assert world.connected() == [1, 2, 3, 4, 5]
+    broadcast = SettleFixture()
+    broadcast.ends = broadcast.now
+    broadcast.queue.down = True
+    assert broadcast.run(outcome(gone=0b1), outcome(gone=0b11, chunk_id="0.1")).keys() == {"1"}
+    assert broadcast.connected() == [1, 2, 3, 4, 5]
 
 
 def test_delivered_and_failed_connections_keep_their_rows() -> None:
     """Only a 410 says that a connection is closed."""
-    world = SettleFixture()
-    world.run(outcome(delivered=0b001, failed=0b110))
-    assert world.connected() == list(range(6))
+    broadcast = SettleFixture()
+    broadcast.run(outcome(delivered=0b001, failed=0b110))
+    assert broadcast.connected() == list(range(6))
 
 
 def test_a_malformed_outcome_fails_alone() -> None:
     """Its neighbours are settled; it is named with its error."""
-    world = SettleFixture()
-    failures = world.run(outcome(delivered=0b001), "{}", "not JSON", outcome(delivered=0b010))
+    broadcast = SettleFixture()
+    failures = broadcast.run(outcome(delivered=0b001), "{}", "not JSON", outcome(delivered=0b010))
     assert failures.keys() == {"1", "2"}
     assert all(isinstance(error, MalformedMessageError) for error in failures.values())
-    assert sets_of(world.tally()) == (0b011, 0, 0)
+    assert sets_of(broadcast.tally()) == (0b011, 0, 0)
 
 
 def test_connections_of_an_unknown_chunk_are_not_deleted() -> None:
     """There is no telling whose they are: a permanent error, and the others are settled."""
-    world = SettleFixture()
-    failures = world.run(outcome(gone=0b1, chunk_id="7.7"), outcome(gone=0b1))
+    broadcast = SettleFixture()
+    failures = broadcast.run(outcome(gone=0b1, chunk_id="7.7"), outcome(gone=0b1))
     assert failures.keys() == {"0"}
     assert isinstance(failures["0"], PermanentError)
-    assert world.connected() == [1, 2, 3, 4, 5]
+    assert broadcast.connected() == [1, 2, 3, 4, 5]
 
 
 def test_a_tally_that_others_change_meanwhile_is_read_again() -> None:
     """Neither outcome is lost."""
-    world = SettleFixture()
-    replace_tally = world.broadcasts.replace_tally
+    broadcast = SettleFixture()
+    replace_tally = broadcast.broadcasts.replace_tally
     rivals = [outcome(delivered=0b010), outcome(failed=0b100)]
 
     def after_a_rival(key: TallyKey, old: Tally | None, new: Tally) -> bool:
         if rivals:
-            standing = world.tally()
+            standing = broadcast.tally()
             assert replace_tally(key, standing, (standing or Tally(size=3)).after(rivals.pop(), NOW * 1000))
         return replace_tally(key, old, new)
 
-    world.broadcasts.replace_tally = after_a_rival  # type: ignore[method-assign]  # others come in between
-    assert world.run(outcome(delivered=0b001)) == {}
-    assert sets_of(world.tally()) == (0b011, 0, 0b100)
+    broadcast.broadcasts.replace_tally = after_a_rival  # type: ignore[method-assign]  # others come in between
+    assert broadcast.run(outcome(delivered=0b001)) == {}
+    assert sets_of(broadcast.tally()) == (0b011, 0, 0b100)
 
 
 def test_a_tally_of_another_size_that_comes_meanwhile_stays() -> None:
-    """Whoever put it is wrong, or this outcome is: it is kept where an operator finds it."""
-    world = SettleFixture()
-    replace_tally = world.broadcasts.replace_tally
+    """Either that worker or this outcome is wrong: it is kept where an operator finds it."""
+    broadcast = SettleFixture()
+    replace_tally = broadcast.broadcasts.replace_tally
 
     def after_a_rival(key: TallyKey, old: Tally | None, new: Tally) -> bool:
         replace_tally(key, None, Tally(size=5, delivered=0b10000))
         return replace_tally(key, old, new)
 
-    world.broadcasts.replace_tally = after_a_rival  # type: ignore[method-assign]  # another comes in between
-    (error,) = world.run(outcome(delivered=0b001)).values()
+    broadcast.broadcasts.replace_tally = after_a_rival  # type: ignore[method-assign]  # another comes in between
+    (error,) = broadcast.run(outcome(delivered=0b001)).values()
     assert isinstance(error, PermanentError)
-    assert world.tally() == Tally(size=5, delivered=0b10000)
+    assert broadcast.tally() == Tally(size=5, delivered=0b10000)
 
 
 def test_a_tally_that_never_stands_still_is_tried_again_later() -> None:
     """Its messages are reported, and those of other chunks are settled."""
-    world = SettleFixture()
-    replace_tally = world.broadcasts.replace_tally
-    world.broadcasts.replace_tally = (  # type: ignore[method-assign]  # others always come in between
+    broadcast = SettleFixture()
+    replace_tally = broadcast.broadcasts.replace_tally
+    broadcast.broadcasts.replace_tally = (  # type: ignore[method-assign]  # others always come in between
         lambda key, old, new: key.chunk_id != "0.0" and replace_tally(key, old, new)
     )
-    failures = world.run(outcome(delivered=1), outcome(delivered=2), outcome(delivered=1, chunk_id="0.1"))
+    failures = broadcast.run(outcome(delivered=1), outcome(delivered=2), outcome(delivered=1, chunk_id="0.1"))
     assert failures.keys() == {"0", "1"}
     assert all(isinstance(error, TransientError) for error in failures.values())
-    assert sets_of(world.tally("0.1")) == (1, 0, 0)
+    assert sets_of(broadcast.tally("0.1")) == (1, 0, 0)
 
 
 def test_a_table_that_is_down_fails_only_what_needs_it() -> None:
     """A connection that cannot be deleted has its outcome delivered again; nothing of it is settled before."""
-    world = SettleFixture()
+    broadcast = SettleFixture()
 
     def down(*_: object) -> None:
         raise TransientError("the table is down")
 
-    world.connections.delete_all = down  # type: ignore[assignment, method-assign]  # a fault
-    failures = world.run(outcome(gone=1), outcome(delivered=1, chunk_id="0.1"))
+    broadcast.connections.delete_all = down  # type: ignore[assignment, method-assign]  # a fault
+    failures = broadcast.run(outcome(gone=1), outcome(delivered=1, chunk_id="0.1"))
     assert failures.keys() == {"0"}
-    assert world.tally() is None
-    assert sets_of(world.tally("0.1")) == (1, 0, 0)
+    assert broadcast.tally() is None
+    assert sets_of(broadcast.tally("0.1")) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
@@ -280,14 +280,14 @@ def test_killed_at_any_call_the_next_run_settles_the_same(*, carried_out: bool) 
         outcome(gone=0b1, chunk_id="0.1"),
     ]
     for at in range(1, 30):
-        world = SettleFixture()
-        settle = world.settle(Fuse(at, carried_out=carried_out).call)
+        broadcast = SettleFixture()
+        settle = broadcast.settle(Fuse(at, carried_out=carried_out).call)
         finished = not killed(settle, bodies(*batch))
         if not finished:
-            assert world.run(*batch) == {}
-        assert sets_of(world.tally()) == (0b001, 0b110, 0)
-        assert sets_of(world.tally("0.1")) == (0, 0b001, 0b110)
-        assert world.connected() == [0, 4, 5]
+            assert broadcast.run(*batch) == {}
+        assert sets_of(broadcast.tally()) == (0b001, 0b110, 0)
+        assert sets_of(broadcast.tally("0.1")) == (0, 0b001, 0b110)
+        assert broadcast.connected() == [0, 4, 5]
         if finished:
             return
     pytest.fail("it never came to its end")
@@ -299,62 +299,62 @@ def test_killed_at_any_call_the_next_run_settles_the_same(*, carried_out: bool) 
 )
 def test_any_number_at_once_settle_the_union(batches: list[list[OutcomeMessage]], schedule: list[int]) -> None:
     """Call by call in any order: what cannot be settled for rivals is reported, and is settled when it comes again."""
-    world = SettleFixture()
-    turns = Turns(schedule)
+    broadcast = SettleFixture()
+    turns = FaultTurns(schedule)
     failed: list[OutcomeMessage] = []
 
     def run(number: int, batch: list[OutcomeMessage]) -> None:
-        failures = world.settle(turns.actor(number).call)(bodies(*batch))
+        failures = broadcast.settle(turns.actor(number).call)(bodies(*batch))
         failed.extend(batch[int(place)] for place in failures)
 
     errors = turns.run(*(partial(run, number, batch) for number, batch in enumerate(batches)))
     assert errors == []
     if failed:
-        assert world.run(*failed) == {}
+        assert broadcast.run(*failed) == {}
     delivered = gone = lost = 0
     for one in (one for batch in batches for one in batch):
         delivered, gone, lost = delivered | one.delivered, gone | one.gone, lost | one.failed
-    assert sets_of(world.tally()) == (delivered, gone & ~delivered, lost & ~delivered & ~gone)
+    assert sets_of(broadcast.tally()) == (delivered, gone & ~delivered, lost & ~delivered & ~gone)
 
 
 @pytest.mark.parametrize("sizes", [(3, 5), (5, 3)], ids=["larger", "smaller"])
 def test_an_outcome_of_another_size_is_refused(sizes: tuple[int, int]) -> None:
     """Its bits would stand for other connections; what was settled before stays."""
-    world = SettleFixture()
+    broadcast = SettleFixture()
     first, second = sizes
-    assert world.run(outcome(first, delivered=0b1)) == {}
-    (error,) = world.run(outcome(second, gone=0b10)).values()
+    assert broadcast.run(outcome(first, delivered=0b1)) == {}
+    (error,) = broadcast.run(outcome(second, gone=0b10)).values()
     assert isinstance(error, PermanentError)
-    assert world.tally() == Tally(size=first, delivered=0b1, by_account={ACCOUNT: 1}, settled_at=NOW * 1000)
+    assert broadcast.tally() == Tally(size=first, delivered=0b1, by_account={ACCOUNT: 1}, settled_at=NOW * 1000)
 
 
 @pytest.mark.parametrize("wrong", [2, 5])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_an_outcome_of_another_size_fails_alone(wrong: int, place: int) -> None:
     """Nothing is settled of the chunk yet: its row says which outcomes of a batch are its own."""
-    world = SettleFixture()
+    broadcast = SettleFixture()
     batch = [outcome(3, delivered=0b1), outcome(3, failed=0b10)]
     batch.insert(place, outcome(wrong, delivered=0b10))
-    failures = world.run(*batch)
+    failures = broadcast.run(*batch)
     assert list(failures) == [str(place)]
     assert isinstance(failures[str(place)], PermanentError)
-    assert sets_of(world.tally()) == (0b1, 0, 0b10)
+    assert sets_of(broadcast.tally()) == (0b1, 0, 0b10)
 
 
 def test_outcomes_of_two_sizes_and_no_chunk_fail() -> None:
     """Nobody can say which of them is right."""
-    world = SettleFixture()
-    failures = world.run(outcome(3, failed=0b1, chunk_id="9.9"), outcome(2, failed=0b1, chunk_id="9.9"))
+    broadcast = SettleFixture()
+    failures = broadcast.run(outcome(3, failed=0b1, chunk_id="9.9"), outcome(2, failed=0b1, chunk_id="9.9"))
     assert [type(error) for error in failures.values()] == [PermanentError, PermanentError]
 
 
 def test_a_broadcast_whose_chunk_expired_is_marked() -> None:
     """The report says why those connections failed."""
-    world = SettleFixture()
-    assert world.run(outcome(3, failed=0b1)) == {}
-    assert (before := report_of(world.broadcasts, BROADCAST)) is not None
-    assert world.run(outcome(3, failed=0b110, expired=True)) == {}
-    assert (after := report_of(world.broadcasts, BROADCAST)) is not None
+    broadcast = SettleFixture()
+    assert broadcast.run(outcome(3, failed=0b1)) == {}
+    assert (before := report_of(broadcast.broadcasts, BROADCAST)) is not None
+    assert broadcast.run(outcome(3, failed=0b110, expired=True)) == {}
+    assert (after := report_of(broadcast.broadcasts, BROADCAST)) is not None
     assert (before.expired, after.expired) == (False, True)
 
 

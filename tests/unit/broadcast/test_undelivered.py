@@ -48,7 +48,7 @@ class GiveUpFixture:
         self.give_up = GiveUp(settle, self.broadcasts, self.dead_letters, clock=lambda: NOW)
 
     def report(self) -> Report:
-        """The report as it stands."""
+        """The present report."""
         report = report_of(self.broadcasts, BROADCAST)
         assert report is not None
         assert report.dispatched == report.delivered + report.gone + report.failed + report.in_flight
@@ -56,112 +56,112 @@ class GiveUpFixture:
 
 
 def test_a_chunk_fails_for_those_that_remain() -> None:
-    """The others keep what became of them, also when they are told of later."""
-    world = GiveUpFixture()
+    """The others keep their outcomes, even if these are reported later."""
+    broadcast = GiveUpFixture()
     message = replace(chunk_message(size=3), remaining=0b110)
-    world.give_up(message.to_wire())
-    assert (world.report().failed, world.report().in_flight) == (2, 6)
-    world.settle.outcomes([outcome(3, delivered=0b011, chunk_id="0.0")])
-    assert (world.report().delivered, world.report().failed) == (2, 1)
-    assert world.report().by_account == {"111111111111": 2}
+    broadcast.give_up(message.to_wire())
+    assert (broadcast.report().failed, broadcast.report().in_flight) == (2, 6)
+    broadcast.settle.outcomes([outcome(3, delivered=0b011, chunk_id="0.0")])
+    assert (broadcast.report().delivered, broadcast.report().failed) == (2, 1)
+    assert broadcast.report().by_account == {"111111111111": 2}
 
 
 def test_a_source_fails_for_the_chunks_that_stand_and_ends() -> None:
     """No further recipients are looked for; a query that comes after all finds the end."""
-    world = GiveUpFixture()
-    world.settle.outcomes([outcome(5, delivered=0b11111, chunk_id="0.1")])
-    world.give_up(source_message(SCOPE).to_wire())
-    source = world.broadcasts.source(BROADCAST, 0)
+    broadcast = GiveUpFixture()
+    broadcast.settle.outcomes([outcome(5, delivered=0b11111, chunk_id="0.1")])
+    broadcast.give_up(source_message(SCOPE).to_wire())
+    source = broadcast.broadcasts.source(BROADCAST, 0)
     assert source is not None
     assert (source.dispatched, source.queried_at) == (8, NOW * 1000)
-    assert (world.report().delivered, world.report().failed) == (5, 3)
-    assert world.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 1)).size == 0
+    assert (broadcast.report().delivered, broadcast.report().failed) == (5, 3)
+    assert broadcast.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 1)).size == 0
 
 
 def test_the_recipients_of_a_source_whom_nobody_has_found_fail() -> None:
-    """Its count expected two, and not one chunk stands."""
-    world = GiveUpFixture()
-    world.give_up(source_message((partition(1),), source=1).to_wire())
-    source = world.broadcasts.source(BROADCAST, 1)
+    """Its count expected two, and no chunk exists."""
+    broadcast = GiveUpFixture()
+    broadcast.give_up(source_message((partition(1),), source=1).to_wire())
+    source = broadcast.broadcasts.source(BROADCAST, 1)
     assert source is not None
     assert (source.dispatched, source.missed) == (0, 2)
-    assert (world.report().dispatched, world.report().failed, world.report().in_flight) == (10, 2, 8)
+    assert (broadcast.report().dispatched, broadcast.report().failed, broadcast.report().in_flight) == (10, 2, 8)
 
 
 def test_a_source_that_is_complete_is_left_alone() -> None:
     """Its chunks are on their way: they have outcomes of their own."""
-    world = GiveUpFixture()
-    world.broadcasts.complete_source(BROADCAST, 0, chunks=2, dispatched=8, now=NOW * 1000)
-    world.give_up(source_message(SCOPE).to_wire())
-    assert (world.report().failed, world.report().in_flight) == (0, 8)
+    broadcast = GiveUpFixture()
+    broadcast.broadcasts.complete_source(BROADCAST, 0, chunks=2, dispatched=8, now=NOW * 1000)
+    broadcast.give_up(source_message(SCOPE).to_wire())
+    assert (broadcast.report().failed, broadcast.report().in_flight) == (0, 8)
 
 
 def test_a_source_that_a_query_goes_on_with_meanwhile_is_tried_again() -> None:
     """The query has fixed a further chunk: the source does not end without it, and the message comes again."""
-    world = GiveUpFixture()
-    sizes = world.broadcasts.chunk_sizes
+    broadcast = GiveUpFixture()
+    sizes = broadcast.broadcasts.chunk_sizes
 
     def before_another(*arguments: Any) -> list[int]:
         found = sizes(*arguments)
-        world.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 4))
+        broadcast.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 4))
         return found
 
-    world.broadcasts.chunk_sizes = before_another  # type: ignore[assignment, method-assign]  # a query comes in between
+    broadcast.broadcasts.chunk_sizes = before_another  # type: ignore[assignment, method-assign]  # a query comes in between
     with pytest.raises(TransientError, match="a query is still at work on the source"):
-        world.give_up(source_message(SCOPE).to_wire())
-    assert world.dead_letters.bodies == []
-    world.broadcasts.chunk_sizes = sizes  # type: ignore[method-assign]
-    world.give_up(source_message(SCOPE).to_wire())
-    assert (world.report().failed, world.report().dispatched) == (12, 12)
+        broadcast.give_up(source_message(SCOPE).to_wire())
+    assert broadcast.dead_letters.bodies == []
+    broadcast.broadcasts.chunk_sizes = sizes  # type: ignore[method-assign]
+    broadcast.give_up(source_message(SCOPE).to_wire())
+    assert (broadcast.report().failed, broadcast.report().dispatched) == (12, 12)
 
 
 def test_a_broadcast_ends_with_the_sources_that_stand() -> None:
     """Its report comes to an end, and what was expected of them stays unknown."""
-    world = GiveUpFixture()
-    world.give_up(announcement().to_wire())
-    report = world.report()
+    broadcast = GiveUpFixture()
+    broadcast.give_up(announcement().to_wire())
+    report = broadcast.report()
     assert (report.status, report.dispatched, report.failed, report.expected) == ("finished", 10, 10, None)
     assert report.finished_at == NOW * 1000
 
 
 def test_a_source_that_is_fixed_while_a_broadcast_ends_is_no_part_of_it() -> None:
-    """A swarm goes on beside it; a report with a source that nobody ends would never finish."""
-    world = GiveUpFixture()
-    sizes = world.broadcasts.chunk_sizes
+    """A swarm runs at the same time; a report with a source that nobody ends would never finish."""
+    broadcast = GiveUpFixture()
+    sizes = broadcast.broadcasts.chunk_sizes
 
     def meanwhile(broadcast_id: BroadcastId, source: int) -> list[int]:
-        world.broadcasts.fix_sources(BROADCAST, [Source(number=2, scope=(partition(2),), expected=1)])
+        broadcast.broadcasts.fix_sources(BROADCAST, [Source(number=2, scope=(partition(2),), expected=1)])
         return sizes(broadcast_id, source)
 
-    world.broadcasts.chunk_sizes = meanwhile  # type: ignore[method-assign]
-    world.give_up(announcement().to_wire())
-    assert world.report().status == "finished"
+    broadcast.broadcasts.chunk_sizes = meanwhile  # type: ignore[method-assign]
+    broadcast.give_up(announcement().to_wire())
+    assert broadcast.report().status == "finished"
 
 
 def test_an_outcome_is_tried_once_more_and_not_kept() -> None:
     """It says what is true, not what failed."""
-    world = GiveUpFixture()
-    world.give_up(outcome(3, delivered=0b111, chunk_id="0.0").to_wire())
-    assert world.report().delivered == 3
-    assert world.dead_letters.bodies == []
+    broadcast = GiveUpFixture()
+    broadcast.give_up(outcome(3, delivered=0b111, chunk_id="0.0").to_wire())
+    assert broadcast.report().delivered == 3
+    assert broadcast.dead_letters.bodies == []
 
 
 @pytest.mark.parametrize("body", [announcement().to_wire(), source_message(SCOPE).to_wire()], ids=["all", "source"])
 def test_what_is_given_up_rests_in_the_dead_letter_queue(body: str, counted: Counter[str]) -> None:
     """As it came, so that it can be sent again."""
-    world = GiveUpFixture()
-    world.give_up(body)
-    assert world.dead_letters.bodies == [body]
-    assert world.dead_letters.attributes == [{"reason": "it was received too often"}]
+    broadcast = GiveUpFixture()
+    broadcast.give_up(body)
+    assert broadcast.dead_letters.bodies == [body]
+    assert broadcast.dead_letters.attributes == [{"reason": "it was received too often"}]
     assert counted["MessageGivenUp"] == 1
 
 
 def test_given_up_twice_is_given_up_once() -> None:
     """The queue may deliver it again."""
-    world = GiveUpFixture()
+    broadcast = GiveUpFixture()
     for _ in range(2):
-        world.give_up(announcement().to_wire())
-    assert (world.report().dispatched, world.report().failed) == (10, 10)
+        broadcast.give_up(announcement().to_wire())
+    assert (broadcast.report().dispatched, broadcast.report().failed) == (10, 10)
 
 
 def test_a_message_of_no_kind_is_refused() -> None:

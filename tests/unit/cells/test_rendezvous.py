@@ -42,7 +42,7 @@ def test_a_further_cell_takes_its_part_and_moves_nothing_else() -> None:
 
 @given(st.text(), weights_of_cells)
 def test_without_a_cell_the_others_keep_their_order(key: str, weights: Mapping[CellName, float]) -> None:
-    """So whoever lives on the cells that stay, stays there."""
+    """So sessions on the remaining cells stay there."""
     order = ranked(key, weights)
     assert sorted(order) == sorted(weights)
     for gone in weights:

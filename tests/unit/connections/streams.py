@@ -5,7 +5,7 @@ from typing import Any, Literal
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import ProbeId, SessionId
 
-type Record = dict[str, Any]
+type CountingRecord = dict[str, Any]
 
 
 def record(
@@ -14,7 +14,7 @@ def record(
     key: ConnectionKey,
     session: SessionId | None,
     probe: ProbeId | None = None,
-) -> Record:
+) -> CountingRecord:
     """One change of a connection's row, or of a probe's."""
     keys = {"partition": {"S": key.partition}, "connectionId": {"S": key.connection_id}}
     others = {name: {"S": one} for name, one in (("sessionId", session), ("probe", probe)) if one is not None}

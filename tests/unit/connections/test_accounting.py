@@ -27,7 +27,7 @@ from tests.support.fakes.recounts import MemoryFailureQueue
 from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.fakes.tenants import MemoryTenantStore
 from tests.support.properties import examples
-from tests.unit.connections.streams import Record, record
+from tests.unit.connections.streams import CountingRecord, record
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
 S1 = SessionId("s1")
@@ -68,7 +68,7 @@ class AccountingFixture:
         self.sessions = MemorySessionStore()
         self.limits = MemoryLimitStore()
         self.connections = MemoryConnectionStore()
-        self.stream: list[Record] = []
+        self.stream: list[CountingRecord] = []
         self.partitions.open([FIRST, SECOND, nth_partition(OTHER, 0)])
         for tenant in (ACME, OTHER):
             for session in ("s1", "s2"):
@@ -94,7 +94,7 @@ class AccountingFixture:
         row = self.connections.rows[key]
         self.stream.append(record("MODIFY", START + len(self.stream), key, row.session_id))
 
-    def deliver(self, records: list[Record], *, crash_after: int = 0) -> list[str]:
+    def deliver(self, records: list[CountingRecord], *, crash_after: int = 0) -> list[str]:
         """The sequence numbers that are reported as failed; CrashError after so many calls of stores, if any."""
         fuse = [crash_after]
         accounting = Accounting(
@@ -150,47 +150,47 @@ class AccountingFixture:
 
 
 @pytest.fixture
-def world() -> AccountingFixture:
+def tables() -> AccountingFixture:
     """A fresh one."""
     return AccountingFixture()
 
 
-def test_connections_are_counted_in_and_out(world: AccountingFixture, counted: Counter[str]) -> None:
+def test_connections_are_counted_in_and_out(tables: AccountingFixture, counted: Counter[str]) -> None:
     """One update a partition; a change of a row counts nothing, but moves the checkpoint."""
-    first = world.connect(FIRST, "a")
-    world.connect(FIRST, "b")
-    world.connect(SECOND, "c")
-    world.disconnect(first)
-    assert world.deliver(world.stream) == []
-    assert world.counts == {FIRST: 1, SECOND: 1, nth_partition(OTHER, 0): 0}
-    world.modify(ConnectionKey(SECOND, ConnectionId("c")))
-    assert world.deliver(world.stream[-1:]) == []
-    assert world.partitions.rows[SECOND] == PartitionCount(SECOND, 1, str(START + 4).zfill(40))
+    first = tables.connect(FIRST, "a")
+    tables.connect(FIRST, "b")
+    tables.connect(SECOND, "c")
+    tables.disconnect(first)
+    assert tables.deliver(tables.stream) == []
+    assert tables.counts == {FIRST: 1, SECOND: 1, nth_partition(OTHER, 0): 0}
+    tables.modify(ConnectionKey(SECOND, ConnectionId("c")))
+    assert tables.deliver(tables.stream[-1:]) == []
+    assert tables.partitions.rows[SECOND] == PartitionCount(SECOND, 1, str(START + 4).zfill(40))
     assert counted["ConnectionOpened"] == 3
     assert counted["ConnectionClosed"] == 1
 
 
-def test_a_closed_connection_is_released_everywhere(world: AccountingFixture) -> None:
+def test_a_closed_connection_is_released_everywhere(tables: AccountingFixture) -> None:
     """Its session forgets it, its tenant's total goes down; a neighbour's does not."""
-    gone, stays = world.connect(FIRST, "a"), world.connect(FIRST, "b")
-    world.connect(nth_partition(OTHER, 0), "c")
-    world.disconnect(gone)
-    world.deliver(world.stream)
-    assert world.sessions.rows[ACME, S1].connections == {stays}
-    assert world.limits.total(ACME).count == 1
-    assert world.limits.total(OTHER).count == 1
+    gone, stays = tables.connect(FIRST, "a"), tables.connect(FIRST, "b")
+    tables.connect(nth_partition(OTHER, 0), "c")
+    tables.disconnect(gone)
+    tables.deliver(tables.stream)
+    assert tables.sessions.rows[ACME, S1].connections == {stays}
+    assert tables.limits.total(ACME).count == 1
+    assert tables.limits.total(OTHER).count == 1
 
 
-def test_a_probe_is_noted_and_neither_counted_nor_released(world: AccountingFixture, counted: Counter[str]) -> None:
+def test_a_probe_is_noted_and_neither_counted_nor_released(tables: AccountingFixture, counted: Counter[str]) -> None:
     """The last one of a batch; one that comes again is noted again, since the first time may have been cut off."""
-    world.connect(FIRST, "a")
+    tables.connect(FIRST, "a")
     for name in "pq":
-        world.probe(FIRST, ProbeId(name))
+        tables.probe(FIRST, ProbeId(name))
     for _ in range(2):
-        world.deliver(world.stream)
-        assert world.partitions.rows[FIRST].probe == "q"
-        world.partitions.note_probe(FIRST, ProbeId("none"))
-    assert (world.counts, world.excess(ACME)) == (world.truth, 0)
+        tables.deliver(tables.stream)
+        assert tables.partitions.rows[FIRST].probe == "q"
+        tables.partitions.note_probe(FIRST, ProbeId("none"))
+    assert (tables.counts, tables.excess(ACME)) == (tables.truth, 0)
     assert (counted["ConnectionOpened"], counted["ConnectionClosed"]) == (1, 0)
 
 
@@ -206,92 +206,92 @@ def test_a_probe_is_noted_once_all_before_it_is_released() -> None:
     assert fresh.partitions.rows[FIRST].probe == "p"
 
 
-def test_a_probe_in_a_partition_that_was_removed_is_no_error(world: AccountingFixture, counted: Counter[str]) -> None:
+def test_a_probe_in_a_partition_that_was_removed_is_no_error(tables: AccountingFixture, counted: Counter[str]) -> None:
     """It was put in the minute in which the partition was removed; nobody waits for it."""
-    world.probe(nth_partition(ACME, 9), ProbeId("p"))
-    assert world.deliver(world.stream) == []
+    tables.probe(nth_partition(ACME, 9), ProbeId("p"))
+    assert tables.deliver(tables.stream) == []
     assert counted["PartitionMissing"] == 0
-    assert nth_partition(ACME, 9) not in world.counts
+    assert nth_partition(ACME, 9) not in tables.counts
 
 
 def test_a_probe_that_cannot_be_noted_holds_nothing_up(
-    world: AccountingFixture, monkeypatch: pytest.MonkeyPatch
+    tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`reconcile` puts another one."""
 
     def fail(*_: object) -> None:
         raise TransientError("throttled")
 
-    monkeypatch.setattr(world.partitions, "note_probe", fail)
-    world.probe(FIRST, ProbeId("p"))
-    assert world.deliver(world.stream) == []
-    assert world.partitions.rows[FIRST].probe is None
+    monkeypatch.setattr(tables.partitions, "note_probe", fail)
+    tables.probe(FIRST, ProbeId("p"))
+    assert tables.deliver(tables.stream) == []
+    assert tables.partitions.rows[FIRST].probe is None
 
 
-def test_a_batch_that_comes_again_changes_nothing(world: AccountingFixture) -> None:
+def test_a_batch_that_comes_again_changes_nothing(tables: AccountingFixture) -> None:
     """Neither whole, nor in parts, nor with more after it."""
     for name in "abc":
-        world.connect(FIRST, name)
-    world.disconnect(ConnectionKey(FIRST, ConnectionId("a")))
-    for batch in (world.stream, world.stream, world.stream[1:3], world.stream[-1:]):
-        world.deliver(batch)
-        assert world.counts[FIRST] == 2
-        assert world.limits.total(ACME).count == 2
-    world.connect(FIRST, "d")
-    world.deliver(world.stream)
-    assert world.counts[FIRST] == 3
+        tables.connect(FIRST, name)
+    tables.disconnect(ConnectionKey(FIRST, ConnectionId("a")))
+    for batch in (tables.stream, tables.stream, tables.stream[1:3], tables.stream[-1:]):
+        tables.deliver(batch)
+        assert tables.counts[FIRST] == 2
+        assert tables.limits.total(ACME).count == 2
+    tables.connect(FIRST, "d")
+    tables.deliver(tables.stream)
+    assert tables.counts[FIRST] == 3
 
 
-def test_sequence_numbers_compare_as_numbers(world: AccountingFixture) -> None:
+def test_sequence_numbers_compare_as_numbers(tables: AccountingFixture) -> None:
     """99 comes before 100, although not as text."""
     for sequence, name in ((99, "a"), (100, "b")):
         key = ConnectionKey(FIRST, ConnectionId(name))
-        world.deliver([record("INSERT", sequence, key, S1)])
-    assert world.counts[FIRST] == 2
+        tables.deliver([record("INSERT", sequence, key, S1)])
+    assert tables.counts[FIRST] == 2
 
 
-def test_a_session_that_ended_is_not_brought_back(world: AccountingFixture) -> None:
+def test_a_session_that_ended_is_not_brought_back(tables: AccountingFixture) -> None:
     """Its connections close after it."""
-    key = world.connect(FIRST, "a")
-    world.sessions.delete(ACME, S1)
-    world.disconnect(key)
-    assert world.deliver(world.stream) == []
-    assert (ACME, S1) not in world.sessions.rows
+    key = tables.connect(FIRST, "a")
+    tables.sessions.delete(ACME, S1)
+    tables.disconnect(key)
+    assert tables.deliver(tables.stream) == []
+    assert (ACME, S1) not in tables.sessions.rows
 
 
 def test_a_session_that_others_write_all_the_time_delays_its_own_partitions_alone(
-    world: AccountingFixture, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
+    tables: AccountingFixture, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its changes come again; a neighbour's are counted, and are not counted twice then."""
-    busy, other = world.connect(FIRST, "a"), world.connect(SECOND, "b", SessionId("s2"))
+    busy, other = tables.connect(FIRST, "a"), tables.connect(SECOND, "b", SessionId("s2"))
     for key in (busy, other):
-        world.disconnect(key)
-    forget_all = world.sessions.forget_all
+        tables.disconnect(key)
+    forget_all = tables.sessions.forget_all
     monkeypatch.setattr(
-        world.sessions,
+        tables.sessions,
         "forget_all",
         lambda gone: {(ACME, S1)} | forget_all({one: keys for one, keys in gone.items() if one != (ACME, S1)}),
     )
-    assert world.deliver(world.stream) == [str(START)]
+    assert tables.deliver(tables.stream) == [str(START)]
     assert counted["SessionNotForgotten"] == 1
-    assert world.excess(ACME) == 1
+    assert tables.excess(ACME) == 1
     monkeypatch.undo()
-    assert world.deliver(world.stream) == []
-    assert world.counts == world.truth
-    assert world.excess(ACME) == 0
-    assert all(not row.connections for row in world.sessions.rows.values())
+    assert tables.deliver(tables.stream) == []
+    assert tables.counts == tables.truth
+    assert tables.excess(ACME) == 0
+    assert all(not row.connections for row in tables.sessions.rows.values())
 
 
-def test_a_partition_without_a_row_is_reported_and_not_made(world: AccountingFixture, counted: Counter[str]) -> None:
+def test_a_partition_without_a_row_is_reported_and_not_made(tables: AccountingFixture, counted: Counter[str]) -> None:
     """Its neighbours are counted, and its sessions still forget what is gone."""
     absent = nth_partition(ACME, 9)
-    world.disconnect(world.connect(absent, "a"))
-    world.connect(FIRST, "b")
-    assert world.deliver(world.stream) == []
-    assert absent not in world.counts
-    assert world.counts[FIRST] == 1
+    tables.disconnect(tables.connect(absent, "a"))
+    tables.connect(FIRST, "b")
+    assert tables.deliver(tables.stream) == []
+    assert absent not in tables.counts
+    assert tables.counts[FIRST] == 1
     assert counted["PartitionMissing"] == 1
-    assert world.sessions.rows[ACME, S1].connections == {ConnectionKey(FIRST, ConnectionId("b"))}
+    assert tables.sessions.rows[ACME, S1].connections == {ConnectionKey(FIRST, ConnectionId("b"))}
 
 
 @pytest.mark.parametrize(
@@ -306,138 +306,138 @@ def test_a_partition_without_a_row_is_reported_and_not_made(world: AccountingFix
     ],
     ids=str,
 )
-def test_a_malformed_record_is_skipped(world: AccountingFixture, counted: Counter[str], bad: Record) -> None:
+def test_a_malformed_record_is_skipped(tables: AccountingFixture, counted: Counter[str], bad: CountingRecord) -> None:
     """It would be malformed the next time as well; its neighbours count."""
-    world.connect(FIRST, "a")
-    assert world.deliver([bad, *world.stream, bad]) == []
-    assert world.counts[FIRST] == 1
+    tables.connect(FIRST, "a")
+    assert tables.deliver([bad, *tables.stream, bad]) == []
+    assert tables.counts[FIRST] == 1
     assert counted["RecordSkipped"] == 2
 
 
-def test_a_row_that_names_no_session_counts_all_the_same(world: AccountingFixture) -> None:
+def test_a_row_that_names_no_session_counts_all_the_same(tables: AccountingFixture) -> None:
     """A counted connection must be taken off again."""
-    world.disconnect(world.connect(FIRST, "a"))
-    for change in world.stream:
+    tables.disconnect(tables.connect(FIRST, "a"))
+    for change in tables.stream:
         for image in ("OldImage", "NewImage"):
             change["dynamodb"].get(image, {}).pop("sessionId", None)
-    assert world.deliver(world.stream) == []
-    assert world.counts[FIRST] == 0
+    assert tables.deliver(tables.stream) == []
+    assert tables.counts[FIRST] == 0
 
 
 def test_a_partition_that_fails_is_reported_from_its_first_record(
-    world: AccountingFixture, monkeypatch: pytest.MonkeyPatch
+    tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others are counted, and what comes again because of it is not counted twice."""
     for partition, name in ((SECOND, "a"), (FIRST, "b"), (SECOND, "c"), (FIRST, "d")):
-        world.connect(partition, name)
-    advance = world.partitions.advance
+        tables.connect(partition, name)
+    advance = tables.partitions.advance
 
     def fail(partition: Partition, **how: Any) -> bool:
         if partition == FIRST:
             raise TransientError("throttled")
         return advance(partition, **how)
 
-    monkeypatch.setattr(world.partitions, "advance", fail)
-    assert world.deliver(world.stream) == [str(START + 1)]
-    assert (world.counts[FIRST], world.counts[SECOND]) == (0, 2)
+    monkeypatch.setattr(tables.partitions, "advance", fail)
+    assert tables.deliver(tables.stream) == [str(START + 1)]
+    assert (tables.counts[FIRST], tables.counts[SECOND]) == (0, 2)
     monkeypatch.undo()
-    assert world.deliver(world.stream[1:]) == []
-    assert (world.counts[FIRST], world.counts[SECOND]) == (2, 2)
+    assert tables.deliver(tables.stream[1:]) == []
+    assert (tables.counts[FIRST], tables.counts[SECOND]) == (2, 2)
 
 
 def test_a_batch_whose_checkpoints_cannot_be_read_comes_again(
-    world: AccountingFixture, monkeypatch: pytest.MonkeyPatch
+    tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From its first record."""
 
     def fail(_: object) -> None:
         raise TransientError("throttled")
 
-    world.connect(FIRST, "a")
-    monkeypatch.setattr(world.partitions, "checkpoints", fail)
-    assert world.deliver(world.stream) == [str(START)]
+    tables.connect(FIRST, "a")
+    monkeypatch.setattr(tables.partitions, "checkpoints", fail)
+    assert tables.deliver(tables.stream) == [str(START)]
 
 
-def test_another_writer_is_taken_into_account(world: AccountingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_writer_is_taken_into_account(tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same batch, counted by another environment a moment before, is not counted again."""
-    world.connect(FIRST, "a")
-    world.connect(FIRST, "b")
-    advance = world.partitions.advance
+    tables.connect(FIRST, "a")
+    tables.connect(FIRST, "b")
+    advance = tables.partitions.advance
 
     def come_second(partition: Partition, **how: Any) -> bool:
         monkeypatch.undo()
-        world.deliver(world.stream[:1])
+        tables.deliver(tables.stream[:1])
         return advance(partition, **how)
 
-    monkeypatch.setattr(world.partitions, "advance", come_second)
-    assert world.deliver(world.stream) == []
-    assert world.counts[FIRST] == 2
+    monkeypatch.setattr(tables.partitions, "advance", come_second)
+    assert tables.deliver(tables.stream) == []
+    assert tables.counts[FIRST] == 2
 
 
 def test_a_partition_that_others_keep_moving_comes_again(
-    world: AccountingFixture, monkeypatch: pytest.MonkeyPatch
+    tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is an end to trying."""
-    world.connect(FIRST, "a")
-    monkeypatch.setattr(world.partitions, "advance", lambda *_, **__: False)
-    assert world.deliver(world.stream) == [str(START)]
+    tables.connect(FIRST, "a")
+    monkeypatch.setattr(tables.partitions, "advance", lambda *_, **__: False)
+    assert tables.deliver(tables.stream) == [str(START)]
 
 
 def test_a_total_that_cannot_be_released_does_not_hold_the_stream_up(
-    world: AccountingFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+    tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """The count has moved: coming again would not release it either. `reconcile` does."""
 
     def fail(*_: object) -> None:
         raise TransientError("timed out")
 
-    world.disconnect(world.connect(FIRST, "a"))
-    monkeypatch.setattr(world.limits, "release", fail)
-    assert world.deliver(world.stream) == []
+    tables.disconnect(tables.connect(FIRST, "a"))
+    monkeypatch.setattr(tables.limits, "release", fail)
+    assert tables.deliver(tables.stream) == []
     assert counted["TotalNotReleased"] == 1
-    assert world.excess(ACME) == 1
+    assert tables.excess(ACME) == 1
     monkeypatch.undo()
-    world.reconcile(minutes=5)
-    assert world.excess(ACME) == 0
+    tables.reconcile(minutes=5)
+    assert tables.excess(ACME) == 0
 
 
 @examples(200)
 @given(seed=st.integers(0, 2**32), events=st.integers(1, 40), crashes=st.lists(st.integers(1, 12), max_size=8))
 def test_any_history_ends_with_the_exact_count(seed: int, events: int, crashes: list[int]) -> None:
     """Batches twice, split, overlapping, cut off after any call: the counts are the rows, no total is ever too low."""
-    world, random = AccountingFixture(), Random(seed)  # noqa: S311  # a test repeats itself
+    tables, random = AccountingFixture(), Random(seed)  # noqa: S311  # a test repeats itself
     for number in range(events):
-        live = list(world.connections.rows)
+        live = list(tables.connections.rows)
         if live and random.random() < 0.45:
-            world.disconnect(random.choice(live))
+            tables.disconnect(random.choice(live))
         elif live and random.random() < 0.1:
-            world.modify(random.choice(live))
+            tables.modify(random.choice(live))
         else:
             partition = random.choice([FIRST, SECOND, nth_partition(OTHER, 0)])
-            world.connect(partition, f"c{number}", SessionId(random.choice(["s1", "s2"])))
+            tables.connect(partition, f"c{number}", SessionId(random.choice(["s1", "s2"])))
     done, pending = 0, list(crashes)
-    while done < len(world.stream):
+    while done < len(tables.stream):
         begin = max(0, done - random.randrange(4))
-        end = min(len(world.stream), done + random.randrange(1, 8))
+        end = min(len(tables.stream), done + random.randrange(1, 8))
         try:
-            assert world.deliver(world.stream[begin:end], crash_after=pending.pop() if pending else 0) == []
+            assert tables.deliver(tables.stream[begin:end], crash_after=pending.pop() if pending else 0) == []
         except CrashError:
             continue
         finally:
-            assert world.excess(ACME) >= 0
-            assert world.excess(OTHER) >= 0
+            assert tables.excess(ACME) >= 0
+            assert tables.excess(OTHER) >= 0
         done = end
-    assert world.counts == world.truth
-    for (tenant, session), row in world.sessions.rows.items():
-        live_ones = {key for key, found in world.connections.rows.items() if found.session_id == session}
+    assert tables.counts == tables.truth
+    for (tenant, session), row in tables.sessions.rows.items():
+        live_ones = {key for key, found in tables.connections.rows.items() if found.session_id == session}
         assert row.connections == {key for key in live_ones if tenant_of(key.partition) == tenant}
-    world.reconcile(minutes=5)
-    assert world.counts == world.truth
-    assert (world.excess(ACME), world.excess(OTHER)) == (0, 0)
+    tables.reconcile(minutes=5)
+    assert tables.counts == tables.truth
+    assert (tables.excess(ACME), tables.excess(OTHER)) == (0, 0)
 
 
-def test_a_batch_without_changes_reads_nothing(world: AccountingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_without_changes_reads_nothing(tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream tells of every change of a row; those of rooms count nothing."""
-    monkeypatch.setattr(world.partitions, "checkpoints", None)
-    accounting = Accounting(world.partitions, world.sessions, world.limits, executor=AtOnce())
+    monkeypatch.setattr(tables.partitions, "checkpoints", None)
+    accounting = Accounting(tables.partitions, tables.sessions, tables.limits, executor=AtOnce())
     assert accounting({"Records": []}) == {"batchItemFailures": []}

@@ -20,7 +20,7 @@ from loudhailer.tenants.cache import CachedTenants
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from loudhailer.tenants.model import Tenant
 from tests.support.broadcasts import ENDPOINT
-from tests.support.dynamodb.engine import Client, Engine, Request, Table
+from tests.support.dynamodb.engine import Engine, EngineClient, EngineRequest, Table
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.delivery import MemoryOrderedSender
 from tests.support.fakes.snapshots import MemorySnapshotStore
@@ -46,13 +46,13 @@ ACME = Tenant(
 )
 
 
-class World:
+class Handshakes:
     """The handshakes of many clients, on tables that count the units of each key."""
 
     def __init__(self) -> None:
         self.units: Counter[tuple[str, str, str]] = Counter()
         self._tables = Engine([Table(name, keys) for name, keys in KEYS.items()])
-        client: Any = Client(self._carry_out)
+        client: Any = EngineClient(self._carry_out)
         tenants, sessions = DynamoTenantStore(client, "tenants"), DynamoSessionStore(client, "sessions")
         partitions = DynamoPartitionStore(client, "partitions")
         random = Random(0)  # noqa: S311  # a test repeats itself
@@ -101,7 +101,7 @@ class World:
         handshake = {"authorizer": {key: str(value) for key, value in context.items()}, "connectionId": f"{name}="}
         assert self.connect({"requestContext": handshake}, NOW)["statusCode"] == 200
 
-    def _carry_out(self, operation: str, request: Request) -> Any:
+    def _carry_out(self, operation: str, request: EngineRequest) -> Any:
         for write in (one for action in request.get("TransactItems", ()) for one in action.values()):
             self._note("writes", write, 2)
         if operation in {"put_item", "update_item", "delete_item"}:
@@ -110,7 +110,7 @@ class World:
             self._note("reads", request, 1)
         return self._tables.carry_out(operation, request)
 
-    def _note(self, kind: str, request: Request, units: int) -> None:
+    def _note(self, kind: str, request: EngineRequest, units: int) -> None:
         table = self._tables.tables[request["TableName"]]
         (key, _) = table.key(request.get("Key") or request["Item"])
         self.units[kind, table.name, key] += units
@@ -118,10 +118,10 @@ class World:
 
 def test_one_tenants_arrivals_may_be_all_that_an_account_takes() -> None:
     """No key gets more than DynamoDB takes; before, the tenant's sessions had one, which took 333 arrivals a second."""
-    world = World()
+    handshakes = Handshakes()
     for number in range(ARRIVALS):
-        world.arrive(f"session-{number}")
-    a_second = {key: units * ARRIVALS_A_SECOND / ARRIVALS for key, units in world.units.items()}
+        handshakes.arrive(f"session-{number}")
+    a_second = {key: units * ARRIVALS_A_SECOND / ARRIVALS for key, units in handshakes.units.items()}
     assert {key: units for key, units in a_second.items() if units > UNITS_OF_A_KEY[key[0]]} == {}
     written = sum(units for (kind, table, _), units in a_second.items() if (kind, table) == ("writes", "sessions"))
     assert written / ARRIVALS_A_SECOND >= 3, "an arrival takes three units of its tenant's sessions"

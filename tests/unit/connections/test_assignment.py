@@ -58,65 +58,65 @@ class AssignmentFixture:
             )
 
 
-def put(world: AssignmentFixture, *rows: PartitionCount) -> None:
+def put(assignment: AssignmentFixture, *rows: PartitionCount) -> None:
     """Put rows as they are."""
-    world.store.rows.update({row.partition: row for row in rows})
+    assignment.store.rows.update({row.partition: row for row in rows})
 
 
 def test_the_first_connection_of_a_tenant_opens_its_first_partition() -> None:
-    """The row stands before the partition is assigned."""
-    world = AssignmentFixture(capacity=10, maximum=5)
-    assert world.assigner().assign(ACME) == FIRST
-    assert world.store.of_tenant(ACME) == [PartitionCount(FIRST)]
+    """The row exists before the partition is assigned."""
+    assignment = AssignmentFixture(capacity=10, maximum=5)
+    assert assignment.assigner().assign(ACME) == FIRST
+    assert assignment.store.of_tenant(ACME) == [PartitionCount(FIRST)]
 
 
 def test_the_emptier_of_two_partitions_is_taken() -> None:
     """With two there is no chance in it."""
-    world = AssignmentFixture(capacity=1000, maximum=5)
-    put(world, PartitionCount(FIRST, 7), PartitionCount(SECOND, 4))
-    assigner = world.assigner()
+    assignment = AssignmentFixture(capacity=1000, maximum=5)
+    put(assignment, PartitionCount(FIRST, 7), PartitionCount(SECOND, 4))
+    assigner = assignment.assigner()
     assigned = [assigner.assign(ACME) for _ in range(3)]
     assert assigned == [SECOND] * 3
 
 
 def test_own_assignments_correct_the_counts_that_were_read() -> None:
     """Within the two seconds of the cache an environment counts for itself."""
-    world = AssignmentFixture(capacity=1000, maximum=5)
-    put(world, PartitionCount(FIRST, 0), PartitionCount(SECOND, 0))
-    assigner = world.assigner()
+    assignment = AssignmentFixture(capacity=1000, maximum=5)
+    put(assignment, PartitionCount(FIRST, 0), PartitionCount(SECOND, 0))
+    assigner = assignment.assigner()
     assert Counter(assigner.assign(ACME) for _ in range(100)) == {FIRST: 50, SECOND: 50}
 
 
 def test_counts_are_read_again_after_about_two_seconds() -> None:
     """Until then what other environments did is not seen."""
-    world = AssignmentFixture(capacity=1000, maximum=5)
-    put(world, PartitionCount(FIRST, 0), PartitionCount(SECOND, 100))
-    assigner = world.assigner()
+    assignment = AssignmentFixture(capacity=1000, maximum=5)
+    put(assignment, PartitionCount(FIRST, 0), PartitionCount(SECOND, 100))
+    assigner = assignment.assigner()
     assert assigner.assign(ACME) == FIRST
-    put(world, PartitionCount(FIRST, 200))
-    world.now += 1.4
+    put(assignment, PartitionCount(FIRST, 200))
+    assignment.now += 1.4
     assert assigner.assign(ACME) == FIRST
-    world.now += 1.2
+    assignment.now += 1.2
     assert assigner.assign(ACME) == SECOND
 
 
 def test_environments_that_started_together_do_not_read_together() -> None:
     """At most a third of a hundred environments read in the same tenth of a second; before, all did."""
-    world = AssignmentFixture(capacity=1000, maximum=5, environments=100)
-    put(world, PartitionCount(FIRST))
+    assignment = AssignmentFixture(capacity=1000, maximum=5, environments=100)
+    put(assignment, PartitionCount(FIRST))
     reads = Counter[int]()
-    read = world.store.of_tenant
+    read = assignment.store.of_tenant
 
     def note(tenant: TenantId, *, consistent: bool = True) -> list[PartitionCount]:
         assert not consistent, "half the units are enough, since counts are late anyhow"
-        reads[round(world.now * 10)] += 1
+        reads[round(assignment.now * 10)] += 1
         return read(tenant)
 
-    world.store.of_tenant = note  # type: ignore[method-assign]
+    assignment.store.of_tenant = note  # type: ignore[method-assign]
     for _ in range(28):
-        for environment in world.environments:
+        for environment in assignment.environments:
             environment.assign(ACME)
-        world.now += 0.1
+        assignment.now += 0.1
     together, *later = (reads[moment] for moment in sorted(reads))
     assert (together, sum(later)) == (100, 100)
     assert max(later) <= 33
@@ -124,60 +124,60 @@ def test_environments_that_started_together_do_not_read_together() -> None:
 
 def test_at_half_full_a_quarter_more_is_opened_together() -> None:
     """Eight partitions of ten, forty connections: two more, not one."""
-    world = AssignmentFixture(capacity=10, maximum=100)
-    put(world, *(PartitionCount(nth_partition(ACME, number), 5) for number in range(8)))
-    world.assigner().assign(ACME)
-    assert len(world.store.rows) == 10
+    assignment = AssignmentFixture(capacity=10, maximum=100)
+    put(assignment, *(PartitionCount(nth_partition(ACME, number), 5) for number in range(8)))
+    assignment.assigner().assign(ACME)
+    assert len(assignment.store.rows) == 10
 
 
 def test_below_half_full_none_is_opened() -> None:
     """One connection less, and the eight are enough."""
-    world = AssignmentFixture(capacity=10, maximum=100)
-    put(world, *(PartitionCount(nth_partition(ACME, number), 5) for number in range(7)))
-    put(world, PartitionCount(nth_partition(ACME, 7), 4))
-    world.assigner().assign(ACME)
-    assert len(world.store.rows) == 8
+    assignment = AssignmentFixture(capacity=10, maximum=100)
+    put(assignment, *(PartitionCount(nth_partition(ACME, number), 5) for number in range(7)))
+    put(assignment, PartitionCount(nth_partition(ACME, 7), 4))
+    assignment.assigner().assign(ACME)
+    assert len(assignment.store.rows) == 8
 
 
 def test_numbers_that_were_freed_are_used_again() -> None:
     """So that numbers stay below the maximum."""
-    world = AssignmentFixture(capacity=10, maximum=3)
-    put(world, PartitionCount(FIRST, 9), PartitionCount(nth_partition(ACME, 2), 9))
-    world.assigner().assign(ACME)
-    assert SECOND in world.store.rows
+    assignment = AssignmentFixture(capacity=10, maximum=3)
+    put(assignment, PartitionCount(FIRST, 9), PartitionCount(nth_partition(ACME, 2), 9))
+    assignment.assigner().assign(ACME)
+    assert SECOND in assignment.store.rows
 
 
 @pytest.mark.parametrize("marks", [{"retired_at": 900}, {"recount": True}])
 def test_marked_partitions_are_left_alone(marks: dict[str, int]) -> None:
     """However empty they are; while all are marked, another is opened."""
-    world = AssignmentFixture(capacity=10, maximum=5)
-    put(world, PartitionCount(FIRST, **marks), PartitionCount(SECOND, 4))  # type: ignore[arg-type]
-    assert world.assigner().assign(ACME) == SECOND
-    put(world, PartitionCount(SECOND, **marks))  # type: ignore[arg-type]
-    assert world.assigner().assign(ACME) == nth_partition(ACME, 2)
+    assignment = AssignmentFixture(capacity=10, maximum=5)
+    put(assignment, PartitionCount(FIRST, **marks), PartitionCount(SECOND, 4))  # type: ignore[arg-type]
+    assert assignment.assigner().assign(ACME) == SECOND
+    put(assignment, PartitionCount(SECOND, **marks))  # type: ignore[arg-type]
+    assert assignment.assigner().assign(ACME) == nth_partition(ACME, 2)
 
 
 def test_marked_partitions_are_used_if_nothing_else_is_left() -> None:
-    """At the maximum the least loaded of them goes on."""
-    world = AssignmentFixture(capacity=10, maximum=2)
-    put(world, PartitionCount(FIRST, 30, recount=True), PartitionCount(SECOND, 20, retired_at=900))
-    assert world.assigner().assign(ACME) == SECOND
+    """At the maximum the least loaded of them is used."""
+    assignment = AssignmentFixture(capacity=10, maximum=2)
+    put(assignment, PartitionCount(FIRST, 30, recount=True), PartitionCount(SECOND, 20, retired_at=900))
+    assert assignment.assigner().assign(ACME) == SECOND
 
 
 def test_partitions_that_cannot_be_opened_do_not_stop_the_others() -> None:
     """Opening is tried again with the next connection."""
-    world = AssignmentFixture(capacity=10, maximum=5)
-    world.store = BrokenStore()
-    put(world, PartitionCount(FIRST, 9))
-    assert world.assigner().assign(ACME) == FIRST
+    assignment = AssignmentFixture(capacity=10, maximum=5)
+    assignment.store = BrokenStore()
+    put(assignment, PartitionCount(FIRST, 9))
+    assert assignment.assigner().assign(ACME) == FIRST
 
 
 def test_a_tenant_without_any_partition_must_wait_for_one() -> None:
     """There is nothing to assign."""
-    world = AssignmentFixture(capacity=10, maximum=5)
-    world.store = BrokenStore()
+    assignment = AssignmentFixture(capacity=10, maximum=5)
+    assignment.store = BrokenStore()
     with pytest.raises(TransientError):
-        world.assigner().assign(ACME)
+        assignment.assigner().assign(ACME)
 
 
 @given(
@@ -191,43 +191,43 @@ def test_there_is_always_a_partition_and_its_row_exists(
     counts: list[int], marked: set[int], capacity: int, maximum: int, connections: int
 ) -> None:
     """Whatever the counts, marks and limits: never an error, never more partitions than the maximum."""
-    world = AssignmentFixture(capacity=capacity, maximum=maximum)
+    assignment = AssignmentFixture(capacity=capacity, maximum=maximum)
     put(
-        world,
+        assignment,
         *(
             PartitionCount(nth_partition(ACME, number), connections, recount=number in marked)
             for number, connections in enumerate(counts)
         ),
     )
-    assigner = world.assigner()
+    assigner = assignment.assigner()
     for _ in range(connections):
-        assert assigner.assign(ACME) in world.store.rows
-    assert len(world.store.rows) <= max(maximum, len(counts))
+        assert assigner.assign(ACME) in assignment.store.rows
+    assert len(assignment.store.rows) <= max(maximum, len(counts))
 
 
 @examples(20)
 @given(seed=st.integers(0, 2**16), environments=st.integers(1, 25))
 def test_a_storm_over_many_environments_stays_in_balance(seed: int, environments: int) -> None:
     """500 connects a second, counts that lag by two seconds: no partition gets far beyond its share."""
-    world = AssignmentFixture(capacity=100, maximum=100, environments=environments)
+    assignment = AssignmentFixture(capacity=100, maximum=100, environments=environments)
     pick = Random(seed)  # noqa: S311  # a test repeats itself
     assigned: Counter[Partition] = Counter()
     lagging: list[Counter[Partition]] = []
     for _ in range(8):
         for _ in range(250):
-            assigned[pick.choice(world.environments).assign(ACME)] += 1
+            assigned[pick.choice(assignment.environments).assign(ACME)] += 1
         lagging.append(assigned.copy())
-        world.now += 0.5
+        assignment.now += 0.5
         if len(lagging) > 4:
-            world.account(lagging.pop(0))
-    world.account(assigned)
-    world.now += 2
+            assignment.account(lagging.pop(0))
+    assignment.account(assigned)
+    assignment.now += 2
     before = assigned.copy()
     for _ in range(2000):
-        assigned[pick.choice(world.environments).assign(ACME)] += 1
+        assigned[pick.choice(assignment.environments).assign(ACME)] += 1
         if assigned.total() % 50 == 0:
-            world.account(assigned)
-            world.now += 2
+            assignment.account(assigned)
+            assignment.now += 2
     late = assigned - before
-    assert len(world.store.rows) * world.capacity > assigned.total(), "more room was opened early enough"
-    assert max(late.values()) < 2 * world.capacity, "no partition took the storm alone"
+    assert len(assignment.store.rows) * assignment.capacity > assigned.total(), "more room was opened early enough"
+    assert max(late.values()) < 2 * assignment.capacity, "no partition took the storm alone"

@@ -9,7 +9,7 @@ from rich.console import Console
 from tools.console import Terminal
 from tools.errors import OperatorError
 from tools.image.base import PIN, local, pinned, released
-from tools.image.engine import Engine
+from tools.image.engine import ContainerEngine
 from tools.image.wheels import platforms
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
@@ -61,7 +61,7 @@ def test_wheels_are_for_amazon_linux(architecture: str, machine: str) -> None:
     assert not any("2_35" in tag for tag in tags)
 
 
-class Offline(Engine):
+class Offline(ContainerEngine):
     """An engine that can pull nothing, and has what is named in `client`."""
 
     def run(self, *arguments: str) -> str:

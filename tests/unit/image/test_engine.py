@@ -8,7 +8,7 @@ import pytest
 
 from tools.errors import OperatorError
 from tools.image import private_engine
-from tools.image.engine import Engine, running_engine
+from tools.image.engine import ContainerEngine, running_engine
 
 # With buildx or without, at an address where an engine answers.
 _CLIENT = """\
@@ -70,7 +70,7 @@ def test_the_engine_of_the_context_is_taken(machine: Machine) -> None:
     """On a machine with Docker there is nothing to set."""
     client = machine.install("docker-ce", engine="unix:///of-the-context")
     with running_engine() as engine:
-        assert engine == Engine(client, "unix:///of-the-context")
+        assert engine == ContainerEngine(client, "unix:///of-the-context")
         assert engine.run("ps") == "unix:///of-the-context 1 ps"
 
 
@@ -84,7 +84,7 @@ def test_the_environment_comes_before_the_context(machine: Machine, monkeypatch:
 
 @pytest.mark.parametrize(("version", "buildx"), [("20.10.24+dfsg1", False), ("28.2.2", True)])
 def test_a_client_that_cannot_build_is_passed_over(machine: Machine, version: str, *, buildx: bool) -> None:
-    """A newer client without its plugin may stand first on PATH."""
+    """A newer client without its plugin may be first on PATH."""
     machine.install("first", version="28.2.2", buildx=False, engine="unix:///of-the-context")
     able = machine.install("second", version=version, buildx=buildx, engine="unix:///of-the-context")
     with running_engine() as engine:
@@ -113,7 +113,7 @@ def test_where_none_answers_an_engine_is_started(machine: Machine, monkeypatch: 
     monkeypatch.setattr(private_engine, "held", hold)
     client = machine.install("docker-ce")
     with running_engine() as engine:
-        assert engine == Engine(client, "unix:///private", private=True)
+        assert engine == ContainerEngine(client, "unix:///private", private=True)
         assert held == ["held"]
     assert held == ["held", "given up"]
 
@@ -124,5 +124,5 @@ def test_a_command_that_fails_says_what_the_client_said(tmp_path: Path) -> None:
     client.write_text("#!/bin/sh\necho 'no space left on device' >&2\nexit 1\n")
     client.chmod(0o755)
     with pytest.raises(OperatorError, match=r"docker build failed\. no space left on device"):
-        Engine(str(client), "").run("build")
-    assert not Engine(str(client), "").knows("any")
+        ContainerEngine(str(client), "").run("build")
+    assert not ContainerEngine(str(client), "").knows("any")

@@ -14,7 +14,7 @@ from tools.errors import OperatorError
 from tools.image import private_engine
 from tools.image.private_engine import held, used
 
-# It answers once its socket is there, and cleans up when it is told to end.
+# It answers once its socket exists, and cleans up when a signal ends it.
 _DOCKERD = """\
 #!/bin/sh
 socket=${{2#unix://}}

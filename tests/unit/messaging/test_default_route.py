@@ -62,12 +62,12 @@ class DefaultRouteFixture:
         return self.limits.minutes[others_of_session(TENANT, SESSION).key(self.now)]
 
     def is_open(self, session: SessionId = SESSION) -> bool:
-        """Tell whether the session stands."""
+        """Tell whether the session exists."""
         return self.sessions.get(TENANT, session) is not None
 
 
 @pytest.fixture
-def world() -> DefaultRouteFixture:
+def client() -> DefaultRouteFixture:
     """A session that has sent nothing yet."""
     return DefaultRouteFixture()
 
@@ -84,10 +84,10 @@ def world() -> DefaultRouteFixture:
     ],
 )
 def test_a_frame_is_answered_with_what_is_wrong(
-    world: DefaultRouteFixture, body: str, code: str, counted: Counter[str]
+    client: DefaultRouteFixture, body: str, code: str, counted: Counter[str]
 ) -> None:
     """The reply names the connection and the request, and the legal actions, so that the client's author sees them."""
-    (reply,) = world.send(body)
+    (reply,) = client.send(body)
     frame = decode(reply["body"])
     assert reply["statusCode"] == 200
     assert frame["error"].pop("message")
@@ -99,97 +99,97 @@ def test_a_frame_is_answered_with_what_is_wrong(
 
 @pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
 def test_a_frame_that_is_not_supported_is_answered_with_the_true_reason(
-    world: DefaultRouteFixture, value: str, reason: str
+    client: DefaultRouteFixture, value: str, reason: str
 ) -> None:
-    """It is a JSON object, so nobody is told that it is none."""
-    error = decode(world.send(f'{{"action":"fly","data":{value}}}')[0]["body"])["error"]
+    """It is a JSON object, so no error denies that."""
+    error = decode(client.send(f'{{"action":"fly","data":{value}}}')[0]["body"])["error"]
     assert (error["code"], error["message"]) == ("UNSUPPORTED_JSON", f"the frame {reason}")
 
 
 @pytest.mark.parametrize("shape", [{}, {"requestContext": {"connectionId": "a="}}], ids=["empty", "no-authorizer"])
 def test_an_event_of_no_known_shape_is_answered_too(
-    world: DefaultRouteFixture, shape: Any, counted: Counter[str]
+    client: DefaultRouteFixture, shape: Any, counted: Counter[str]
 ) -> None:
     """An error here would tell the client nothing; nobody can say whose frame it is, so it is not counted."""
-    assert decode(world.route(shape)["body"])["error"]["code"] == "NOT_JSON"
-    assert decode(world.route({**shape, "body": '{"action":"fly"}'})["body"])["error"]["code"] == "UNKNOWN_ACTION"
-    assert world.reached == []
+    assert decode(client.route(shape)["body"])["error"]["code"] == "NOT_JSON"
+    assert decode(client.route({**shape, "body": '{"action":"fly"}'})["body"])["error"]["code"] == "UNKNOWN_ACTION"
+    assert client.reached == []
     assert counted["CallerUnknown"] == 2
 
 
-def test_few_frames_cost_nothing(world: DefaultRouteFixture) -> None:
+def test_few_frames_cost_nothing(client: DefaultRouteFixture) -> None:
     """Nine in each of two minutes: no write, and no credentials of the tenant."""
     for _ in range(2):
-        assert world.send(FLIGHT, 9) == [REFUSED] * 9
-        world.now += 60
-    assert world.reached == []
-    assert world.limits.minutes == {}
+        assert client.send(FLIGHT, 9) == [REFUSED] * 9
+        client.now += 60
+    assert client.reached == []
+    assert client.limits.minutes == {}
 
 
-def test_frames_are_counted_by_tens(world: DefaultRouteFixture) -> None:
+def test_frames_are_counted_by_tens(client: DefaultRouteFixture) -> None:
     """One write for ten of a session; another session's are its own."""
-    world.open(SessionId("session-2"))
-    world.send(FLIGHT, 15)
-    world.send(FLIGHT, 9, SessionId("session-2"))
-    world.send("nonsense", 14)
-    assert world.counted == 20
-    assert len(world.reached) == 2
+    client.open(SessionId("session-2"))
+    client.send(FLIGHT, 15)
+    client.send(FLIGHT, 9, SessionId("session-2"))
+    client.send("nonsense", 14)
+    assert client.counted == 20
+    assert len(client.reached) == 2
 
 
-def test_fifteen_hundred_frames_end_the_session(world: DefaultRouteFixture, counted: Counter[str]) -> None:
+def test_fifteen_hundred_frames_end_the_session(client: DefaultRouteFixture, counted: Counter[str]) -> None:
     """At 60 messages a minute: they are answered up to ten times that, and cost no write once the session is ended."""
-    world.open(SessionId("session-2"))
-    responses = world.send(FLIGHT, 1_500)
+    client.open(SessionId("session-2"))
+    responses = client.send(FLIGHT, 1_500)
     assert responses[:600] == [REFUSED] * 600
-    assert not world.is_open()
+    assert not client.is_open()
     assert responses.count(REFUSED) == 609
     assert responses[609:] == [{"statusCode": 200}] * 891
-    assert world.counted == 610
+    assert client.counted == 610
     assert counted["SessionFlooded"] == 1
     assert counted["FrameThrottled"] == 891
-    assert world.is_open(SessionId("session-2"))
-    assert world.send(FLIGHT, 1, SessionId("session-2")) == [REFUSED]
+    assert client.is_open(SessionId("session-2"))
+    assert client.send(FLIGHT, 1, SessionId("session-2")) == [REFUSED]
 
 
 @pytest.mark.parametrize(
     ("limit", "answered"), [(0, 1), (1, 11), (2, 22), (3, 33), (7, 77), (9, 99), (10, 110), (11, 120), (60, 610)]
 )
 def test_a_session_is_ended_by_its_own_limit_however_small_it_is(
-    world: DefaultRouteFixture, limit: int, answered: int
+    client: DefaultRouteFixture, limit: int, answered: int
 ) -> None:
     """Not by fewer frames than ten times its limit, and by one count more at most: of one a minute that is one."""
-    responses = world.send(FLIGHT, answered + 5, limit=limit)
+    responses = client.send(FLIGHT, answered + 5, limit=limit)
     assert responses[: answered - 1] == [REFUSED] * (answered - 1)
     assert responses[answered - 1 :] == [{"statusCode": 200}] * 6
-    assert not world.is_open()
+    assert not client.is_open()
 
 
-def test_nonsense_floods_as_well(world: DefaultRouteFixture) -> None:
+def test_nonsense_floods_as_well(client: DefaultRouteFixture) -> None:
     """Every attempt counts, whatever is wrong with it."""
     for body in ("not json", "{}", "[1]", FLIGHT):
-        world.send(body, 155)
-    assert not world.is_open()
+        client.send(body, 155)
+    assert not client.is_open()
 
 
-def test_a_session_that_is_put_anew_is_answered_in_the_next_minute(world: DefaultRouteFixture) -> None:
+def test_a_session_that_is_put_anew_is_answered_in_the_next_minute(client: DefaultRouteFixture) -> None:
     """The counts of the minute before do not matter."""
-    world.send(FLIGHT, 700)
-    world.open(SESSION)
-    assert world.send(FLIGHT) == [{"statusCode": 200}]
-    world.now += 60
-    assert world.send(FLIGHT) == [REFUSED]
-    assert world.is_open()
+    client.send(FLIGHT, 700)
+    client.open(SESSION)
+    assert client.send(FLIGHT) == [{"statusCode": 200}]
+    client.now += 60
+    assert client.send(FLIGHT) == [REFUSED]
+    assert client.is_open()
 
 
 def test_what_cannot_be_counted_is_answered(
-    world: DefaultRouteFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+    client: DefaultRouteFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """A table that is down does not keep the client from hearing what is wrong."""
 
     def fail(*_: object) -> None:
         raise TransientError("timed out")
 
-    monkeypatch.setattr(world.limits, "count_in_minute", fail)
-    assert world.send(FLIGHT, 20) == [REFUSED] * 20
+    monkeypatch.setattr(client.limits, "count_in_minute", fail)
+    assert client.send(FLIGHT, 20) == [REFUSED] * 20
     assert counted["FrameUncounted"] == 20
-    assert world.is_open()
+    assert client.is_open()

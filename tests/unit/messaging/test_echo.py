@@ -34,7 +34,7 @@ ONE, TWO, THREE = connection(1), connection(2), connection(3)
 
 
 class Stage:
-    """Sessions with connections, the function on in-memory twins, and what each connection was told."""
+    """Sessions with connections, the function on in-memory twins, and each connection's frames."""
 
     def __init__(self, ends: dict[ConnectionId, list[Outcome]] | None = None, *, session_share: float = 1.0) -> None:
         self.sender = MemoryOrderedSender(ends)
@@ -119,7 +119,7 @@ def numbered(numbers: Sequence[int], **options: Any) -> list[Record]:
 def envelope(
     body: Any, recipient: ConnectionId, *, session: str = "s1", tenant: str = TENANT, sender: ConnectionId = ONE
 ) -> dict[str, Any]:
-    """Return what all connections of a session are told of a message."""
+    """Return the frames of all connections of a session for a message."""
     session_of = {"tenantId": tenant, "sessionId": session}
     return {"message": body, **session_of, "connectionId": recipient, "queue": QUEUE, "srcConnectionId": sender}
 
@@ -196,7 +196,7 @@ def test_a_batch_costs_one_count_a_tenant_and_one_count_and_read_a_session(monke
 
 
 def test_a_connection_of_a_session_that_was_made_anew_is_not_heard() -> None:
-    """It is told so, and the connections of the new session get nothing of it."""
+    """It gets an error, and the connections of the new session get nothing of it."""
     stage = Stage()
     stage.open("s1", TWO)
     assert stage(*numbered([1], sender=ONE)) == {}
@@ -244,7 +244,7 @@ def test_a_message_that_comes_again_when_its_session_is_over_is_told_to_nobody()
     ],
 )
 def test_nobody_speaks_for_the_service(body: str, field: str) -> None:
-    """A frame that others would take for one of the service's is refused, and the sender is told which field it is."""
+    """A frame that others would take for one of the service's is refused, and the error names the field."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
     assert stage(record(body)) == {}
@@ -275,7 +275,7 @@ def test_a_message_renews_its_session() -> None:
 
 @pytest.mark.parametrize("over", ["deleted", "expired"])
 def test_a_session_that_is_over_stays_over(over: str) -> None:
-    """The sender is told why nothing came of its message; the others hear nothing of it."""
+    """The sender gets the reason; the others get nothing."""
     stage = Stage()
     if over == "expired":
         stage.open("s1", ONE, TWO, seconds=0)
@@ -290,7 +290,7 @@ def test_a_session_that_is_over_stays_over(over: str) -> None:
 
 
 def test_over_the_limit_the_sender_alone_is_told(counted: Counter[str]) -> None:
-    """The limit is all the tenant's: whoever comes after it is refused, each with its own request's id."""
+    """The limit is for the whole tenant: later messages are refused, each with its own request's id."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
     stage.open("s2", THREE)
@@ -318,7 +318,7 @@ def test_what_is_refused_does_not_keep_its_session_alive() -> None:
 
 
 def test_the_next_minute_is_another_one() -> None:
-    """Messages counted before do not stand in its way."""
+    """Messages counted before do not matter."""
     stage = Stage()
     stage.open("s1", ONE)
     stage.limits.count_in_minute(messages_of_tenant(TENANT), NOW - 60, 50)
@@ -327,9 +327,9 @@ def test_the_next_minute_is_another_one() -> None:
 
 
 def test_a_session_that_floods_is_ended(counted: Counter[str]) -> None:
-    """At ten times the limit it still stands; past it the session is deleted, and its connections are closed for it.
+    """At ten times the limit it still exists; past it the session is deleted, and its connections are closed.
 
-    It is told of what it is refused up to twice the limit.
+    It gets an error for each refused message up to twice the limit.
     """
     stage = Stage()
     stage.open("s1", ONE)
@@ -357,7 +357,7 @@ def test_a_session_gets_a_share_of_its_tenants_minute() -> None:
 
 
 def test_thirteen_hundred_messages_end_the_session() -> None:
-    """At 60 a minute 60 are told, and 60 refusals; then nothing is, and past 600 nothing is written either."""
+    """At 60 a minute 60 are sent, and 60 refusals; then no answer, and past 600 no write either."""
     stage = Stage()
     stage.open("s1", ONE)
     for first in range(0, 1_300, 10):
@@ -464,7 +464,7 @@ def test_other_sessions_are_answered_while_one_cannot_be() -> None:
 
 
 def test_what_comes_again_is_not_refused_for_having_come_before() -> None:
-    """A session that keeps to its share gets all it said to whoever was slow, or that connection is closed: no gap."""
+    """Within its share, a session's messages reach even a slow connection, or that is closed: no gap."""
     stage = Stage({TWO: [Outcome.SLOW] * 3 + [Outcome.DELIVERED]}, session_share=0.25)
     stage.open("s1", ONE, TWO)
     for receives in range(1, DELIVERIES_TO_THE_SLOW):
@@ -541,7 +541,7 @@ def test_what_was_refused_is_not_let_through_when_it_comes_again() -> None:
 def test_a_connection_that_takes_nothing_again_and_again_is_closed(
     outcome: Outcome, receives: int, counted: Counter[str]
 ) -> None:
-    """Its client knows then that it missed something, and the session goes on without it."""
+    """Its client knows then that it missed something, and the session continues without it."""
     stage = Stage({TWO: [outcome]})
     stage.open("s1", ONE, TWO)
     assert len(stage(*numbered([1, 2], receives=receives - 1))) == 1
@@ -620,7 +620,7 @@ def test_what_is_not_a_json_object_is_answered_with_an_error_frame(body: str, co
 
 @pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
 def test_json_that_is_not_supported_is_answered_with_the_true_reason(value: str, reason: str) -> None:
-    """It is a JSON object, so nobody is told that it is none."""
+    """It is a JSON object, so no error denies that."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
     assert stage(record(f'{{"message":{value}}}')) == {}
@@ -630,7 +630,7 @@ def test_json_that_is_not_supported_is_answered_with_the_true_reason(value: str,
 
 
 def test_a_message_whose_envelope_would_be_too_long_goes_to_nobody() -> None:
-    """The sender is told; half an answer would be worse than none."""
+    """The sender gets an error; half an answer would be worse than none."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
     assert stage(record({"action": "PooledSQS", "message": "x" * 131_000}), *numbered([2])) == {}

@@ -11,7 +11,7 @@ from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import ConnectionId, PlayerId, TenantId, nth_partition
 from loudhailer.inbox.model import Inbox, Wake
 from tests.support.fakes.queues import MemoryFifoQueue
-from tests.unit.messaging.streams import Record, connection_record, message_record
+from tests.unit.messaging.streams import PresenceRecord, connection_record, message_record
 
 TENANT = TenantId("acme")
 ONE, TWO = Inbox(TENANT, PlayerId("1")), Inbox(TENANT, PlayerId("2"))
@@ -23,11 +23,11 @@ class PresenceFixture:
 
     def __init__(self) -> None:
         self.queue = MemoryFifoQueue()
-        self.left: list[Record] = []
+        self.left: list[PresenceRecord] = []
         self.sent_before: int | None = None
         self._presence = Presence(Wakes(self.queue), self._leaves)
 
-    def handle(self, *records: Record) -> Any:
+    def handle(self, *records: PresenceRecord) -> Any:
         """The response to a batch."""
         return self._presence({"Records": list(records)})
 
@@ -42,7 +42,7 @@ class PresenceFixture:
 
 
 @pytest.fixture
-def world() -> PresenceFixture:
+def stream() -> PresenceFixture:
     """Nothing has happened yet."""
     return PresenceFixture()
 
@@ -50,30 +50,30 @@ def world() -> PresenceFixture:
 DONE: dict[str, list[Any]] = {"batchItemFailures": []}
 
 
-def test_a_new_message_wakes_its_inbox(world: PresenceFixture) -> None:
+def test_a_new_message_wakes_its_inbox(stream: PresenceFixture) -> None:
     """Each inbox that has one."""
-    assert world.handle(message_record("INSERT", 1, ONE), message_record("INSERT", 2, TWO)) == DONE
-    assert world.wakes == [Wake(ONE), Wake(TWO)]
+    assert stream.handle(message_record("INSERT", 1, ONE), message_record("INSERT", 2, TWO)) == DONE
+    assert stream.wakes == [Wake(ONE), Wake(TWO)]
 
 
-def test_the_messages_of_a_batch_share_their_inboxs_wake(world: PresenceFixture) -> None:
-    """Whoever is woken reads the whole inbox; the wake is the last event's, so that no earlier one hides it."""
-    world.handle(*(message_record("INSERT", number, ONE) for number in range(5)))
-    assert world.wakes == [Wake(ONE)]
-    assert world.queue.messages[0].deduplication == "e4"
+def test_the_messages_of_a_batch_share_their_inboxs_wake(stream: PresenceFixture) -> None:
+    """A wake reads the whole inbox; it has the last event's id, so that no earlier one hides it."""
+    stream.handle(*(message_record("INSERT", number, ONE) for number in range(5)))
+    assert stream.wakes == [Wake(ONE)]
+    assert stream.queue.messages[0].deduplication == "e4"
 
 
 @pytest.mark.parametrize("event", ["MODIFY", "REMOVE"])
-def test_only_a_new_message_wakes(world: PresenceFixture, event: Any) -> None:
+def test_only_a_new_message_wakes(stream: PresenceFixture, event: Any) -> None:
     """One that was delivered, or that expired, is removed."""
-    assert world.handle(message_record(event, 1, ONE)) == DONE
-    assert world.wakes == []
+    assert stream.handle(message_record(event, 1, ONE)) == DONE
+    assert stream.wakes == []
 
 
-def test_a_players_new_connection_wakes_the_players_inbox(world: PresenceFixture) -> None:
+def test_a_players_new_connection_wakes_the_players_inbox(stream: PresenceFixture) -> None:
     """Two of a batch wake it once."""
-    world.handle(connection_record("INSERT", 1, KEY, "1"), connection_record("INSERT", 2, OTHER_KEY, "1"))
-    assert world.wakes == [Wake(ONE)]
+    stream.handle(connection_record("INSERT", 1, KEY, "1"), connection_record("INSERT", 2, OTHER_KEY, "1"))
+    assert stream.wakes == [Wake(ONE)]
 
 
 @pytest.mark.parametrize(
@@ -84,36 +84,36 @@ def test_a_players_new_connection_wakes_the_players_inbox(world: PresenceFixture
         connection_record("REMOVE", 1, KEY, "1"),
     ],
 )
-def test_no_other_change_of_a_connection_wakes(world: PresenceFixture, record: Record) -> None:
+def test_no_other_change_of_a_connection_wakes(stream: PresenceFixture, record: PresenceRecord) -> None:
     """A connection without a player has no inbox; one that joins a room or goes has had its wake."""
-    assert world.handle(record) == DONE
-    assert world.wakes == []
+    assert stream.handle(record) == DONE
+    assert stream.wakes == []
 
 
-def test_a_batch_whose_wakes_cannot_be_sent_comes_again_as_it_was(world: PresenceFixture) -> None:
+def test_a_batch_whose_wakes_cannot_be_sent_comes_again_as_it_was(stream: PresenceFixture) -> None:
     """Nothing of it counts as done; when it comes again the queue keeps each wake once."""
     batch = [connection_record("INSERT", 7, KEY, "1"), message_record("INSERT", 8, TWO)]
-    world.queue.down = True
-    assert world.handle(*batch) == {"batchItemFailures": [{"itemIdentifier": "7"}]}
-    assert world.left == []
-    world.queue.down = False
-    assert world.handle(*batch) == world.handle(*batch) == DONE
-    assert world.wakes == [Wake(ONE), Wake(TWO)]
+    stream.queue.down = True
+    assert stream.handle(*batch) == {"batchItemFailures": [{"itemIdentifier": "7"}]}
+    assert stream.left == []
+    stream.queue.down = False
+    assert stream.handle(*batch) == stream.handle(*batch) == DONE
+    assert stream.wakes == [Wake(ONE), Wake(TWO)]
 
 
-def test_wakes_go_before_leaves(world: PresenceFixture) -> None:
+def test_wakes_go_before_leaves(stream: PresenceFixture) -> None:
     """Leaves, which get every record, wait for all the batch's wakes."""
     batch = [connection_record("REMOVE", 1, OTHER_KEY, "2"), connection_record("INSERT", 2, KEY, "1")]
-    assert world.handle(*batch) == DONE
-    assert (world.left, world.sent_before) == (batch, 1)
+    assert stream.handle(*batch) == DONE
+    assert (stream.left, stream.sent_before) == (batch, 1)
 
 
 @pytest.mark.parametrize("part", ["eventID", "dynamodb"])
-def test_a_record_that_makes_no_sense_is_left_out(world: PresenceFixture, counted: Counter[str], part: str) -> None:
-    """Its neighbours go on."""
+def test_a_record_that_makes_no_sense_is_left_out(stream: PresenceFixture, counted: Counter[str], part: str) -> None:
+    """Its neighbours continue."""
     broken = message_record("INSERT", 1, ONE)
     del broken[part]
     foreign = message_record("INSERT", 2, Inbox(TenantId("no tenant"), PlayerId("1")))
-    assert world.handle(broken, foreign, message_record("INSERT", 3, TWO)) == DONE
-    assert world.wakes == [Wake(TWO)]
+    assert stream.handle(broken, foreign, message_record("INSERT", 3, TWO)) == DONE
+    assert stream.wakes == [Wake(TWO)]
     assert counted["RecordSkipped"] == 2

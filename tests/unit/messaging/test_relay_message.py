@@ -67,7 +67,7 @@ class RelayMessageFixture:
         return key
 
     def store(self, texts: Iterable[object], *, inbox: Inbox = INBOX, expires_at: int = NOW + 100) -> None:
-        """Put messages behind those that are there."""
+        """Append messages to the inbox."""
         for text in texts:
             at = next(self._times)
             self.inboxes.put(DirectMessage(inbox, message_id(at, "r="), json_text(text), ALICE, at, expires_at))
@@ -107,26 +107,26 @@ class RelayMessageFixture:
 
 def test_an_inbox_is_delivered_in_order_to_all_the_players_connections(counted: Counter[str]) -> None:
     """More than is read at once; nothing is left, and nothing of another inbox is touched."""
-    world = RelayMessageFixture()
-    world.connect(PHONE)
-    world.connect(LAPTOP)
+    receiver = RelayMessageFixture()
+    receiver.connect(PHONE)
+    receiver.connect(LAPTOP)
     texts = list(range(2 * MESSAGES_AT_ONCE + 1))
-    world.store(texts)
-    world.store(["another's"], inbox=Inbox(TENANT, PlayerId("3")))
-    world.wake()
-    assert world.got(PHONE) == world.got(LAPTOP) == texts
-    assert world.waiting == ["another's"]
-    assert (world.queue.messages, counted["MessageDelivered"]) == ([], len(texts))
+    receiver.store(texts)
+    receiver.store(["another's"], inbox=Inbox(TENANT, PlayerId("3")))
+    receiver.wake()
+    assert receiver.got(PHONE) == receiver.got(LAPTOP) == texts
+    assert receiver.waiting == ["another's"]
+    assert (receiver.queue.messages, counted["MessageDelivered"]) == ([], len(texts))
 
 
 def test_a_frame_says_who_sent_what_and_when() -> None:
     """The message is as it was sent."""
-    world = RelayMessageFixture()
-    world.connect(PHONE)
-    world.store([{"text": "Hello"}])
-    (message,) = world.inboxes.rows.values()
-    world.wake()
-    assert decode(world.sender.delivered[0][1]) == {
+    receiver = RelayMessageFixture()
+    receiver.connect(PHONE)
+    receiver.store([{"text": "Hello"}])
+    (message,) = receiver.inboxes.rows.values()
+    receiver.wake()
+    assert decode(receiver.sender.delivered[0][1]) == {
         "message": {"text": "Hello"},
         "messageId": message.message_id,
         "srcPlayerId": ALICE,
@@ -136,156 +136,156 @@ def test_a_frame_says_who_sent_what_and_when() -> None:
 
 def test_without_a_connection_messages_wait() -> None:
     """The wake is done; the player's next connection brings another one."""
-    world = RelayMessageFixture()
-    world.store("ab")
-    world.wake()
-    assert world.waiting == ["a", "b"]
-    world.connect(PHONE, YOUNG)
-    world.wake()
-    assert (world.got(PHONE), world.waiting) == (["a", "b"], [])
+    receiver = RelayMessageFixture()
+    receiver.store("ab")
+    receiver.wake()
+    assert receiver.waiting == ["a", "b"]
+    receiver.connect(PHONE, YOUNG)
+    receiver.wake()
+    assert (receiver.got(PHONE), receiver.waiting) == (["a", "b"], [])
 
 
 def test_devices_that_are_gone_are_forgotten_and_not_posted_to() -> None:
     """Their rows are gone, whatever made them go; a few at a time, since messages wait for it."""
-    world = RelayMessageFixture()
-    world.connect(PHONE)
+    receiver = RelayMessageFixture()
+    receiver.connect(PHONE)
     gone = {ConnectionKey(nth_partition(TENANT, 0), ConnectionId(f"gone{number}=")) for number in range(30)}
-    world.devices.gone[INBOX] = gone
-    world.store("a")
-    world.wake()
-    assert [to for to, _ in world.sender.delivered] == [PHONE]
-    assert len(world.devices.gone[INBOX]) == 5
+    receiver.devices.gone[INBOX] = gone
+    receiver.store("a")
+    receiver.wake()
+    assert [to for to, _ in receiver.sender.delivered] == [PHONE]
+    assert len(receiver.devices.gone[INBOX]) == 5
 
 
 def test_a_device_that_cannot_be_forgotten_now_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next wake meets it again."""
-    world = RelayMessageFixture()
-    world.connect(PHONE)
+    receiver = RelayMessageFixture()
+    receiver.connect(PHONE)
 
     def fail(*_: object) -> None:
         raise TransientError("throttled")
 
-    monkeypatch.setattr(world.devices, "forget", fail)
-    world.store("a")
-    world.wake()
-    assert (world.got(PHONE), world.waiting) == (["a"], [])
+    monkeypatch.setattr(receiver.devices, "forget", fail)
+    receiver.store("a")
+    receiver.wake()
+    assert (receiver.got(PHONE), receiver.waiting) == (["a"], [])
 
 
 def test_expired_messages_are_never_delivered(counted: Counter[str]) -> None:
     """However many; they go, and the others are delivered."""
-    world = RelayMessageFixture()
-    world.connect(PHONE)
-    world.store(range(MESSAGES_AT_ONCE + 5), expires_at=NOW)
-    world.store(["fresh"])
-    world.wake()
-    assert (world.got(PHONE), world.waiting) == (["fresh"], [])
+    receiver = RelayMessageFixture()
+    receiver.connect(PHONE)
+    receiver.store(range(MESSAGES_AT_ONCE + 5), expires_at=NOW)
+    receiver.store(["fresh"])
+    receiver.wake()
+    assert (receiver.got(PHONE), receiver.waiting) == (["fresh"], [])
     assert counted["MessageExpired"] == MESSAGES_AT_ONCE + 5
 
 
 def test_what_comes_meanwhile_is_delivered_by_the_same_wake() -> None:
     """The inbox is read until it is empty."""
-    world = RelayMessageFixture()
-    world.connect(PHONE)
-    world.store("a")
+    receiver = RelayMessageFixture()
+    receiver.connect(PHONE)
+    receiver.store("a")
     later = iter("bc")
-    world.sender.before = lambda: world.store(next(later, ""))
-    world.wake()
-    assert (world.got(PHONE), world.waiting) == (["a", "b", "c"], [])
+    receiver.sender.before = lambda: receiver.store(next(later, ""))
+    receiver.wake()
+    assert (receiver.got(PHONE), receiver.waiting) == (["a", "b", "c"], [])
 
 
 def test_an_inbox_that_fills_faster_than_it_is_emptied_is_handed_on(counted: Counter[str]) -> None:
-    """The wake ends in time, and another one, behind those that wait, goes on."""
-    world = RelayMessageFixture()
-    world.connect(PHONE)
-    world.store("a")
+    """The wake ends in time, and another one continues behind the waiting ones."""
+    receiver = RelayMessageFixture()
+    receiver.connect(PHONE)
+    receiver.store("a")
 
     def fill() -> None:
-        world.elapsed += 3
-        world.store("x")
+        receiver.elapsed += 3
+        receiver.store("x")
 
-    world.sender.before = fill
-    world.wake()
-    assert [(Wake.of_body(one.body), one.deduplication) for one in world.queue.messages] == [(Wake(INBOX), "w1.on")]
-    assert world.waiting == ["x"]
+    receiver.sender.before = fill
+    receiver.wake()
+    assert [(Wake.of_body(one.body), one.deduplication) for one in receiver.queue.messages] == [(Wake(INBOX), "w1.on")]
+    assert receiver.waiting == ["x"]
     assert counted["WakeHandedOn"] == 1
 
 
 @pytest.mark.parametrize("outcome", [GONE, Outcome.REJECTED])
 def test_connections_that_are_gone_are_left_out(outcome: Outcome) -> None:
     """One that is there is enough; if none is, the messages wait. So it is with one that the gateway never takes."""
-    world = RelayMessageFixture({PHONE: [outcome]})
-    world.connect(PHONE)
-    world.store("a")
-    world.wake()
-    assert (world.waiting, world.elapsed) == (["a"], 0)
-    world.connect(LAPTOP)
-    world.wake()
-    assert (world.got(LAPTOP), world.waiting) == (["a"], [])
+    receiver = RelayMessageFixture({PHONE: [outcome]})
+    receiver.connect(PHONE)
+    receiver.store("a")
+    receiver.wake()
+    assert (receiver.waiting, receiver.elapsed) == (["a"], 0)
+    receiver.connect(LAPTOP)
+    receiver.wake()
+    assert (receiver.got(LAPTOP), receiver.waiting) == (["a"], [])
 
 
 def test_the_row_of_a_connection_that_is_gone_is_deleted(counted: Counter[str]) -> None:
     """Its `$disconnect` got lost; one that is young, or only refuses, keeps its row."""
-    world = RelayMessageFixture({PHONE: [GONE], LAPTOP: [GONE], ConnectionId("watch="): [Outcome.REJECTED]})
-    world.connect(PHONE)
-    young, watch = world.connect(LAPTOP, YOUNG), world.connect(ConnectionId("watch="))
-    world.store("a")
-    world.wake(seconds=1)
-    assert set(world.connections.rows) == {young, watch}
+    receiver = RelayMessageFixture({PHONE: [GONE], LAPTOP: [GONE], ConnectionId("watch="): [Outcome.REJECTED]})
+    receiver.connect(PHONE)
+    young, watch = receiver.connect(LAPTOP, YOUNG), receiver.connect(ConnectionId("watch="))
+    receiver.store("a")
+    receiver.wake(seconds=1)
+    assert set(receiver.connections.rows) == {young, watch}
     assert counted["StaleConnectionDeleted"] == 1
 
 
 def test_the_row_of_a_connection_that_is_gone_before_it_is_closed_is_deleted() -> None:
     """It was left behind, and went."""
-    world = RelayMessageFixture({LAPTOP: [FAILED, GONE]})
-    phone = world.connect(PHONE)
-    world.connect(LAPTOP)
-    world.store("a")
-    world.wake()
-    assert set(world.connections.rows) == {phone}
+    receiver = RelayMessageFixture({LAPTOP: [FAILED, GONE]})
+    phone = receiver.connect(PHONE)
+    receiver.connect(LAPTOP)
+    receiver.store("a")
+    receiver.wake()
+    assert set(receiver.connections.rows) == {phone}
 
 
 def test_a_connection_whose_handshake_is_not_over_is_tried_again() -> None:
-    """Its row stands before it is open; no other wake would come when it is."""
-    world = RelayMessageFixture({PHONE: [GONE, GONE, GONE, DELIVERED]})
-    world.connect(PHONE, YOUNG)
-    world.store("ab")
-    world.wake()
-    assert (world.got(PHONE), world.waiting, world.queue.messages) == (["a", "b"], [], [])
+    """Its row exists before it is open; no other wake would come then."""
+    receiver = RelayMessageFixture({PHONE: [GONE, GONE, GONE, DELIVERED]})
+    receiver.connect(PHONE, YOUNG)
+    receiver.store("ab")
+    receiver.wake()
+    assert (receiver.got(PHONE), receiver.waiting, receiver.queue.messages) == (["a", "b"], [], [])
 
 
 def test_a_handshake_that_takes_long_is_left_to_another_wake() -> None:
     """Until the connection is not young any more: then it is gone indeed."""
-    world = RelayMessageFixture({PHONE: [GONE]})
-    world.connect(PHONE, YOUNG)
-    world.store("a")
-    world.wake()
-    assert len(world.queue.messages) == 1
-    world.elapsed += 30
-    world.wake()
-    assert (len(world.queue.messages), world.waiting) == (1, ["a"])
+    receiver = RelayMessageFixture({PHONE: [GONE]})
+    receiver.connect(PHONE, YOUNG)
+    receiver.store("a")
+    receiver.wake()
+    assert len(receiver.queue.messages) == 1
+    receiver.elapsed += 30
+    receiver.wake()
+    assert (len(receiver.queue.messages), receiver.waiting) == (1, ["a"])
 
 
 @pytest.mark.parametrize("outcome", [THROTTLED, Outcome.SLOW, Outcome.FAILED, Outcome.UNSENT])
 def test_a_wake_that_delivers_nothing_for_now_comes_again(outcome: Outcome) -> None:
     """SQS brings it, after a while; the messages wait in their order."""
-    world = RelayMessageFixture({PHONE: [outcome]})
-    world.connect(PHONE)
-    world.connect(LAPTOP)
-    world.sender = Sender({PHONE: [outcome], LAPTOP: [GONE]})
-    world.store("ab")
+    receiver = RelayMessageFixture({PHONE: [outcome]})
+    receiver.connect(PHONE)
+    receiver.connect(LAPTOP)
+    receiver.sender = Sender({PHONE: [outcome], LAPTOP: [GONE]})
+    receiver.store("ab")
     with pytest.raises(TransientError):
-        world.wake()
-    assert (world.waiting, world.queue.messages) == (["a", "b"], [])
+        receiver.wake()
+    assert (receiver.waiting, receiver.queue.messages) == (["a", "b"], [])
 
 
 def test_a_wake_that_delivered_some_is_handed_on() -> None:
     """Messages that the gateway took are not posted again; the rest need not wait for SQS."""
-    world = RelayMessageFixture({PHONE: [DELIVERED, THROTTLED]})
-    world.connect(PHONE)
-    world.store("abc")
-    world.wake()
-    assert (world.got(PHONE), world.waiting) == (["a"], ["b", "c"])
-    assert len(world.queue.messages) == 1
+    receiver = RelayMessageFixture({PHONE: [DELIVERED, THROTTLED]})
+    receiver.connect(PHONE)
+    receiver.store("abc")
+    receiver.wake()
+    assert (receiver.got(PHONE), receiver.waiting) == (["a"], ["b", "c"])
+    assert len(receiver.queue.messages) == 1
 
 
 @pytest.mark.parametrize("outcome", [FAILED, UNSENT, Outcome.REJECTED])
@@ -293,15 +293,15 @@ def test_a_connection_that_does_not_take_what_another_one_took_is_closed(
     outcome: Outcome, counted: Counter[str]
 ) -> None:
     """It is waited for once, for longer than one request may take, and gets nothing more."""
-    world = RelayMessageFixture({LAPTOP: [DELIVERED, outcome, DELIVERED]})
-    world.connect(PHONE)
-    world.connect(LAPTOP)
-    world.store(range(MESSAGES_AT_ONCE + 10))
-    world.wake()
-    assert world.got(PHONE) == list(range(MESSAGES_AT_ONCE + 10))
-    assert (world.got(LAPTOP), world.sender.closed, world.waiting) == ([0], [LAPTOP], [])
-    assert (world.queue.messages, counted["ConnectionClosed"]) == ([], 1)
-    assert world.sender.seconds == [5.0, 7.0]
+    receiver = RelayMessageFixture({LAPTOP: [DELIVERED, outcome, DELIVERED]})
+    receiver.connect(PHONE)
+    receiver.connect(LAPTOP)
+    receiver.store(range(MESSAGES_AT_ONCE + 10))
+    receiver.wake()
+    assert receiver.got(PHONE) == list(range(MESSAGES_AT_ONCE + 10))
+    assert (receiver.got(LAPTOP), receiver.sender.closed, receiver.waiting) == ([0], [LAPTOP], [])
+    assert (receiver.queue.messages, counted["ConnectionClosed"]) == ([], 1)
+    assert receiver.sender.seconds == [5.0, 7.0]
     assert counted["ConnectionClosed"] == 1
 
 
@@ -310,19 +310,19 @@ def test_a_device_that_does_not_read_is_asked_once_more_and_then_closed(
     outcome: Outcome, counted: Counter[str]
 ) -> None:
     """When the wake comes again; the messages that the other one took leave the inbox, and come to nobody twice."""
-    world = RelayMessageFixture({LAPTOP: [DELIVERED, outcome]})
-    world.connect(PHONE)
-    world.connect(LAPTOP)
-    world.store("abc")
+    receiver = RelayMessageFixture({LAPTOP: [DELIVERED, outcome]})
+    receiver.connect(PHONE)
+    receiver.connect(LAPTOP)
+    receiver.store("abc")
     closer = Sender({})
-    world.sender.close = closer.close  # type: ignore[method-assign]  # a close needs no buffer
+    receiver.sender.close = closer.close  # type: ignore[method-assign]  # a close needs no buffer
     with pytest.raises(TransientError):
-        world.wake()
-    assert (closer.closed, world.waiting, world.wakes()) == ([], ["b", "c"], [])
-    world.wake()
-    assert (world.got(PHONE), world.got(LAPTOP)) == (["a", "b", "c"], ["a"])
-    assert (closer.closed, world.waiting, world.wakes()) == ([LAPTOP], [], [])
-    assert world.elapsed == 0
+        receiver.wake()
+    assert (closer.closed, receiver.waiting, receiver.wakes()) == ([], ["b", "c"], [])
+    receiver.wake()
+    assert (receiver.got(PHONE), receiver.got(LAPTOP)) == (["a", "b", "c"], ["a"])
+    assert (closer.closed, receiver.waiting, receiver.wakes()) == ([LAPTOP], [], [])
+    assert receiver.elapsed == 0
     assert counted["ConnectionClosed"] == 1
     assert counted["MessageDelivered"] == 3
 
@@ -330,184 +330,184 @@ def test_a_device_that_does_not_read_is_asked_once_more_and_then_closed(
 @pytest.mark.parametrize("outcome", [THROTTLED, Outcome.SLOW])
 def test_a_device_that_reads_again_when_the_wake_comes_again_gets_the_rest(outcome: Outcome) -> None:
     """From the message that it was refused on; nobody is closed, and a third device gets what it missed meanwhile."""
-    world = RelayMessageFixture({LAPTOP: [DELIVERED, outcome, DELIVERED]})
-    world.connect(PHONE)
-    world.connect(LAPTOP)
-    world.store("abc")
+    receiver = RelayMessageFixture({LAPTOP: [DELIVERED, outcome, DELIVERED]})
+    receiver.connect(PHONE)
+    receiver.connect(LAPTOP)
+    receiver.store("abc")
     with pytest.raises(TransientError):
-        world.wake()
-    world.store("d")
-    world.connect(ConnectionId("watch="))
-    world.wake()
-    assert world.got(PHONE) == world.got(LAPTOP) == ["a", "b", "c", "d"]
-    assert world.got(ConnectionId("watch=")) == ["b", "c", "d"]
-    assert (world.sender.closed, world.waiting, world.wakes()) == ([], [], [])
+        receiver.wake()
+    receiver.store("d")
+    receiver.connect(ConnectionId("watch="))
+    receiver.wake()
+    assert receiver.got(PHONE) == receiver.got(LAPTOP) == ["a", "b", "c", "d"]
+    assert receiver.got(ConnectionId("watch=")) == ["b", "c", "d"]
+    assert (receiver.sender.closed, receiver.waiting, receiver.wakes()) == ([], [], [])
 
 
 def test_a_player_whose_only_device_does_not_read_holds_up_no_worker() -> None:
     """The wake fails at once, and SQS brings it again later; the messages wait in their order."""
-    world = RelayMessageFixture({PHONE: [DELIVERED, Outcome.SLOW]})
-    world.connect(PHONE)
-    world.store("abc")
-    world.wake()
-    assert (world.waiting, len(world.wakes()), world.elapsed) == (["b", "c"], 1, 0)
+    receiver = RelayMessageFixture({PHONE: [DELIVERED, Outcome.SLOW]})
+    receiver.connect(PHONE)
+    receiver.store("abc")
+    receiver.wake()
+    assert (receiver.waiting, len(receiver.wakes()), receiver.elapsed) == (["b", "c"], 1, 0)
     with pytest.raises(TransientError):
-        world.wake()
-    assert (world.waiting, world.elapsed, world.sender.closed) == (["b", "c"], 0, [])
+        receiver.wake()
+    assert (receiver.waiting, receiver.elapsed, receiver.sender.closed) == (["b", "c"], 0, [])
 
 
 def test_a_handshake_is_waited_for_beside_a_connection_that_takes_everything() -> None:
     """A message that comes while a laptop connects reaches it, too, and the phone gets it once."""
-    world = RelayMessageFixture({LAPTOP: [GONE, GONE, GONE, DELIVERED]})
-    world.connect(PHONE)
-    world.connect(LAPTOP, YOUNG)
-    world.store("ab")
-    world.wake()
-    assert world.got(PHONE) == world.got(LAPTOP) == ["a", "b"]
-    assert (world.sender.closed, world.waiting, world.queue.messages) == ([], [], [])
+    receiver = RelayMessageFixture({LAPTOP: [GONE, GONE, GONE, DELIVERED]})
+    receiver.connect(PHONE)
+    receiver.connect(LAPTOP, YOUNG)
+    receiver.store("ab")
+    receiver.wake()
+    assert receiver.got(PHONE) == receiver.got(LAPTOP) == ["a", "b"]
+    assert (receiver.sender.closed, receiver.waiting, receiver.queue.messages) == ([], [], [])
 
 
 def test_a_handshake_that_takes_long_beside_another_connection_ends_in_a_close() -> None:
-    """The phone's messages go on after two seconds; a wake of its own closes the laptop once it is open."""
-    world = RelayMessageFixture({LAPTOP: [GONE]})
-    world.connect(PHONE)
-    laptop = world.connect(LAPTOP, YOUNG)
-    world.store("ab")
-    world.wake()
-    assert (world.got(PHONE), world.waiting) == (["a", "b"], [])
-    assert 1.5 < world.elapsed <= 2
-    assert world.wakes() == [Wake(INBOX, behind=laptop)]
-    world.sender = Sender({LAPTOP: [GONE, GONE, GONE, DELIVERED]})
+    """The phone's messages continue after two seconds; a wake of its own closes the laptop once it is open."""
+    receiver = RelayMessageFixture({LAPTOP: [GONE]})
+    receiver.connect(PHONE)
+    laptop = receiver.connect(LAPTOP, YOUNG)
+    receiver.store("ab")
+    receiver.wake()
+    assert (receiver.got(PHONE), receiver.waiting) == (["a", "b"], [])
+    assert 1.5 < receiver.elapsed <= 2
+    assert receiver.wakes() == [Wake(INBOX, behind=laptop)]
+    receiver.sender = Sender({LAPTOP: [GONE, GONE, GONE, DELIVERED]})
     later = iter("cd")
-    world.in_pause = lambda: world.store(next(later, ""))
-    world.wake(behind=laptop)
-    assert (world.got(PHONE), world.waiting) == (["c", "d"], [])
-    assert (world.got(LAPTOP), world.sender.closed) == ([], [LAPTOP])
-    assert world.wakes() == []
+    receiver.in_pause = lambda: receiver.store(next(later, ""))
+    receiver.wake(behind=laptop)
+    assert (receiver.got(PHONE), receiver.waiting) == (["c", "d"], [])
+    assert (receiver.got(LAPTOP), receiver.sender.closed) == ([], [LAPTOP])
+    assert receiver.wakes() == []
 
 
 def test_a_connection_that_is_gone_indeed_needs_no_close() -> None:
     """It took something and went, or its row goes while it is waited for, or it is young no more."""
-    world = RelayMessageFixture({LAPTOP: [DELIVERED, GONE]})
-    world.connect(PHONE)
-    laptop = world.connect(LAPTOP, YOUNG)
-    world.store("ab")
-    world.wake()
-    assert (world.elapsed, world.waiting, world.wakes()) == (0, [], [])
-    world.in_pause = lambda: world.connections.delete(laptop)
-    world.store("c")
-    world.wake()
-    assert (world.elapsed, world.waiting, world.wakes()) == (0.1, [], [])
-    world.connect(LAPTOP, YOUNG)
-    world.wake(behind=laptop, seconds=3)
-    assert world.wakes() == []
-    world.connect(LAPTOP, YOUNG)
-    world.in_pause = lambda: None
-    world.wake(behind=laptop, seconds=3)
-    assert world.wakes() == [Wake(INBOX, behind=laptop)]
-    world.elapsed += YOUNG_SECONDS
-    world.wake(behind=laptop, seconds=3)
-    assert (world.wakes(), world.sender.closed) == ([], [])
+    receiver = RelayMessageFixture({LAPTOP: [DELIVERED, GONE]})
+    receiver.connect(PHONE)
+    laptop = receiver.connect(LAPTOP, YOUNG)
+    receiver.store("ab")
+    receiver.wake()
+    assert (receiver.elapsed, receiver.waiting, receiver.wakes()) == (0, [], [])
+    receiver.in_pause = lambda: receiver.connections.delete(laptop)
+    receiver.store("c")
+    receiver.wake()
+    assert (receiver.elapsed, receiver.waiting, receiver.wakes()) == (0.1, [], [])
+    receiver.connect(LAPTOP, YOUNG)
+    receiver.wake(behind=laptop, seconds=3)
+    assert receiver.wakes() == []
+    receiver.connect(LAPTOP, YOUNG)
+    receiver.in_pause = lambda: None
+    receiver.wake(behind=laptop, seconds=3)
+    assert receiver.wakes() == [Wake(INBOX, behind=laptop)]
+    receiver.elapsed += YOUNG_SECONDS
+    receiver.wake(behind=laptop, seconds=3)
+    assert (receiver.wakes(), receiver.sender.closed) == ([], [])
 
 
 def test_a_connection_that_cannot_be_closed_at_once_is_closed_by_a_wake_of_its_own() -> None:
     """The wake comes again if it cannot, either; wakes of several connections are not taken for one another."""
-    world = RelayMessageFixture({PHONE: [UNSENT, FAILED], LAPTOP: [UNSENT, FAILED]})
-    phone, laptop = world.connect(PHONE), world.connect(LAPTOP)
-    world.connect(ConnectionId("watch="))
-    world.store("a")
-    world.wake()
-    assert world.waiting == []
-    assert len({message.deduplication for message in world.queue.messages}) == 2
-    assert world.wakes() == [Wake(INBOX, behind=laptop), Wake(INBOX, behind=phone)]
+    receiver = RelayMessageFixture({PHONE: [UNSENT, FAILED], LAPTOP: [UNSENT, FAILED]})
+    phone, laptop = receiver.connect(PHONE), receiver.connect(LAPTOP)
+    receiver.connect(ConnectionId("watch="))
+    receiver.store("a")
+    receiver.wake()
+    assert receiver.waiting == []
+    assert len({message.deduplication for message in receiver.queue.messages}) == 2
+    assert receiver.wakes() == [Wake(INBOX, behind=laptop), Wake(INBOX, behind=phone)]
     with pytest.raises(TransientError):
-        world.wake(behind=laptop)
-    world.sender = Sender({LAPTOP: [FAILED, DELIVERED]})
-    world.store("b")
-    world.wake(behind=laptop)
-    assert (world.sender.closed, world.got(LAPTOP)) == ([LAPTOP], [])
-    assert (world.got(ConnectionId("watch=")), world.waiting) == (["b"], [])
+        receiver.wake(behind=laptop)
+    receiver.sender = Sender({LAPTOP: [FAILED, DELIVERED]})
+    receiver.store("b")
+    receiver.wake(behind=laptop)
+    assert (receiver.sender.closed, receiver.got(LAPTOP)) == ([LAPTOP], [])
+    assert (receiver.got(ConnectionId("watch=")), receiver.waiting) == (["b"], [])
 
 
 def test_when_who_is_behind_is_closed_the_others_are_delivered_to() -> None:
     """The same wake does it."""
-    world = RelayMessageFixture()
-    world.connect(PHONE)
-    laptop = world.connect(LAPTOP)
-    world.store("a")
-    world.wake(behind=laptop)
-    assert (world.sender.closed, world.got(LAPTOP), world.got(PHONE)) == ([LAPTOP], [], ["a"])
-    assert (world.waiting, world.wakes()) == ([], [])
+    receiver = RelayMessageFixture()
+    receiver.connect(PHONE)
+    laptop = receiver.connect(LAPTOP)
+    receiver.store("a")
+    receiver.wake(behind=laptop)
+    assert (receiver.sender.closed, receiver.got(LAPTOP), receiver.got(PHONE)) == ([LAPTOP], [], ["a"])
+    assert (receiver.waiting, receiver.wakes()) == ([], [])
 
 
 def test_who_is_behind_is_closed_by_another_wake_if_the_others_take_all_the_time() -> None:
     """Messages come faster than they are delivered, and the connection cannot be closed meanwhile."""
-    world = RelayMessageFixture({LAPTOP: [UNSENT, FAILED]})
-    world.connect(PHONE)
-    laptop = world.connect(LAPTOP)
-    world.store("a")
+    receiver = RelayMessageFixture({LAPTOP: [UNSENT, FAILED]})
+    receiver.connect(PHONE)
+    laptop = receiver.connect(LAPTOP)
+    receiver.store("a")
 
     def fill() -> None:
-        world.elapsed += 3
-        world.store("x")
+        receiver.elapsed += 3
+        receiver.store("x")
 
-    world.sender.before = fill
-    world.wake(behind=laptop)
-    assert world.sender.closed == []
-    assert world.wakes() == [Wake(INBOX, behind=laptop)]
+    receiver.sender.before = fill
+    receiver.wake(behind=laptop)
+    assert receiver.sender.closed == []
+    assert receiver.wakes() == [Wake(INBOX, behind=laptop)]
 
 
 def test_what_a_connection_misses_is_deleted_only_when_that_is_seen_to() -> None:
     """While it is neither closed nor named in a wake, the messages stay, and the wake comes again."""
-    world = RelayMessageFixture({LAPTOP: [THROTTLED]})
-    world.connect(PHONE)
-    world.connect(LAPTOP)
-    world.store("a")
-    world.queue.down = True
+    receiver = RelayMessageFixture({LAPTOP: [THROTTLED]})
+    receiver.connect(PHONE)
+    receiver.connect(LAPTOP)
+    receiver.store("a")
+    receiver.queue.down = True
     with pytest.raises(TransientError):
-        world.wake()
-    assert world.waiting == ["a"]
+        receiver.wake()
+    assert receiver.waiting == ["a"]
 
 
 def test_connections_that_come_on_together_are_not_left_behind() -> None:
     """When nobody took everything, what all of them took is done with; who took nothing beside them is closed."""
-    world = RelayMessageFixture({PHONE: [DELIVERED, DELIVERED, THROTTLED], LAPTOP: [DELIVERED, THROTTLED]})
-    world.connect(PHONE)
-    world.connect(LAPTOP)
-    world.store("abc")
-    world.wake()
-    assert (world.sender.closed, world.waiting) == ([], ["b", "c"])
-    assert world.wakes() == [Wake(INBOX)]
-    world = RelayMessageFixture({PHONE: [DELIVERED, DELIVERED, THROTTLED], LAPTOP: [THROTTLED, DELIVERED]})
-    world.connect(PHONE)
-    world.connect(LAPTOP)
-    world.store("abc")
-    world.wake()
-    assert (world.sender.closed, world.got(LAPTOP), world.waiting) == ([LAPTOP], [], ["c"])
+    receiver = RelayMessageFixture({PHONE: [DELIVERED, DELIVERED, THROTTLED], LAPTOP: [DELIVERED, THROTTLED]})
+    receiver.connect(PHONE)
+    receiver.connect(LAPTOP)
+    receiver.store("abc")
+    receiver.wake()
+    assert (receiver.sender.closed, receiver.waiting) == ([], ["b", "c"])
+    assert receiver.wakes() == [Wake(INBOX)]
+    receiver = RelayMessageFixture({PHONE: [DELIVERED, DELIVERED, THROTTLED], LAPTOP: [THROTTLED, DELIVERED]})
+    receiver.connect(PHONE)
+    receiver.connect(LAPTOP)
+    receiver.store("abc")
+    receiver.wake()
+    assert (receiver.sender.closed, receiver.got(LAPTOP), receiver.waiting) == ([LAPTOP], [], ["c"])
 
 
 def test_nobody_is_left_behind_because_the_time_was_short() -> None:
     """Messages that several connections cannot be given enough time for are left to another wake."""
-    world = RelayMessageFixture()
-    world.connect(PHONE)
-    world.connect(LAPTOP)
-    world.store(range(MESSAGES_AT_ONCE + 1))
+    receiver = RelayMessageFixture()
+    receiver.connect(PHONE)
+    receiver.connect(LAPTOP)
+    receiver.store(range(MESSAGES_AT_ONCE + 1))
 
     def pass_time() -> None:
-        world.elapsed += 2.5
+        receiver.elapsed += 2.5
 
-    world.sender.before = pass_time
-    world.wake()
-    assert (world.waiting, world.wakes()) == ([MESSAGES_AT_ONCE], [Wake(INBOX)])
+    receiver.sender.before = pass_time
+    receiver.wake()
+    assert (receiver.waiting, receiver.wakes()) == ([MESSAGES_AT_ONCE], [Wake(INBOX)])
 
 
 def test_nothing_is_deleted_that_nobody_took() -> None:
     """An inbox that cannot be read now is read again by the same wake."""
-    world = RelayMessageFixture()
-    world.connect(PHONE)
-    world.store("a")
-    world.inboxes.down = True
+    receiver = RelayMessageFixture()
+    receiver.connect(PHONE)
+    receiver.store("a")
+    receiver.inboxes.down = True
     with pytest.raises(TransientError):
-        world.wake()
-    world.inboxes.down = False
-    assert (world.sender.delivered, world.waiting) == ([], ["a"])
+        receiver.wake()
+    receiver.inboxes.down = False
+    assert (receiver.sender.delivered, receiver.waiting) == ([], ["a"])

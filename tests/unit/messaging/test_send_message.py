@@ -59,16 +59,16 @@ class SendMessageFixture:
 
 
 @pytest.fixture
-def world() -> SendMessageFixture:
+def inboxes() -> SendMessageFixture:
     """Empty inboxes."""
     return SendMessageFixture()
 
 
-def test_a_direct_message_is_stored_and_acknowledged(world: SendMessageFixture, counted: Counter[str]) -> None:
+def test_a_direct_message_is_stored_and_acknowledged(inboxes: SendMessageFixture, counted: Counter[str]) -> None:
     """As clients of the messages table send it, and exactly as they expect it back."""
     sent_at = NOW * 1_000 + 5
     expected = message_id(sent_at, "r=7")
-    assert world.send(SEED_FRAME, request_id="r=7", received_at=sent_at) == {
+    assert inboxes.send(SEED_FRAME, request_id="r=7", received_at=sent_at) == {
         "status": "Message sent!",
         "messageId": expected,
         "message": "Hello",
@@ -76,187 +76,187 @@ def test_a_direct_message_is_stored_and_acknowledged(world: SendMessageFixture, 
         "destinationPlayerId": "2",
     }
     inbox = Inbox(TENANT, PlayerId("2"))
-    assert world.stored == [DirectMessage(inbox, expected, JsonText('"Hello"'), PLAYER, sent_at, NOW + LIFETIME)]
+    assert inboxes.stored == [DirectMessage(inbox, expected, JsonText('"Hello"'), PLAYER, sent_at, NOW + LIFETIME)]
     assert counted["MessageStored"] == 1
 
 
-def test_a_retry_is_stored_once_and_acknowledged_again(world: SendMessageFixture) -> None:
+def test_a_retry_is_stored_once_and_acknowledged_again(inboxes: SendMessageFixture) -> None:
     """Also when the first one was delivered, and deleted, meanwhile."""
     frame = SEED_FRAME | {"clientMessageId": "m1"}
-    ack = world.send(frame, request_id="r1", received_at=NOW * 1_000)
+    ack = inboxes.send(frame, request_id="r1", received_at=NOW * 1_000)
     assert ack["messageId"] == message_id(NOW * 1_000, "r1")
     assert ack["clientMessageId"] == "m1"
-    assert len(world.stored) == 1
-    world.inboxes.rows.clear()
-    assert world.send(frame, request_id="r2", received_at=NOW * 1_000 + 700) == ack
-    assert world.stored == []
+    assert len(inboxes.stored) == 1
+    inboxes.inboxes.rows.clear()
+    assert inboxes.send(frame, request_id="r2", received_at=NOW * 1_000 + 700) == ack
+    assert inboxes.stored == []
 
 
-def test_an_attempt_that_died_keeps_its_place_in_the_inbox(world: SendMessageFixture) -> None:
+def test_an_attempt_that_died_keeps_its_place_in_the_inbox(inboxes: SendMessageFixture) -> None:
     """The retry stores the message under the first one's id."""
     frame = SEED_FRAME | {"clientMessageId": "m1"}
-    world.inboxes.down = True
+    inboxes.inboxes.down = True
     with pytest.raises(TransientError):
-        world.send(frame, request_id="r1", received_at=NOW * 1_000)
-    world.inboxes.down = False
-    world.now += 15
-    ack = world.send(frame, request_id="r2", received_at=NOW * 1_000 + 15_000)
-    assert [(one.message_id, one.sent_at) for one in world.stored] == [(ack["messageId"], NOW * 1_000)]
+        inboxes.send(frame, request_id="r1", received_at=NOW * 1_000)
+    inboxes.inboxes.down = False
+    inboxes.now += 15
+    ack = inboxes.send(frame, request_id="r2", received_at=NOW * 1_000 + 15_000)
+    assert [(one.message_id, one.sent_at) for one in inboxes.stored] == [(ack["messageId"], NOW * 1_000)]
     assert ack["messageId"] == message_id(NOW * 1_000, "r1")
 
 
 @pytest.mark.parametrize("message", ["", None, 0, [], {"text": "é\u2028😀\x00"}, "x" * (MAX_FRAME_BYTES - 2)])
-def test_a_message_is_any_json(world: SendMessageFixture, message: Any) -> None:
+def test_a_message_is_any_json(inboxes: SendMessageFixture, message: Any) -> None:
     """Up to what a client can send in one frame."""
-    ack = world.send({"message": message, "destinationPlayerId": "2"})
+    ack = inboxes.send({"message": message, "destinationPlayerId": "2"})
     assert ack["message"] == message
-    assert [decode(one.message) for one in world.stored] == [message]
+    assert [decode(one.message) for one in inboxes.stored] == [message]
 
 
 NESTED = f"{'[' * 1_023}{']' * 1_023}"
 
 
 @pytest.mark.parametrize("text", ["18446744073709551616", "1.10", "1E2", '{"b" :"\\u00e9","a":1}', NESTED], ids=len)
-def test_a_message_is_stored_and_acknowledged_as_it_was_written(world: SendMessageFixture, text: str) -> None:
+def test_a_message_is_stored_and_acknowledged_as_it_was_written(inboxes: SendMessageFixture, text: str) -> None:
     """To the last digit and blank: no number becomes another one, no text is spelled anew."""
     frame = f'{{"action":"sendmessage","message": {text} ,"destinationPlayerId":"2"}}'
-    ack = world.send_text(frame)
-    assert [one.message for one in world.stored] == [text]
+    ack = inboxes.send_text(frame)
+    assert [one.message for one in inboxes.stored] == [text]
     assert f'"message":{text},' in ack
 
 
 @pytest.mark.parametrize("message", ["x" * (MAX_FRAME_BYTES - 1), "é" * (MAX_FRAME_BYTES // 2)], ids=len)
-def test_a_message_that_no_frame_could_carry_is_refused(world: SendMessageFixture, message: str) -> None:
+def test_a_message_that_no_frame_could_carry_is_refused(inboxes: SendMessageFixture, message: str) -> None:
     """It is too long; nothing is stored."""
     with pytest.raises(InvalidFieldError, match=r"^message: must have at most 32768 bytes as JSON$"):
-        world.send({"message": message, "destinationPlayerId": "2"})
-    assert world.stored == []
+        inboxes.send({"message": message, "destinationPlayerId": "2"})
+    assert inboxes.stored == []
 
 
-def test_a_frame_without_a_message_is_refused(world: SendMessageFixture) -> None:
+def test_a_frame_without_a_message_is_refused(inboxes: SendMessageFixture) -> None:
     """An empty one is a message, none is not."""
     with pytest.raises(InvalidFieldError, match=r"^message: is missing$"):
-        world.send({"destinationPlayerId": "2"})
-    assert world.stored == []
+        inboxes.send({"destinationPlayerId": "2"})
+    assert inboxes.stored == []
 
 
 @pytest.mark.parametrize("destination", ["", "x" * 129, "a b", "2#1", "ü", None, 2, ["2"], {}, True])
-def test_an_id_that_is_not_legal_is_refused(world: SendMessageFixture, destination: Any) -> None:
+def test_an_id_that_is_not_legal_is_refused(inboxes: SendMessageFixture, destination: Any) -> None:
     """There is no acknowledgement, and nothing is stored."""
     with pytest.raises(InvalidFieldError, match=r"^destinationPlayerId: must be 1 to 128 letters"):
-        world.send({"message": "Hello", "destinationPlayerId": destination})
-    assert world.stored == []
+        inboxes.send({"message": "Hello", "destinationPlayerId": destination})
+    assert inboxes.stored == []
 
 
-def test_an_id_of_128_characters_is_legal(world: SendMessageFixture) -> None:
+def test_an_id_of_128_characters_is_legal(inboxes: SendMessageFixture) -> None:
     """The longest there is."""
-    assert world.send({"message": "Hello", "destinationPlayerId": "x" * 128})["status"] == "Message sent!"
+    assert inboxes.send({"message": "Hello", "destinationPlayerId": "x" * 128})["status"] == "Message sent!"
 
 
 @pytest.mark.parametrize("claimed", ["2", "", None, 1, "11"])
-def test_nobody_speaks_as_another_player(world: SendMessageFixture, claimed: Any) -> None:
+def test_nobody_speaks_as_another_player(inboxes: SendMessageFixture, claimed: Any) -> None:
     """The session says who the player is; a frame may repeat it, and nothing else."""
-    assert world.send(SEED_FRAME | {"playerId": claimed})["error"] == {
+    assert inboxes.send(SEED_FRAME | {"playerId": claimed})["error"] == {
         "code": "OTHER_PLAYER",
         "message": "the session is bound to another player than playerId",
     }
-    assert world.stored == []
+    assert inboxes.stored == []
 
 
-def test_without_a_player_there_is_no_direct_message(world: SendMessageFixture, counted: Counter[str]) -> None:
+def test_without_a_player_there_is_no_direct_message(inboxes: SendMessageFixture, counted: Counter[str]) -> None:
     """Whatever the frame claims."""
-    assert world.send(SEED_FRAME, context={"playerId": None})["error"] == {
+    assert inboxes.send(SEED_FRAME, context={"playerId": None})["error"] == {
         "code": "NO_PLAYER",
         "message": "the session is bound to no player",
     }
-    assert world.stored == []
+    assert inboxes.stored == []
     assert counted["FrameRefused"] == 1
 
 
-def test_what_could_not_be_stored_is_not_acknowledged(world: SendMessageFixture) -> None:
+def test_what_could_not_be_stored_is_not_acknowledged(inboxes: SendMessageFixture) -> None:
     """The error goes to where it is answered."""
-    world.inboxes.down = True
+    inboxes.inboxes.down = True
     with pytest.raises(TransientError):
-        world.send(SEED_FRAME)
+        inboxes.send(SEED_FRAME)
 
 
-def test_a_player_may_write_to_itself(world: SendMessageFixture) -> None:
+def test_a_player_may_write_to_itself(inboxes: SendMessageFixture) -> None:
     """To its other devices, say."""
-    world.send({"message": "Hello", "destinationPlayerId": PLAYER})
-    assert [one.inbox.player_id for one in world.stored] == [PLAYER]
+    inboxes.send({"message": "Hello", "destinationPlayerId": PLAYER})
+    assert [one.inbox.player_id for one in inboxes.stored] == [PLAYER]
 
 
-def test_a_frame_with_a_room_goes_to_the_room(world: SendMessageFixture) -> None:
+def test_a_frame_with_a_room_goes_to_the_room(inboxes: SendMessageFixture) -> None:
     """Whatever is in the field: the room says what is legal."""
-    assert world.send({"roomKey": "", "content": "Hello"}) == "to the room"
-    assert world.stored == []
+    assert inboxes.send({"roomKey": "", "content": "Hello"}) == "to the room"
+    assert inboxes.stored == []
 
 
 @pytest.mark.parametrize("frame", [{}, {"message": "Hello"}, {"destinationPlayerId": "2", "roomKey": "lobby"}])
 def test_a_frame_must_say_where_it_goes(
-    world: SendMessageFixture, frame: dict[str, str], counted: Counter[str]
+    inboxes: SendMessageFixture, frame: dict[str, str], counted: Counter[str]
 ) -> None:
     """To a player or to a room, and not to both; the answer names what is legal."""
-    error = world.send(frame)["error"]
+    error = inboxes.send(frame)["error"]
     message = "the frame must have destinationPlayerId or roomKey, and not both"
     assert error == {"code": "NO_DESTINATION", "message": message}
-    assert world.stored == []
+    assert inboxes.stored == []
     assert counted["FrameRefused"] == 1
 
 
-def test_a_full_inbox_takes_no_more(world: SendMessageFixture, counted: Counter[str]) -> None:
-    """The sender is told; other inboxes have room, and this one has once what is in it was delivered."""
+def test_a_full_inbox_takes_no_more(inboxes: SendMessageFixture, counted: Counter[str]) -> None:
+    """The sender gets an error; other inboxes have room, and this one has after a delivery."""
 
     def send(number: int, to: str, seconds: int = 0) -> Any:
         frame = SEED_FRAME | {"destinationPlayerId": to}
-        return world.send(frame, request_id=f"r={number}", received_at=(NOW + seconds) * 1_000)
+        return inboxes.send(frame, request_id=f"r={number}", received_at=(NOW + seconds) * 1_000)
 
     assert ["status" in send(number, "2") for number in range(3)] == [True] * 3
     refused = send(4, "2")
     assert (refused["error"]["code"], refused["requestId"]) == ("INBOX_FULL", "r=4")
     assert refused["error"]["message"] == "too many messages wait for destinationPlayerId: try again later"
     assert "status" in send(5, "3")
-    world.inboxes.delete(world.stored[:1])
+    inboxes.inboxes.delete(inboxes.stored[:1])
     assert send(6, "2", seconds=9)["error"]["code"] == "INBOX_FULL"
     assert "status" in send(7, "2", seconds=10)
-    assert len(world.stored) == 4
+    assert len(inboxes.stored) == 4
     assert counted["InboxFull"] == 2
 
 
-def test_a_message_that_was_refused_by_a_full_inbox_is_taken_once_there_is_room(world: SendMessageFixture) -> None:
+def test_a_message_that_was_refused_by_a_full_inbox_is_taken_once_there_is_room(inboxes: SendMessageFixture) -> None:
     """The client sends it again under its id, and the inbox is counted as of then."""
     again = SEED_FRAME | {"clientMessageId": "m1"}
     for number in range(3):
-        world.send(SEED_FRAME, request_id=f"r{number}", received_at=NOW * 1_000)
-    assert world.send(again, request_id="r3", received_at=NOW * 1_000)["error"]["code"] == "INBOX_FULL"
-    world.inboxes.rows.clear()
-    assert "status" in world.send(again, request_id="r4", received_at=(NOW + 60) * 1_000)
-    assert [one.message_id for one in world.stored] == [message_id(NOW * 1_000, "r3")]
+        inboxes.send(SEED_FRAME, request_id=f"r{number}", received_at=NOW * 1_000)
+    assert inboxes.send(again, request_id="r3", received_at=NOW * 1_000)["error"]["code"] == "INBOX_FULL"
+    inboxes.inboxes.rows.clear()
+    assert "status" in inboxes.send(again, request_id="r4", received_at=(NOW + 60) * 1_000)
+    assert [one.message_id for one in inboxes.stored] == [message_id(NOW * 1_000, "r3")]
 
 
 def test_a_message_that_could_not_be_finished_is_acknowledged_and_stays_one(
-    world: SendMessageFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+    inboxes: SendMessageFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
-    """It stands in the inbox. A client that asks all the same gets the same answer, and takes no second place."""
+    """It is in the inbox. A client that asks all the same gets the same answer, and takes no second place."""
 
     def fail(*_: object) -> None:
         raise TransientError("the table is down")
 
-    monkeypatch.setattr(world.sent, "finish", fail)
+    monkeypatch.setattr(inboxes.sent, "finish", fail)
     again = SEED_FRAME | {"clientMessageId": "m1"}
-    first = world.send(again, request_id="r1", received_at=NOW * 1_000)
-    world.now += 16
-    assert world.send(again, request_id="r2", received_at=NOW * 1_000 + 16_000) == first
-    assert [one.message_id for one in world.stored] == [first["messageId"]]
-    assert list(world.places.taken.values()) == [1]
+    first = inboxes.send(again, request_id="r1", received_at=NOW * 1_000)
+    inboxes.now += 16
+    assert inboxes.send(again, request_id="r2", received_at=NOW * 1_000 + 16_000) == first
+    assert [one.message_id for one in inboxes.stored] == [first["messageId"]]
+    assert list(inboxes.places.taken.values()) == [1]
     assert counted["SentMessageNotFinished"] == 2
 
 
 def test_a_message_whose_storing_was_in_doubt_takes_no_second_place(
-    world: SendMessageFixture, monkeypatch: pytest.MonkeyPatch
+    inboxes: SendMessageFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer was lost, and the message is there: the retry finds it."""
-    put = world.inboxes.put
+    put = inboxes.inboxes.put
 
     def put_and_fail(message: DirectMessage) -> None:
         put(message)
@@ -264,9 +264,9 @@ def test_a_message_whose_storing_was_in_doubt_takes_no_second_place(
 
     again = SEED_FRAME | {"clientMessageId": "m1"}
     with monkeypatch.context() as patched:
-        patched.setattr(world.inboxes, "put", put_and_fail)
+        patched.setattr(inboxes.inboxes, "put", put_and_fail)
         with pytest.raises(TransientError):
-            world.send(again, request_id="r1", received_at=NOW * 1_000)
-    acknowledged = world.send(again, request_id="r2", received_at=NOW * 1_000 + 1_000)
-    assert [one.message_id for one in world.stored] == [acknowledged["messageId"]]
-    assert list(world.places.taken.values()) == [1]
+            inboxes.send(again, request_id="r1", received_at=NOW * 1_000)
+    acknowledged = inboxes.send(again, request_id="r2", received_at=NOW * 1_000 + 1_000)
+    assert [one.message_id for one in inboxes.stored] == [acknowledged["messageId"]]
+    assert list(inboxes.places.taken.values()) == [1]

@@ -104,7 +104,7 @@ def test_one_more_broadcast_costs_more(load: Load) -> None:
 
 @given(LOADS)
 def test_a_larger_message_never_costs_less(load: Load) -> None:
-    """It leaves AWS, it takes units, it stands in messages."""
+    """It leaves AWS, it takes units, it is in messages."""
     larger = replace(load, message_bytes=load.message_bytes + 40_000)
     assert total(bill(larger)) >= total(bill(load))
 

@@ -42,7 +42,7 @@ def defaults_of(name: str) -> set[float]:
     ],
 )
 def test_a_number_of_the_plan_is_terraforms_default(name: str, planned: float) -> None:
-    """A plan for other numbers than those that are deployed would promise what nobody gets."""
+    """A plan for other numbers than the deployed ones would be wrong."""
     assert planned in defaults_of(name)
 
 

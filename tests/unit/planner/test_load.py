@@ -134,6 +134,8 @@ def test_numbers_that_cannot_be_are_a_sentence(numbers: dict[str, Any], sentence
         ({"connections": 2_000_000}, "Use more cells"),
         ({"connections": 1_000_000, "broadcast_keys": 1}, "lower broadcast.query_concurrency"),
         ({"connections": 1_000_000, "query_concurrency": 40}, "lower broadcast.query_concurrency"),
+        ({"connections": 1_000_000, "query_concurrency": 24}, "a new table takes 12,000: warm the table up"),
+        ({"connections": 1_000_000, "query_concurrency": 200}, "A table takes 40,000 units a second by DynamoDB's"),
         (
             {"messages_per_second": 500, "tenants": 100_000},
             "STS answers 600 calls a second for an account; 1,000 would",

@@ -42,7 +42,7 @@ def test_an_empty_variable_is_none(output: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_stacks_are_those_of_all_maps(output: Path) -> None:
-    """A hub for each environment of AWS, and behind it whoever is in its map: what is planned and watched for drift."""
+    """A hub for each environment of AWS, and the subscribers of its map: all are planned and watched for drift."""
     assert RUNNER.invoke(app, ["release", "stacks"]).exit_code == 0
     name, _, value = output.read_text().partition("=")
     assert name == "stacks"

@@ -95,7 +95,7 @@ def test_an_environment_whose_routes_take_tokens_is_not_released(project: Projec
 
 @pytest.mark.parametrize("name", ["test", "", "../dev", "Dev"])
 def test_an_environment_that_is_not_there_is_refused(name: str) -> None:
-    """With those that are."""
+    """With the existing ones."""
     with pytest.raises(OperatorError) as refused:
         Environment.of(Project.of_this_code(), name)
     assert "dev, local, production, staging" in refused.value.remedy

@@ -19,7 +19,7 @@ ERROR = json.dumps({"level": "ERROR", "message": "message failed and will be del
 
 @dataclass
 class Logs:
-    """Stands for CloudWatch Logs: lines of streams at times, of which it finds those that it is asked for."""
+    """A stand-in for CloudWatch Logs: lines of streams at times, which it filters as requested."""
 
     events: list[tuple[float, str, str]] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -52,7 +52,7 @@ def is_wanted(line: str, pattern: str) -> bool:
 
 
 @dataclass
-class World:
+class WatchedShift:
     """A shift that is watched, and its logs."""
 
     logs: Logs = field(default_factory=Logs)
@@ -72,59 +72,61 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def shift() -> WatchedShift:
     """A shift that has just begun."""
-    return World()
+    return WatchedShift()
 
 
-def test_one_error_among_450_000_invocations_is_no_sign(world: World) -> None:
+def test_one_error_among_450_000_invocations_is_no_sign(shift: WatchedShift) -> None:
     """A release was taken back by one line, whatever the version before logs."""
-    world.logs.log(NOON + 30, ERROR)
-    assert world.steps(0.1, 0.5, 1) == []
+    shift.logs.log(NOON + 30, ERROR)
+    assert shift.steps(0.1, 0.5, 1) == []
 
 
-def test_a_version_that_fails_as_often_as_the_one_before_stays(world: World) -> None:
+def test_a_version_that_fails_as_often_as_the_one_before_stays(shift: WatchedShift) -> None:
     """One in 4,500 of 7,500 invocations a second, before and after: 100 errors a minute by either."""
     for minute in range(-10, 0):
-        world.logs.log(NOON + minute * 60, ERROR, 100, version="6")
+        shift.logs.log(NOON + minute * 60, ERROR, 100, version="6")
     for minute, weight in enumerate((0.1, 0.5, 1)):
-        world.logs.log(NOON + minute * 60 + 30, ERROR, round(100 * weight))
-        world.logs.log(NOON + minute * 60 + 30, ERROR, round(100 * (1 - weight)), version="6")
-    assert world.steps(0.1, 0.5, 1) == []
+        shift.logs.log(NOON + minute * 60 + 30, ERROR, round(100 * weight))
+        shift.logs.log(NOON + minute * 60 + 30, ERROR, round(100 * (1 - weight)), version="6")
+    assert shift.steps(0.1, 0.5, 1) == []
 
 
-def test_a_version_that_fails_three_times_as_often_is_taken_back(world: World) -> None:
+def test_a_version_that_fails_three_times_as_often_is_taken_back(shift: WatchedShift) -> None:
     """With both numbers, and a line."""
     for minute in range(-10, 0):
-        world.logs.log(NOON + minute * 60, ERROR, 100, version="6")
-    world.logs.log(NOON + 30, ERROR, 30)
-    world.logs.log(NOON + 30, ERROR, 90, version="6")
-    (problem,) = world.steps(0.1)
+        shift.logs.log(NOON + minute * 60, ERROR, 100, version="6")
+    shift.logs.log(NOON + 30, ERROR, 30)
+    shift.logs.log(NOON + 30, ERROR, 90, version="6")
+    (problem,) = shift.steps(0.1)
     assert problem.startswith(
         f"version 7 of {FUNCTION} logs 30 errors, where version 6 would have logged 10.0; the last: "
     )
 
 
-def test_a_version_that_fails_where_the_one_before_never_did_is_taken_back_after_a_few_errors(world: World) -> None:
+def test_a_version_that_fails_where_the_one_before_never_did_is_taken_back_after_a_few_errors(
+    shift: WatchedShift,
+) -> None:
     """A hundredth of 450,000 invocations are 450 in the first step; six are enough."""
-    world.logs.log(NOON + 1, ERROR, FEW)
-    assert world.steps(0.1, seconds=10) == []
-    world.logs.log(NOON + 11, ERROR)
-    assert len(world.steps(0.1, seconds=10)) == 1
+    shift.logs.log(NOON + 1, ERROR, FEW)
+    assert shift.steps(0.1, seconds=10) == []
+    shift.logs.log(NOON + 11, ERROR)
+    assert len(shift.steps(0.1, seconds=10)) == 1
 
 
 def test_a_version_that_ran_for_two_minutes_is_judged_by_two_minutes() -> None:
     """After a rollback the version before has had all invocations for as long as the apply took."""
-    world = World(stable_since=NOON - 120)
-    world.logs.log(NOON - 60, ERROR, 20, version="6")
-    world.logs.log(NOON + 30, ERROR, 20)
-    assert world.steps(1, seconds=120) == []
+    shift = WatchedShift(stable_since=NOON - 120)
+    shift.logs.log(NOON - 60, ERROR, 20, version="6")
+    shift.logs.log(NOON + 30, ERROR, 20)
+    assert shift.steps(1, seconds=120) == []
 
 
-def test_a_line_that_quotes_an_error_of_the_start_is_no_such_error(world: World) -> None:
+def test_a_line_that_quotes_an_error_of_the_start_is_no_such_error(shift: WatchedShift) -> None:
     """The type of the error says it, not the text that a function logs."""
-    world.logs.log(NOON + 1, json.dumps({"level": "ERROR", "message": "raise ConfigurationError"}))
-    assert world.steps(0.1) == []
+    shift.logs.log(NOON + 1, json.dumps({"level": "ERROR", "message": "raise ConfigurationError"}))
+    assert shift.steps(0.1) == []
 
 
 @pytest.mark.parametrize(
@@ -135,49 +137,49 @@ def test_a_line_that_quotes_an_error_of_the_start_is_no_such_error(world: World)
         json.dumps({"level": "ERROR", "errorType": "ConfigurationError", "errorMessage": "bad environment"}),
     ],
 )
-def test_a_version_that_does_not_start_is_taken_back_at_once(world: World, line: str) -> None:
+def test_a_version_that_does_not_start_is_taken_back_at_once(shift: WatchedShift, line: str) -> None:
     """It never will, so one line is enough."""
-    world.logs.log(NOON + 1, line)
-    (problem,) = world.steps(0.1)
+    shift.logs.log(NOON + 1, line)
+    (problem,) = shift.steps(0.1)
     assert problem.startswith(f"version 7 of {FUNCTION} does not start: ")
 
 
-def test_a_look_reads_what_came_since_the_last_one(world: World) -> None:
+def test_a_look_reads_what_came_since_the_last_one(shift: WatchedShift) -> None:
     """And five minutes before that, for lines that come late and clocks that are fast; none of them counts twice."""
-    world.logs.log(NOON + 1, ERROR, FEW)
+    shift.logs.log(NOON + 1, ERROR, FEW)
     for _ in range(20):
-        assert world.steps(0.5, seconds=10) == []
-    starts = [asked["startTime"] / 1000 - NOON for asked in world.logs.asked]
+        assert shift.steps(0.5, seconds=10) == []
+    starts = [asked["startTime"] / 1000 - NOON for asked in shift.logs.asked]
     assert starts[:2] == [-300, -300]
     assert starts[-1] == -110
-    world.logs.log(world.now - 250, ERROR)
-    assert len(world.steps(0.5, seconds=10)) == 1
+    shift.logs.log(shift.now - 250, ERROR)
+    assert len(shift.steps(0.5, seconds=10)) == 1
 
 
-def test_lines_without_trouble_never_leave_cloudwatch(world: World) -> None:
+def test_lines_without_trouble_never_leave_cloudwatch(shift: WatchedShift) -> None:
     """The one line that matters is found among those of 450,000 invocations."""
     for second in range(60):
-        world.logs.log(NOON + second, json.dumps({"level": "INFO", "message": "done"}), 100)
-        world.logs.log(NOON + second, json.dumps({"_aws": {}, "MessageFailed": [0.0]}), 100)
-    world.logs.log(NOON + 30, ERROR)
-    assert world.steps(0.1) == []
-    assert world.logs.found == 1 * len(world.logs.asked)
+        shift.logs.log(NOON + second, json.dumps({"level": "INFO", "message": "done"}), 100)
+        shift.logs.log(NOON + second, json.dumps({"_aws": {}, "MessageFailed": [0.0]}), 100)
+    shift.logs.log(NOON + 30, ERROR)
+    assert shift.steps(0.1) == []
+    assert shift.logs.found == 1 * len(shift.logs.asked)
 
 
-def test_the_version_before_is_asked_only_if_there_is_something_to_compare(world: World) -> None:
+def test_the_version_before_is_asked_only_if_there_is_something_to_compare(shift: WatchedShift) -> None:
     """Its log is as long as it ran."""
-    world.logs.log(NOON + 1, ERROR, FEW)
-    world.steps(0.1, 0.5, 1)
-    assert {asked["logStreamNamePrefix"][11:] for asked in world.logs.asked} == {"[7]"}
+    shift.logs.log(NOON + 1, ERROR, FEW)
+    shift.steps(0.1, 0.5, 1)
+    assert {asked["logStreamNamePrefix"][11:] for asked in shift.logs.asked} == {"[7]"}
 
 
-def test_errors_of_other_versions_are_not_this_ones(world: World) -> None:
+def test_errors_of_other_versions_are_not_this_ones(shift: WatchedShift) -> None:
     """The stream says whose it is; version 77 is not version 7, and an environment may be of the day before."""
-    world.logs.log(NOON + 1, ERROR, 50, version="77")
-    world.logs.log(NOON + 1, ERROR, 50, version="1")
-    assert world.steps(0.1) == []
-    world.logs.log(NOON + 61, ERROR, 50, day="2026/11/29")
-    assert len(world.steps(0.1)) == 1
+    shift.logs.log(NOON + 1, ERROR, 50, version="77")
+    shift.logs.log(NOON + 1, ERROR, 50, version="1")
+    assert shift.steps(0.1) == []
+    shift.logs.log(NOON + 61, ERROR, 50, day="2026/11/29")
+    assert len(shift.steps(0.1)) == 1
 
 
 SEVERE = [

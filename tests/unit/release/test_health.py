@@ -1,16 +1,20 @@
 """The findings of the synthetic broadcast."""
 
 import asyncio
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
+from loudhailer import codec
 from loudhailer.broadcast.report import Report
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.ids import BroadcastId, ChunkId
+from tests.support.checkout import ROOT
 from tools.client.http import ApiError
-from tools.release.health import SyntheticBroadcast
+from tools.release.health import ROUTES, SyntheticBroadcast
 
 HUB, BLUE = "111111111111", "222222222222"
 SHARDS = 4
@@ -18,14 +22,16 @@ SHARDS = 4
 
 @dataclass
 class Deployment:
-    """Stands for the API and the socket: who delivers a broadcast is told by its shard and turn."""
+    """A stand-in for the API and the socket: the shard and the turn decide who delivers a broadcast."""
 
     deliver: Callable[[int, int], str | None]
     sent: Counter[int] = field(default_factory=Counter)
     delivered_by: dict[str, str | None] = field(default_factory=dict)
     audiences: list[set[str]] = field(default_factory=list)
-    members: dict[int, int] = field(default_factory=lambda: {0: 0})
+    members: dict[int, Any] = field(default_factory=lambda: {0: SimpleNamespace(answer=b"")})
     pings_are_answered: bool = True
+    answers: dict[str, bytes] = field(default_factory=dict)
+    frames: list[str] = field(default_factory=list)
 
     async def publish(self, audience: dict[str, Any], _message: Any, broadcast_id: BroadcastId) -> str:
         """See `HttpApi`."""
@@ -42,6 +48,13 @@ class Deployment:
     async def pongs(self, _members: object, _timeout: float) -> bool:
         """See `Crowd`."""
         return self.pings_are_answered
+
+    async def answered(self, member: Any, frame: bytes, answers: Collection[bytes], _timeout: float) -> bool:
+        """See `Crowd`."""
+        action = codec.decode(frame)["action"]
+        self.frames.append(action)
+        member.answer = self.answers.get(action, ROUTES[action][1])
+        return any(answer in member.answer for answer in answers)
 
     async def finished_report(self, broadcast_id: str, _timeout: float) -> Report:
         """See `HttpApi`."""
@@ -70,10 +83,10 @@ def found_by_broadcasts(deployment: Deployment, *through: int, account: str | No
     return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, through, account, stand_in).problems())
 
 
-def found_by_pings(deployment: Deployment, account: str | None = None) -> list[str]:
-    """Return what a ping finds."""
+def found_by_routes(deployment: Deployment, account: str | None = None) -> list[str]:
+    """Return what a frame on each route finds."""
     stand_in = cast("Any", deployment)
-    return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, (), account, stand_in).problems_of_pings())
+    return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, (), account, stand_in).problems_of_routes())
 
 
 def test_a_broadcast_goes_through_each_shard_that_is_looked_at() -> None:
@@ -113,14 +126,37 @@ def test_what_another_account_delivers_says_nothing_about_this_one() -> None:
 def test_a_ping_without_a_pong_is_a_problem() -> None:
     """No function answers pings, so nothing else would tell."""
     deployment = Deployment(lambda _shard, _turn: HUB, pings_are_answered=False)
-    assert found_by_pings(deployment) == ["a ping was not answered with a pong"]
+    assert found_by_routes(deployment) == ["a ping was not answered with a pong"]
     assert found_by_broadcasts(deployment, 0) == []
 
 
-def test_a_subscriber_is_not_asked_for_pongs() -> None:
-    """The hub's API Gateway answers them: a rollback of the subscriber would change nothing."""
+def test_each_route_of_the_websocket_api_must_answer() -> None:
+    """Before, `ping` alone was tried, and a function that could not start behind another route was not noticed."""
+    cell = (ROOT / "terraform/modules/cell/main.tf").read_text()
+    queues = (ROOT / "terraform/modules/messaging/outputs.tf").read_text()
+    routes = {*re.findall(r"^    (\w+) += \{ alias = ", cell, re.MULTILINE)}
+    routes |= {*re.findall(r"^    (\w+) = \{(?: queue_name|$)", queues, re.MULTILINE)} | {"ping"}
+    assert {"joinroom", "SiloSQS", "PooledSQS"} < routes
+    failed = dict.fromkeys(ROUTES, b'{"message": "Internal server error"}')
+    deployment = Deployment(lambda _shard, _turn: HUB, answers=failed)
+    assert found_by_routes(deployment) == [
+        f'a frame with the action {action} was answered \'{{"message": "Internal server error"}}\'' for action in ROUTES
+    ]
+    assert {*deployment.frames, "ping"} - {"synthetic"} == routes
+    assert found_by_routes(Deployment(lambda _shard, _turn: HUB)) == []
+
+
+def test_a_tenant_over_its_limit_has_been_answered() -> None:
+    """Checks of several releases may run in the same minute."""
+    over = {"joinroom": b'{"message":"Too Many Requests","connectionId":"a"}'}
+    assert found_by_routes(Deployment(lambda _shard, _turn: HUB, answers=over)) == []
+
+
+def test_a_subscriber_is_not_asked_for_routes() -> None:
+    """They are the hub's: a rollback of the subscriber would change nothing."""
     deployment = Deployment(lambda _shard, _turn: HUB, pings_are_answered=False)
-    assert found_by_pings(deployment, "222222222222") == []
+    assert found_by_routes(deployment, "222222222222") == []
+    assert deployment.frames == []
 
 
 def test_an_api_that_refuses_is_a_problem() -> None:

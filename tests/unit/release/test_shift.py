@@ -58,7 +58,7 @@ class Deployment:
         self.done.append("connected")
         yield
 
-    async def problems_of_pings(self) -> list[str]:
+    async def problems_of_routes(self) -> list[str]:
         """See `SyntheticBroadcast`."""
         return self.pings
 
@@ -126,7 +126,7 @@ def test_a_ping_without_a_pong_is_told_and_takes_nothing_back() -> None:
 
 
 def test_a_function_that_cannot_be_woken_is_told_and_takes_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It need not be one of those that are shifted."""
+    """It need not be one of the shifted ones."""
     deployment = Deployment()
 
     def fail() -> list[str]:

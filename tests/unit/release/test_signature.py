@@ -46,7 +46,7 @@ def test_an_image_is_signed_and_attested_by_its_digest(cosign: Path) -> None:
 
 
 def test_only_the_workflow_of_main_is_trusted(cosign: Path) -> None:
-    """Not whoever else has a certificate of GitHub's, nor a run for another commit."""
+    """Not another holder of a GitHub certificate, nor a run for another commit."""
     SIGNER.verify(MANIFEST)
     by = f"--certificate-identity {IDENTITY} --certificate-oidc-issuer https://token.actions.githubusercontent.com"
     by += f" --certificate-github-workflow-sha {MANIFEST.commit}"

@@ -20,15 +20,17 @@ class Lambda:
     Attributes:
         states: the state of each version that is not active.
         done: what was done, in its order.
+        weights: the shares that versions get beside the one that the alias leads to.
     """
 
     states: dict[tuple[str, str], str] = field(default_factory=dict)
     done: list[tuple[str, ...]] = field(default_factory=list)
     looks: int = 0
+    weights: dict[str, float] = field(default_factory=dict)
 
     def get_alias(self, **_: Any) -> dict[str, Any]:
         """See boto3."""
-        return {"FunctionVersion": "6"}
+        return {"FunctionVersion": "6", "RoutingConfig": {"AdditionalVersionWeights": self.weights}}
 
     def get_paginator(self, _operation: str) -> "Lambda":
         """See boto3."""
@@ -50,7 +52,7 @@ class Lambda:
             self.looks += 1
             if self.looks == 2:
                 del self.states[version]
-        return {"State": state}
+        return {"State": state, "Environment": {"Variables": {"VERSION": asked["Qualifier"]}}}
 
     def invoke(self, **asked: Any) -> None:
         """See boto3."""
@@ -106,3 +108,13 @@ def test_a_rollback_leads_to_versions_that_are_awake() -> None:
     client = Lambda({("echo", "5"): "Inactive"})
     assert of(client).return_to(DIGEST) == {"echo": "5", "swarm": "5"}
     assert client.done == [("point", "swarm", "5"), ("invoke", "echo", "5"), ("point", "echo", "5")]
+
+
+def test_the_variables_of_every_version_that_is_invoked_are_known() -> None:
+    """During a shift a function has two; the versions that a rollback returns to are found by their image."""
+    client = Lambda(weights={"7": 0.1})
+    assert of(client).variables() == {
+        f"{name}:{version}": {"VERSION": version} for name in ("echo", "swarm") for version in ("6", "7")
+    }
+    assert of(client).variables(DIGEST) == {"echo:5": {"VERSION": "5"}, "swarm:5": {"VERSION": "5"}}
+    assert of(client).variables("sha256:none") == {}

@@ -29,7 +29,7 @@ def test_the_canary_can_be_chosen() -> None:
 
 
 def test_a_canary_that_is_not_in_the_map_is_refused() -> None:
-    """With those that are."""
+    """With the existing ones."""
     with pytest.raises(OperatorError) as refused:
         waves(MAP[:2], "z")
     assert "a, b" in refused.value.remedy

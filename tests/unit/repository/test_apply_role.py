@@ -1,7 +1,7 @@
 """The role that applies Terraform has every permission that AWS demands for the stacks' resources.
 
-AWS publishes, for each resource type of CloudFormation, the permissions that creating, reading, changing, deleting
-and tagging it needs, as `handlers` and `tagging` of its schema. The wheel of cfn-lint carries these schemas.
+AWS publishes, for each resource type of CloudFormation, the permissions for creating, reading, changing, deleting and
+tagging it, as `handlers` and `tagging` of its schema. The wheel of cfn-lint carries these schemas.
 https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html
 Terraform calls the same APIs.
 """
@@ -119,7 +119,7 @@ def schemas() -> Path:
 
 
 def demanded(resource_type: str) -> set[str]:
-    """The permissions that AWS demands of whoever creates, reads, changes, deletes and tags such a resource."""
+    """The permissions that AWS requires to create, read, change, delete and tag such a resource."""
     digests = json.loads((schemas() / "providers" / "us-east-1.json").read_text())
     schema = json.loads((schemas() / "resources" / f"{digests[resource_type]}.json").read_text())
     named = [schema["handlers"].get(handler, {}) for handler in ("create", "read", "update", "delete")]
@@ -127,7 +127,7 @@ def demanded(resource_type: str) -> set[str]:
 
 
 def created(folder: Path) -> set[str]:
-    """The types of Terraform's resources in a module and in those that it uses."""
+    """The types of Terraform's resources in a module and in the modules that it uses."""
     sources = [path.read_text() for path in sorted(folder.glob("*.tf"))]
     assert sources, folder
     found = {kind for source in sources for kind in _RESOURCE.findall(source)}

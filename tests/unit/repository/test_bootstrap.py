@@ -197,7 +197,7 @@ def test_an_interrupted_installation_is_cleared_by_the_next_try(bare: Checkout) 
 
 
 def test_a_checkout_that_cannot_be_written_is_one_sentence(bare: Checkout) -> None:
-    """Here a file lies where the folder belongs."""
+    """Here a file has the folder's place."""
     (bare.root / ".tools").touch()
     stopped = bare.run("uv", "sync")
     assert stopped.returncode == 1
@@ -219,7 +219,7 @@ def test_a_shim_that_refuses_is_no_python(complete: Checkout, tmp_path: Path) ->
 
 @pytest.mark.parametrize("by_variable", [True, False])
 def test_python_is_found_in_pyenvs_folder(complete: Checkout, tmp_path: Path, *, by_variable: bool) -> None:
-    """It lies where PYENV_ROOT says, or in the home; a shim on PATH that refuses to run it changes nothing."""
+    """It is where PYENV_ROOT says, or in the home; a shim on PATH that refuses to run it changes nothing."""
     folder = tmp_path / "pyenv" if by_variable else complete.home / ".pyenv"
     python = complete.install_pyenv(folder)
     python.chmod(0o755)
@@ -231,7 +231,7 @@ def test_python_is_found_in_pyenvs_folder(complete: Checkout, tmp_path: Path, *,
 
 
 def test_python_is_downloaded_into_the_checkout(complete: Checkout) -> None:
-    """The home, where it lies by default, is not written to."""
+    """The home, its default place, is not written to."""
     install = """to="$UV_PYTHON_INSTALL_DIR/cpython/bin"
         mkdir -p "$to"
         cp "${BASH_SOURCE%/*}/python-of-uv" "$to/python3.13"
@@ -272,7 +272,7 @@ def test_a_chosen_python_of_another_version_is_left_out(complete: Checkout) -> N
 
 
 def test_a_cache_that_cannot_be_written_is_replaced(complete: Checkout) -> None:
-    """Without one uv does not work; here a file lies where the folder belongs."""
+    """Without one uv does not work; here a file has the folder's place."""
     (complete.home / "cache").touch()
     done = complete.run("bash", "-c", "echo $UV_CACHE_DIR", UV_KNOWS_PYTHON="1")
     assert done.stdout == f"{complete.root}/.tools/cache\n"

@@ -43,7 +43,7 @@ def test_it_ends_as_make_ends(machine: Machine) -> None:
 
 
 def test_workflows_leave_tools_to_the_bootstrap() -> None:
-    """It checks uv and Terraform by hashes that stand in the repository; an action that fetches them checks its own."""
+    """It checks uv and Terraform by hashes in the repository; an action that fetches them checks its own."""
     workflows = "".join(path.read_text() for path in ROOT.glob(".github/**/*.yml"))
     assert re.findall(r"uses: .*setup-.*", workflows) == []
 

@@ -183,7 +183,7 @@ def test_without_git_they_run(repository: Repository, monkeypatch: pytest.Monkey
 
 
 def test_every_module_that_the_emulator_imports_is_watched() -> None:
-    """A change of a module that the emulator stands on is a change of the emulator."""
+    """A change of a module that the emulator uses is a change of the emulator."""
     imported = {
         f"tools/{node.module.removeprefix('tools.').replace('.', '/')}"
         for source in (ROOT / "tools/emulator").rglob("*.py")

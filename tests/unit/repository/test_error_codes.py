@@ -1,4 +1,4 @@
-"""README lists the codes of error frames that there are, and each of them is in use."""
+"""README lists all codes of error frames, and each of them is in use."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Layout of the repository, and files that must not lie in it."""
+"""Layout of the repository, and files that must not be in it."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ FOLDERS = {"terraform", "images", "functions", "shared", "tools", "tests", "docs
 LARGEST_BYTES = 1_000_000
 LONGEST_HANDLER = 66
 
-# A path of somebody's machine. What stands before it tells it from the path of a URL.
+# A path of somebody's machine. The text before it distinguishes it from the path of a URL.
 MACHINE_PATH = re.compile(r"(?<![\w.}*])/(work|root|home|Users)/\w")
 
 # A suite by its name, or nothing where the names come after the word `import`.
@@ -47,7 +47,7 @@ def test_no_file_names_a_path_of_one_machine() -> None:
 @pytest.mark.parametrize("folder", ["work", "root", "home", "Users"])
 @pytest.mark.parametrize("line", ["cd /{}/project", '"/{}/ann/x"', "PATH=/{}/ann", "https://docs.example/ is in /{}/x"])
 def test_a_path_of_one_machine_is_recognised(folder: str, line: str) -> None:
-    """Home folders and work folders are found wherever they stand in a line."""
+    """Home folders and work folders are found anywhere in a line."""
     assert MACHINE_PATH.search(line.format(folder))
 
 

@@ -48,7 +48,7 @@ def test_check_runs_every_check() -> None:
     """It names them once more, to run two at a time; `format` and `hooks` change the checkout."""
     section = (ROOT / "Makefile").read_text().partition("\n##@ Check\n")[2].partition("\n##@ ")[0]
     checks = set(re.findall(r"^\.PHONY: (\S+)$", section, re.MULTILINE)) - {"check", "format", "hooks"}
-    assert len(checks) == 8
+    assert len(checks) == 9
     run = _make("--dry-run", "check").stdout
     assert [check for check in checks if _make("--dry-run", check).stdout.splitlines()[-1] not in run] == []
 
@@ -114,7 +114,7 @@ def test_a_target_ends_with_what_uv_cannot_do(complete: Machine, target: str) ->
 
 @pytest.mark.parametrize("target", ["test", "test-e2e"])
 def test_a_missing_browser_is_said_before_anything_is_tested(complete: Machine, target: str) -> None:
-    """The tests of the page would fail at the very end; whoever only looks at the demonstration needs none."""
+    """The tests of the page would fail at the very end; the demonstration alone needs none."""
     stopped = _make(target, path=complete.path)
     assert stopped.returncode != 0
     assert "Chromium is missing" in stopped.stderr

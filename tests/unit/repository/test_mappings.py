@@ -1,4 +1,4 @@
-"""No queue may take the account's concurrency from those who connect.
+"""No queue may take the account's concurrency from new connections.
 
 Lambda raises the concurrency of a queue's mapping up to 1,250, and a new account has 1,000 for all its functions:
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html

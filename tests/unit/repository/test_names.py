@@ -1,28 +1,55 @@
-"""A public name of shipped code or tools has one meaning."""
+"""A public class or type has a name of its own, so that a search finds it and nothing else."""
 
 import ast
 from collections import defaultdict
-from pathlib import Path
+from collections.abc import Iterator
 
-from tests.support.checkout import ROOT
+import pytest
+
+from tests.support.checkout import ROOT, files
 
 ROLES = {"Settings"}
 """Names of a role that each function fills once."""
 
-
-def classes_of(path: Path) -> set[str]:
-    """The public classes that a module defines."""
-    body = ast.parse(path.read_text()).body
-    return {each.name for each in body if isinstance(each, ast.ClassDef) and not each.name.startswith("_")}
+MODULES = [path for path in files() if path.suffix == ".py" and not path.name.startswith(("test_", "conftest"))]
+"""Everything that others import; the classes of a test's own module are seen there alone."""
 
 
-def test_no_two_public_classes_have_one_name() -> None:
-    """A reader who searches for a class finds it, and no other."""
+def types_of(source: str) -> Iterator[str]:
+    """Yield the public classes, aliases and new types that a module defines."""
+    for node in ast.parse(source).body:
+        match node:
+            case ast.ClassDef(name=name) | ast.TypeAlias(name=ast.Name(id=name)):
+                pass
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="NewType"))):
+                pass
+            case _:
+                continue
+        if not name.startswith("_"):
+            yield name
+
+
+def test_no_two_public_types_have_one_name() -> None:
+    """Classes, aliases and new types of functions, shared code, tools and the tests' helpers."""
     defined: defaultdict[str, list[str]] = defaultdict(list)
-    for folder in ("functions", "shared", "tools"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            if ".venv" not in path.parts:
-                for name in classes_of(path) - ROLES:
-                    defined[name].append(str(path.relative_to(ROOT)))
-    assert len(defined) > 300
+    for path in MODULES:
+        for name in types_of((ROOT / path).read_text()):
+            if name not in ROLES:
+                defined[name].append(str(path))
+    assert len(defined) > 500
     assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("class Broadcast: ...", ["Broadcast"]),
+        ("type Item = dict[str, str]", ["Item"]),
+        ('RoomKey = NewType("RoomKey", str)', ["RoomKey"]),
+        ("class _Private: ...", []),
+        ("NOW = 1_000\ndef run() -> None: ...", []),
+    ],
+)
+def test_every_kind_of_type_is_recognised(source: str, names: list[str]) -> None:
+    """A type with an underscore is its module's own."""
+    assert list(types_of(source)) == names

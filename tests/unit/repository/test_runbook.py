@@ -40,7 +40,7 @@ def explained(runbook: str) -> Counter[str]:
 
 
 def test_the_runbook_explains_each_metric_once_and_no_other() -> None:
-    """Whoever sees a metric finds the one row that says what it means."""
+    """Each metric has one row that explains it."""
     found = explained((ROOT / "docs" / "runbook.md").read_text())
     assert sorted(found) == sorted(metrics())
     assert [name for name, rows in found.items() if rows > 1] == []

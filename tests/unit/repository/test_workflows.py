@@ -181,6 +181,25 @@ def test_a_digest_goes_from_dev_to_staging_to_production() -> None:
     ]
 
 
+def test_what_allows_an_exception_is_handed_on_to_the_commands() -> None:
+    """A release after a rewrite of main, and one that destroys a queue on purpose, have a workflow, too."""
+    called = [job for name in ("promote", "subscribers") for job in jobs(name).values() if "uses" in job]
+    assert {job["with"].get("replaces") for job in called} == {"${{ inputs.replaces }}"}
+    hubs = [job for job in jobs("promote").values() if job["uses"].endswith("deploy.yml")]
+    assert {job["with"].get("allow-destroy") for job in hubs} == {"${{ inputs.allow-destroy }}"}
+    assert workflow("deploy")["env"]["REPLACES"] == "${{ inputs.replaces }}"
+    (plan,) = (step for _, step in steps("deploy") if step.get("run") == "make plan")
+    assert plan["env"]["ALLOW_DESTROY"] == "${{ inputs.allow-destroy }}"
+
+
+def test_a_rollback_and_a_look_for_drift_take_the_sources_that_were_applied_last() -> None:
+    """Older ones would destroy what they do not know; a promotion that failed has applied its own."""
+    for name, command in (("rollback", "make rollback"), ("drift", "make drift")):
+        refs = [step["with"]["ref"] for _, step in steps(name) if "ref" in step.get("with", {})]
+        assert refs == ["${{ steps.current.outputs.sources }}"]
+        assert [step["run"] for _, step in steps(name) if "run" in step][-1] == command
+
+
 def test_a_failed_canary_stops_the_waves() -> None:
     """Each wave is of the map that Terraform uses, waits for the one before, and ends with its first failure."""
     assert [needs("subscribers", job) for job in ("canary", "early", "rest")] == [

@@ -30,43 +30,43 @@ class AttemptsFixture:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether the session stands."""
+        """Tell whether the session exists."""
         return self.sessions.get(ACME, S1) is not None
 
 
 @pytest.fixture
-def world() -> AttemptsFixture:
+def attempts() -> AttemptsFixture:
     """No attempt yet."""
     return AttemptsFixture()
 
 
-def test_attempts_are_told_how_many_they_are(world: AttemptsFixture) -> None:
-    """Each minute begins at one; up to ten times the limit the session stands."""
-    assert [world.count() for _ in range(3)] == [1, 2, 3]
-    assert world.count(17) == 20
-    assert world.is_open
-    assert world.count(now=NOW + 60) == 1
+def test_attempts_are_told_how_many_they_are(attempts: AttemptsFixture) -> None:
+    """Each minute begins at one; up to ten times the limit the session exists."""
+    assert [attempts.count() for _ in range(3)] == [1, 2, 3]
+    assert attempts.count(17) == 20
+    assert attempts.is_open
+    assert attempts.count(now=NOW + 60) == 1
 
 
-def test_a_session_that_floods_is_ended_once(world: AttemptsFixture, counted: Counter[str]) -> None:
+def test_a_session_that_floods_is_ended_once(attempts: AttemptsFixture, counted: Counter[str]) -> None:
     """Another environment finds it gone, and does not count it again."""
-    other = Attempts(world.sessions, world.limits)
-    assert world.count(21) == 21
-    assert not world.is_open
+    other = Attempts(attempts.sessions, attempts.limits)
+    assert attempts.count(21) == 21
+    assert not attempts.is_open
     assert other.count(ACME, S1, FRAMES, limit=2, now=NOW) == 22
     assert counted["SessionFlooded"] == 1
 
 
-def test_a_session_that_is_ended_costs_no_write_any_more(world: AttemptsFixture) -> None:
+def test_a_session_that_is_ended_costs_no_write_any_more(attempts: AttemptsFixture) -> None:
     """This environment remembers it until the minute is over; any number it tells is past the flood."""
-    world.count(21)
-    assert (world.count(), world.count(5)) == (21, 25)
-    assert world.limits.minutes == {FRAMES.key(NOW): 21}
-    assert world.count(now=NOW + 60) == 1
+    attempts.count(21)
+    assert (attempts.count(), attempts.count(5)) == (21, 25)
+    assert attempts.limits.minutes == {FRAMES.key(NOW): 21}
+    assert attempts.count(now=NOW + 60) == 1
 
 
 def test_a_session_that_could_not_be_ended_is_tried_again(
-    world: AttemptsFixture, monkeypatch: pytest.MonkeyPatch
+    attempts: AttemptsFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is remembered before it is done."""
 
@@ -74,23 +74,23 @@ def test_a_session_that_could_not_be_ended_is_tried_again(
         raise TransientError("a transaction is at work on the row")
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.sessions, "delete", fail)
+        patch.setattr(attempts.sessions, "delete", fail)
         with pytest.raises(TransientError):
-            world.count(21)
-    assert world.is_open
-    assert world.count() == 22
-    assert not world.is_open
+            attempts.count(21)
+    assert attempts.is_open
+    assert attempts.count() == 22
+    assert not attempts.is_open
 
 
-def test_an_environment_remembers_a_thousand_floods(world: AttemptsFixture) -> None:
+def test_an_environment_remembers_a_thousand_floods(attempts: AttemptsFixture) -> None:
     """Its memory is bounded; what it has forgotten is counted again."""
     first = SessionId("x0")
     for number in range(1_000):
         session = SessionId(f"x{number}")
-        world.attempts.count(ACME, session, frames_of_session(ACME, session), limit=1, now=NOW, times=11)
-    assert world.attempts.count(ACME, first, frames_of_session(ACME, first), limit=1, now=NOW) == 11
-    world.count(21)
-    assert world.attempts.count(ACME, first, frames_of_session(ACME, first), limit=1, now=NOW) == 12
+        attempts.attempts.count(ACME, session, frames_of_session(ACME, session), limit=1, now=NOW, times=11)
+    assert attempts.attempts.count(ACME, first, frames_of_session(ACME, first), limit=1, now=NOW) == 11
+    attempts.count(21)
+    assert attempts.attempts.count(ACME, first, frames_of_session(ACME, first), limit=1, now=NOW) == 12
 
 
 @pytest.mark.parametrize(("limit", "share", "most"), [(60, 0.25, 15), (10, 0.25, 2), (1, 0.01, 1), (7, 1.0, 7)])
@@ -99,33 +99,33 @@ def test_a_share_is_a_whole_number_and_one_at_least(limit: int, share: float, mo
     assert share_of(limit, share) == most
 
 
-def test_attempts_by_tens_are_counted_at_each_tenth(world: AttemptsFixture) -> None:
+def test_attempts_by_tens_are_counted_at_each_tenth(attempts: AttemptsFixture) -> None:
     """Nine cost no write, in this minute and in the next one."""
-    by_tens = AttemptsByTens(lambda _: world.attempts)
+    by_tens = AttemptsByTens(lambda _: attempts.attempts)
     assert not any(by_tens.floods(ACME, S1, FRAMES, limit=20, now=NOW) for _ in range(19))
-    assert world.limits.minutes == {FRAMES.key(NOW): 10}
+    assert attempts.limits.minutes == {FRAMES.key(NOW): 10}
     assert not any(by_tens.floods(ACME, S1, FRAMES, limit=20, now=NOW + 60) for _ in range(9))
-    assert world.limits.minutes == {FRAMES.key(NOW): 10}
+    assert attempts.limits.minutes == {FRAMES.key(NOW): 10}
 
 
 @pytest.mark.parametrize("limit", [1, 2, 9])
-def test_a_session_that_may_try_fewer_than_ten_is_counted_by_so_many(world: AttemptsFixture, limit: int) -> None:
+def test_a_session_that_may_try_fewer_than_ten_is_counted_by_so_many(attempts: AttemptsFixture, limit: int) -> None:
     """It is not ended before it has tried more than ten times its limit."""
-    by_tens = AttemptsByTens(lambda _: world.attempts)
+    by_tens = AttemptsByTens(lambda _: attempts.attempts)
     told = [by_tens.floods(ACME, S1, FRAMES, limit=limit, now=NOW) for _ in range(12 * limit)]
     assert told.index(True) == 11 * limit - 1
 
 
-def test_attempts_by_tens_flood_until_the_minute_is_over(world: AttemptsFixture) -> None:
-    """The count that is past the limit ends the session, and all that follow are told so without a write.
+def test_attempts_by_tens_flood_until_the_minute_is_over(attempts: AttemptsFixture) -> None:
+    """The count that is past the limit ends the session, and all that follow are refused without a write.
 
-    At two a minute that is each second one: a session is not told ten for one.
+    At two a minute that is each second one: a session's one attempt does not count as ten.
     """
-    by_tens = AttemptsByTens(lambda _: world.attempts)
+    by_tens = AttemptsByTens(lambda _: attempts.attempts)
     told = [by_tens.floods(ACME, S1, FRAMES, limit=2, now=NOW) for _ in range(45)]
     assert told == [False] * 21 + [True] * 24
-    assert not world.is_open
-    assert world.limits.minutes == {FRAMES.key(NOW): 22}
+    assert not attempts.is_open
+    assert attempts.limits.minutes == {FRAMES.key(NOW): 22}
     assert not by_tens.floods(ACME, S1, FRAMES, limit=2, now=NOW + 60)
 
 

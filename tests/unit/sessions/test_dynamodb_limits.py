@@ -1,4 +1,4 @@
-"""Calls about limits that are repeated: only those that were certainly not carried out."""
+"""Calls about limits that are repeated: only calls that were certainly not carried out."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ ACME = TenantId("acme")
 
 
 class Client:
-    """A client whose calls end, one after the other, as they are told."""
+    """A client whose calls end, one after the other, as the test says."""
 
     def __init__(self, *ends: Exception | None) -> None:
         self._ends = list(ends)

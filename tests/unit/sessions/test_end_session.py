@@ -40,7 +40,7 @@ def record(sequence: int, *connections: ConnectionKey, event: str = "REMOVE", te
 
 
 class EndSessionFixture:
-    """Rows, and what becomes of those who are closed; time passes only in pauses."""
+    """Rows, and the outcomes of closing; time passes only in pauses."""
 
     def __init__(self, **ends: list[Outcome]) -> None:
         self.now = NOW
@@ -77,119 +77,119 @@ class EndSessionFixture:
 
 def test_every_connection_is_closed_and_its_row_deleted(counted: Counter[str]) -> None:
     """Connections of other sessions stay."""
-    world = EndSessionFixture()
-    world.connect(key("a"), key("b"), key("other"))
-    assert world.end(record(1, key("a"), key("b"))) == []
-    assert sorted(world.sender.closed) == ["a", "b"]
-    assert list(world.rows.rows) == [key("other")]
+    sessions = EndSessionFixture()
+    sessions.connect(key("a"), key("b"), key("other"))
+    assert sessions.end(record(1, key("a"), key("b"))) == []
+    assert sorted(sessions.sender.closed) == ["a", "b"]
+    assert list(sessions.rows.rows) == [key("other")]
     assert (counted["SessionEnded"], counted["SessionConnectionClosed"]) == (1, 2)
-    assert world.sender.calls == [("https://example.test/live", SECONDS)]
+    assert sessions.sender.calls == [("https://example.test/live", SECONDS)]
 
 
 def test_a_session_of_a_former_release_takes_its_connections_with_it() -> None:
     """Its key is the tenant's id alone."""
-    world = EndSessionFixture()
-    world.connect(key("a"))
+    sessions = EndSessionFixture()
+    sessions.connect(key("a"))
     removed = record(1, key("a"))
     removed["dynamodb"]["OldImage"]["tenantId"] = {"S": "acme"}
-    assert world.end(removed) == []
-    assert (world.sender.closed, world.rows.rows) == (["a"], {})
+    assert sessions.end(removed) == []
+    assert (sessions.sender.closed, sessions.rows.rows) == (["a"], {})
 
 
 def test_a_connection_that_is_gone_is_fine() -> None:
     """Its `$disconnect` was lost: its row goes, or has gone."""
-    world = EndSessionFixture(a=[Outcome.GONE], b=[Outcome.GONE])
-    world.connect(key("a"))
-    assert world.end(record(1, key("a"), key("b"), key("c"))) == []
-    assert world.rows.rows == {}
-    assert world.sender.closed == ["c"]
+    sessions = EndSessionFixture(a=[Outcome.GONE], b=[Outcome.GONE])
+    sessions.connect(key("a"))
+    assert sessions.end(record(1, key("a"), key("b"), key("c"))) == []
+    assert sessions.rows.rows == {}
+    assert sessions.sender.closed == ["c"]
 
 
 def test_a_young_connection_that_seems_gone_is_tried_again() -> None:
     """The gateway does not know it before its handshake is over."""
-    world = EndSessionFixture(a=[Outcome.GONE, Outcome.GONE, Outcome.DELIVERED])
-    world.connect(key("a"), seconds_ago=1)
-    assert world.end(record(1, key("a"))) == []
-    assert world.sender.closed == ["a"]
-    assert world.rows.rows == {}
-    assert world.tenants == {TenantId("acme")}
+    sessions = EndSessionFixture(a=[Outcome.GONE, Outcome.GONE, Outcome.DELIVERED])
+    sessions.connect(key("a"), seconds_ago=1)
+    assert sessions.end(record(1, key("a"))) == []
+    assert sessions.sender.closed == ["a"]
+    assert sessions.rows.rows == {}
+    assert sessions.tenants == {TenantId("acme")}
 
 
 def test_a_connection_that_seems_gone_is_believed_when_it_is_old_enough() -> None:
     """Its handshake must be over by then."""
-    world = EndSessionFixture(a=[Outcome.GONE])
-    world.connect(key("a"), seconds_ago=YOUNG_SECONDS - 5)
-    assert world.end(record(1, key("a"))) == []
-    assert world.rows.rows == {}
-    assert world.now == NOW + 5
+    sessions = EndSessionFixture(a=[Outcome.GONE])
+    sessions.connect(key("a"), seconds_ago=YOUNG_SECONDS - 5)
+    assert sessions.end(record(1, key("a"))) == []
+    assert sessions.rows.rows == {}
+    assert sessions.now == NOW + 5
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.THROTTLED, Outcome.UNSENT])
 def test_one_that_cannot_be_closed_keeps_its_session_in_the_stream(outcome: Outcome, counted: Counter[str]) -> None:
-    """All others are closed; the first session that is not done is where the stream goes on."""
-    world = EndSessionFixture(b=[outcome], d=[outcome])
+    """All others are closed; the stream continues at the first unfinished session."""
+    sessions = EndSessionFixture(b=[outcome], d=[outcome])
     for name in "abcd":
-        world.connect(key(name))
+        sessions.connect(key(name))
     records = [record(1, key("a")), record(2, key("b")), record(3, key("c")), record(4, key("d"))]
-    assert world.end(*records) == ["2"]
-    assert set(world.rows.rows) == {key("b"), key("d")}
-    assert sorted(world.sender.closed) == ["a", "c"]
+    assert sessions.end(*records) == ["2"]
+    assert set(sessions.rows.rows) == {key("b"), key("d")}
+    assert sorted(sessions.sender.closed) == ["a", "c"]
     assert counted["SessionNotEnded"] == 2
 
 
 def test_a_batch_that_comes_again_changes_nothing() -> None:
     """A closed connection is gone now."""
-    world = EndSessionFixture(a=[Outcome.DELIVERED, Outcome.GONE])
-    world.connect(key("a"))
-    assert [world.end(record(1, key("a"))) for _ in range(2)] == [[], []]
-    assert world.sender.closed == ["a"]
+    sessions = EndSessionFixture(a=[Outcome.DELIVERED, Outcome.GONE])
+    sessions.connect(key("a"))
+    assert [sessions.end(record(1, key("a"))) for _ in range(2)] == [[], []]
+    assert sessions.sender.closed == ["a"]
 
 
 def test_a_session_made_anew_keeps_its_connections() -> None:
-    """Only those that the removed row knew are closed, whatever the new session's row says."""
-    world = EndSessionFixture()
-    world.connect(key("old"), key("new"))
-    assert world.end(record(1, key("old"))) == []
-    assert world.sender.closed == ["old"]
-    assert list(world.rows.rows) == [key("new")]
+    """Only the removed row's connections are closed, whatever the new session's row says."""
+    sessions = EndSessionFixture()
+    sessions.connect(key("old"), key("new"))
+    assert sessions.end(record(1, key("old"))) == []
+    assert sessions.sender.closed == ["old"]
+    assert list(sessions.rows.rows) == [key("new")]
 
 
 def test_sessions_that_still_stand_are_left_alone() -> None:
     """A change is no end."""
-    world = EndSessionFixture()
-    world.connect(key("a"))
-    assert world.end(record(1, key("a"), event="MODIFY")) == []
-    assert world.sender.closed == []
+    sessions = EndSessionFixture()
+    sessions.connect(key("a"))
+    assert sessions.end(record(1, key("a"), event="MODIFY")) == []
+    assert sessions.sender.closed == []
 
 
 def test_a_session_without_connections_is_no_work() -> None:
     """Nothing is sent."""
-    world = EndSessionFixture()
-    world.sender.before = lambda: pytest.fail("nothing is to be closed")
-    assert world.end(record(1), record(2)) == []
+    sessions = EndSessionFixture()
+    sessions.sender.before = lambda: pytest.fail("nothing is to be closed")
+    assert sessions.end(record(1), record(2)) == []
 
 
 def test_each_tenants_rows_are_reached_as_that_tenant() -> None:
     """A batch may hold sessions of several."""
-    world = EndSessionFixture()
+    sessions = EndSessionFixture()
     ours, theirs = key("a"), key("b", tenant="globex")
-    world.connect(ours, theirs)
-    assert world.end(record(1, ours), record(2, theirs, tenant="globex")) == []
-    assert world.tenants == {tenant_of(ours.partition), tenant_of(theirs.partition)}
-    assert world.rows.rows == {}
+    sessions.connect(ours, theirs)
+    assert sessions.end(record(1, ours), record(2, theirs, tenant="globex")) == []
+    assert sessions.tenants == {tenant_of(ours.partition), tenant_of(theirs.partition)}
+    assert sessions.rows.rows == {}
 
 
 def test_rows_that_cannot_be_deleted_make_the_batch_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The connections are closed by then, which does not matter."""
-    world = EndSessionFixture()
-    world.connect(key("a"))
+    sessions = EndSessionFixture()
+    sessions.connect(key("a"))
 
     def fail(_: ConnectionKey) -> None:
         raise TransientError("timed out")
 
-    monkeypatch.setattr(world.rows, "delete", fail)
+    monkeypatch.setattr(sessions.rows, "delete", fail)
     with pytest.raises(TransientError):
-        world.end(record(1, key("a")))
+        sessions.end(record(1, key("a")))
 
 
 NONSENSE: dict[str, dict[str, Any]] = {
@@ -207,9 +207,9 @@ NONSENSE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("change", NONSENSE.values(), ids=NONSENSE)
 def test_a_record_that_makes_no_sense_is_left_out(change: dict[str, Any], counted: Counter[str]) -> None:
     """It must not keep its neighbours from being closed."""
-    world = EndSessionFixture()
-    world.connect(key("a"))
+    sessions = EndSessionFixture()
+    sessions.connect(key("a"))
     broken = {"eventID": "e1", "eventName": "REMOVE", "dynamodb": change}
-    assert world.end(broken, record(2, key("a"))) == []
-    assert world.sender.closed == ["a"]
+    assert sessions.end(broken, record(2, key("a"))) == []
+    assert sessions.sender.closed == ["a"]
     assert counted["RecordSkipped"] == 1

@@ -137,222 +137,224 @@ class PlacingFixture:
 
 
 @pytest.fixture
-def world() -> PlacingFixture:
+def placing() -> PlacingFixture:
     """A fresh one."""
     return PlacingFixture()
 
 
-def test_sessions_are_spread_and_stay(world: PlacingFixture) -> None:
+def test_sessions_are_spread_and_stay(placing: PlacingFixture) -> None:
     """The same session comes to the same cell, and its clients get that cell's URL."""
-    first = {session: world.place(session) for session in SESSIONS}
+    first = {session: placing.place(session) for session in SESSIONS}
     assert set(Counter(first.values())) == set(URLS)
     for session in SESSIONS:
-        status, body, _ = world.call("PUT", tenantId="acme", sessionId=session)
+        status, body, _ = placing.call("PUT", tenantId="acme", sessionId=session)
         assert (status, body["webSocketUrl"]) == (200, URLS[first[session]])
-        assert world.sessions[first[session]].get(ACME, session) is not None
+        assert placing.sessions[first[session]].get(ACME, session) is not None
 
 
-def test_the_tenants_cell_is_noted_before_a_session_is_placed(world: PlacingFixture) -> None:
+def test_the_tenants_cell_is_noted_before_a_session_is_placed(placing: PlacingFixture) -> None:
     """A broadcast in between names a cell too many, and never one too few; it is noted anew after an hour."""
     noted: list[tuple[bool, bool]] = []
 
     class Watching(MemoryPlacementStore):
         @override
         def put(self, tenant: TenantId, name: str, placement: Placement) -> bool:
-            noted.append((placement.cell in self.cells_of(tenant), bool(world.sessions[placement.cell].rows)))
+            noted.append((placement.cell in self.cells_of(tenant), bool(placing.sessions[placement.cell].rows)))
             return super().put(tenant, name, placement)
 
-    world.placing._placements = world.placements = Watching()
-    session = world.named_of(NORTH)
-    world.place(session, ANN)
+    placing.placing._placements = placing.placements = Watching()
+    session = placing.named_of(NORTH)
+    placing.place(session, ANN)
     assert noted == [(True, False)] * 2
-    cell = world.placements.rows[ACME, of_session(session)].cell
+    cell = placing.placements.rows[ACME, of_session(session)].cell
     for seconds, noted_at in ((3_599, NOW), (1, NOW + 3_600)):
-        world.later(seconds, NORTH, SOUTH)
-        world.place(session, ANN)
-        assert world.placements.cells_of(ACME) == {cell: noted_at}
+        placing.later(seconds, NORTH, SOUTH)
+        placing.place(session, ANN)
+        assert placing.placements.cells_of(ACME) == {cell: noted_at}
 
 
-def test_a_function_remembers_a_bounded_number_of_notes(world: PlacingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_remembers_a_bounded_number_of_notes(
+    placing: PlacingFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When it forgets them, it notes the cells anew."""
     monkeypatch.setattr(placing_module, "_REMEMBERED", 1)
-    for session in (world.named_of(NORTH), world.named_of(SOUTH), world.named_of(HUB)):
-        world.place(session)
-        assert len(world.placing._noted) == 1
-    assert world.placements.cells_of(ACME).keys() == set(URLS)
+    for session in (placing.named_of(NORTH), placing.named_of(SOUTH), placing.named_of(HUB)):
+        placing.place(session)
+        assert len(placing.placing._noted) == 1
+    assert placing.placements.cells_of(ACME).keys() == set(URLS)
 
 
-def test_all_devices_of_a_player_are_on_one_cell(world: PlacingFixture) -> None:
+def test_all_devices_of_a_player_are_on_one_cell(placing: PlacingFixture) -> None:
     """Each of the player's sessions follows."""
-    cells = {world.place(session, ANN) for session in SESSIONS}
+    cells = {placing.place(session, ANN) for session in SESSIONS}
     assert len(cells) == 1
-    assert {row.player for (_, name), row in world.placements.rows.items() if name != of_player(ANN)} == {ANN}
+    assert {row.player for (_, name), row in placing.placements.rows.items() if name != of_player(ANN)} == {ANN}
 
 
-def test_a_placement_is_written_only_when_it_changes_or_half_of_its_time_is_over(world: PlacingFixture) -> None:
+def test_a_placement_is_written_only_when_it_changes_or_half_of_its_time_is_over(placing: PlacingFixture) -> None:
     """Its expiry is seven days after that."""
     name = of_session(SessionId("s1"))
     for seconds, version in ((0, 1), (KEPT_SECONDS / 2 - 1, 1), (1, 2)):
-        world.later(seconds, NORTH, SOUTH)
-        world.place("s1")
-        assert world.placements.rows[ACME, name].version == version
-    assert world.placements.rows[ACME, name].expires_at == int(world.now) + KEPT_SECONDS
-    assert world.placements.rows[ACME, name].former is None
+        placing.later(seconds, NORTH, SOUTH)
+        placing.place("s1")
+        assert placing.placements.rows[ACME, name].version == version
+    assert placing.placements.rows[ACME, name].expires_at == int(placing.now) + KEPT_SECONDS
+    assert placing.placements.rows[ACME, name].former is None
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda world: world.later(16, SOUTH),
-        lambda world: world.beat(NORTH, is_well=False),
-        lambda world: world.beat(NORTH, tenants=3),
-        lambda world: world.directory.order(NORTH, 0),
-        lambda world: world.directory.leases.pop(NORTH),
-        lambda world: world.beat(NORTH, websocket_url="ws://evil.example/live"),
+        lambda placing: placing.later(16, SOUTH),
+        lambda placing: placing.beat(NORTH, is_well=False),
+        lambda placing: placing.beat(NORTH, tenants=3),
+        lambda placing: placing.directory.order(NORTH, 0),
+        lambda placing: placing.directory.leases.pop(NORTH),
+        lambda placing: placing.beat(NORTH, websocket_url="ws://evil.example/live"),
     ],
     ids=["silent", "sick", "without the tenant", "drained", "never seen", "misleading"],
 )
 def test_a_cell_that_is_no_candidate_gets_no_session(
-    world: PlacingFixture, change: Callable[[PlacingFixture], object]
+    placing: PlacingFixture, change: Callable[[PlacingFixture], object]
 ) -> None:
     """Its sessions are placed elsewhere when they ask again; the others stay."""
-    before = {session: world.place(session) for session in SESSIONS}
-    change(world)
-    world.now += 1
-    after = {session: world.place(session) for session in SESSIONS}
+    before = {session: placing.place(session) for session in SESSIONS}
+    change(placing)
+    placing.now += 1
+    after = {session: placing.place(session) for session in SESSIONS}
     assert NORTH not in after.values()
     assert {session: cell for session, cell in after.items() if before[session] != NORTH} == {
         session: cell for session, cell in before.items() if cell != NORTH
     }
-    moved = world.placements.rows[ACME, of_session(world.named_of(NORTH))]
-    assert (moved.version, moved.former, moved.former_until) == (2, NORTH, int(world.now) + FORMER_SECONDS)
+    moved = placing.placements.rows[ACME, of_session(placing.named_of(NORTH))]
+    assert (moved.version, moved.former, moved.former_until) == (2, NORTH, int(placing.now) + FORMER_SECONDS)
 
 
-def test_a_misleading_cell_is_counted(world: PlacingFixture, counted: Counter[str]) -> None:
+def test_a_misleading_cell_is_counted(placing: PlacingFixture, counted: Counter[str]) -> None:
     """Somebody looks at it."""
-    world.beat(NORTH, websocket_url="ws://evil.example/live")
-    world.place("s1")
+    placing.beat(NORTH, websocket_url="ws://evil.example/live")
+    placing.place("s1")
     assert counted["CellMisleads"] == 1
 
 
-def test_a_session_that_was_moved_does_not_come_back(world: PlacingFixture) -> None:
+def test_a_session_that_was_moved_does_not_come_back(placing: PlacingFixture) -> None:
     """Its new cell is as good as the one that it had."""
-    session = world.named_of(NORTH)
-    world.place(session)
-    world.later(16, SOUTH)
-    moved = world.place(session)
-    world.later(16, NORTH, SOUTH)
-    assert world.place(session) == moved != NORTH
+    session = placing.named_of(NORTH)
+    placing.place(session)
+    placing.later(16, SOUTH)
+    moved = placing.place(session)
+    placing.later(16, NORTH, SOUTH)
+    assert placing.place(session) == moved != NORTH
 
 
-def test_the_leases_are_read_once_a_second(world: PlacingFixture) -> None:
+def test_the_leases_are_read_once_a_second(placing: PlacingFixture) -> None:
     """A storm of clients asks for its sessions, not for the cells."""
-    session = world.named_of(NORTH)
-    world.place("first")
-    world.directory.leases.clear()
-    assert world.place(session) == NORTH
-    world.now += 1
-    assert world.place(session) == HUB
+    session = placing.named_of(NORTH)
+    placing.place("first")
+    placing.directory.leases.clear()
+    assert placing.place(session) == NORTH
+    placing.now += 1
+    assert placing.place(session) == HUB
 
 
-def test_cells_that_are_lost_together_count_as_alive(world: PlacingFixture, counted: Counter[str]) -> None:
+def test_cells_that_are_lost_together_count_as_alive(placing: PlacingFixture, counted: Counter[str]) -> None:
     """More than half of the weight: the rest must not get a storm that was too much for all of them."""
-    before = {session: world.place(session) for session in SESSIONS}
-    world.later(16, SOUTH)
-    assert NORTH not in {world.place(f"new-{session}") for session in SESSIONS}
+    before = {session: placing.place(session) for session in SESSIONS}
+    placing.later(16, SOUTH)
+    assert NORTH not in {placing.place(f"new-{session}") for session in SESSIONS}
     assert counted["CellsLostTogether"] == 0
-    world.later(16)
-    assert {world.place(f"newer-{session}") for session in SESSIONS} == set(URLS)
-    assert {session: world.place(session) for session in SESSIONS} == before
+    placing.later(16)
+    assert {placing.place(f"newer-{session}") for session in SESSIONS} == set(URLS)
+    assert {session: placing.place(session) for session in SESSIONS} == before
     assert counted["CellsLostTogether"] >= 1
 
 
-def test_without_any_candidate_all_cells_that_were_seen_are(world: PlacingFixture, counted: Counter[str]) -> None:
+def test_without_any_candidate_all_cells_that_were_seen_are(placing: PlacingFixture, counted: Counter[str]) -> None:
     """Better a handshake that may fail than none; an alarm says so. Homes by declared weights come first."""
     for cell in URLS:
-        world.directory.order(cell, 0)
-    assert {world.place(session) for session in SESSIONS} == set(URLS)
+        placing.directory.order(cell, 0)
+    assert {placing.place(session) for session in SESSIONS} == set(URLS)
     assert counted["NoCellAlive"] >= 1
 
 
 def test_a_small_tenant_has_one_home_and_its_whole_limit_there() -> None:
     """With the home lost, its sessions are spread over the cells that are left."""
-    world = PlacingFixture(home_connections=20_000)
-    (cell,) = {world.place(session) for session in SESSIONS}
-    assert world.home("s1").tenant_sessions == 30
-    world.directory.order(cell, 0)
-    world.later(1, NORTH, SOUTH)
-    assert world.home("s1").cell != cell
-    assert world.home("s1").tenant_sessions == 30
+    placing = PlacingFixture(home_connections=20_000)
+    (cell,) = {placing.place(session) for session in SESSIONS}
+    assert placing.home("s1").tenant_sessions == 30
+    placing.directory.order(cell, 0)
+    placing.later(1, NORTH, SOUTH)
+    assert placing.home("s1").cell != cell
+    assert placing.home("s1").tenant_sessions == 30
 
 
-def test_a_limit_is_divided_over_the_homes_that_are_alive(world: PlacingFixture) -> None:
+def test_a_limit_is_divided_over_the_homes_that_are_alive(placing: PlacingFixture) -> None:
     """The part of one that is lost goes to the others, so that its sessions are not refused there."""
-    assert [world.home(session).tenant_sessions for session in SESSIONS] == [10] * 60
-    world.later(16, SOUTH)
-    assert [world.home(session).tenant_sessions for session in SESSIONS] == [15] * 60
+    assert [placing.home(session).tenant_sessions for session in SESSIONS] == [10] * 60
+    placing.later(16, SOUTH)
+    assert [placing.home(session).tenant_sessions for session in SESSIONS] == [15] * 60
 
 
-def test_a_session_in_the_hub_without_a_placement_stays_there(world: PlacingFixture) -> None:
+def test_a_session_in_the_hub_without_a_placement_stays_there(placing: PlacingFixture) -> None:
     """It lived there before there were further cells; one that is over is placed as a new one."""
-    session = world.named_of(NORTH)
-    world.sessions[HUB].renew(ACME, session, player=None, expires_at=NOW + 9, now=NOW)
-    assert world.place(session) == HUB
-    world.sessions[HUB].renew(ACME, SessionId("s2"), player=None, expires_at=NOW, now=NOW - 1)
-    assert world.home("s2").cell == ranked(f"acme#{of_session(SessionId('s2'))}", dict.fromkeys(URLS, 1.0))[0]
+    session = placing.named_of(NORTH)
+    placing.sessions[HUB].renew(ACME, session, player=None, expires_at=NOW + 9, now=NOW)
+    assert placing.place(session) == HUB
+    placing.sessions[HUB].renew(ACME, SessionId("s2"), player=None, expires_at=NOW, now=NOW - 1)
+    assert placing.home("s2").cell == ranked(f"acme#{of_session(SessionId('s2'))}", dict.fromkeys(URLS, 1.0))[0]
 
 
-def elsewhere(world: PlacingFixture, player: PlayerId, cell: CellName) -> None:
+def elsewhere(placing: PlacingFixture, player: PlayerId, cell: CellName) -> None:
     """Have the player on the cell."""
-    world.placements.put(ACME, of_player(player), Placement(cell=cell, version=1, expires_at=NOW + KEPT_SECONDS))
+    placing.placements.put(ACME, of_player(player), Placement(cell=cell, version=1, expires_at=NOW + KEPT_SECONDS))
 
 
-def test_a_session_of_another_player_is_refused_wherever_it_is(world: PlacingFixture) -> None:
+def test_a_session_of_another_player_is_refused_wherever_it_is(placing: PlacingFixture) -> None:
     """Also where the other player is on another cell than the session; it is not ended either."""
-    session = world.named_of(NORTH)
-    world.place(session, ANN)
-    cell = world.placements.rows[ACME, of_session(session)].cell
-    elsewhere(world, BOB, next(other for other in URLS if other != cell))
+    session = placing.named_of(NORTH)
+    placing.place(session, ANN)
+    cell = placing.placements.rows[ACME, of_session(session)].cell
+    elsewhere(placing, BOB, next(other for other in URLS if other != cell))
     for method in ("PUT", "DELETE"):
-        assert world.call(method, tenantId="acme", sessionId=session, playerId="bob")[0] == 409
-    assert world.sessions[cell].rows[ACME, session].player_id == ANN
+        assert placing.call(method, tenantId="acme", sessionId=session, playerId="bob")[0] == 409
+    assert placing.sessions[cell].rows[ACME, session].player_id == ANN
 
 
-def test_a_session_of_another_player_is_refused_while_its_cell_is_down(world: PlacingFixture) -> None:
+def test_a_session_of_another_player_is_refused_while_its_cell_is_down(placing: PlacingFixture) -> None:
     """The placement has the player; one whose session is over there may be taken."""
-    session = world.named_of(NORTH)
-    world.place(session, ANN)
-    cell = world.placements.rows[ACME, of_session(session)].cell
-    elsewhere(world, BOB, next(other for other in URLS if other != cell))
-    world.sessions[cell].is_down = True
-    assert world.call("PUT", tenantId="acme", sessionId=session, playerId="bob")[0] == 409
-    world.sessions[cell].is_down = False
-    world.sessions[cell].rows.clear()
-    assert world.call("PUT", tenantId="acme", sessionId=session, playerId="bob")[0] == 200
+    session = placing.named_of(NORTH)
+    placing.place(session, ANN)
+    cell = placing.placements.rows[ACME, of_session(session)].cell
+    elsewhere(placing, BOB, next(other for other in URLS if other != cell))
+    placing.sessions[cell].is_down = True
+    assert placing.call("PUT", tenantId="acme", sessionId=session, playerId="bob")[0] == 409
+    placing.sessions[cell].is_down = False
+    placing.sessions[cell].rows.clear()
+    assert placing.call("PUT", tenantId="acme", sessionId=session, playerId="bob")[0] == 200
 
 
-def test_a_session_that_is_bound_only_now_goes_to_its_player(world: PlacingFixture) -> None:
+def test_a_session_that_is_bound_only_now_goes_to_its_player(placing: PlacingFixture) -> None:
     """On the cell that it leaves it ends, so that its connections are closed, as on one cell."""
-    session = world.named_of(NORTH)
-    world.place(session)
-    elsewhere(world, ANN, SOUTH)
-    assert world.place(session, ANN) == SOUTH
-    assert world.sessions[NORTH].rows == {}
+    session = placing.named_of(NORTH)
+    placing.place(session)
+    elsewhere(placing, ANN, SOUTH)
+    assert placing.place(session, ANN) == SOUTH
+    assert placing.sessions[NORTH].rows == {}
 
 
-def test_a_bound_session_that_moves_without_naming_its_player_stays_bound(world: PlacingFixture) -> None:
+def test_a_bound_session_that_moves_without_naming_its_player_stays_bound(placing: PlacingFixture) -> None:
     """And follows the player; what it leaves lives on until its clients have moved."""
-    elsewhere(world, ANN, NORTH)
+    elsewhere(placing, ANN, NORTH)
     session = SessionId("s1")
-    world.place(session, ANN)
-    world.later(16, SOUTH)
-    cell = world.place(session)
-    assert cell == world.placements.rows[ACME, of_player(ANN)].cell != NORTH
-    assert world.sessions[cell].rows[ACME, session].player_id == ANN
-    assert world.sessions[NORTH].rows[ACME, session].player_id == ANN
+    placing.place(session, ANN)
+    placing.later(16, SOUTH)
+    cell = placing.place(session)
+    assert cell == placing.placements.rows[ACME, of_player(ANN)].cell != NORTH
+    assert placing.sessions[cell].rows[ACME, session].player_id == ANN
+    assert placing.sessions[NORTH].rows[ACME, session].player_id == ANN
 
 
-def test_two_who_place_a_session_at_once_come_to_one_cell(world: PlacingFixture) -> None:
+def test_two_who_place_a_session_at_once_come_to_one_cell(placing: PlacingFixture) -> None:
     """The one that is second reads again, and follows."""
 
     class Overtaken(MemoryPlacementStore):
@@ -362,11 +364,11 @@ def test_two_who_place_a_session_at_once_come_to_one_cell(world: PlacingFixture)
                 self.rows[tenant, name] = replace(placement, cell=SOUTH)
             return super().put(tenant, name, placement)
 
-    world.placing._placements = Overtaken()
-    assert world.place(world.named_of(NORTH)) == SOUTH
+    placing.placing._placements = Overtaken()
+    assert placing.place(placing.named_of(NORTH)) == SOUTH
 
 
-def test_one_that_others_overtake_each_time_is_told_to_try_again(world: PlacingFixture) -> None:
+def test_one_that_others_overtake_each_time_is_told_to_try_again(placing: PlacingFixture) -> None:
     """The request fails, and the client repeats it."""
 
     class Overtaken(MemoryPlacementStore):
@@ -374,62 +376,62 @@ def test_one_that_others_overtake_each_time_is_told_to_try_again(world: PlacingF
         def put(self, tenant: TenantId, name: str, placement: Placement) -> bool:
             return False
 
-    world.placing._placements = Overtaken()
+    placing.placing._placements = Overtaken()
     with pytest.raises(TransientError, match="placed by others all the time"):
-        world.place("s1")
+        placing.place("s1")
 
 
-def test_a_cell_that_does_not_answer_makes_it_a_503(world: PlacingFixture, counted: Counter[str]) -> None:
+def test_a_cell_that_does_not_answer_makes_it_a_503(placing: PlacingFixture, counted: Counter[str]) -> None:
     """Nothing moves until its lease is over; an error of the hub's own is no 503."""
-    session = world.named_of(NORTH)
-    world.place(session)
-    world.sessions[NORTH].is_down = True
+    session = placing.named_of(NORTH)
+    placing.place(session)
+    placing.sessions[NORTH].is_down = True
     for method in ("PUT", "DELETE"):
-        answer = world.call(method, tenantId="acme", sessionId=session)
+        answer = placing.call(method, tenantId="acme", sessionId=session)
         assert answer == (503, {"message": "Service Unavailable"}, "1")
     assert counted["CellUnreachable"] == 2
-    in_hub = world.named_of(HUB)
-    world.place(in_hub)
-    world.sessions[HUB].is_down = True
+    in_hub = placing.named_of(HUB)
+    placing.place(in_hub)
+    placing.sessions[HUB].is_down = True
     for method in ("PUT", "DELETE"):
         with pytest.raises(TransientError):
-            world.call(method, tenantId="acme", sessionId=in_hub)
+            placing.call(method, tenantId="acme", sessionId=in_hub)
 
 
-def test_a_session_is_ended_on_the_cell_that_it_has_left_too(world: PlacingFixture) -> None:
+def test_a_session_is_ended_on_the_cell_that_it_has_left_too(placing: PlacingFixture) -> None:
     """While connections may be left there."""
-    session = world.named_of(NORTH)
-    world.place(session)
-    world.later(16, SOUTH)
-    world.place(session)
-    assert world.call("DELETE", tenantId="acme", sessionId=session)[0] == 200
-    assert [store.rows for store in world.sessions.values()] == [{}] * 3
-    assert world.call("DELETE", tenantId="acme", sessionId=session)[0] == 400
+    session = placing.named_of(NORTH)
+    placing.place(session)
+    placing.later(16, SOUTH)
+    placing.place(session)
+    assert placing.call("DELETE", tenantId="acme", sessionId=session)[0] == 200
+    assert [store.rows for store in placing.sessions.values()] == [{}] * 3
+    assert placing.call("DELETE", tenantId="acme", sessionId=session)[0] == 400
 
 
-def test_a_former_cell_that_is_down_keeps_no_session_from_ending(world: PlacingFixture) -> None:
+def test_a_former_cell_that_is_down_keeps_no_session_from_ending(placing: PlacingFixture) -> None:
     """Its row expires; later it is not asked any more."""
-    session = world.named_of(NORTH)
-    world.place(session)
-    world.later(16, SOUTH)
-    cell = world.place(session)
-    world.sessions[NORTH].is_down = True
-    assert world.call("DELETE", tenantId="acme", sessionId=session)[0] == 200
-    assert world.sessions[cell].rows == {}
-    world.later(FORMER_SECONDS, SOUTH)
-    assert [cell for cell, _ in world.placing.where(TENANT, session)] == [cell]
+    session = placing.named_of(NORTH)
+    placing.place(session)
+    placing.later(16, SOUTH)
+    cell = placing.place(session)
+    placing.sessions[NORTH].is_down = True
+    assert placing.call("DELETE", tenantId="acme", sessionId=session)[0] == 200
+    assert placing.sessions[cell].rows == {}
+    placing.later(FORMER_SECONDS, SOUTH)
+    assert [cell for cell, _ in placing.placing.where(TENANT, session)] == [cell]
 
 
-def test_a_session_on_a_cell_that_is_declared_no_more_is_placed_anew(world: PlacingFixture) -> None:
+def test_a_session_on_a_cell_that_is_declared_no_more_is_placed_anew(placing: PlacingFixture) -> None:
     """Nobody can reach what it had there."""
     gone = Placement(cell=CellName("west"), version=1, expires_at=NOW + KEPT_SECONDS, player=ANN)
-    world.placements.put(ACME, of_session(SessionId("s1")), gone)
-    assert world.call("DELETE", tenantId="acme", sessionId="s1")[0] == 400
-    assert world.place("s1") in URLS
-    assert world.call("DELETE", tenantId="acme", sessionId="s1")[0] == 200
+    placing.placements.put(ACME, of_session(SessionId("s1")), gone)
+    assert placing.call("DELETE", tenantId="acme", sessionId="s1")[0] == 400
+    assert placing.place("s1") in URLS
+    assert placing.call("DELETE", tenantId="acme", sessionId="s1")[0] == 200
 
 
-def test_a_session_without_a_placement_is_looked_for_in_the_hub(world: PlacingFixture) -> None:
+def test_a_session_without_a_placement_is_looked_for_in_the_hub(placing: PlacingFixture) -> None:
     """It may be from before there were further cells."""
-    world.sessions[HUB].renew(ACME, SessionId("s1"), player=None, expires_at=NOW + 9, now=NOW)
-    assert world.call("DELETE", tenantId="acme", sessionId="s1")[0] == 200
+    placing.sessions[HUB].renew(ACME, SessionId("s1"), player=None, expires_at=NOW + 9, now=NOW)
+    assert placing.call("DELETE", tenantId="acme", sessionId="s1")[0] == 200

@@ -38,54 +38,54 @@ class PostBudgetFixture:
 
 
 @pytest.fixture
-def world() -> PostBudgetFixture:
+def shares() -> PostBudgetFixture:
     """Nothing taken yet."""
     return PostBudgetFixture()
 
 
-def test_a_session_stops_at_its_share(world: PostBudgetFixture, counted: Counter[str]) -> None:
+def test_a_session_stops_at_its_share(shares: PostBudgetFixture, counted: Counter[str]) -> None:
     """Refused posts take nothing from its tenant."""
-    assert world.take(ANN, 30, 20, 1) == [True, True, False]
-    assert world.take(BOB, 50) == [True]
-    assert world.take(CID, 1) == [False]
+    assert shares.take(ANN, 30, 20, 1) == [True, True, False]
+    assert shares.take(BOB, 50) == [True]
+    assert shares.take(CID, 1) == [False]
     assert counted["PostBudgetReached"] == 2
 
 
-def test_what_does_not_fit_leaves_the_rest_to_smaller_ones(world: PostBudgetFixture) -> None:
+def test_what_does_not_fit_leaves_the_rest_to_smaller_ones(shares: PostBudgetFixture) -> None:
     """A large room must not silence the small ones."""
-    assert world.take(ANN, 30, 40, 15, 10, 5) == [True, False, True, False, True]
+    assert shares.take(ANN, 30, 40, 15, 10, 5) == [True, False, True, False, True]
 
 
-def test_the_first_frame_of_a_minute_fits_whatever_its_size(world: PostBudgetFixture) -> None:
+def test_the_first_frame_of_a_minute_fits_whatever_its_size(shares: PostBudgetFixture) -> None:
     """A room larger than the budget can be spoken in once a minute, by one session."""
-    assert world.take(ANN, 5_000, 1) == [True, False]
-    assert world.take(BOB, 5_000) == [False]
-    world.now += 60
-    assert world.take(BOB, 5_000) == [True]
+    assert shares.take(ANN, 5_000, 1) == [True, False]
+    assert shares.take(BOB, 5_000) == [False]
+    shares.now += 60
+    assert shares.take(BOB, 5_000) == [True]
 
 
-def test_what_was_refused_costs_no_write_again(world: PostBudgetFixture) -> None:
+def test_what_was_refused_costs_no_write_again(shares: PostBudgetFixture) -> None:
     """In a minute it cannot fit later; a smaller amount may."""
-    world.take(ANN, 45)
-    writes = world.limits.writes
-    world.take(ANN, 10, 10, 11, 500)
-    assert world.limits.writes == writes + 1
-    assert world.take(ANN, 5) == [True]
-    world.now += 60
-    assert world.take(ANN, 10) == [True]
+    shares.take(ANN, 45)
+    writes = shares.limits.writes
+    shares.take(ANN, 10, 10, 11, 500)
+    assert shares.limits.writes == writes + 1
+    assert shares.take(ANN, 5) == [True]
+    shares.now += 60
+    assert shares.take(ANN, 10) == [True]
 
 
-def test_what_its_tenant_has_no_budget_for_takes_nothing_from_a_session(world: PostBudgetFixture) -> None:
+def test_what_its_tenant_has_no_budget_for_takes_nothing_from_a_session(shares: PostBudgetFixture) -> None:
     """A frame that the tenant's budget refuses leaves the session's share as it was."""
-    world.take(BOB, 50)
-    world.take(CID, 40)
-    assert world.take(ANN, 30, 20, 25, 10) == [False, False, False, True]
+    shares.take(BOB, 50)
+    shares.take(CID, 40)
+    assert shares.take(ANN, 30, 20, 25, 10) == [False, False, False, True]
 
 
-def test_no_posts_cost_nothing(world: PostBudgetFixture) -> None:
-    """A join of an empty room is told to nobody."""
-    assert world.take(ANN, 0) == [True]
-    assert world.limits.writes == 0
+def test_no_posts_cost_nothing(shares: PostBudgetFixture) -> None:
+    """A join of an empty room is announced to nobody."""
+    assert shares.take(ANN, 0) == [True]
+    assert shares.limits.writes == 0
 
 
 def test_budgets_are_the_tenants_own() -> None:

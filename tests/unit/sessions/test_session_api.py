@@ -104,19 +104,19 @@ def token(subject: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def world() -> SessionApiFixture:
+def stores() -> SessionApiFixture:
     """A fresh one."""
     return SessionApiFixture()
 
 
-def test_a_session_is_made_and_refreshed(world: SessionApiFixture, counted: Counter[str]) -> None:
+def test_a_session_is_made_and_refreshed(stores: SessionApiFixture, counted: Counter[str]) -> None:
     """The reply says until when it lives and where to connect."""
     for _ in range(2):
-        assert world.call("PUT /session", tenantId="acme", sessionId="s1") == (
+        assert stores.call("PUT /session", tenantId="acme", sessionId="s1") == (
             200,
             {"Attributes": {"sessionTTL": NOW + 200}, "webSocketUrl": "wss://example.test/live"},
         )
-    assert world.sessions.get(ACME, S1) == Session(ACME, S1, NOW + 200)
+    assert stores.sessions.get(ACME, S1) == Session(ACME, S1, NOW + 200)
     assert counted["SessionRenewed"] >= 2
 
 
@@ -134,51 +134,51 @@ def test_a_session_is_made_and_refreshed(world: SessionApiFixture, counted: Coun
     ],
     ids=str,
 )
-def test_an_invalid_session_request_is_told_so(world: SessionApiFixture, route: str, query: dict[str, Any]) -> None:
+def test_an_invalid_session_request_is_told_so(stores: SessionApiFixture, route: str, query: dict[str, Any]) -> None:
     """A JSON string, as clients have always had it; and nothing is made."""
-    assert world.call(route, **query) == (400, "Invalid request")
-    assert world.sessions.rows == {}
+    assert stores.call(route, **query) == (400, "Invalid request")
+    assert stores.sessions.rows == {}
 
 
-def test_a_player_outside_the_grammar_is_invalid(world: SessionApiFixture) -> None:
+def test_a_player_outside_the_grammar_is_invalid(stores: SessionApiFixture) -> None:
     """An empty one too."""
     for player in ("", "a#b"):
-        reply = world.call("PUT /session", tenantId="acme", sessionId="s1", playerId=player)
+        reply = stores.call("PUT /session", tenantId="acme", sessionId="s1", playerId=player)
         assert reply == (400, "Invalid request")
 
 
-def test_a_session_is_bound_to_one_player(world: SessionApiFixture) -> None:
+def test_a_session_is_bound_to_one_player(stores: SessionApiFixture) -> None:
     """Another player gets 409; without a player it is only refreshed."""
-    assert world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")[0] == 200
-    status, body = world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="bob")
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")[0] == 200
+    status, body = stores.call("PUT /session", tenantId="acme", sessionId="s1", playerId="bob")
     error = {"field": "playerId", "message": "the session is bound to another player"}
     assert (status, body) == (409, {"error": error})
-    assert world.call("PUT /session", tenantId="acme", sessionId="s1")[0] == 200
-    assert world.sessions.rows[ACME, S1].player_id == PlayerId("ann")
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s1")[0] == 200
+    assert stores.sessions.rows[ACME, S1].player_id == PlayerId("ann")
 
 
-def test_a_tokens_subject_is_the_player(world: SessionApiFixture) -> None:
+def test_a_tokens_subject_is_the_player(stores: SessionApiFixture) -> None:
     """Whatever the query claims."""
-    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1", playerId="bob")
-    assert world.sessions.rows[ACME, S1].player_id == PlayerId("ann")
+    stores.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1", playerId="bob")
+    assert stores.sessions.rows[ACME, S1].player_id == PlayerId("ann")
 
 
 @pytest.mark.parametrize("subject", [None, "", "auth0|ann"])
 def test_a_subject_that_cannot_be_a_player_is_refused_by_its_name(
-    world: SessionApiFixture, subject: str | None
+    stores: SessionApiFixture, subject: str | None
 ) -> None:
     """A claim in the query does not take its place, also where the token has no subject."""
     claims = {name: value for name, value in token(subject or "").items() if name != "sub" or subject is not None}
-    status, body = world.call("PUT /session", claims, tenantId="acme", sessionId="s1", playerId="bob")
+    status, body = stores.call("PUT /session", claims, tenantId="acme", sessionId="s1", playerId="bob")
     reason = "sub: must be 1 to 128 letters, digits, '_', '.', '@' or '-'"
     assert (status, body) == (400, {"error": {"field": "sub", "message": reason}})
-    assert world.sessions.rows == {}
+    assert stores.sessions.rows == {}
 
 
-def test_a_session_of_another_subject_is_refused(world: SessionApiFixture) -> None:
+def test_a_session_of_another_subject_is_refused(stores: SessionApiFixture) -> None:
     """A token does not open what is bound to somebody else."""
-    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
-    status, body = world.call("PUT /session", token("bob"), tenantId="acme", sessionId="s1", playerId="ann")
+    stores.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    status, body = stores.call("PUT /session", token("bob"), tenantId="acme", sessionId="s1", playerId="ann")
     assert (status, body["error"]["field"]) == (409, "playerId")
 
 
@@ -195,191 +195,191 @@ def test_a_session_of_another_subject_is_refused(world: SessionApiFixture) -> No
     ids=str,
 )
 def test_a_token_that_is_not_the_tenants_opens_and_ends_nothing(
-    world: SessionApiFixture, route: str, claims: dict[str, str], counted: Counter[str]
+    stores: SessionApiFixture, route: str, claims: dict[str, str], counted: Counter[str]
 ) -> None:
     """The tenant may exist or not: the one claim that counts must be its id."""
-    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
-    before = dict(world.sessions.rows)
+    stores.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    before = dict(stores.sessions.rows)
     for tenant in ("acme", "nobody"):
         for session in ("s1", "s2"):
-            reply = world.call(route, claims, tenantId=tenant, sessionId=session)
+            reply = stores.call(route, claims, tenantId=tenant, sessionId=session)
             assert reply == (403, {"message": "Forbidden"})
-    assert world.sessions.rows == before
+    assert stores.sessions.rows == before
     assert counted["TokenOfOtherTenant"] == 4
 
 
 @pytest.mark.parametrize("route", ["PUT /session", "DELETE /session"])
 def test_a_request_without_claims_opens_and_ends_nothing_where_a_token_is_asked_for(
-    world: SessionApiFixture, route: str
+    stores: SessionApiFixture, route: str
 ) -> None:
     """The function does not take it for a caller that needs no token, however it came past the authorizer."""
-    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
-    before = dict(world.sessions.rows)
+    stores.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    before = dict(stores.sessions.rows)
     for session in ("s1", "s2"):
         query = {"tenantId": "acme", "sessionId": session, "playerId": "ann"}
-        status, _ = world.reply(world.jwt_api, route, None, query)
+        status, _ = stores.reply(stores.jwt_api, route, None, query)
         assert status == 403
-    assert world.sessions.rows == before
+    assert stores.sessions.rows == before
 
 
-def test_a_tenants_token_ends_its_session(world: SessionApiFixture) -> None:
+def test_a_tenants_token_ends_its_session(stores: SessionApiFixture) -> None:
     """As it opened it."""
-    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
-    assert world.call("DELETE /session", token("ann"), tenantId="acme", sessionId="s1") == (200, {})
+    stores.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    assert stores.call("DELETE /session", token("ann"), tenantId="acme", sessionId="s1") == (200, {})
 
 
-def test_a_session_of_another_subject_is_not_ended(world: SessionApiFixture, counted: Counter[str]) -> None:
+def test_a_session_of_another_subject_is_not_ended(stores: SessionApiFixture, counted: Counter[str]) -> None:
     """Whatever the query claims: the token's subject counts, as it does when a session is opened."""
-    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
-    before = dict(world.sessions.rows)
-    status, body = world.call("DELETE /session", token("bob"), tenantId="acme", sessionId="s1", playerId="ann")
+    stores.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    before = dict(stores.sessions.rows)
+    status, body = stores.call("DELETE /session", token("bob"), tenantId="acme", sessionId="s1", playerId="ann")
     assert (status, body["error"]["field"]) == (409, "playerId")
     for subject in ("", "auth0|ann"):
-        status, body = world.call("DELETE /session", token(subject), tenantId="acme", sessionId="s1")
+        status, body = stores.call("DELETE /session", token(subject), tenantId="acme", sessionId="s1")
         assert (status, body["error"]["field"]) == (400, "sub")
-    assert (world.sessions.rows, counted["SessionDeleted"]) == (before, 0)
+    assert (stores.sessions.rows, counted["SessionDeleted"]) == (before, 0)
 
 
-def test_a_session_that_is_over_is_none_to_end_for_another_subject(world: SessionApiFixture) -> None:
+def test_a_session_that_is_over_is_none_to_end_for_another_subject(stores: SessionApiFixture) -> None:
     """Its row stands for a while."""
-    world.sessions.rows[ACME, S1] = Session(ACME, S1, NOW, PlayerId("ann"))
-    assert world.call("DELETE /session", token("bob"), tenantId="acme", sessionId="s1") == (400, "Invalid request")
+    stores.sessions.rows[ACME, S1] = Session(ACME, S1, NOW, PlayerId("ann"))
+    assert stores.call("DELETE /session", token("bob"), tenantId="acme", sessionId="s1") == (400, "Invalid request")
 
 
-def test_a_session_that_is_bound_to_nobody_may_be_ended_by_a_token(world: SessionApiFixture) -> None:
+def test_a_session_that_is_bound_to_nobody_may_be_ended_by_a_token(stores: SessionApiFixture) -> None:
     """As a token may open it."""
-    world.call("PUT /session", tenantId="acme", sessionId="s1")
-    assert world.call("DELETE /session", token("ann"), tenantId="acme", sessionId="s1") == (200, {})
+    stores.call("PUT /session", tenantId="acme", sessionId="s1")
+    assert stores.call("DELETE /session", token("ann"), tenantId="acme", sessionId="s1") == (200, {})
 
 
-def test_a_players_session_is_not_ended_in_the_name_of_another(world: SessionApiFixture) -> None:
+def test_a_players_session_is_not_ended_in_the_name_of_another(stores: SessionApiFixture) -> None:
     """Without a token the query may name a player, and need not."""
-    world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
-    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
-    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="ann") == (200, {})
+    stores.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
+    assert stores.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
+    assert stores.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="ann") == (200, {})
 
 
 def test_a_new_sessions_id_must_be_a_secret() -> None:
     """22 characters hold 128 bits; one of before, which is shorter, can be ended, and lives on by its use alone."""
-    world = SessionApiFixture(shortest_session_id=22)
+    stores = SessionApiFixture(shortest_session_id=22)
     reason = "must have at least 22 random characters"
     for session in ("s1", "a" * 21):
-        world.sessions.rows[ACME, SessionId(session)] = Session(ACME, SessionId(session), NOW + 10)
-        status, body = world.call("PUT /session", tenantId="acme", sessionId=session)
+        stores.sessions.rows[ACME, SessionId(session)] = Session(ACME, SessionId(session), NOW + 10)
+        status, body = stores.call("PUT /session", tenantId="acme", sessionId=session)
         assert (status, body) == (400, {"error": {"field": "sessionId", "message": reason}})
-        assert world.sessions.rows[ACME, SessionId(session)].expires_at == NOW + 10
-        assert world.call("DELETE /session", tenantId="acme", sessionId=session) == (200, {})
-    assert world.call("PUT /session", tenantId="acme", sessionId="a" * 22)[0] == 200
+        assert stores.sessions.rows[ACME, SessionId(session)].expires_at == NOW + 10
+        assert stores.call("DELETE /session", tenantId="acme", sessionId=session) == (200, {})
+    assert stores.call("PUT /session", tenantId="acme", sessionId="a" * 22)[0] == 200
 
 
-def test_a_tenant_has_so_many_sessions(world: SessionApiFixture, counted: Counter[str]) -> None:
-    """One more is refused with the limit's name; those that stand are renewed, and those that are over do not count."""
+def test_a_tenant_has_so_many_sessions(stores: SessionApiFixture, counted: Counter[str]) -> None:
+    """One more is refused with the limit's name; existing ones are renewed, and expired ones do not count."""
     for number in range(30):
-        assert world.call("PUT /session", tenantId="acme", sessionId=f"s{number}")[0] == 200
+        assert stores.call("PUT /session", tenantId="acme", sessionId=f"s{number}")[0] == 200
     refusal = (429, {"message": "Too Many Requests", "limit": "tenantSessions"})
-    assert world.call("PUT /session", tenantId="acme", sessionId="more") == refusal
-    assert world.call("PUT /session", tenantId="acme", sessionId="s7")[0] == 200
+    assert stores.call("PUT /session", tenantId="acme", sessionId="more") == refusal
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s7")[0] == 200
     assert counted["SessionRefused"] == 1
-    world.sessions.rows[ACME, SessionId("s8")] = Session(ACME, SessionId("s8"), world.now)
-    world.now += 60
-    assert world.call("PUT /session", tenantId="acme", sessionId="more")[0] == 200
-    assert world.call("PUT /session", tenantId="acme", sessionId="still more") == (400, "Invalid request")
-    assert world.call("PUT /session", tenantId="acme", sessionId="still-more") == refusal
+    stores.sessions.rows[ACME, SessionId("s8")] = Session(ACME, SessionId("s8"), stores.now)
+    stores.now += 60
+    assert stores.call("PUT /session", tenantId="acme", sessionId="more")[0] == 200
+    assert stores.call("PUT /session", tenantId="acme", sessionId="still more") == (400, "Invalid request")
+    assert stores.call("PUT /session", tenantId="acme", sessionId="still-more") == refusal
 
 
-def test_a_session_that_is_over_takes_a_place_to_live_again(world: SessionApiFixture) -> None:
+def test_a_session_that_is_over_takes_a_place_to_live_again(stores: SessionApiFixture) -> None:
     """Its row may stand for days: a tenant must not have as many sessions more as it has such rows."""
     for number in range(30):
-        world.sessions.rows[ACME, SessionId(f"old{number}")] = Session(ACME, SessionId(f"old{number}"), NOW)
-        assert world.call("PUT /session", tenantId="acme", sessionId=f"s{number}")[0] == 200
+        stores.sessions.rows[ACME, SessionId(f"old{number}")] = Session(ACME, SessionId(f"old{number}"), NOW)
+        assert stores.call("PUT /session", tenantId="acme", sessionId=f"s{number}")[0] == 200
     refusal = (429, {"message": "Too Many Requests", "limit": "tenantSessions"})
-    assert world.call("PUT /session", tenantId="acme", sessionId="old1") == refusal
+    assert stores.call("PUT /session", tenantId="acme", sessionId="old1") == refusal
 
 
 @pytest.mark.parametrize("standing", [None, NOW])
 def test_a_session_that_is_made_while_its_tenant_is_erased_is_taken_back(
-    world: SessionApiFixture, standing: int | None, monkeypatch: pytest.MonkeyPatch
+    stores: SessionApiFixture, standing: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tenant was there when the request was read, and is not when the session is made."""
     if standing is not None:
-        world.sessions.rows[ACME, S1] = Session(ACME, S1, standing)
-    renew = world.sessions.renew
+        stores.sessions.rows[ACME, S1] = Session(ACME, S1, standing)
+    renew = stores.sessions.renew
 
     def erased_meanwhile(*key: Any, **values: Any) -> bool:
-        world.tenants.begin_erasing(ACME)
+        stores.tenants.begin_erasing(ACME)
         return renew(*key, **values)
 
-    monkeypatch.setattr(world.sessions, "renew", erased_meanwhile)
-    assert world.call("PUT /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
-    assert world.sessions.rows == {}
+    monkeypatch.setattr(stores.sessions, "renew", erased_meanwhile)
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
+    assert stores.sessions.rows == {}
 
 
 def test_a_session_that_was_erased_while_it_was_renewed_is_taken_back(
-    world: SessionApiFixture, monkeypatch: pytest.MonkeyPatch
+    stores: SessionApiFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It lived when the request was read; the tenant's erasure has deleted it, and the renewal has made it anew."""
-    world.call("PUT /session", tenantId="acme", sessionId="s1")
-    renew = world.sessions.renew
+    stores.call("PUT /session", tenantId="acme", sessionId="s1")
+    renew = stores.sessions.renew
 
     def erased_meanwhile(*key: Any, **values: Any) -> bool:
-        world.tenants.begin_erasing(ACME)
-        world.sessions.rows.clear()
+        stores.tenants.begin_erasing(ACME)
+        stores.sessions.rows.clear()
         return renew(*key, **values)
 
-    monkeypatch.setattr(world.sessions, "renew", erased_meanwhile)
-    assert world.call("PUT /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
-    assert world.sessions.rows == {}
+    monkeypatch.setattr(stores.sessions, "renew", erased_meanwhile)
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
+    assert stores.sessions.rows == {}
 
 
-def test_a_second_put_leaves_who_is_connected(world: SessionApiFixture) -> None:
+def test_a_second_put_leaves_who_is_connected(stores: SessionApiFixture) -> None:
     """It lets the session live on, and changes nothing else."""
-    world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
+    stores.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
     key = ConnectionKey(nth_partition(ACME, 0), ConnectionId("a="))
-    world.sessions.rows[ACME, S1] = replace(world.sessions.rows[ACME, S1], connections=frozenset({key}))
-    world.call("PUT /session", tenantId="acme", sessionId="s1")
-    assert world.sessions.rows[ACME, S1] == Session(ACME, S1, NOW + 200, PlayerId("ann"), frozenset({key}))
+    stores.sessions.rows[ACME, S1] = replace(stores.sessions.rows[ACME, S1], connections=frozenset({key}))
+    stores.call("PUT /session", tenantId="acme", sessionId="s1")
+    assert stores.sessions.rows[ACME, S1] == Session(ACME, S1, NOW + 200, PlayerId("ann"), frozenset({key}))
 
 
-def test_a_session_is_deleted(world: SessionApiFixture, counted: Counter[str]) -> None:
+def test_a_session_is_deleted(stores: SessionApiFixture, counted: Counter[str]) -> None:
     """The second time there is none."""
-    world.call("PUT /session", tenantId="acme", sessionId="s1")
-    assert world.call("DELETE /session", tenantId="acme", sessionId="s1") == (200, {})
-    assert world.call("DELETE /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
+    stores.call("PUT /session", tenantId="acme", sessionId="s1")
+    assert stores.call("DELETE /session", tenantId="acme", sessionId="s1") == (200, {})
+    assert stores.call("DELETE /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
     assert counted["SessionDeleted"] == 1
 
 
 @pytest.mark.parametrize("player", [{}, {"playerId": "ann"}], ids=["anyone", "its player"])
 def test_a_session_whose_deletion_the_sdk_repeats_is_deleted(
-    world: SessionApiFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], player: dict[str, Any]
+    stores: SessionApiFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], player: dict[str, Any]
 ) -> None:
     """The first answer was lost, and the second attempt finds nothing: the caller asked for that, and has it."""
-    world.call("PUT /session", tenantId="acme", sessionId="s1", **player)
-    delete = world.sessions.delete
-    monkeypatch.setattr(world.sessions, "delete", lambda *named: delete(*named) and delete(*named))
-    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", **player) == (200, {})
+    stores.call("PUT /session", tenantId="acme", sessionId="s1", **player)
+    delete = stores.sessions.delete
+    monkeypatch.setattr(stores.sessions, "delete", lambda *named: delete(*named) and delete(*named))
+    assert stores.call("DELETE /session", tenantId="acme", sessionId="s1", **player) == (200, {})
     assert counted["SessionDeleted"] == 1
 
 
 def test_a_session_that_gets_another_player_while_it_is_deleted_stays(
-    world: SessionApiFixture, monkeypatch: pytest.MonkeyPatch
+    stores: SessionApiFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was nobody's when it was looked at."""
-    world.call("PUT /session", tenantId="acme", sessionId="s1")
-    delete = world.sessions.delete
+    stores.call("PUT /session", tenantId="acme", sessionId="s1")
+    delete = stores.sessions.delete
 
     def after_another(*named: Any) -> bool:
-        world.sessions.rows[ACME, S1] = replace(world.sessions.rows[ACME, S1], player_id=PlayerId("bob"))
+        stores.sessions.rows[ACME, S1] = replace(stores.sessions.rows[ACME, S1], player_id=PlayerId("bob"))
         return delete(*named)
 
-    monkeypatch.setattr(world.sessions, "delete", after_another)
-    status, _ = world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="ann")
+    monkeypatch.setattr(stores.sessions, "delete", after_another)
+    status, _ = stores.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="ann")
     assert status == 409
-    assert world.sessions.rows[ACME, S1].player_id == "bob"
+    assert stores.sessions.rows[ACME, S1].player_id == "bob"
 
 
-def test_tenants_are_listed_with_their_limits(world: SessionApiFixture) -> None:
+def test_tenants_are_listed_with_their_limits(stores: SessionApiFixture) -> None:
     """The names are those of their table."""
-    assert world.call("GET /tenant") == (
+    assert stores.call("GET /tenant") == (
         200,
         {
             "Items": [
@@ -413,17 +413,17 @@ def test_tenants_are_not_listed_in_production() -> None:
     assert (status, body) == (403, {"message": "Forbidden"})
 
 
-def test_a_broadcast_is_reported(world: SessionApiFixture) -> None:
+def test_a_broadcast_is_reported(stores: SessionApiFixture) -> None:
     """As its rows say."""
-    world.broadcasts.record(
+    stores.broadcasts.record(
         Summary(broadcast_id=BroadcastId("b1"), audience=Everyone(), content_hash="hash", published_at=NOW * 1000)
     )
-    status, body = world.call("GET /broadcast/{id}", id="b1")
+    status, body = stores.call("GET /broadcast/{id}", id="b1")
     assert status == 200
     assert (body["status"], body["publishedAt"], body["inFlight"]) == ("accepted", NOW * 1000, 0)
 
 
-def test_a_broadcast_over_several_cells_is_reported_by_cell(world: SessionApiFixture) -> None:
+def test_a_broadcast_over_several_cells_is_reported_by_cell(stores: SessionApiFixture) -> None:
     """A cell that says nothing until 180 seconds after the end is named, and its recipients have failed."""
     head = Summary(
         broadcast_id=BroadcastId("b1"),
@@ -434,40 +434,40 @@ def test_a_broadcast_over_several_cells_is_reported_by_cell(world: SessionApiFix
         cells={CellName("north"): 5},
         ends_at=NOW,
     )
-    world.broadcasts.record(head)
-    world.broadcasts.complete_sources(head.broadcast_id, 0, 0, NOW * 1000)
+    stores.broadcasts.record(head)
+    stores.broadcasts.complete_sources(head.broadcast_id, 0, 0, NOW * 1000)
     for now, status, failed, waiting_for, silent in (
         (NOW + 179, "delivering", 0, ["north"], []),
         (NOW + 180, "finished", 5, [], ["north"]),
     ):
-        world.now = now
-        _, body = world.call("GET /broadcast/{id}", id="b1")
+        stores.now = now
+        _, body = stores.call("GET /broadcast/{id}", id="b1")
         assert (body["status"], body["failed"], body["expected"]) == (status, failed, 5)
         assert (body["waitingFor"], body["silent"], list(body["byCell"])) == (waiting_for, silent, ["hub", "north"])
 
 
-def test_an_unknown_broadcast_is_not_found(world: SessionApiFixture) -> None:
+def test_an_unknown_broadcast_is_not_found(stores: SessionApiFixture) -> None:
     """404 names the field, and so does the 400 for an id that cannot be one."""
-    status, body = world.call("GET /broadcast/{id}", id="b2")
+    status, body = stores.call("GET /broadcast/{id}", id="b2")
     assert (status, body) == (
         404,
         {"error": {"field": "broadcastId", "message": "there is no such broadcast"}},
     )
-    status, body = world.call("GET /broadcast/{id}", id="b 2")
+    status, body = stores.call("GET /broadcast/{id}", id="b 2")
     reason = "broadcastId: must be 1 to 64 letters, digits, '_' or '-'"
     assert (status, body) == (400, {"error": {"field": "broadcastId", "message": reason}})
 
 
-def test_a_session_is_kept_under_a_hidden_id(world: SessionApiFixture) -> None:
+def test_a_session_is_kept_under_a_hidden_id(stores: SessionApiFixture) -> None:
     """Made, renewed, refused to others and ended by its own id; the id of the row opens and ends nothing."""
     tenant = replace(TENANT, session_key="a key")
-    world.tenants.put(tenant)
+    stores.tenants.put(tenant)
     kept = tenant.session_id_of(SessionSecret("s1"))
     for _ in range(2):
-        assert world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")[0] == 200
-    assert list(world.sessions.rows) == [(ACME, kept)]
-    assert world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
-    assert world.call("DELETE /session", tenantId="acme", sessionId=kept) == (400, "Invalid request")
-    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
-    assert world.call("DELETE /session", tenantId="acme", sessionId="s1") == (200, {})
-    assert world.sessions.rows == {}
+        assert stores.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")[0] == 200
+    assert list(stores.sessions.rows) == [(ACME, kept)]
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
+    assert stores.call("DELETE /session", tenantId="acme", sessionId=kept) == (400, "Invalid request")
+    assert stores.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
+    assert stores.call("DELETE /session", tenantId="acme", sessionId="s1") == (200, {})
+    assert stores.sessions.rows == {}

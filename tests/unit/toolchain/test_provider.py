@@ -84,7 +84,7 @@ def test_a_link_to_a_mirror_that_is_gone_is_made_anew(equipped: Computer) -> Non
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(equipped: Computer) -> None:
-    """Here a file lies where the folder belongs."""
+    """Here a file has the folder's place."""
     hold_provider(equipped.registry)
     (equipped.home / ".cache").touch()
     with pytest.raises(OperatorError, match=r"The cache .* cannot be written"):

@@ -48,7 +48,7 @@ def test_an_older_terraform_is_left_aside(released: Computer, version: str) -> N
 
 
 def test_a_shim_that_refuses_is_no_terraform(computer: Computer, tmp_path: Path) -> None:
-    """A version manager may lie first on PATH and have no version chosen."""
+    """A version manager may be first on PATH and have no version chosen."""
     shims = tmp_path / "shims"
     shims.mkdir()
     (shims / "terraform").write_text("#!/bin/bash\nexit 126\n")
@@ -58,7 +58,7 @@ def test_a_shim_that_refuses_is_no_terraform(computer: Computer, tmp_path: Path)
 
 
 def test_the_pinned_release_is_fetched_once(released: Computer) -> None:
-    """One line says so; it can be run, and lies in the user's cache without its archive."""
+    """One line says so; it can be run, and is in the user's cache without its archive."""
     program = released.find_terraform()
     assert terraform.is_new_enough(program)
     assert released.find_terraform() == program
@@ -70,7 +70,7 @@ def test_the_pinned_release_is_fetched_once(released: Computer) -> None:
 
 
 def test_another_archive_is_refused_before_it_is_unpacked(computer: Computer) -> None:
-    """Whoever serves it: the checksum is written in the repository."""
+    """Whatever server it comes from: the checksum is in the repository."""
     found = computer.release_terraform()
     with pytest.raises(OperatorError, match=f"its SHA-256 is {found}, not {CHECKSUMS[this_platform()]}"):
         computer.find_terraform()
@@ -96,7 +96,7 @@ def test_a_platform_without_a_release_is_one_sentence_with_the_fix(
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(released: Computer) -> None:
-    """Here a file lies where the folder belongs; with another cache it works."""
+    """Here a file has the folder's place; with another cache it works."""
     (released.home / ".cache").touch()
     with pytest.raises(OperatorError, match=r"The cache .* cannot be written") as caught:
         released.find_terraform()

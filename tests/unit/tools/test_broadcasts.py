@@ -79,7 +79,7 @@ def test_a_message_is_json_as_it_is_written_or_text(text: str, message: str) -> 
 
 @pytest.mark.parametrize(("text", "reason"), [("1E400", NOT_FINITE), (r'"\ud800"', LONE_SURROGATE)])
 def test_json_that_no_client_could_read_is_refused(text: str, reason: str) -> None:
-    """The operator is told why, and how to send it as a text."""
+    """The operator gets the reason, and how to send it as a text."""
     with pytest.raises(OperatorError, match=reason.split(",", maxsplit=1)[0]) as refused:
         message_of(text)
     assert "double quotes" in refused.value.remedy

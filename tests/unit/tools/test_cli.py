@@ -300,7 +300,7 @@ def test_up_says_when_the_urls_are_others(home: Path, monkeypatch: pytest.Monkey
 def test_a_state_directory_that_cannot_be_made_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """Here a file lies where the folder belongs; a full disk ends a command likewise."""
+    """Here a file has the folder's place; a full disk ends a command in the same way."""
     file = tmp_path / "file"
     file.touch()
     monkeypatch.setenv("LOUDHAILER_STATE_DIR", str(file))
@@ -333,7 +333,7 @@ def test_a_state_directory_that_is_a_file_is_not_taken_for_no_stack(
 def test_whatever_the_system_refuses_a_command_ends_in_a_sentence_with_the_fix(
     monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Whichever error it is; only a reader who has enough of the output is told nothing."""
+    """Whichever error it is; only a reader that closes the output gets nothing."""
 
     def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError(number, os.strerror(number), "/some/where")
@@ -348,7 +348,7 @@ def test_whatever_the_system_refuses_a_command_ends_in_a_sentence_with_the_fix(
 
 
 def test_an_argument_that_is_no_utf_8_is_refused(home: Path) -> None:
-    """Wherever it stands, and whatever it is for; it is shown without breaking the terminal."""
+    """Wherever it is, and whatever it is for; it is shown without breaking the terminal."""
     for arguments in (["broadcast", "\udcff", "--all"], ["tenant", "put", "a\udcc3"], ["--state-dir", "\udcff", "up"]):
         result = run(*arguments)
         assert (result.exit_code, type(result.exception)) == (1, SystemExit)

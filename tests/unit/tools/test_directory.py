@@ -7,7 +7,7 @@ from tools.stack.directory import StackDirectory
 
 
 def test_one_command_at_a_time_holds_the_lock(directory: StackDirectory) -> None:
-    """The second one says that it waits, and goes on when the first has ended."""
+    """The second one says that it waits, and continues when the first has ended."""
     order: list[str] = []
     waits = threading.Event()
 
@@ -57,7 +57,7 @@ def test_who_waited_for_a_removed_directory_gets_the_new_one(directory: StackDir
 
 
 def test_clearing_keeps_the_lock_and_nothing_else(directory: StackDirectory) -> None:
-    """Whoever clears goes on to hold the stack."""
+    """A command that clears the stack still holds it."""
     with directory.locked():
         directory.create()
         directory.state_file.write_text("{}")

@@ -125,66 +125,64 @@ class ErasingFixture:
 
 
 @pytest.fixture
-def world() -> ErasingFixture:
+def cell() -> ErasingFixture:
     """Two tenants, filled."""
     return ErasingFixture()
 
 
-def test_all_that_a_tenant_has_is_erased(world: ErasingFixture) -> None:
+def test_all_that_a_tenant_has_is_erased(cell: ErasingFixture) -> None:
     """It is reported by kind; its partitions are retired, and another tenant keeps all."""
-    others = world.rows(OTHER)
-    erased = world.erase().erased
+    others = cell.rows(OTHER)
+    erased = cell.erase().erased
     assert erased == {"sessions": 3, "connections": 6, "messages": 250, "partitions": 2}
-    assert world.rows(ACME) == []
-    assert all(row.retired_at and not row.count for row in world.partitions.of_tenant(ACME))
-    assert world.rows(OTHER) == others
-    assert not any(row.retired_at for row in world.partitions.of_tenant(OTHER))
-    assert world.tenants.tombstones() == [Tombstone(ACME, int(world.now))]
+    assert cell.rows(ACME) == []
+    assert all(row.retired_at and not row.count for row in cell.partitions.of_tenant(ACME))
+    assert cell.rows(OTHER) == others
+    assert not any(row.retired_at for row in cell.partitions.of_tenant(OTHER))
+    assert cell.tenants.tombstones() == [Tombstone(ACME, int(cell.now))]
 
 
-def test_a_connection_that_no_session_knows_is_closed(world: ErasingFixture) -> None:
-    """Nor is `end_session` needed for the others, if it stands still."""
-    loose = world.connect(ACME, "loose", SessionId("none"))
-    assert world.erase().erased["connections"] == 7
-    assert world.closed == [loose]
+def test_a_connection_that_no_session_knows_is_closed(cell: ErasingFixture) -> None:
+    """Nor is `end_session` needed for the others, if it is stopped."""
+    loose = cell.connect(ACME, "loose", SessionId("none"))
+    assert cell.erase().erased["connections"] == 7
+    assert cell.closed == [loose]
 
 
-def test_a_probe_that_is_left_is_no_connection(world: ErasingFixture) -> None:
+def test_a_probe_that_is_left_is_no_connection(cell: ErasingFixture) -> None:
     """`reconcile` may be killed before it deletes it, and would sweep it within an hour: it is counted until then."""
-    world.connect(ACME, PROBE, SessionId("none"))
-    assert world.erase().erased["connections"] == 6
-    assert world.closed == []
-    assert world.rows(ACME) == []
+    cell.connect(ACME, PROBE, SessionId("none"))
+    assert cell.erase().erased["connections"] == 6
+    assert cell.closed == []
+    assert cell.rows(ACME) == []
 
 
-def test_connections_that_are_not_closed_in_time_are_closed_by_the_command(world: ErasingFixture) -> None:
+def test_connections_that_are_not_closed_in_time_are_closed_by_the_command(cell: ErasingFixture) -> None:
     """It does not wait for ever."""
-    world.sessions_end = False
-    world.erase()
-    assert len(world.closed) == 6
-    assert world.rows(ACME) == []
+    cell.sessions_end = False
+    cell.erase()
+    assert len(cell.closed) == 6
+    assert cell.rows(ACME) == []
 
 
-def test_an_interrupted_command_goes_on_where_it_stopped(
-    world: ErasingFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_command_goes_on_where_it_stopped(cell: ErasingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Meanwhile the tenant is none, and cannot be put."""
     with monkeypatch.context() as crash:
-        crash.setattr(world.inboxes, "down", True)  # the twin's switch
+        crash.setattr(cell.inboxes, "down", True)  # the twin's switch
         with pytest.raises(TransientError):
-            world.erase()
-    assert world.tenants.get(ACME) is None
-    assert sum(world.sessions.count(ACME, NOW)) == 0
+            cell.erase()
+    assert cell.tenants.get(ACME) is None
+    assert sum(cell.sessions.count(ACME, NOW)) == 0
     with pytest.raises(OperatorError, match="is being erased") as caught:
-        put(world.tenants, TenantChange(), ACME, now=world.now, rest_seconds=REST_SECONDS, at_once=True)
+        put(cell.tenants, TenantChange(), ACME, now=cell.now, rest_seconds=REST_SECONDS, at_once=True)
     assert caught.value.remedy == "Complete that with `loudhailer tenant delete acme`."
-    assert world.erase().erased["messages"] == 250
-    assert world.rows(ACME) == []
+    assert cell.erase().erased["messages"] == 250
+    assert cell.rows(ACME) == []
 
 
-def test_what_comes_late_is_erased_too(world: ErasingFixture) -> None:
+def test_what_comes_late_is_erased_too(cell: ErasingFixture) -> None:
     """A message that was on its way has the command look through everything once more."""
-    pause, waits = world.pause, 0
+    pause, waits = cell.pause, 0
 
     def late(seconds: float) -> None:
         nonlocal waits
@@ -192,56 +190,56 @@ def test_what_comes_late_is_erased_too(world: ErasingFixture) -> None:
         if seconds == QUIET_SECONDS:
             waits += 1
             if waits == 1:
-                world.send(ACME, 2, first=900)
+                cell.send(ACME, 2, first=900)
 
-    world.pause = late  # type: ignore[method-assign]  # something happens meanwhile
-    assert world.erase().erased["messages"] == 252
-    assert (waits, world.rows(ACME)) == (2, [])
+    cell.pause = late  # type: ignore[method-assign]  # something happens meanwhile
+    assert cell.erase().erased["messages"] == 252
+    assert (waits, cell.rows(ACME)) == (2, [])
 
 
-def test_a_tenant_is_not_erased_while_its_connections_are_not_counted(world: ErasingFixture) -> None:
+def test_a_tenant_is_not_erased_while_its_connections_are_not_counted(cell: ErasingFixture) -> None:
     """The command says what to do, and is done with the rest when it is run again."""
-    world.accounting_runs = False
+    cell.accounting_runs = False
     with pytest.raises(OperatorError, match="not all of its connections are counted as gone") as caught:
-        world.erase()
+        cell.erase()
     assert "run this again" in (caught.value.remedy or "")
-    assert world.tenants.tombstones() == [Tombstone(ACME, None)]
-    world.accounting_runs = True
-    world.erase()
-    assert world.rows(ACME) == []
+    assert cell.tenants.tombstones() == [Tombstone(ACME, None)]
+    cell.accounting_runs = True
+    cell.erase()
+    assert cell.rows(ACME) == []
 
 
-def test_connections_of_which_the_stream_has_told_nothing_yet_are_waited_for(world: ErasingFixture) -> None:
+def test_connections_of_which_the_stream_has_told_nothing_yet_are_waited_for(cell: ErasingFixture) -> None:
     """Their coming is not counted either: the counts are 0, and their total is still to be released."""
-    world.accounting_runs = False
-    for partition in [row.partition for row in world.partitions.of_tenant(ACME)]:
-        world.count(partition, -world.partitions.rows[partition].count)
+    cell.accounting_runs = False
+    for partition in [row.partition for row in cell.partitions.of_tenant(ACME)]:
+        cell.count(partition, -cell.partitions.rows[partition].count)
     with pytest.raises(OperatorError, match="not all of its connections are counted as gone"):
-        world.erase()
+        cell.erase()
 
 
-def test_an_unknown_tenant_is_not_erased(world: ErasingFixture) -> None:
+def test_an_unknown_tenant_is_not_erased(cell: ErasingFixture) -> None:
     """Nor is one that was."""
-    world.erase()
+    cell.erase()
     with pytest.raises(OperatorError, match="There is no tenant acme"):
-        world.erase()
+        cell.erase()
 
 
-def test_the_id_of_an_erased_tenant_rests_a_while(world: ErasingFixture) -> None:
-    """The sentence says how long; then it starts with nothing. Who is in a hurry can have it at once."""
-    world.erase()
+def test_the_id_of_an_erased_tenant_rests_a_while(cell: ErasingFixture) -> None:
+    """The sentence says how long; then it starts with nothing. An option skips the wait."""
+    cell.erase()
     with pytest.raises(OperatorError, match="broadcasts to it may still be on their way") as caught:
-        put(world.tenants, TenantChange(), ACME, now=world.now + 1, rest_seconds=REST_SECONDS, at_once=False)
+        put(cell.tenants, TenantChange(), ACME, now=cell.now + 1, rest_seconds=REST_SECONDS, at_once=False)
     assert caught.value.remedy == f"Wait {REST_SECONDS - 1} s, choose another id, or use this one with --at-once."
     put(
-        world.tenants,
+        cell.tenants,
         TenantChange(tenant_connections=77),
         ACME,
-        now=world.now + REST_SECONDS + 1,
+        now=cell.now + REST_SECONDS + 1,
         rest_seconds=REST_SECONDS,
         at_once=False,
     )
-    assert world.rows(ACME) == [ACME]
-    world.erase()
-    put(world.tenants, TenantChange(), ACME, now=world.now, rest_seconds=REST_SECONDS, at_once=True)
-    assert world.rows(ACME) == [ACME]
+    assert cell.rows(ACME) == [ACME]
+    cell.erase()
+    put(cell.tenants, TenantChange(), ACME, now=cell.now, rest_seconds=REST_SECONDS, at_once=True)
+    assert cell.rows(ACME) == [ACME]

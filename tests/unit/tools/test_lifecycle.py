@@ -19,7 +19,7 @@ from tests.unit.tools.conftest import TerraformStandIn
 from tools.console import Terminal
 from tools.errors import OperatorError
 from tools.image.build import BuiltImage
-from tools.image.engine import Engine
+from tools.image.engine import ContainerEngine
 from tools.stack import lifecycle
 from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
@@ -33,7 +33,7 @@ SLEEP = [shutil.which("sleep") or "/bin/sleep", "60"]
 APPLY = ["init", "apply", "output"]
 
 RELOADED: list[int] = []
-"""The ports of the gateways that were told of changed APIs."""
+"""The ports of the gateways that were notified of changed APIs."""
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def test_whatever_an_interrupt_stops_the_next_up_finishes(
 
 
 def test_a_path_may_have_spaces_and_umlauts(stack: Stack, terraform: TerraformStandIn, tmp_path: Path) -> None:
-    """The checkout and the state directory lie below a home that is named after a person."""
+    """The checkout and the state directory are below a home that is named after a person."""
     project = Project(stack.project.root.rename(tmp_path / "Jürgen Groß \N{GRINNING FACE}"))
     elsewhere = replace(stack, project=project, directory=StackDirectory(tmp_path / "Zustände für mich" / "local"))
     try:
@@ -400,11 +400,11 @@ IMAGE_ID = f"sha256:{'a' * 64}"
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+def engine(monkeypatch: pytest.MonkeyPatch) -> ContainerEngine:
     """A container engine that has built the image already."""
-    engine = Engine("docker", "unix:///engine.sock")
+    engine = ContainerEngine("docker", "unix:///engine.sock")
 
-    def build(_root: object, _engine: Engine, *, platform: str, tag: str, base: str) -> BuiltImage:
+    def build(_root: object, _engine: ContainerEngine, *, platform: str, tag: str, base: str) -> BuiltImage:
         return BuiltImage(IMAGE_ID, tag, f"{base} for {platform}", ())
 
     monkeypatch.setattr(lifecycle, "running_engine", lambda: nullcontext(engine))
@@ -414,7 +414,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     return engine
 
 
-def test_functions_can_run_the_image(stack: Stack, engine: Engine, terraform: TerraformStandIn) -> None:
+def test_functions_can_run_the_image(stack: Stack, engine: ContainerEngine, terraform: TerraformStandIn) -> None:
     """Terraform gets the image by its digest, and the local AWS the engine that runs it."""
     assert stack.up(packaging=Packaging.IMAGE)
     assert terraform.calls == APPLY

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tools.errors import OperatorError
-from tools.operations.logs import Event, LogReader, chosen, rendered
+from tools.operations.logs import LogEvent, LogReader, chosen, rendered
 
 FUNCTIONS = {"publish": "p-publish", "swarm": "p-swarm"}
 
@@ -82,7 +82,7 @@ def test_following_shows_each_event_once_late_ones_too(monkeypatch: pytest.Monke
 
 def lines(*messages: str) -> list[str]:
     """The messages as the operator sees them, without the time."""
-    events = [Event(0, "publish", "one", message) for message in messages]
+    events = [LogEvent(0, "publish", "one", message) for message in messages]
     return [line.plain.split(" ", 1)[1] for line in rendered(events)]
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from tools.errors import OperatorError
-from tools.policies import CHECKS, Declared, Planned, declared, planned, problems
+from tools.policies import CHECKS, Declared, PlannedPolicy, declared, planned, problems
 
 SOURCE = "lambda_function.aws_iam_role_policy.this"
 ADDRESS = "hub.module.cell.module.connect.aws_iam_role_policy.this"
-POLICY = Planned(ADDRESS, SOURCE, {})
+POLICY = PlannedPolicy(ADDRESS, SOURCE, {})
 
 
 def report(*checks: str, failed: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def test_a_question_is_whole(each: Question) -> None:
 
 
 def test_names_of_questions_are_unique_and_choose_them_in_their_order() -> None:
-    """An unknown name is refused with those that there are."""
+    """An unknown name is refused with the existing ones."""
     names = [each.name for each in QUESTIONS]
     assert len(set(names)) == len(names)
     assert [each.name for each in named([names[2], names[0]])] == [names[0], names[2]]
@@ -145,7 +145,7 @@ def test_a_question_that_fails_does_not_end_the_others() -> None:
 
 
 def test_a_report_is_written_as_json_and_as_a_table(tmp_path: Path) -> None:
-    """Both files say when, where and of whom, what was assumed, and what was left out."""
+    """Both files give the time, the place, the caller, the assumptions and the omissions."""
     interview = Interview([question(), question("second", broken)])
     _interviewed(interview)
     paths = report(*interview.results, left_out={"third": "it waits"}, interrupted=["fourth"]).write(tmp_path / "new")

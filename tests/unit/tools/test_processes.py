@@ -63,7 +63,7 @@ def test_stopping_ends_the_children_too(table: ProcessTable, directory: StackDir
 
 
 def test_children_of_a_killed_process_are_stopped(table: ProcessTable, directory: StackDirectory) -> None:
-    """Whoever was killed left its children behind, and they carry the mark."""
+    """A killed process leaves its children behind, and they carry the mark."""
     process = table.start("one", WITH_CHILD, os.environ)
     await_ready(process, directory.log("one"), 1)
     (child,) = process.children()
@@ -101,7 +101,7 @@ def test_the_mark_names_stack_and_process(table: ProcessTable, directory: StackD
 def test_a_process_that_ends_early_is_reported_with_its_last_words(
     table: ProcessTable, directory: StackDirectory
 ) -> None:
-    """The reason stands in the log, and the operator should not have to look for it."""
+    """The reason is in the log, and the operator should not have to look for it."""
     process = table.start("one", [SHELL, "-c", "echo no such thing; exit 3"], os.environ)
     with pytest.raises(OperatorError, match="no such thing") as caught:
         await_ready(process, directory.log("one"), 1)

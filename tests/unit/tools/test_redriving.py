@@ -85,7 +85,7 @@ def test_a_source_is_opened_before_it_is_sent_again(deployment: DeploymentStandI
 
 
 def test_a_broadcast_is_opened_before_it_is_sent_again(deployment: DeploymentStandIn) -> None:
-    """Its sources stand, those that found somebody are left alone, the others are looked through again."""
+    """Its sources exist; sources with recipients are left alone, the others are searched again."""
     deployment.sqs.send(LETTERS, announcement().to_wire())
     redrive(deployment)
     standing = deployment.broadcasts.summary(BROADCAST)

@@ -386,7 +386,7 @@ def test_an_image_has_a_template_of_its_own(first: Stack, store: TemplateStore) 
 
 
 def test_a_template_carries_no_secret_to_another_stack(first: Stack, second: Stack, store: TemplateStore) -> None:
-    """Whoever knows one stack's would be root in all of them."""
+    """Knowing one stack's would give root in all of them."""
     first.up()
     second.up()
     (path,) = store.folder.glob("*.template")

@@ -68,7 +68,7 @@ def test_a_crash_while_saving_leaves_the_old_state(tmp_path: Path) -> None:
 
 
 def test_a_fingerprint_names_what_has_changed() -> None:
-    """The operator is told why `up` applies again."""
+    """The operator sees why `up` applies again."""
     earlier = APPLIED.fingerprint
     assert Fingerprint("code", "terraform", "variables").changed_since(earlier) == []
     assert Fingerprint("new", "terraform", "new").changed_since(earlier) == ["functions", "variables"]

@@ -13,7 +13,7 @@ import pytest
 
 from tools.stack import template as module
 from tools.stack.directory import StackDirectory
-from tools.stack.template import DamagedTemplateError, Place, Template, template_key
+from tools.stack.template import DamagedTemplateError, StackPlace, Template, template_key
 
 PARTS: dict[str, Any] = {
     "terraform": "digest",
@@ -24,24 +24,24 @@ PARTS: dict[str, Any] = {
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Place:
+def here(tmp_path: Path) -> StackPlace:
     """A place in a folder with a space and an umlaut."""
     package = tmp_path / "Jörg Müller" / "functions.zip"
     package.parent.mkdir()
     package.write_bytes(b"the functions of the first stack")
-    return Place(4100, 8100, package)
+    return StackPlace(4100, 8100, package)
 
 
 @pytest.fixture
-def there(tmp_path: Path) -> Place:
+def there(tmp_path: Path) -> StackPlace:
     """Another place, with other functions."""
     package = tmp_path / "functions.zip"
     package.write_bytes(b"other functions")
-    return Place(41001, 61001, package)
+    return StackPlace(41001, 61001, package)
 
 
-def state_of(place: Place) -> dict[str, Any]:
-    """A state that speaks of a place in every way that there is, and of what only looks like it."""
+def state_of(place: StackPlace) -> dict[str, Any]:
+    """A state that mentions a place in every possible way, and look-alikes."""
     assert place.package is not None
     content = place.package.read_bytes()
     digest = hashlib.sha256(content)
@@ -58,7 +58,7 @@ def state_of(place: Place) -> dict[str, Any]:
     }
 
 
-def stack_in(directory: StackDirectory, place: Place) -> None:
+def stack_in(directory: StackDirectory, place: StackPlace) -> None:
     """Write what a stack in that place has."""
     assert place.package is not None
     code = place.package.read_bytes()
@@ -89,8 +89,8 @@ def files_in(directory: StackDirectory) -> dict[str, Any]:
 
 
 @pytest.fixture
-def template(directory: StackDirectory, here: Place) -> Template:
-    """The template of a stack that lies here."""
+def template(directory: StackDirectory, here: StackPlace) -> Template:
+    """The template of a stack at this place."""
     assert here.package is not None
     stack_in(directory, here)
     outputs = {"http_url": "http://127.0.0.1:4100/api", "functions": {"publish": "loudhailer-publish"}}
@@ -98,7 +98,7 @@ def template(directory: StackDirectory, here: Place) -> Template:
     return Template.taken(directory, here, "key", code, outputs)
 
 
-def test_a_template_knows_nothing_of_the_stack_that_it_was_taken_of(template: Template, here: Place) -> None:
+def test_a_template_knows_nothing_of_the_stack_that_it_was_taken_of(template: Template, here: StackPlace) -> None:
     """Neither ports nor folders nor functions, but for what only looks like them."""
     said = str((template.code, template.outputs, template.files))
     forbidden = [":4100/", ":8100", "Jörg", "J\\u00f6rg", "the functions of the first stack"]
@@ -111,7 +111,7 @@ def test_a_template_knows_nothing_of_the_stack_that_it_was_taken_of(template: Te
 
 
 def test_a_stack_enters_a_template_as_if_everything_had_been_applied_there(
-    template: Template, tmp_path: Path, there: Place
+    template: Template, tmp_path: Path, there: StackPlace
 ) -> None:
     """With its own ports, its own folder and its own functions."""
     assert there.package is not None
@@ -129,9 +129,9 @@ def test_of_functions_in_an_image_nothing_is_rewritten(directory: StackDirectory
     state = {"image": "loudhailer@sha256:1", "CodeSize": 0, "url": "http://127.0.0.1:4100/"}
     directory.hub.state.parent.mkdir(parents=True)
     directory.hub.state.write_text(json.dumps(state))
-    template = Template.taken(directory, Place(4100, 8100, None), "key", "sha256:1", {})
+    template = Template.taken(directory, StackPlace(4100, 8100, None), "key", "sha256:1", {})
     other = StackDirectory(tmp_path / "other" / "local")
-    assert template.put_into(other, Place(4200, 8200, None)).code == "sha256:1"
+    assert template.put_into(other, StackPlace(4200, 8200, None)).code == "sha256:1"
     assert json.loads(other.hub.state.read_text()) == state | {"url": "http://127.0.0.1:4200/"}
 
 
@@ -222,14 +222,31 @@ def test_another_ministack_or_python_changes_the_key(monkeypatch: pytest.MonkeyP
     assert len(keys) == 3
 
 
-@pytest.mark.parametrize("path", ["emulator/aws/gaps/alarms.py", "stack/lifecycle.py", "release/waves.py"])
+EMULATOR = ("emulator/aws/gaps/alarms.py", "stack/lifecycle.py", "release/waves.py")
+
+
+@pytest.mark.parametrize("path", EMULATOR)
 def test_a_changed_emulator_changes_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    """A gap that is closed otherwise may keep other data; the file is one that there is."""
+    """A gap that is closed otherwise may keep other data; the file exists."""
     assert (module._TOOLS / path).is_file()
     monkeypatch.setattr(module, "_TOOLS", tmp_path)
-    file = tmp_path / path
-    file.parent.mkdir(parents=True)
-    file.write_text("VERSION = 1\n")
+    for each in EMULATOR:
+        (tmp_path / each).parent.mkdir(parents=True)
+        (tmp_path / each).write_text("VERSION = 1\n")
     before = template_key(**PARTS)
-    file.write_text("VERSION = 2\n")
+    (tmp_path / path).write_text("VERSION = 2\n")
     assert template_key(**PARTS) != before
+
+
+@pytest.mark.parametrize("path", EMULATOR)
+def test_a_folder_of_the_emulator_that_has_moved_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """A folder without sources would give the same key whatever changes."""
+    monkeypatch.setattr(module, "_TOOLS", tmp_path)
+    for each in EMULATOR:
+        (tmp_path / each).parent.mkdir(parents=True)
+        if each != path:
+            (tmp_path / each).write_text("VERSION = 1\n")
+    with pytest.raises(ValueError, match=r"No file in .* ends with \.py"):
+        template_key(**PARTS)

@@ -99,7 +99,7 @@ def test_a_full_disk_leaves_the_earlier_template(store: TemplateStore, monkeypat
 
 
 def test_a_cache_that_cannot_be_made_is_an_error_of_the_system(store: TemplateStore) -> None:
-    """Its caller goes on without."""
+    """Its caller continues without."""
     store.folder.parent.write_text("no folder")
     with pytest.raises(OSError, match="Not a directory"):
         store.keep(template_of("a"))
@@ -108,7 +108,7 @@ def test_a_cache_that_cannot_be_made_is_an_error_of_the_system(store: TemplateSt
 
 
 def test_a_folder_in_place_of_a_template_is_refused(store: TemplateStore) -> None:
-    """Whatever lies there, the command goes on."""
+    """Whatever is there, the command continues."""
     file_of(store, "a").mkdir(parents=True)
     with pytest.raises(DamagedTemplateError, match="cannot be read"):
         store.find("a")

@@ -36,7 +36,7 @@ def test_a_silo_that_is_there_may_be_named_and_another_may_not(*, standing: bool
 
 
 def test_every_limit_that_makes_no_sense_is_named_at_once() -> None:
-    """Nobody wants to be told one at a time."""
+    """All errors are reported together."""
     change = TenantChange(tenant_connections=0, session_seconds=-1, session_per_minute=50, tenant_per_minute=10)
     with pytest.raises(OperatorError) as caught:
         change.applied_to(ACME, None)

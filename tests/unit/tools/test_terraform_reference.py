@@ -49,7 +49,7 @@ def module(tmp_path: Path) -> Path:
 
 
 def test_a_readme_has_the_inputs_and_outputs_behind_the_text(module: Path) -> None:
-    """Types stand on one line; a variable that is removed is left out."""
+    """Types are on one line; a variable that is removed is left out."""
     text = "# module\n\nWhat it is for.\n"
     shards = "object({count = optional(number, 2), concurrency = optional(number, 2)})"
     assert updated(module) == "\n".join(

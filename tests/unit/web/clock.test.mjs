@@ -9,7 +9,7 @@ const HOUR = 3_600_000;
 const START = Date.parse("2026-11-29T20:00:00.400Z");
 
 /** A server, and a device whose clock is wrong by so many milliseconds; `wait` lets time pass for both. */
-function world(wrongBy) {
+function clockAgainst(wrongBy) {
   const time = { passed: 0 };
   const monotonic = () => time.passed + 77;
   const server = () => START + time.passed;
@@ -32,20 +32,20 @@ function world(wrongBy) {
 }
 
 test("a clock that is right is believed to the millisecond", () => {
-  const { clock, ask, server, wait } = world(0);
+  const { clock, ask, server, wait } = clockAgainst(0);
   ask();
   wait(1_234);
   assert.equal(clock.now(), server());
 });
 
 test("before anything was answered there is the device's clock alone", () => {
-  const { clock, server } = world(-HOUR);
+  const { clock, server } = clockAgainst(-HOUR);
   assert.equal(clock.now(), server() - HOUR);
 });
 
 for (const wrongBy of [-HOUR, HOUR, -5_000, 5_000, -365 * 24 * HOUR]) {
   test(`a clock that is wrong by ${wrongBy} ms is not believed`, () => {
-    const { clock, ask, server, wait } = world(wrongBy);
+    const { clock, ask, server, wait } = clockAgainst(wrongBy);
     ask();
     assert.ok(Math.abs(clock.now() - server()) <= 520, "one answer tells the second");
     for (let n = 0; n < 20; n += 1) {
@@ -59,7 +59,7 @@ for (const wrongBy of [-HOUR, HOUR, -5_000, 5_000, -365 * 24 * HOUR]) {
 }
 
 test("a clock that is set anew changes nothing", () => {
-  const { clock, ask, server, time } = world(0);
+  const { clock, ask, server, time } = clockAgainst(0);
   for (let n = 0; n < 20; n += 1) {
     time.passed += 333;
     ask();
@@ -69,7 +69,7 @@ test("a clock that is set anew changes nothing", () => {
 });
 
 test("an answer without a date, or with one that is none, tells nothing", () => {
-  const { clock, server } = world(HOUR);
+  const { clock, server } = clockAgainst(HOUR);
   clock.hear(null, 0);
   clock.hear("soon", 0);
   assert.equal(clock.now(), server() + HOUR);
@@ -88,7 +88,7 @@ test("after a sleep in which the monotonic clock stood still the next answer cou
 });
 
 test("nothing arrives before it was sent", () => {
-  const { clock, ask, server } = world(HOUR);
+  const { clock, ask, server } = clockAgainst(HOUR);
   ask();
   assert.equal(clock.since(server() + 10 * HOUR), 0);
   assert.ok(Number.isNaN(clock.since(undefined)));

@@ -30,7 +30,7 @@ type Response = dict[str, Any]
 
 
 class Markup(HTMLParser):
-    """The elements of a document, each with its attributes, and the text that stands in scripts and styles."""
+    """The elements of a document, each with its attributes, and the text in scripts and styles."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Markup(HTMLParser):
             self.inline += data
 
     def attributes(self, name: str) -> list[str]:
-        """The values of an attribute, wherever it stands."""
+        """The values of an attribute, wherever it is."""
         return [attributes[name] or "" for _, attributes in self.elements if name in attributes]
 
 
@@ -122,7 +122,7 @@ def test_a_part_says_what_it_is(console: Console, file: str, content_type: str) 
 
 
 def test_every_module_that_a_module_imports_is_served(console: Console) -> None:
-    """They lie beside each other, under one version."""
+    """They are beside each other, under one version."""
     imported = {
         name for file, text in FILES.items() if file.endswith(".js") for name in re.findall(r'from "\./(.+?)"', text)
     }
@@ -209,7 +209,7 @@ def test_every_answer_has_the_security_headers(console: Console, header: str, va
 
 
 def test_the_page_needs_nothing_that_the_policy_refuses(console: Console) -> None:
-    """No script or style in it, no handler in an attribute, every address relative: it may lie under any path."""
+    """No script or style in it, no handler in an attribute, every address relative: it may be under any path."""
     page = Markup(get(console)["body"])
     assert page.inline == ""
     assert [name for _, attributes in page.elements for name in attributes if name.startswith("on")] == []
@@ -219,7 +219,7 @@ def test_the_page_needs_nothing_that_the_policy_refuses(console: Console) -> Non
 
 
 def test_every_field_has_a_label(console: Console) -> None:
-    """Each stands in its label, so that screen readers name it."""
+    """Each is in its label, so that screen readers name it."""
     body = re.sub(r"<label\b.*?</label>", "", get(console)["body"], flags=re.DOTALL)
     assert [tag for tag, _ in Markup(body).elements if tag in {"input", "select", "textarea"}] == []
 

@@ -1,6 +1,6 @@
 """Orders to the local AWS itself; every other request goes to AWS's services.
 
-- `POST /_local_aws/save` writes down the state. It answers 204 when that lies in the state directory. Otherwise the
+- `POST /_local_aws/save` writes down the state. It answers 204 when the state directory has it. Otherwise the
   body says why not: 409 if the state is not one that other stacks could start from, 500 if it could not be written.
 - `POST /_local_aws/signing-key` with `{"credential"}`, as an `Authorization` header has it, says what its requests are
   signed with: `{"account", "key", "expiresAt"}`, or 404 if nobody has the access key. The gateway checks signatures so.
@@ -10,16 +10,11 @@ The guard before it lets in only an account's root.
 
 import json
 import math
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
-from tools.emulator.perimeter.signature import Claim, SigningKey, read_claim
-
-type _Message = dict[str, Any]
-type _Receive = Callable[[], Awaitable[_Message]]
-type _Send = Callable[[_Message], Awaitable[None]]
-type Application = Callable[[_Message, _Receive, _Send], Awaitable[None]]
-type SigningKeys = Callable[[Claim], SigningKey | None]
+from tools.emulator.aws.asgi import Application, AsgiMessage, Receive, Send
+from tools.emulator.perimeter.signature import FindSigningKey, read_claim
 
 SAVE_PATH = "/_local_aws/save"
 SIGNING_KEY_PATH = "/_local_aws/signing-key"
@@ -40,12 +35,12 @@ class _Answer(NamedTuple):
 class Administration:
     """An ASGI application that obeys orders, and lets another one answer everything else."""
 
-    def __init__(self, application: Application, save: Callable[[], None], signing_key: SigningKeys) -> None:
+    def __init__(self, application: Application, save: Callable[[], None], signing_key: FindSigningKey) -> None:
         self._application = application
         self._save = save
         self._signing_key = signing_key
 
-    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+    async def __call__(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._application(scope, receive, send)
@@ -80,7 +75,7 @@ class Administration:
         return _Answer(_OK, b"application/json", json.dumps(found))
 
 
-async def _send_answer(send: _Send, answer: _Answer) -> None:
+async def _send_answer(send: Send, answer: _Answer) -> None:
     headers = [(b"content-type", answer.content_type)]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body.encode()})

@@ -1,7 +1,7 @@
 """Writes down what IAM has decided, so that a second engine can be asked the same.
 
-One line of JSON for each decision: who asked for what, the policies that were looked at, and the answer. Of decisions
-that differ in nothing but the resource's name or the values of the context, the first few are kept: they are alike.
+One line of JSON for each decision: who asked for what, the policies that were looked at, and the answer. If decisions
+differ only in the resource's name or the values of the context, the first few are kept.
 """
 
 import json
@@ -52,7 +52,8 @@ def written_down[R](
 ) -> Callable[..., R]:
     """`evaluate`, which takes the context, the policies and their limits; each of its decisions goes to the file.
 
-    What a service does in its own name, such as a topic that sends to a queue, is left out: it has no policies.
+    Actions of a service in its own name, such as a topic that sends to a queue, are omitted: they have no policies of a
+    caller.
     """
     alike: Counter[tuple[str, ...]] = Counter()
 

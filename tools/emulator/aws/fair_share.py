@@ -1,7 +1,7 @@
 """Order of a standard queue's messages when tenants share it, as fair queues of SQS have it.
 
 A message's group is its tenant; one without a group is a tenant of its own. A tenant whose messages took more than a
-tenth of the consumers' time lately is noisy, and those of quiet tenants are delivered before its own:
+tenth of the consumers' time lately is noisy. Messages of quiet tenants are delivered before its own:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html
 AWS says that its thresholds are approximate, and does not say what lately is: half a minute here.
 """

@@ -1,4 +1,4 @@
-"""Stands before the local AWS and lets a request in if a person or a function of the stack has sent it.
+"""Filters requests to the local AWS: only a person or a function of the stack may send them.
 
 Refused with 403 is a request that
 
@@ -14,28 +14,21 @@ No answer but an HTTP API's own tells a browser to show it to other origins' pag
 
 import json
 import re
-from collections.abc import Awaitable, Callable
 from html import escape
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs, unquote_to_bytes
 
+from tools.emulator.aws.asgi import Application, AsgiMessage, Receive, Send
 from tools.emulator.perimeter.pages import PageFilter
 from tools.emulator.perimeter.signature import (
     ArrivedRequest,
-    Claim,
+    FindSigningKey,
     Signature,
-    SigningKey,
     is_root,
     is_valid,
     read_signature,
 )
-
-type _Message = dict[str, Any]
-type _Receive = Callable[[], Awaitable[_Message]]
-type _Send = Callable[[_Message], Awaitable[None]]
-type Application = Callable[[_Message, _Receive, _Send], Awaitable[None]]
-type SigningKeys = Callable[[Claim], SigningKey | None]
 
 _HTTP_APIS: Final = re.compile(r"/_aws/execute-api/[a-z0-9]+/")
 """The id and the slash are needed: MiniStack takes any other path for one of a service, S3 or STS say."""
@@ -85,14 +78,14 @@ class Guard:
     """
 
     def __init__(
-        self, application: Application, port: int, signing_key: SigningKeys, *, trusts_web_identities: bool = False
+        self, application: Application, port: int, signing_key: FindSigningKey, *, trusts_web_identities: bool = False
     ) -> None:
         self._application = application
         self._pages = PageFilter(port)
         self._signing_key = signing_key
         self._trusts_web_identities = trusts_web_identities
 
-    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+    async def __call__(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
@@ -120,7 +113,7 @@ class Guard:
             raise _RefusedError("AccessDenied", refusal)
 
     async def _let_in(
-        self, scope: _Message, receive: _Receive, headers: dict[bytes, bytes], signature: Signature | None
+        self, scope: AsgiMessage, receive: Receive, headers: dict[bytes, bytes], signature: Signature | None
     ) -> bytes:
         """Return the body of a request whose signature is valid; _RefusedError for any other."""
         if signature is None:
@@ -132,7 +125,7 @@ class Guard:
         key = self._signing_key(signature.claim)
         if key is None:
             raise _RefusedError(*_UNKNOWN)
-        # Who knows a key's id, such as an account's, does not know its secret yet.
+        # Knowing a key's id, such as an account's, does not mean knowing its secret.
         body = await _body(receive, _SERVICE_BYTES)
         method, raw_path = scope["method"].encode(), scope["raw_path"]
         if not is_valid(signature, key.key, ArrivedRequest(method, raw_path, scope["query_string"], headers, body)):
@@ -157,7 +150,7 @@ def _joined(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
-def _may_bring_web_identity(scope: _Message, headers: dict[bytes, bytes]) -> bool:
+def _may_bring_web_identity(scope: AsgiMessage, headers: dict[bytes, bytes]) -> bool:
     return (
         (scope["method"], scope["path"], scope["query_string"]) == ("POST", "/", b"")
         and headers.get(b"content-type", b"").startswith(_FORM)
@@ -166,7 +159,7 @@ def _may_bring_web_identity(scope: _Message, headers: dict[bytes, bytes]) -> boo
 
 
 async def _body(
-    receive: _Receive, most: int, refusal: tuple[str, str] | tuple[str, str, HTTPStatus] = _TOO_LARGE
+    receive: Receive, most: int, refusal: tuple[str, str] | tuple[str, str, HTTPStatus] = _TOO_LARGE
 ) -> bytes:
     """The body of a request; it is refused as soon as it has more than so many bytes."""
     parts: list[bytes] = []
@@ -183,18 +176,18 @@ async def _body(
             return b"".join(parts)
 
 
-def _received(body: bytes, receive: _Receive) -> _Receive:
+def _received(body: bytes, receive: Receive) -> Receive:
     """A `receive` that gives the body that was read already, then what comes."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def receive_again() -> _Message:
+    async def receive_again() -> AsgiMessage:
         return messages.pop() if messages else await receive()
 
     return receive_again
 
 
-def _without_cors(send: _Send) -> _Send:
-    async def send_to_own_origin(message: _Message) -> None:
+def _without_cors(send: Send) -> Send:
+    async def send_to_own_origin(message: AsgiMessage) -> None:
         if message["type"] == "http.response.start":
             headers = [(name, value) for name, value in message["headers"] if not name.lower().startswith(_CORS)]
             message = {**message, "headers": headers}
@@ -203,7 +196,7 @@ def _without_cors(send: _Send) -> _Send:
     return send_to_own_origin
 
 
-async def _refuse(send: _Send, headers: dict[bytes, bytes], signature: Signature | None, error: _RefusedError) -> None:
+async def _refuse(send: Send, headers: dict[bytes, bytes], signature: Signature | None, error: _RefusedError) -> None:
     """Answer as AWS's SDKs read it: in XML if that is what the service speaks, else in JSON."""
     code, message = error.code, escape(str(error), quote=False)
     kind = b"text/xml"

@@ -61,8 +61,8 @@ def parse(arguments: list[str], environment: Mapping[str, str]) -> Options:
     parser.add_argument("--ready-file", type=Path, help="written when ready, with the line that stdout gets")
     parser.add_argument("--ttl-interval", type=float, default=5.0, help="seconds between two sweeps of expired items")
     parser.add_argument("--workers-per-function", type=int, default=4, help="processes one function may have")
-    # Twenty functions, of which a broadcast takes half. Where there is no room, an idle worker makes some, and is
-    # missed soon: with 24, three of ten starts replaced a worker that had to go.
+    # Twenty functions, of which a broadcast takes half. Without room, an idle worker is ended, and is missed soon: with
+    # 24, three of ten starts replaced a worker that had to go.
     parser.add_argument("--workers", type=int, default=40, help="processes all functions may have together")
     parser.add_argument("--engine", default="", help="address of the container engine that runs functions of images")
     parser.add_argument("--log-level", default="WARNING", help="of MiniStack's own log, on stderr")
@@ -80,8 +80,8 @@ def parse(arguments: list[str], environment: Mapping[str, str]) -> Options:
     parser.add_argument(
         "--transaction-seconds",
         type=float,
-        default=0.0,
-        help="how long a transaction of DynamoDB takes: whoever writes to its items meanwhile is refused",
+        default=0.005,
+        help="how long a transaction of DynamoDB takes, unless throttling is off: others may not write to its items",
     )
     options = parser.parse_args(arguments)
     if not environment.get(_SECRET):

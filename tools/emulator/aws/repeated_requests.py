@@ -1,20 +1,15 @@
 """Answers a request that Terraform sends twice as it was answered the first time.
 
-On a busy machine the AWS SDK for Go may not yet have seen the end of its own request when the answer is there, which
-in AWS takes longer. It then drops the connection and sends the request again. What was to be created exists by then, so
-that AddPermission, for one, answers 409, and Terraform's provider repeats that for five minutes before it gives up. A
+On a busy machine the AWS SDK for Go may get the answer before it has noticed the end of its own request. In AWS the
+answer takes longer. It then drops the connection and sends the request again. The resource exists by then, so
+AddPermission, for example, answers 409. Terraform's provider repeats it for five minutes before it gives up. A
 repetition carries the same `amz-sdk-invocation-id`; an answer that was an error is not given again.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import Any
 
-type _Message = dict[str, Any]
-type _Receive = Callable[[], Awaitable[_Message]]
-type _Send = Callable[[_Message], Awaitable[None]]
-type Application = Callable[[_Message, _Receive, _Send], Awaitable[None]]
+from tools.emulator.aws.asgi import Application, AsgiMessage, Receive, Send
 
 _KEPT_ANSWERS = 256
 _ERRORS = 400
@@ -25,9 +20,9 @@ class RepeatedRequests:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._answers: OrderedDict[bytes, asyncio.Task[list[_Message]]] = OrderedDict()
+        self._answers: OrderedDict[bytes, asyncio.Task[list[AsgiMessage]]] = OrderedDict()
 
-    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+    async def __call__(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         """Answer one request."""
         invocation = _invocation(scope)
         if invocation is None:
@@ -39,21 +34,21 @@ class RepeatedRequests:
             self._answers[invocation] = answer
             if len(self._answers) > _KEPT_ANSWERS:
                 self._answers.popitem(last=False)
-        # The work goes on if this connection is dropped meanwhile: the repetition waits for it.
+        # The work continues if this connection is dropped: the repetition waits for it.
         for message in await asyncio.shield(answer):
             await send(message)
 
-    async def _answer(self, scope: _Message, receive: _Receive) -> list[_Message]:
-        messages: list[_Message] = []
+    async def _answer(self, scope: AsgiMessage, receive: Receive) -> list[AsgiMessage]:
+        messages: list[AsgiMessage] = []
 
-        async def keep(message: _Message) -> None:
+        async def keep(message: AsgiMessage) -> None:
             messages.append(message)
 
         await self._application(scope, receive, keep)
         return messages
 
 
-def _invocation(scope: _Message) -> bytes | None:
+def _invocation(scope: AsgiMessage) -> bytes | None:
     """Return what names the request if Terraform sent it, and sent it to change something."""
     if scope["type"] != "http" or scope["method"] == "GET":
         return None
@@ -64,7 +59,7 @@ def _invocation(scope: _Message) -> bytes | None:
     return invocation
 
 
-def _succeeded(answer: asyncio.Task[list[_Message]]) -> bool:
+def _succeeded(answer: asyncio.Task[list[AsgiMessage]]) -> bool:
     if answer.cancelled() or answer.exception() is not None:
         return False
     return bool(answer.result()) and answer.result()[0].get("status", _ERRORS) < _ERRORS

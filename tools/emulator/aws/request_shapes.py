@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/botocore/latest/reference/config.html: `parameter_va
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -18,10 +18,7 @@ from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, OperationNotFoundError, ServiceModel, Shape, StructureShape
 from botocore.validate import ParamValidator
 
-type _Message = dict[str, Any]
-type _Receive = Callable[[], Awaitable[_Message]]
-type _Send = Callable[[_Message], Awaitable[None]]
-type Application = Callable[[_Message, _Receive, _Send], Awaitable[None]]
+from tools.emulator.aws.asgi import Application, AsgiMessage, Receive, Send
 
 _OF_TARGET: Final = {"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs"}
 """Services that speak JSON, by the beginning of the header X-Amz-Target."""
@@ -39,7 +36,7 @@ class RequestShapes:
     def __init__(self, application: Application) -> None:
         self._application = application
 
-    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+    async def __call__(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         """Answer one request, whose body comes in one piece."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._application(scope, receive, send)
@@ -47,7 +44,7 @@ class RequestShapes:
         message = await receive()
         messages = [message]
 
-        async def receive_again() -> _Message:
+        async def receive_again() -> AsgiMessage:
             return messages.pop() if messages else await receive()
 
         headers = dict(scope["headers"])
@@ -128,7 +125,7 @@ def _input_of(service: str, operation: str) -> Shape:
     return shape
 
 
-async def _refuse(send: _Send, headers: Mapping[bytes, bytes], problem: str) -> None:
+async def _refuse(send: Send, headers: Mapping[bytes, bytes], problem: str) -> None:
     text = f"The SDK's validator refuses the request: {problem}"
     if b"x-amz-target" in headers:
         kind, body = b"application/x-amz-json-1.0", json.dumps({"__type": "ValidationException", "message": text})

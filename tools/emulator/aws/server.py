@@ -1,4 +1,4 @@
-"""Runs MiniStack in this process, with the gaps closed, until it is told to stop."""
+"""Runs MiniStack in this process, with the gaps closed, until a signal stops it."""
 
 import asyncio
 import importlib
@@ -14,13 +14,14 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
 import uvloop
 
 from tools.emulator.aws import patching
 from tools.emulator.aws.administration import Administration
+from tools.emulator.aws.asgi import AsgiMessage, Receive, Send
 from tools.emulator.aws.guard import Guard
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.repeated_requests import RepeatedRequests
@@ -34,10 +35,8 @@ _STOCK_REAPER = "dynamodb-ttl-reaper"
 _GRACE_SECONDS = 1
 _KEEP_ALIVE_SECONDS = 75
 _DESCRIPTORS = 10_240
-# What a process needs to run at all; whatever else the caller's environment says must not configure MiniStack.
+# Variables that a process needs to run; no other variable of the caller's environment may configure MiniStack.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL")
-
-type _Message = dict[str, Any]
 
 
 class StartRefusedError(Exception):
@@ -156,10 +155,8 @@ async def _serve(options: Options, listener: socket.socket, gaps: "list[Gap]") -
         for finished in ended:
             finished.result()  # what runs in the background ends by an error only: it becomes the launcher's
 
-    async def with_background(
-        scope: _Message, receive: Callable[[], Awaitable[_Message]], send: Callable[[_Message], Awaitable[None]]
-    ) -> None:
-        async def send_noting_startup(message: _Message) -> None:
+    async def with_background(scope: AsgiMessage, receive: Receive, send: Send) -> None:
+        async def send_noting_startup(message: AsgiMessage) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 background.extend(asyncio.create_task(work()) for gap in gaps for work in gap.background)

@@ -1,7 +1,7 @@
-"""Session tags that go on from role to role.
+"""Session tags that are passed on from role to role.
 
-A tag that was set as transitive is set in every session that follows, is transitive there, cannot be set to another
-value, and comes before a tag of the role; names of tags do not differ by case.
+A transitive tag is set and transitive in every following session. It cannot be set to another value, and it overrides a
+tag of the role; names of tags do not differ by case.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_role-chaining
 """
 
@@ -20,7 +20,7 @@ class TagRefusedError(Exception):
 
 @dataclass(frozen=True)
 class Tags:
-    """The tags of a session, and which of them go on."""
+    """The tags of a session, and the keys of the transitive ones."""
 
     values: Mapping[str, str]
     transitive: frozenset[str]
@@ -32,7 +32,7 @@ class Tags:
         )
 
     def extended_by(self, requested: "Tags") -> "Tags":
-        """These, inherited, and those that the request sets; TagRefusedError if they contradict each other."""
+        """These, inherited, and the ones that the request sets; TagRefusedError if they contradict each other."""
         inherited = {key.lower() for key in self.values}
         if any(key.lower() in inherited for key in requested.values):
             raise TagRefusedError("One of the tag keys conflicts with a transitive tag key from the calling session.")
@@ -42,7 +42,7 @@ class Tags:
 
 
 def tags_of(values: Iterable[Mapping[str, str]], transitive: Iterable[str]) -> Tags:
-    """Tags as STS writes them: `Key` and `Value`, and the keys of those that go on."""
+    """Tags as STS writes them: `Key` and `Value`, and the keys of the transitive ones."""
     return Tags({tag["Key"]: tag["Value"] for tag in values}, frozenset(key.lower() for key in transitive if key))
 
 

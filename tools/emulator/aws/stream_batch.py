@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from tools.emulator.aws.batch_response import failed_items
 
-type Record = dict[str, Any]
+type DeliveredRecord = dict[str, Any]
 
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0  # AWS goes up to a minute
@@ -37,13 +37,13 @@ class BatchReply:
     throttled: bool = False
 
 
-class Target(Protocol):
+class StreamTarget(Protocol):
     """The function, and where records go that it cannot process."""
 
-    async def invoke(self, records: Sequence[Record]) -> BatchReply:
+    async def invoke(self, records: Sequence[DeliveredRecord]) -> BatchReply:
         """Invoke the function once."""
 
-    async def discard(self, records: Sequence[Record], condition: str, invocations: int) -> None:
+    async def discard(self, records: Sequence[DeliveredRecord], condition: str, invocations: int) -> None:
         """Give `records` up; tell the on-failure destination."""
 
 
@@ -52,11 +52,11 @@ class Delivery:
     """Delivers batches to `target`, one attempt after the other, until each record is processed or discarded."""
 
     policy: RetryPolicy
-    target: Target
+    target: StreamTarget
     sleep: Callable[[float], Awaitable[None]]
     clock: Callable[[], float]
 
-    async def deliver(self, records: Sequence[Record]) -> None:
+    async def deliver(self, records: Sequence[DeliveredRecord]) -> None:
         """Deliver one batch.
 
         Only failures of the function count as attempts: neither a throttle nor a split does. A partial success moves
@@ -85,15 +85,15 @@ class Delivery:
                 return
             await self._pause(failures)
 
-    def _processed(self, records: Sequence[Record], response: Any) -> int:
-        """Return how many records, from the first on, are done: Lambda goes on at the lowest failed sequence number."""
+    def _processed(self, records: Sequence[DeliveredRecord], response: Any) -> int:
+        """Return the number of leading records that are done: Lambda continues at the lowest failed sequence number."""
         if not self.policy.reports_failures:
             return len(records)
         identifiers = [record["dynamodb"]["SequenceNumber"] for record in records]
         failed = failed_items(response, identifiers)
         return next((index for index, identifier in enumerate(identifiers) if identifier in failed), len(records))
 
-    async def _without_expired(self, records: Sequence[Record], invocations: int) -> Sequence[Record]:
+    async def _without_expired(self, records: Sequence[DeliveredRecord], invocations: int) -> Sequence[DeliveredRecord]:
         if self.policy.maximum_record_age == _UNLIMITED:
             return records
         oldest = self.clock() - self.policy.maximum_record_age

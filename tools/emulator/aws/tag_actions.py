@@ -1,10 +1,10 @@
 """Action that a request needs besides its own, because it tags what it creates.
 
-AWS asks whoever creates a resource with tags for the right to tag it, on the resource that is created. The operations
+A caller that creates a resource with tags needs permission to tag the created resource. The operations
 are those whose permissions CloudFormation's schemas name together (`handlers.create` and `tagging`), such as
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html. A refusal
-by API Gateway is told in https://github.com/aws-amplify/amplify-cli/issues/12316. An event source mapping is left out:
-its ARN is not known before it is created.
+by API Gateway is described in https://github.com/aws-amplify/amplify-cli/issues/12316. An event source mapping is left
+out: its ARN is not known before it is created.
 """
 
 import json

@@ -3,7 +3,7 @@
 A request that names one item fails with an error, and a transaction is cancelled with a reason for each item:
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ThrottlingException.html
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CancellationReason.html
-A batch is carried out as far as possible. What is left comes back as unprocessed, and a statement with an error of its
+A batch is carried out as far as possible. The rest is returned as unprocessed, and a statement with an error of its
 own; a batch of which nothing was carried out fails with an error:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html#Programming.Errors.BatchOperations
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
@@ -12,7 +12,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatemen
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-type Document = dict[str, Any]
+type JsonDocument = dict[str, Any]
 type Refusals = Sequence["RequestRefusal | None"]
 """One for each part of a request, in its order; None for a part that can be carried out."""
 
@@ -46,7 +46,7 @@ def throttled(reason: Mapping[str, str]) -> RequestRefusal:
     return RequestRefusal("ThrottlingError", "ThrottlingException", text, (reason,))
 
 
-def refused(action: str, refusals: Refusals) -> Document:
+def refused(action: str, refusals: Refusals) -> JsonDocument:
     """The error of a request that is refused as a whole."""
     first = next(each for each in refusals if each)
     if "Transact" not in action:
@@ -69,11 +69,11 @@ class Divided(NamedTuple):
         complete: makes the answer to the rest the answer to the whole batch.
     """
 
-    rest: Document | None
-    complete: Callable[[Document], Document]
+    rest: JsonDocument | None
+    complete: Callable[[JsonDocument], JsonDocument]
 
 
-def divided(action: str, request: Document, refusals: Refusals) -> Divided | None:
+def divided(action: str, request: JsonDocument, refusals: Refusals) -> Divided | None:
     """The batch, divided; None if the request is no batch, or none that could be carried out in part."""
     if action == "BatchExecuteStatement":
         return _divided_statements(request, refusals)
@@ -81,8 +81,8 @@ def divided(action: str, request: Document, refusals: Refusals) -> Divided | Non
         return None
     is_read = action == "BatchGetItem"
     unprocessed = "UnprocessedKeys" if is_read else "UnprocessedItems"
-    left: Document = {}
-    rest: Document = {}
+    left: JsonDocument = {}
+    rest: JsonDocument = {}
     verdicts = iter(refusals)
     for table, part in request["RequestItems"].items():
         for each in part["Keys"] if is_read else part:
@@ -94,10 +94,10 @@ def divided(action: str, request: Document, refusals: Refusals) -> Divided | Non
     return Divided({**request, "RequestItems": rest}, lambda answer: {**answer, unprocessed: left})
 
 
-def _divided_statements(request: Document, refusals: Refusals) -> Divided:
+def _divided_statements(request: JsonDocument, refusals: Refusals) -> Divided:
     rest = [statement for statement, refusal in zip(request["Statements"], refusals, strict=True) if not refusal]
 
-    def complete(answer: Document) -> Document:
+    def complete(answer: JsonDocument) -> JsonDocument:
         responses = iter(answer["Responses"])
         every = [
             {"Error": {"Code": refusal.code, "Message": refusal.text}} if refusal else next(responses)

@@ -41,7 +41,7 @@ from tools.emulator.containers.worker import (
     timed_out,
 )
 from tools.errors import OperatorError
-from tools.image.engine import Engine
+from tools.image.engine import ContainerEngine
 
 _HOST = "127.0.0.1"
 _API = "/2018-06-01/runtime"
@@ -64,7 +64,7 @@ _TOO_LARGE = {
     "errorMessage": f"Response payload size exceeded maximum allowed payload size ({_ANSWER_BYTES} bytes).",
 }
 
-type Answer = dict[str, Any]
+type RuntimeAnswer = dict[str, Any]
 
 
 class _Server(ThreadingHTTPServer):
@@ -80,7 +80,7 @@ class RuntimeApi:
     """Serves one runtime. `answers` gets {"ready"}, {"result"} or {"error"}, and None when there will be no more."""
 
     def __init__(self) -> None:
-        self.answers: queue.Queue[Answer | None] = queue.Queue()
+        self.answers: queue.Queue[RuntimeAnswer | None] = queue.Queue()
         self._invocations: queue.Queue[tuple[FunctionCall, float] | None] = queue.Queue()
         self._server = _Server((_HOST, 0), self._handler())
         self.name = f"runtime-{secrets.token_hex(16)}"
@@ -162,7 +162,7 @@ class RuntimeApi:
         return Handler
 
 
-def _answer(path: str, size: int, stream: BufferedIOBase) -> tuple[HTTPStatus, Answer]:
+def _answer(path: str, size: int, stream: BufferedIOBase) -> tuple[HTTPStatus, RuntimeAnswer]:
     if size > _ANSWER_BYTES:
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": _TOO_LARGE}
     body = json.loads(stream.read(size) or b"null")
@@ -172,15 +172,15 @@ def _answer(path: str, size: int, stream: BufferedIOBase) -> tuple[HTTPStatus, A
 class ContainerWorker:
     """A container that runs one function, one invocation at a time; the caller sees to that.
 
-    What the function writes is handed to `write` as it comes, line by line: unlike a process's pipe, the engine does
-    not hand on a log before the answer.
+    The function's output is passed to `write` line by line as it arrives: unlike a process's pipe, the engine does not
+    pass a log on before the answer.
     """
 
     def __init__(
         self,
         function: Function,
         image: FunctionImage,
-        engine: Engine,
+        engine: ContainerEngine,
         write: Callable[[Function, str, list[str]], None],
     ) -> None:
         self.function = function
@@ -275,7 +275,7 @@ class ContainerWorker:
             *(f"--env={name}" if name in _SECRET else f"--env={name}={value}" for name, value in environment.items()),
         ]
 
-    def _answer(self, seconds: float) -> Answer | None:
+    def _answer(self, seconds: float) -> RuntimeAnswer | None:
         """The runtime's next answer; None when it has ended. Raises queue.Empty when it takes too long."""
         ends = time.monotonic() + seconds
         while True:
@@ -284,7 +284,7 @@ class ContainerWorker:
             if answer is None or not self._ready or "ready" not in answer:
                 return answer
 
-    def _outcome(self, answer: Answer | None, invocation: FunctionCall) -> CallOutcome:
+    def _outcome(self, answer: RuntimeAnswer | None, invocation: FunctionCall) -> CallOutcome:
         if answer is None:
             return CallOutcome(None, exited(self._client.returncode, invocation), "")
         return CallOutcome(answer.get("result"), answer.get("error"), "")

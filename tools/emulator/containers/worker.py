@@ -208,6 +208,6 @@ class ProcessWorker:
             log += chunk
 
     def _outcome(self, response: Mapping[str, Any], log: bytearray) -> CallOutcome:
-        # What the handler logged was written before the response, so it is in the pipe by now: no waiting.
+        # The handler's log was written before the response, so it is in the pipe already: no waiting.
         self._read_log(log)
         return CallOutcome(response.get("result"), response.get("error"), log.decode(errors="replace").rstrip("\n"))

@@ -81,7 +81,7 @@ async def serve(options: argparse.Namespace) -> None:
 
 
 def ready_line(port: int, limits: Limits) -> str:
-    """Return what whoever started the gateway waits for; says which limit a measurement would meet."""
+    """Return the line that announces the gateway, with the limit that a measurement would reach."""
     content = {
         "event": "ready",
         "port": port,

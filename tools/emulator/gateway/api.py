@@ -92,7 +92,7 @@ class Templates:
 class Integration:
     """Integration that answers a route; `kind` is apigatewayv2's IntegrationType.
 
-    What follows the timeout is for services: `responses` are the templates of the integration's responses by key.
+    The fields after the timeout are for services: `responses` are the templates of the integration's responses by key.
     """
 
     kind: str
@@ -352,7 +352,7 @@ class Directory:
         return sorted(self._deployments)
 
     def current(self, deployment: DeployedStage) -> DeployedStage:
-        """The deployment that now stands at the place of this one."""
+        """The deployment that has replaced this one."""
         return self._deployments.get(deployment.key, deployment)
 
     async def resolve(self, api_id: str, stage: str) -> DeployedStage | None:
@@ -367,7 +367,7 @@ class Directory:
         return found
 
     async def reload(self) -> None:
-        """Read all APIs again. Those who ask while a read is going on share it."""
+        """Read all APIs again. Requests during a read share its result."""
         if self._loading is None:
             self._loading = asyncio.create_task(self._load())
         await asyncio.shield(self._loading)

@@ -12,8 +12,8 @@ from typing import Any
 
 from tools.emulator.gateway.api import RequestAuthorizer
 from tools.emulator.gateway.connection import OpenConnection
-from tools.emulator.gateway.events import Event, method_arn
-from tools.emulator.gateway.invocation import Invocation, Status
+from tools.emulator.gateway.events import GatewayEvent, method_arn
+from tools.emulator.gateway.invocation import Invocation, InvocationStatus
 from tools.emulator.gateway.policy import Decision, MalformedPolicyError, decide
 
 _RESULT_BYTES = 8 * 1024  # AWS's limit for an authorizer's result
@@ -40,12 +40,12 @@ IMPLICIT_DENY = AuthorizationRefusal(
 )
 
 
-def identity_is_complete(authorizer: RequestAuthorizer, event: Event) -> bool:
+def identity_is_complete(authorizer: RequestAuthorizer, event: GatewayEvent) -> bool:
     """Tell whether every identity source has a value; if not, API Gateway answers 401 without the authorizer."""
     return all(_identity(source, event) for source in authorizer.identity_sources)
 
 
-def _identity(source: str, event: Event) -> str | None:
+def _identity(source: str, event: GatewayEvent) -> str | None:
     """The value that `route.request.header.X`, `route.request.querystring.x` and the like name."""
     place, _, name = source.rpartition(".")
     match place:
@@ -66,9 +66,9 @@ def _identity(source: str, event: Event) -> str | None:
 
 def read_authorizer_answer(connection: OpenConnection, invocation: Invocation) -> dict[str, str] | AuthorizationRefusal:
     """The authorizer's context, for all later events, or why the client may not connect."""
-    if invocation.status is Status.FAILED and _error_message(invocation.payload) == "Unauthorized":
+    if invocation.status is InvocationStatus.FAILED and _error_message(invocation.payload) == "Unauthorized":
         return UNAUTHORIZED
-    if invocation.status is not Status.RETURNED:
+    if invocation.status is not InvocationStatus.RETURNED:
         return _failed(f"the authorizer ended as {invocation.status.value}: {invocation.payload}")
     if invocation.size > _RESULT_BYTES:
         return _failed("the authorizer's result is over 8 KB")

@@ -1,6 +1,6 @@
 """Measures the gateway's own ceiling: how many posts a second it can answer on this machine, with no limit set.
 
-Whoever measures a broadcast against the stand-in must know this number, or would take it for the broadcast's.
+A measurement of a broadcast against the stand-in must know this number, or it would be mistaken for the broadcast's.
 Gateway, and clients with poster, run in two processes, and share the machine as they do in a test.
 """
 

@@ -25,7 +25,7 @@ _CLOSING_SECONDS = 5.0
 _KERNEL_BUFFER_BYTES = 64 * 1024
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """CONNECTING until `$connect` has answered, CLOSING between the first close frame and the socket's end."""
 
     CONNECTING = auto()
@@ -35,10 +35,10 @@ class State(Enum):
 
 
 _NEXT_STATES = {
-    State.CONNECTING: {State.OPEN, State.CLOSED},
-    State.OPEN: {State.CLOSING, State.CLOSED},
-    State.CLOSING: {State.CLOSED},
-    State.CLOSED: set[State](),
+    ConnectionState.CONNECTING: {ConnectionState.OPEN, ConnectionState.CLOSED},
+    ConnectionState.OPEN: {ConnectionState.CLOSING, ConnectionState.CLOSED},
+    ConnectionState.CLOSING: {ConnectionState.CLOSED},
+    ConnectionState.CLOSED: set[ConnectionState](),
 }
 
 
@@ -46,8 +46,9 @@ class OpenConnection:
     """A connection from its handshake to its end.
 
     `on_text` is called with each message, `on_end` once, when a connection that was accepted is over; `ended` then
-    says how. `waiting` holds the messages whose route has not been called yet, `in_flight` counts those being called.
-    `full` makes its buffer count as full, whatever is in it.
+    says how. A client's close frame is answered `later`, when that is called. `waiting` holds the messages whose route
+    has not been called yet, `in_flight` counts those being called. `full` makes its buffer count as full, whatever is
+    in it.
     """
 
     def __init__(
@@ -57,13 +58,15 @@ class OpenConnection:
         limits: Limits,
         on_text: Callable[["OpenConnection", str], None],
         on_end: Callable[["OpenConnection"], None],
+        *,
+        later: Callable[[Callable[[], None]], None],
     ) -> None:
         self.connection_id = new_id()
         self.deployment = deployment
         self.handshake = handshake
         self.authorizer: Mapping[str, str] | None = None
         self.connected_at = self.last_active_at = time.time()
-        self.state = State.CONNECTING
+        self.state = ConnectionState.CONNECTING
         self.ended: tuple[int, str] = (CloseCode.ABNORMAL, "Connection Closed Abnormally")
         self.waiting: deque[tuple[Route, Integration, str]] = deque()
         self.in_flight = 0
@@ -72,24 +75,25 @@ class OpenConnection:
         self._limits = limits
         self._on_text = on_text
         self._on_end = on_end
+        self._later = later
         self._reader: FrameReader | None = FrameReader(limits.frame_bytes, limits.message_bytes)
         self._transport: asyncio.Transport | None = None
 
     def open(self, transport: asyncio.Transport) -> None:
         """The handshake is done and its 101 is written."""
-        self._move(State.OPEN)
+        self._move(ConnectionState.OPEN)
         self._transport = transport
         # A kernel buffer that grows by itself would hide a slow client behind megabytes.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
 
     def refuse(self) -> None:
         """The handshake ends without a connection."""
-        self._move(State.CLOSED)
+        self._move(ConnectionState.CLOSED)
 
     def lose(self) -> None:
         """The socket is gone; before its time unless a close frame was exchanged."""
-        if self.state is not State.CLOSED:
-            self._move(State.CLOSED)
+        if self.state is not ConnectionState.CLOSED:
+            self._move(ConnectionState.CLOSED)
             self._on_end(self)
 
     def receive(self, data: bytes) -> None:
@@ -99,13 +103,16 @@ class OpenConnection:
         try:
             for event in self._reader.feed(data):
                 match event:
-                    case Text(text) if self.state is State.OPEN:
+                    case Text(text) if self.state is ConnectionState.OPEN:
                         self.last_active_at = time.time()
                         self._on_text(self, text)
                     case Ping(payload):
                         self._write(encode(Opcode.PONG, payload))
                     case Close(code, reason):
-                        self._answer_close(code, reason)
+                        self._reader = None
+                        if self.state is ConnectionState.OPEN:
+                            self.ended = (code, reason)
+                        self._later(self._answer_close)
                         return
         except ProtocolViolation as violation:
             self._reader = None
@@ -117,7 +124,7 @@ class OpenConnection:
         Only while OPEN.
         """
         transport = self._transport
-        if self.state is not State.OPEN or transport is None:
+        if self.state is not ConnectionState.OPEN or transport is None:
             raise AssertionError(f"a {self.state.name} connection takes no message")
         waiting = transport.get_write_buffer_size()
         if self.full or (waiting and waiting + len(message) > self._limits.client_buffer_bytes):
@@ -128,9 +135,9 @@ class OpenConnection:
 
     def close(self, code: int, reason: str) -> None:
         """Close from this side; the socket follows when the client has answered, or in 5 s."""
-        if self.state is not State.OPEN:
+        if self.state is not ConnectionState.OPEN:
             return
-        self._move(State.CLOSING)
+        self._move(ConnectionState.CLOSING)
         self.ended = (code, reason)
         self._write(encode_close(code, reason))
         asyncio.get_running_loop().call_later(_CLOSING_SECONDS, self.abort)
@@ -150,12 +157,10 @@ class OpenConnection:
         else:
             self._transport.resume_reading()
 
-    def _answer_close(self, code: int, reason: str) -> None:
-        self._reader = None
-        if self.state is State.OPEN:
-            self._move(State.CLOSING)
-            self.ended = (code, reason)
-            self._write(encode_close(code, ""))
+    def _answer_close(self) -> None:
+        if self.state is ConnectionState.OPEN:
+            self._move(ConnectionState.CLOSING)
+            self._write(encode_close(self.ended[0], ""))
             asyncio.get_running_loop().call_later(_CLOSING_SECONDS, self.abort)  # it may never read the answer
         if self._transport is not None:
             self._transport.close()
@@ -164,7 +169,7 @@ class OpenConnection:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(frame)
 
-    def _move(self, state: State) -> None:
+    def _move(self, state: ConnectionState) -> None:
         if state not in _NEXT_STATES[self.state]:
             raise AssertionError(f"a {self.state.name} connection cannot become {state.name}")
         self.state = state
@@ -193,10 +198,10 @@ class Connections:
     def find_open(self, connection_id: str, deployment_key: tuple[str, str]) -> OpenConnection | None:
         """The open connection with this id at this API and stage."""
         found = self._by_id.get(connection_id)
-        if found is None or found.state is not State.OPEN or found.deployment.key != deployment_key:
+        if found is None or found.state is not ConnectionState.OPEN or found.deployment.key != deployment_key:
             return None
         return found
 
-    def count(self, state: State) -> int:
+    def count(self, state: ConnectionState) -> int:
         """Return how many are in a state."""
         return sum(connection.state is state for connection in self._by_id.values())

@@ -20,7 +20,7 @@ from typing import Any
 
 from tools.emulator.gateway.api import Directory
 from tools.emulator.gateway.callers import Callers
-from tools.emulator.gateway.connection import Connections, OpenConnection, State
+from tools.emulator.gateway.connection import Connections, ConnectionState, OpenConnection
 from tools.emulator.gateway.counters import Counters
 from tools.emulator.gateway.faults import FaultInjector, Faults
 from tools.emulator.gateway.http1 import Request, error_response, json_response
@@ -73,7 +73,7 @@ class Control:
             return json_response(HTTPStatus.BAD_REQUEST, {"message": str(error)})
 
     async def _stats(self, _content: Any) -> dict[str, Any]:
-        states = {f"connections_{state.name.lower()}": self._connections.count(state) for state in State}
+        states = {f"connections_{state.name.lower()}": self._connections.count(state) for state in ConnectionState}
         del states["connections_closed"]
         return states | self._counters.snapshot()
 
@@ -121,4 +121,4 @@ class Control:
         return connections[: content["count"]]
 
     def _open(self) -> list[OpenConnection]:
-        return [each for each in self._connections if each.state is State.OPEN]
+        return [each for each in self._connections if each.state is ConnectionState.OPEN]

@@ -2,8 +2,8 @@
 
 API Gateway calls the route as well as it can, and says nothing of when:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
-It has machines for a crowd that ends together. Here the crowd shares one thread of the local AWS with newcomers, so its
-end is told at a rate that leaves them most of that thread.
+It has machines for a crowd that ends together. Here the crowd shares one thread of the local AWS with newcomers. So its
+ends are sent at a rate that leaves the newcomers most of that thread.
 """
 
 import asyncio
@@ -11,10 +11,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import cached_property
 
 from tools.emulator.gateway.api import DISCONNECT, LOG, Integration
+from tools.emulator.gateway.connection import OpenConnection
 from tools.emulator.gateway.counters import Counters
-from tools.emulator.gateway.events import Event
+from tools.emulator.gateway.events import GatewayEvent, disconnect_event
 from tools.emulator.gateway.integration import TOGETHER, IntegrationFailure, Integrations, Reply
 
 _A_SECOND = 120
@@ -24,18 +26,29 @@ _RETRY_SECONDS = 0.2
 type Start = Callable[[Coroutine[None, None, None]], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class ClosedConnection:
-    """The end of a connection of a deployment, as an event for the integration of its `$disconnect`."""
+    """The end of a connection, for the integration of its `$disconnect`.
 
-    deployment: str
+    Attributes:
+        ended_at: epoch seconds.
+        tries: number of calls that failed.
+    """
+
+    connection: OpenConnection
     integration: Integration
-    event: Event
+    ended_at: float
+    with_authorizer: bool
     tries: int = 0
+
+    @cached_property
+    def event(self) -> GatewayEvent:
+        """The integration's input, made when its turn has come, so that a crowd's end takes no time at once."""
+        return disconnect_event(self.connection, self.ended_at, with_authorizer=self.with_authorizer)
 
 
 class Ends:
-    """The ends that are still to be told; `start` runs work in the background."""
+    """The ends that are still to be sent; `start` runs work in the background."""
 
     def __init__(self, integrations: Integrations, counters: Counters, start: Start) -> None:
         self._integrations = integrations
@@ -74,10 +87,11 @@ class Ends:
         if not isinstance(reply, IntegrationFailure):
             self._counters.disconnects_delivered += 1
         elif reply.again and end.tries + 1 < _TRIES:
-            self._start(self._tell_again(ClosedConnection(end.deployment, end.integration, end.event, end.tries + 1)))
+            end.tries += 1
+            self._start(self._tell_again(end))
         else:
             self._counters.disconnects_failed += 1
-            LOG.warning("%s of %s: %s", DISCONNECT, end.deployment, reply.cause)
+            LOG.warning("%s of %s: %s", DISCONNECT, end.connection.deployment.key, reply.cause)
 
     async def _tell_again(self, end: ClosedConnection) -> None:
         await asyncio.sleep(_RETRY_SECONDS * end.tries)

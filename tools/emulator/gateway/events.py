@@ -12,7 +12,7 @@ from tools.emulator.gateway.api import CONNECT, DISCONNECT
 from tools.emulator.gateway.connection import OpenConnection
 from tools.emulator.gateway.handshake import new_id
 
-type Event = dict[str, Any]
+type GatewayEvent = dict[str, Any]
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -23,7 +23,7 @@ def method_arn(connection: OpenConnection) -> str:
     return f"arn:aws:execute-api:{api.region}:{api.account}:{api.api_id}/{connection.deployment.stage.name}/{CONNECT}"
 
 
-def authorizer_event(connection: OpenConnection, now: float) -> Event:
+def authorizer_event(connection: OpenConnection, now: float) -> GatewayEvent:
     """Return what a REQUEST authorizer gets."""
     event = {"type": "REQUEST", "methodArn": method_arn(connection), **connection.handshake.members()}
     event.setdefault("queryStringParameters", {})
@@ -33,19 +33,19 @@ def authorizer_event(connection: OpenConnection, now: float) -> Event:
     return event
 
 
-def connect_event(connection: OpenConnection, now: float) -> Event:
+def connect_event(connection: OpenConnection, now: float) -> GatewayEvent:
     """Return what the integration of `$connect` gets."""
     context = _request_context(connection, CONNECT, "CONNECT", now)
     return _route_event(connection, context) | connection.handshake.members()
 
 
-def message_event(connection: OpenConnection, route_key: str, text: str, request_id: str, now: float) -> Event:
+def message_event(connection: OpenConnection, route_key: str, text: str, request_id: str, now: float) -> GatewayEvent:
     """Return what the integration of a message's route gets."""
     context = _request_context(connection, route_key, "MESSAGE", now, request_id) | {"messageId": new_id()}
     return _route_event(connection, context) | {"body": text}
 
 
-def disconnect_event(connection: OpenConnection, now: float, *, with_authorizer: bool = True) -> Event:
+def disconnect_event(connection: OpenConnection, now: float, *, with_authorizer: bool = True) -> GatewayEvent:
     """Return what the integration of `$disconnect` gets.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
@@ -64,8 +64,8 @@ def disconnect_event(connection: OpenConnection, now: float, *, with_authorizer:
     return _route_event(connection, context) | {"headers": headers, "multiValueHeaders": multi}
 
 
-def _route_event(connection: OpenConnection, context: Event) -> Event:
-    event: Event = {"requestContext": context, "isBase64Encoded": False}
+def _route_event(connection: OpenConnection, context: GatewayEvent) -> GatewayEvent:
+    event: GatewayEvent = {"requestContext": context, "isBase64Encoded": False}
     if connection.deployment.stage.variables:
         event["stageVariables"] = dict(connection.deployment.stage.variables)
     return event
@@ -73,9 +73,9 @@ def _route_event(connection: OpenConnection, context: Event) -> Event:
 
 def _request_context(
     connection: OpenConnection, route_key: str, event_type: str, now: float, request_id: str | None = None
-) -> Event:
+) -> GatewayEvent:
     request_id = request_id or new_id()
-    context: Event = {
+    context: GatewayEvent = {
         "routeKey": route_key,
         "eventType": event_type,
         "extendedRequestId": request_id,

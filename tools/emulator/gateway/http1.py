@@ -1,7 +1,7 @@
 """As much of HTTP/1.1 as the gateway serves: keep-alive, pipelining, bodies with a length; no sockets here.
 
-A post must cost little: 10,000 of them are answered each second, on a core shared with clients and poster. So a
-request is cut out of the bytes with a few searches, and the raw header lines are kept for the events that need them.
+A post must cost little: 10,000 of them are answered each second, on a core shared with clients and poster. So a few
+searches cut a request out of the bytes, and the raw header lines are kept for the events that need them.
 """
 
 import base64

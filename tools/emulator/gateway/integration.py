@@ -9,8 +9,8 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from tools.emulator.gateway.api import FunctionRef, Integration
-from tools.emulator.gateway.events import Event
-from tools.emulator.gateway.invocation import Invocation, Invoker, Status
+from tools.emulator.gateway.events import GatewayEvent
+from tools.emulator.gateway.invocation import Invocation, InvocationStatus, Invoker
 
 TOGETHER = 10
 """Events that are handed over together at most: entries of one SendMessageBatch."""
@@ -45,11 +45,13 @@ class IntegrationFailure:
 class IntegrationKind(Protocol):
     """Call of integrations of one type."""
 
-    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | IntegrationFailure:
+    async def call(
+        self, integration: Integration, event: GatewayEvent, timeout_seconds: float
+    ) -> Reply | IntegrationFailure:
         """Hand the event to the integration."""
 
     async def call_together(
-        self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+        self, integration: Integration, events: Sequence[GatewayEvent], timeout_seconds: float
     ) -> Sequence[Reply | IntegrationFailure]:
         """Hand events to the integration that nobody waits for; the answer to each."""
 
@@ -63,13 +65,15 @@ class LambdaProxy:
     def __init__(self, invoker: Invoker) -> None:
         self._invoker = invoker
 
-    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | IntegrationFailure:
+    async def call(
+        self, integration: Integration, event: GatewayEvent, timeout_seconds: float
+    ) -> Reply | IntegrationFailure:
         """Invoke the integration's function."""
         function = FunctionRef.parse(integration.uri)
         return read_proxy_answer(await self._invoker.invoke(function, event, timeout_seconds))
 
     async def call_together(
-        self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+        self, integration: Integration, events: Sequence[GatewayEvent], timeout_seconds: float
     ) -> Sequence[Reply | IntegrationFailure]:
         """Invoke the integration's function for each event, side by side."""
         return await asyncio.gather(*(self.call(integration, event, timeout_seconds) for event in events))
@@ -82,7 +86,7 @@ class Integrations:
         self._kinds = kinds
         self._timeout_seconds = timeout_seconds
 
-    async def call(self, integration: Integration, event: Event) -> Reply | IntegrationFailure:
+    async def call(self, integration: Integration, event: GatewayEvent) -> Reply | IntegrationFailure:
         """Hand the event to whatever answers this integration's kind."""
         kind = self._kinds.get(integration.kind)
         if kind is None:
@@ -90,7 +94,7 @@ class Integrations:
         return await kind.call(integration, event, self._timeout(integration))
 
     async def call_together(
-        self, integration: Integration, events: Sequence[Event]
+        self, integration: Integration, events: Sequence[GatewayEvent]
     ) -> Sequence[Reply | IntegrationFailure]:
         """Hand up to `TOGETHER` events to whatever answers this integration's kind; the answer to each."""
         kind = self._kinds.get(integration.kind)
@@ -110,18 +114,18 @@ def _not_served(integration: Integration) -> IntegrationFailure:
 def read_proxy_answer(invocation: Invocation) -> Reply | IntegrationFailure:
     """Read a proxy function's answer as API Gateway does: an error or a malformed answer is a 502."""
     match invocation.status:
-        case Status.RETURNED:
+        case InvocationStatus.RETURNED:
             return _read_proxy_payload(invocation.payload)
-        case Status.FAILED:
+        case InvocationStatus.FAILED:
             return IntegrationFailure(
                 HTTPStatus.BAD_GATEWAY, INTERNAL_SERVER_ERROR, f"the function failed: {invocation.payload}"
             )
-        case Status.TIMED_OUT:
+        case InvocationStatus.TIMED_OUT:
             return IntegrationFailure(HTTPStatus.GATEWAY_TIMEOUT, TIMED_OUT, "the function timed out")
-        case Status.THROTTLED:
+        case InvocationStatus.THROTTLED:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             return IntegrationFailure(status, INTERNAL_SERVER_ERROR, "the function is throttled", again=True)
-        case Status.UNAVAILABLE:
+        case InvocationStatus.UNAVAILABLE:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             return IntegrationFailure(
                 status, INTERNAL_SERVER_ERROR, f"the function is unavailable: {invocation.payload}", again=True

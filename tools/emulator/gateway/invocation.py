@@ -23,7 +23,7 @@ from tools.emulator.gateway.counters import Counters
 _KEEPALIVE_SECONDS = 2.0
 
 
-class Status(Enum):
+class InvocationStatus(Enum):
     """End of an invocation."""
 
     RETURNED = "returned"
@@ -37,7 +37,7 @@ class Status(Enum):
 class Invocation:
     """An invocation's outcome. `payload` is what the function returned, or its error; `size` its bytes."""
 
-    status: Status
+    status: InvocationStatus
     payload: Any = None
     size: int = 0
 
@@ -66,9 +66,9 @@ class LambdaInvoker:
             async with asyncio.timeout(timeout_seconds):
                 invocation = await self._post(function, json.dumps(event).encode())
         except TimeoutError:
-            invocation = Invocation(Status.TIMED_OUT)
+            invocation = Invocation(InvocationStatus.TIMED_OUT)
         except (aiohttp.ClientError, OSError) as error:
-            invocation = Invocation(Status.UNAVAILABLE, repr(error))
+            invocation = Invocation(InvocationStatus.UNAVAILABLE, repr(error))
         self._counters.invocations[invocation.status.value] += 1
         return invocation
 
@@ -85,12 +85,12 @@ class LambdaInvoker:
         async with self._session.post(url, data=body, headers=dict(request.headers.items())) as answer:
             content = await answer.read()
             if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-                return Invocation(Status.THROTTLED)
+                return Invocation(InvocationStatus.THROTTLED)
             if answer.status != HTTPStatus.OK:
-                return Invocation(Status.UNAVAILABLE, content.decode(errors="replace"))
+                return Invocation(InvocationStatus.UNAVAILABLE, content.decode(errors="replace"))
             failed = "X-Amz-Function-Error" in answer.headers
         try:
             payload = json.loads(content) if content else None
         except ValueError:
-            return Invocation(Status.FAILED, content.decode(errors="replace"))
-        return Invocation(Status.FAILED if failed else Status.RETURNED, payload, len(content))
+            return Invocation(InvocationStatus.FAILED, content.decode(errors="replace"))
+        return Invocation(InvocationStatus.FAILED if failed else InvocationStatus.RETURNED, payload, len(content))

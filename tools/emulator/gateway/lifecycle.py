@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from tools.emulator.gateway.api import CONNECT, DISCONNECT, LOG, Directory, Integration, Route
+from tools.emulator.gateway.api import CONNECT, DISCONNECT, LOG, DeployedStage, Directory, Integration, Route
 from tools.emulator.gateway.authorization import (
     UNAUTHORIZED,
     AuthorizationRefusal,
@@ -20,12 +20,13 @@ from tools.emulator.gateway.authorization import (
 from tools.emulator.gateway.connection import Connections, OpenConnection
 from tools.emulator.gateway.counters import Counters
 from tools.emulator.gateway.ends import ClosedConnection, Ends
-from tools.emulator.gateway.events import authorizer_event, connect_event, disconnect_event, message_event
+from tools.emulator.gateway.events import authorizer_event, connect_event, message_event
 from tools.emulator.gateway.faults import FaultInjector
 from tools.emulator.gateway.handshake import Handshake, new_id
 from tools.emulator.gateway.integration import IntegrationFailure, Integrations, Reply
 from tools.emulator.gateway.invocation import Invoker
 from tools.emulator.gateway.limits import AccountBuckets, Clock, CloseCode, Limits
+from tools.emulator.gateway.turns import Turns
 
 FORBIDDEN = AuthorizationRefusal(HTTPStatus.FORBIDDEN, "ForbiddenException", "Forbidden")
 TOO_MANY_REQUESTS = AuthorizationRefusal(HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequestsException", "Too Many Requests")
@@ -65,6 +66,7 @@ class Lifecycle:
         self._invoker = invoker
         self._integrations = integrations
         self._ends = Ends(integrations, counters, self._start)
+        self._turns = Turns()
         self._tasks: set[asyncio.Task[None]] = set()
         self._quiet = asyncio.Event()
         self._stopped = False
@@ -75,13 +77,13 @@ class Lifecycle:
         if deployment is None:
             return FORBIDDEN
         if self._faults.current.skip_connect:
-            unasked = OpenConnection(deployment, handshake, self._limits, self._receive, self._end)
+            unasked = self._connection(deployment, handshake)
             self._connections.add(unasked)
             return Accepted(unasked, None)
         route = deployment.api.routes.get(CONNECT, Route(CONNECT))
         if not self._connects.take(deployment.api.account) or not deployment.admits(CONNECT):
             return TOO_MANY_REQUESTS
-        connection = OpenConnection(deployment, handshake, self._limits, self._receive, self._end)
+        connection = self._connection(deployment, handshake)
         self._connections.add(connection)
         decision: Accepted | Reply | AuthorizationRefusal | None = None
         try:
@@ -116,6 +118,9 @@ class Lifecycle:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _connection(self, deployment: DeployedStage, handshake: Handshake) -> OpenConnection:
+        return OpenConnection(deployment, handshake, self._limits, self._receive, self._end, later=self._turns.add)
 
     async def _authorize(self, connection: OpenConnection, route: Route) -> AuthorizationRefusal | None:
         if route.authorization == "NONE":
@@ -203,8 +208,7 @@ class Lifecycle:
                 self._counters.disconnects_dropped += 1
             else:
                 with_authorizer = not self._faults.current.drop_authorizer_context
-                event = disconnect_event(connection, time.time(), with_authorizer=with_authorizer)
-                self._ends.tell(ClosedConnection(str(connection.deployment.key), route.integration, event))
+                self._ends.tell(ClosedConnection(connection, route.integration, time.time(), with_authorizer))
         self._look_for_quiet()
 
     def _start(self, work: Coroutine[None, None, None]) -> None:

@@ -48,7 +48,7 @@ _INTERNAL_ERROR = error_response(
 
 
 class Requester(Protocol):
-    """Whoever sent the request and waits for its answer."""
+    """The client that sent the request and waits for its answer."""
 
     def respond(self, answer: bytes) -> None:
         """Send the answer."""

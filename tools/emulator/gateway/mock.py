@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from tools.emulator.gateway.api import Integration
-from tools.emulator.gateway.events import Event
+from tools.emulator.gateway.events import GatewayEvent
 from tools.emulator.gateway.integration import INTERNAL_SERVER_ERROR, IntegrationFailure, Reply
 from tools.emulator.gateway.service import read_service_answer, render_request
 
@@ -18,11 +18,16 @@ from tools.emulator.gateway.service import read_service_answer, render_request
 class MockIntegration:
     """`MOCK`: nothing is called."""
 
-    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | IntegrationFailure:  # noqa: ARG002  # as all kinds
+    async def call(
+        self,
+        integration: Integration,
+        event: GatewayEvent,
+        timeout_seconds: float,  # noqa: ARG002  # as all kinds
+    ) -> Reply | IntegrationFailure:
         """Answer with what the templates make of the event.
 
-        The request's template must make an object with an integer `statusCode`; nothing of the message goes on to
-        the response but what that template hands on.
+        The request's template must make an object with an integer `statusCode`; the response contains only what that
+        template passes on.
         """
         made = render_request(integration, event)
         try:
@@ -36,7 +41,7 @@ class MockIntegration:
         return read_service_answer(integration, event, status, made or "")
 
     async def call_together(
-        self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+        self, integration: Integration, events: Sequence[GatewayEvent], timeout_seconds: float
     ) -> Sequence[Reply | IntegrationFailure]:
         """Answer each of the events."""
         return [await self.call(integration, event, timeout_seconds) for event in events]

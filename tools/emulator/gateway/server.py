@@ -75,7 +75,7 @@ class ClientProtocol(asyncio.Protocol):
             self._connection.lose()
 
     def respond(self, answer: bytes) -> None:
-        """Answer the request that is being handled, and go on with the next."""
+        """Answer the current request, and continue with the next."""
         self._busy = False
         if self._transport.is_closing():
             return

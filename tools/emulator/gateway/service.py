@@ -1,4 +1,4 @@
-"""Integrations with AWS services: a template makes the request, another one what the client is told.
+"""Integrations with AWS services: one template makes the request, another one the client's answer.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-integrations.html
 https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-data-mapping.html (parameters)
@@ -24,7 +24,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tools.emulator.gateway.api import DEFAULT, Integration, ServiceRef, Templates
-from tools.emulator.gateway.events import Event
+from tools.emulator.gateway.events import GatewayEvent
 from tools.emulator.gateway.integration import INTERNAL_SERVER_ERROR, TIMED_OUT, IntegrationFailure, Reply
 from tools.emulator.gateway.mapping_template import render
 
@@ -80,8 +80,8 @@ class StsRoleSessions:
 class ServiceIntegration:
     """`AWS`: a request to a service, signed as the integration's role.
 
-    What one connection sends is sent on one after the other. AWS promises no order here, so that a test of order shows
-    only what comes behind the queue.
+    The frames of one connection are sent on one after the other. AWS promises no order here, so that a test of order
+    shows only what comes behind the queue.
     """
 
     def __init__(self, endpoint: str, roles: RoleSessions, concurrency: int) -> None:
@@ -92,7 +92,9 @@ class ServiceIntegration:
         )
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | IntegrationFailure:
+    async def call(
+        self, integration: Integration, event: GatewayEvent, timeout_seconds: float
+    ) -> Reply | IntegrationFailure:
         """Send what the request's template makes of the event; the reply is what the response's makes of the answer."""
         turn = self._turns.setdefault(event["requestContext"]["connectionId"], asyncio.Lock())
         async with turn:
@@ -100,7 +102,7 @@ class ServiceIntegration:
             return reply
 
     async def call_together(
-        self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+        self, integration: Integration, events: Sequence[GatewayEvent], timeout_seconds: float
     ) -> Sequence[Reply | IntegrationFailure]:
         """Send what the request's template makes of the events, as one request where they are for the same queue."""
         failure = IntegrationFailure(HTTPStatus.GATEWAY_TIMEOUT, TIMED_OUT, "the service did not answer in time")
@@ -117,7 +119,9 @@ class ServiceIntegration:
         """Drop the connections to the services."""
         await self._session.close()
 
-    async def _call(self, integration: Integration, events: Sequence[Event]) -> Sequence[Reply | IntegrationFailure]:
+    async def _call(
+        self, integration: Integration, events: Sequence[GatewayEvent]
+    ) -> Sequence[Reply | IntegrationFailure]:
         target = ServiceRef.parse(integration.uri)
         template = _chosen(integration.request, integration.request.selection)
         if target.service not in _SERVED or integration.role is None or template is None:
@@ -171,14 +175,16 @@ def map_parameters(path: str, parameters: Mapping[str, str], context: Mapping[st
     return filled, {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
 
 
-def render_request(integration: Integration, event: Event) -> str | None:
+def render_request(integration: Integration, event: GatewayEvent) -> str | None:
     """Render the message by the integration's request template; None if no template is for it."""
     template = _chosen(integration.request, integration.request.selection)
     return None if template is None else _rendered(template, event.get("body", ""), event)
 
 
-def read_service_answer(integration: Integration, event: Event, status: int, body: str) -> Reply | IntegrationFailure:
-    """Return what the client is told: by the response whose key matches the status, else by the one for `$default`.
+def read_service_answer(
+    integration: Integration, event: GatewayEvent, status: int, body: str
+) -> Reply | IntegrationFailure:
+    """Return the client's answer: from the response whose key matches the status, else from the one for `$default`.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-integration-responses.html
     """
@@ -203,7 +209,7 @@ def _chosen(templates: Templates, key: str) -> str | None:
     return templates.by_key.get(key, templates.by_key.get(DEFAULT))
 
 
-def _rendered(template: str, body: str, event: Event) -> str:
+def _rendered(template: str, body: str, event: GatewayEvent) -> str:
     return render(template, body, event["requestContext"], event.get("stageVariables", {}))
 
 

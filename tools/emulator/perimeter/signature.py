@@ -10,7 +10,7 @@ import re
 import secrets
 import time
 from calendar import timegm
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -104,6 +104,10 @@ class SigningKey:
     account: str
     key: bytes
     expires_at: float = float("inf")
+
+
+type FindSigningKey = Callable[[Claim], SigningKey | None]
+"""Finds the key of a claim; None if nobody has its access key."""
 
 
 @lru_cache(maxsize=1024)

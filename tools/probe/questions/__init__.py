@@ -6,7 +6,7 @@ from tools.errors import OperatorError
 from tools.probe.question import Question
 from tools.probe.questions.connections import DISCONNECT_CONTEXT, PING_FRAME, REFUSED_CONNECT, YOUNG_CONNECTION
 from tools.probe.questions.endpoint import HTTP2, KEEP_ALIVE, SLASHES
-from tools.probe.questions.frames import EMPTY_FRAME, FRAME_ORDER, LARGE_POST, MOCK_ANSWER, POST_ORDER
+from tools.probe.questions.frame_limits import EMPTY_FRAME, FRAME_ORDER, LARGE_POST, MOCK_ANSWER, POST_ORDER
 from tools.probe.questions.queues import RECEIVE_COUNT
 from tools.probe.questions.quotas import CALLBACK_QUOTA, GONE_COUNTED, SLOW_CLIENT, STAGE_THROTTLE
 

@@ -33,7 +33,7 @@ async def _stage_throttle(site: Site) -> Answer:
 
 
 async def _refused_frames(site: Site, visitor: Visitor) -> int:
-    """Send frames faster than the stage's throttle; the number of those that were answered that there are too many."""
+    """Send frames faster than the stage's throttle; return the number that was answered with Too Many Requests."""
     await site.paced(_FRAMES, lambda _: _send(visitor, json.dumps({"action": SILENT})))
     refused = 0
     while (frame := await _next(visitor, 1.0)) is not None:
@@ -56,7 +56,7 @@ async def _next(visitor: Visitor, seconds: float) -> bytes | None:
 STAGE_THROTTLE = Question(
     name="stage-throttle",
     asks="Does the throttle of a stage hold back posts to @connections?",
-    asked="Of a stage that lets in one request a second: 50 frames of one client, then 100 posts to another one, 25 a "
+    asked="On a stage that admits one request a second: 50 frames of one client, then 100 posts to another one, 25 a "
     "second each.",
     read="The stage must refuse frames, or close the client with code 1008. It holds back posts if a fifth of them are "
     "answered 429.",

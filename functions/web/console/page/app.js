@@ -360,7 +360,7 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 
-// What this installation allows
+// Rights of this installation
 
 const { auth } = configuration;
 byId("token-field").hidden = !Object.values(auth).includes("jwt");

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, override
 from zlib import crc32
 
 from loudhailer.aws.batches import get_rows, paged
-from loudhailer.aws.conditions import AS_IT_STANDS, holds
+from loudhailer.aws.conditions import RETURN_CURRENT_ROW, holds
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
 from loudhailer.cells.placements.model import Placement
@@ -55,7 +55,7 @@ class DynamoPlacementStore(PlacementStore):
             TableName=self._table,
             Item=_key(tenant, name) | _attributes(placement),
             **request,
-            **AS_IT_STANDS,
+            **RETURN_CURRENT_ROW,
         )
         return holds("PutItem", put, has_made=lambda row: _placement(row) == placement)
 

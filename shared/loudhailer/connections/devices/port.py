@@ -17,4 +17,4 @@ class DeviceStore(Protocol):
         """All connections of the player that have a row, read consistently; some may be gone."""
 
     def forget(self, tenant: TenantId, player: PlayerId, connections: Iterable[ConnectionId]) -> None:
-        """Delete connections that are gone; those that are not there are fine."""
+        """Delete connections that are gone; missing ones are ignored."""

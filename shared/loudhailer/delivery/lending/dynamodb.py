@@ -1,27 +1,22 @@
-"""The marks on DynamoDB: PK `lanes`, one row `marks`, and in it a number for each kind of lanes.
+"""The marks in DynamoDB: PK `lanes`, one row `marks` with a number for each kind of lanes.
 
-One row, because a consistent GetItem sees all of it as of one moment: of two kinds that mark themselves and then read,
-one at least sees the other.
+There is one row because a consistent GetItem reads it as of one moment: if two kinds mark themselves and then read, at
+least one of them sees the other's mark.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, override
+from typing import override
 
 from loudhailer.aws.errors import calling
+from loudhailer.aws.rows import Item
+from loudhailer.aws.tables import DynamoTable
 from loudhailer.delivery.lending.port import LaneStore
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
-
-_KEY: Mapping[str, Any] = {"lanes": {"S": "marks"}}
+_KEY: Item = {"lanes": {"S": "marks"}}
 
 
-class DynamoLaneStore(LaneStore):
+class DynamoLaneStore(DynamoTable, LaneStore):
     """Keeps the marks in a DynamoDB table."""
-
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
 
     @override
     def mark(self, kind: str, at: int) -> None:
@@ -36,6 +31,5 @@ class DynamoLaneStore(LaneStore):
 
     @override
     def marks(self) -> Mapping[str, int]:
-        with calling("GetItem"):
-            row = self._client.get_item(TableName=self._table, Key=_KEY, ConsistentRead=True).get("Item", {})
+        row = self._get_row(_KEY) or {}
         return {kind: int(value["N"]) for kind, value in row.items() if "N" in value}

@@ -1,20 +1,20 @@
-"""Kinds of lanes lend each other what they leave idle.
+"""Kinds of lanes lend each other their idle share of the quota.
 
-Each kind has a share of the quota. While all kinds are posting, each keeps to its own; what an idle kind leaves is
-divided among those that post, by their shares. So a kind that is alone has all of it.
+Each kind has a share of the quota. While all kinds are posting, each uses its own share; the share of an idle kind is
+divided among the kinds that post, in proportion to their shares. So a kind that posts alone has the whole quota.
 
-A kind that posts is *marked*, twice a second. Whoever posts looks at the marks four times a second, and borrows only
-what a look found idle that came after a mark of its own kind: of two kinds that begin at the same moment, one at least
-sees the other.
+A worker that posts *marks* its kind twice a second, and reads the marks four times a second. It borrows the share of a
+kind only if a read found that kind idle after a mark of its own kind: if two kinds begin at the same moment, at least
+one of them sees the other.
 
-Clocks need not agree. The marks are times, but what counts is that a mark has changed since the last look, and how long
-ago that was by the reader's own clock. At a worker's first look there is nothing to compare, so the times are believed.
-Where a clock is behind by more than a second, its kind may be taken for idle until the mark changes: half a second.
+Clocks need not agree. The marks are times, but a reader only considers when it saw a mark change, by its own clock. A
+worker's first read has nothing to compare with, so it trusts the times. If another clock is more than a second slow,
+its kind may seem idle until its mark changes: half a second.
 
-What a look found is believed for 0.4 seconds, from the moment at which it was sent. So neither a read that hangs, nor a
-worker that was frozen, posts for longer than that on old news. A kind that begins has its share within 0.3 seconds, and
-0.4 where a read hangs. What is posted above the quota meanwhile is less than what nobody used before: a kind lends what
-it has when two seconds have passed since its last mark, and it was marked less than a second before its last post.
+The result of a read is used for 0.4 seconds, counted from the moment at which the read was sent. So neither a read that
+hangs nor a frozen worker posts on outdated information for longer. A kind that begins to post gets its share within 0.3
+seconds, or 0.4 if a read hangs. The posts above the quota in that time are fewer than the posts that were left unused
+before: a kind lends its share two seconds after its last mark, which was set less than a second before its last post.
 """
 
 import math
@@ -34,9 +34,9 @@ TELL_EVERY_SECONDS = 60.0
 
 
 class Lending:
-    """Tells one worker by how much its kind may exceed its own share at the moment.
+    """Computes the factor by which a worker's kind may exceed its own share at the moment.
 
-    The calls to the store are made by the executor, one at a time: posting never waits for them.
+    The executor calls the store, one call at a time: posting never waits for it.
     """
 
     def __init__(
@@ -61,16 +61,16 @@ class Lending:
         self._looking: Future[tuple[float, float]] | None = None
         self._factor, self._until = 1.0, -math.inf
         self._told_at = -math.inf
-        # What follows is the executor's.
+        # The executor runs the methods below.
         self._looked_at = -math.inf
         self._marks: dict[str, int] = {}
         self._posting_at: dict[str, float] = {}
 
     def factor(self, now: float) -> float:
-        """The multiple of its own share that the kind may post at the moment; one at least.
+        """Return the multiple of its own share that the kind may post at the moment; at least one.
 
-        It is asked while posts are sent, by a clock that does not go back. It looks at the marks when it is time to,
-        but not when it is first asked: a worker that has just started sends its first posts before.
+        It is called while posts are sent, with the time of a monotonic clock. It starts a read of the marks when one is
+        due, except at its first call: a worker that has just started sends its first posts without waiting.
         """
         if self._looking is not None and self._looking.done():
             if (error := self._looking.exception()) is None:
@@ -92,13 +92,13 @@ class Lending:
             logger.warning("it is not known which lanes are idle: this one keeps to its share", error=str(error))
 
     def _look(self) -> tuple[float, float]:
-        """The factor, and until when it holds. Marks the own kind before, unless a fresh mark of it is known."""
+        """Return the factor, and the time until which it holds; mark the own kind first, if that is due."""
         if self._age(self._kind, self._clock()) >= MARK_EVERY_SECONDS:
             self._mark()
         sent, now = self._monotonic(), self._clock()
         self._read(now)
         if self._age(self._kind, now) >= MARK_EVERY_SECONDS:
-            return 1.0, sent  # The mark took too long: others may take it for an old one.
+            return 1.0, sent  # The mark took too long: others may have missed it.
         posting = {kind for kind in self._shares if self._age(kind, now) < IDLE_AFTER_SECONDS}
         return 1.0 / sum(self._shares[kind] for kind in posting), sent + BELIEVED_SECONDS
 
@@ -109,12 +109,12 @@ class Lending:
         self._marks[self._kind], self._posting_at[self._kind] = mark, now
 
     def _read(self, now: float) -> None:
-        """Read the marks, and note when those that have changed since the last look were set."""
+        """Read the marks, and note the time of each mark that changed since the last read."""
         for kind, mark in self._store.marks().items():
             if mark != self._marks.get(kind):
                 self._marks[kind], self._posting_at[kind] = mark, min(now, max(self._looked_at, mark / 1000))
         self._looked_at = now
 
     def _age(self, kind: str, now: float) -> float:
-        """The seconds since the kind was last known to be posting."""
+        """Return the seconds since the kind was last known to be posting."""
         return now - self._posting_at[kind] if kind in self._posting_at else math.inf

@@ -1,4 +1,4 @@
-"""The store that says when each kind of lanes was last posting.
+"""The store of the times at which each kind of lanes was last posting.
 
 A kind of lanes is a `Priority` of messages, such as `normal` and `low`.
 Every method may raise TransientError: the store did not answer, and the same call may succeed later.
@@ -15,4 +15,4 @@ class LaneStore(Protocol):
         """Note that lanes of the kind are posting, or are about to, at a time in epoch milliseconds."""
 
     def marks(self) -> Mapping[str, int]:
-        """The last mark of each kind that was ever marked, all as of one moment and with every mark before it."""
+        """Return the last mark of each kind, all as of one moment, including every mark that was set before."""

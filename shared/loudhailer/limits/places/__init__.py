@@ -1,1 +1,1 @@
-"""Places: how many sessions a tenant, and how many messages an inbox, may hold."""
+"""Places: the limited numbers of a tenant's sessions and of an inbox's messages."""

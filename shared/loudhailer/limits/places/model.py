@@ -1,9 +1,10 @@
-"""Something that holds a limited number of rows, and the places that are taken in it.
+"""Owners of a limited number of rows, and the places that are taken in them.
 
-Whoever adds a row takes a place first. Nobody gives one back: rows go in many ways, by a TTL too. When all places are
-taken the rows are counted, and the count takes their place. So a place costs one write, a refusal one or two, and
-nothing can drift for long. Rows are counted once in `recount_seconds` at most, however many ask, and for a few seconds
-at most: whoever counts has a client that waits. What cannot be counted in that time stays full.
+Every writer takes a place before it adds a row. Places are not returned when rows are deleted, because rows are deleted
+in many ways, also by a TTL. Instead, when all places are taken, the rows are counted, and the count replaces the number
+of places taken. So a row costs one write and a refusal one or two, and the number is never wrong for long. Rows are
+counted at most once in `recount_seconds`, and for a few seconds at most, since a client waits. If counting takes
+longer, the owner stays full.
 """
 
 import time
@@ -16,7 +17,8 @@ from loudhailer.limits.places.port import PlaceStore
 from loudhailer.observability import count, logger
 
 _COUNTING_SECONDS = 3.0
-"""Several times what a hundred thousand sessions take; functions that count have ten seconds."""
+"""Time limit for counting, several times the time for a hundred thousand sessions; functions that count have ten
+seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Holder:
     Attributes:
         tenant: the tenant.
         name: `sessions`, or `inbox#{playerId}`.
-        recount_seconds: how long a count of its rows is believed.
+        recount_seconds: seconds for which a count of its rows is valid.
     """
 
     tenant: TenantId
@@ -35,7 +37,7 @@ class Holder:
 
 
 def sessions_of(tenant: TenantId) -> Holder:
-    """The tenant, which holds its sessions: up to hundreds of thousands, so they are counted once a minute at most."""
+    """Return the owner of the tenant's sessions, up to hundreds of thousands: count them once a minute at most."""
     return Holder(tenant, "sessions", recount_seconds=60)
 
 
@@ -43,12 +45,12 @@ _INBOX = "inbox#"
 
 
 def inbox_of(tenant: TenantId, player: PlayerId) -> Holder:
-    """The inbox of a player, which holds messages."""
+    """Return the owner of the messages in a player's inbox."""
     return Holder(tenant, f"{_INBOX}{player}", recount_seconds=10)
 
 
 def player_of(name: str) -> PlayerId | None:
-    """The player whose inbox has the name; None for what is no inbox."""
+    """Return the player whose inbox has the name; None if it is not an inbox's name."""
     return PlayerId(name.removeprefix(_INBOX)) if name.startswith(_INBOX) else None
 
 
@@ -62,16 +64,16 @@ def take_place(
     expires_at: int,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> bool:
-    """Take a place for one more row; False if the holder is full, as far as is known.
+    """Take a place for one more row; return False if the holder seems to be full.
 
     Args:
-        places: the places that are taken.
+        places: the store of taken places.
         holder: the owner of the row.
         maximum: the number of places.
-        rows: counts the rows that there are, page by page.
+        rows: yields the number of existing rows, page by page.
         now: epoch seconds.
-        expires_at: epoch seconds; from then on nobody needs to know that the holder had this row.
-        monotonic: a clock that does not go back, in seconds.
+        expires_at: epoch seconds; the row does not exist any more at that time.
+        monotonic: a monotonic clock, in seconds.
 
     Raises:
         TransientError: it is not known whether a place was taken.
@@ -91,7 +93,7 @@ def take_place(
 
 
 def _counted(pages: Iterable[int], maximum: int, monotonic: Callable[[], float]) -> int | None:
-    """The rows in the pages, those beyond the maximum not all; None if the time is over before they are counted."""
+    """Sum the rows of the pages until the maximum is reached; None if time runs out before."""
     deadline = Deadline.after(_COUNTING_SECONDS, monotonic)
     counted = 0
     for rows in pages:

@@ -1,4 +1,4 @@
-"""The store of the places that are taken.
+"""The store of taken places.
 
 Every method may raise TransientError: the store did not answer, and the same call may succeed later.
 """
@@ -10,19 +10,19 @@ from loudhailer.ids import TenantId
 
 
 class PlaceStore(Protocol):
-    """The numbers of places that are taken, by the tenant and the name of the holder."""
+    """The numbers of taken places, by tenant and name of the holder."""
 
     def take(self, tenant: TenantId, name: str, maximum: int, *, expires_at: int) -> bool:
-        """Take one more place if fewer than the maximum are taken, and keep the row until then; whether it did."""
+        """Take a place if fewer than the maximum are taken, and extend the row's life; return whether it was taken."""
 
     def claim_count(self, tenant: TenantId, name: str, *, now: int, every: int) -> int | None:
-        """The number of places taken, if the caller is to count the rows; None if somebody did `every` seconds ago."""
+        """Return the taken places if the caller shall count the rows; None if that was done `every` seconds ago."""
 
     def correct(self, tenant: TenantId, name: str, *, seen: int, counted: int) -> None:
-        """Take the count for what is taken, unless more places were taken since that was seen."""
+        """Replace the number of taken places by the count, unless it has changed since it was `seen`."""
 
     def names(self, tenant: TenantId) -> list[str]:
-        """The names of all that has places of the tenant's, read consistently."""
+        """Return the names of the tenant's holders of places, read consistently."""
 
     def delete(self, tenant: TenantId, names: Collection[str]) -> None:
-        """Delete the rows; those that are not there are fine."""
+        """Delete the rows; missing ones are ignored."""

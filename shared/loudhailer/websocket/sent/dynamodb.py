@@ -1,35 +1,27 @@
 """The messages that clients may send again, in the table of limits.
 
-limits: PK `key` = `{tenantId}:sent:{hash}` of a message that its client gave an id; `contentHash`, `requestId` and
-`receivedAt` of its first attempt, `takenUntil` (epoch seconds) as long as it is not accepted, `takenBy` with the id of
-the request that took it over, `itemTTL`.
+limits: PK `key` = `{tenantId}:sent:{hash}` of a message with a client's id; `contentHash`, `requestId` and `receivedAt`
+of its first attempt, `takenUntil` (epoch seconds) until it is accepted, `takenBy` with the id of the request that took
+it over, `itemTTL`.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, override
+from typing import override
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws.conditions import update_if
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
+from loudhailer.aws.tables import DynamoTable
 from loudhailer.websocket.sent.model import ATTEMPT_SECONDS, REMEMBERED_SECONDS, Attempt, Progress, Sent
 from loudhailer.websocket.sent.port import SentStore
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
-
-
+_NOT_ACCEPTED = "attribute_exists(takenUntil)"
 _NOT_KNOWN = "attribute_not_exists(contentHash) OR itemTTL <= :now"
 _FIRST = "SET contentHash = :hash, requestId = :request, receivedAt = :received, takenUntil = :until, itemTTL = :ttl"
 
 
-class DynamoSentStore(SentStore):
+class DynamoSentStore(DynamoTable, SentStore):
     """Keeps the messages in the table of limits, whose rows expire."""
-
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
 
     @override
     def begin(self, attempt: Attempt, *, now: int) -> Sent:
@@ -57,7 +49,7 @@ class DynamoSentStore(SentStore):
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
         except ClientError as error:
-            # `calling` lets no other pass than that of a condition that does not hold.
+            # `calling` lets only the error of a failed condition pass.
             known: Item = error.response["Item"]  # type: ignore[typeddict-item]  # the stubs do not know it
             return _sent_of(known, self._progress(attempt, known, until, now))
         return _sent_of(first, Progress.OPEN)
@@ -71,8 +63,8 @@ class DynamoSentStore(SentStore):
         if known["contentHash"]["S"] != attempt.content_hash or int(known["takenUntil"]["N"]) > now:
             return Progress.AT_WORK
         mine = {"S": attempt.request_id}
-        taken = self._update(
-            attempt,
+        taken = self._update_row_if(
+            _sent_key(attempt),
             "SET takenUntil = :until, takenBy = :mine",
             "takenUntil = :seen",
             {":seen": known["takenUntil"], ":until": until, ":mine": mine},
@@ -82,23 +74,11 @@ class DynamoSentStore(SentStore):
 
     @override
     def release(self, attempt: Attempt) -> None:
-        self._update(attempt, "SET takenUntil = :now", "attribute_exists(takenUntil)", {":now": {"N": "0"}})
+        self._update_row_if(_sent_key(attempt), "SET takenUntil = :now", _NOT_ACCEPTED, {":now": {"N": "0"}})
 
     @override
     def finish(self, attempt: Attempt) -> None:
-        self._update(attempt, "REMOVE takenUntil", "attribute_exists(takenUntil)")
-
-    def _update(
-        self,
-        attempt: Attempt,
-        changes: str,
-        condition: str,
-        values: Item | None = None,
-        *,
-        has_made: Callable[[Item], bool] | None = None,
-    ) -> bool:
-        key = _sent_key(attempt)
-        return update_if(self._client, self._table, key, changes, condition, values=values, has_made=has_made)
+        self._update_row_if(_sent_key(attempt), "REMOVE takenUntil", _NOT_ACCEPTED)
 
 
 def _sent_key(attempt: Attempt) -> Item:

@@ -1,4 +1,4 @@
-"""A message that its client gave an id, and its attempts."""
+"""A message with a client's id, and its attempts."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -8,23 +8,23 @@ from loudhailer import codec
 from loudhailer.ids import ClientMessageId, TenantId
 
 ATTEMPT_SECONDS = 15
-"""The time that a message is left to the attempt that began it: longer than `send_message` may take."""
+"""Seconds for which a message is reserved for the attempt that began it: longer than `send_message` may take."""
 
 REMEMBERED_SECONDS = 3_600
-"""The time that a message with a client's id is known by this id."""
+"""Seconds for which a message is known by its client's id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A frame with an id of the client's, as one request brought it.
+    """One request with a frame that has a client's id.
 
     Attributes:
         tenant_id: the sender's tenant.
-        sender: the one whose ids must differ.
-        client_message_id: the id that the client gave the message.
-        content_hash: tells other content under the same id.
+        sender: the player or session within which ids are unique.
+        client_message_id: the client's id of the message.
+        content_hash: hash that reveals another content under the same id.
         request_id: the id that API Gateway gave the frame.
-        received_at: when API Gateway took the frame, in epoch milliseconds.
+        received_at: time at which API Gateway received the frame, in epoch milliseconds.
     """
 
     tenant_id: TenantId
@@ -42,7 +42,7 @@ class Attempt:
 
 
 class Progress(Enum):
-    """The progress of a message at the moment when another attempt of it begins."""
+    """The progress of a message when another attempt begins."""
 
     OPEN = "the attempt is to carry it out"
     AT_WORK = "another attempt may be at work"
@@ -51,7 +51,7 @@ class Progress(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message that a client gave an id: how far it has come, and how its first attempt came."""
+    """A message with a client's id: its progress, and its first attempt."""
 
     progress: Progress
     content_hash: str

@@ -28,7 +28,7 @@ run "a_minute_above_the_threshold_raises_it_and_silence_does_not" {
   }
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.this.alarm_actions) == 0 && length(aws_cloudwatch_metric_alarm.this.ok_actions) == 0
-    error_message = "Without a topic nobody must be told."
+    error_message = "Without a topic, the alarm must have no actions."
   }
 }
 
@@ -44,7 +44,7 @@ run "the_topic_is_told_of_its_beginning_and_its_end" {
       aws_cloudwatch_metric_alarm.this.alarm_actions == toset([var.topic_arn])
       && aws_cloudwatch_metric_alarm.this.ok_actions == toset([var.topic_arn])
     )
-    error_message = "The topic must be told of both."
+    error_message = "The topic must be notified of both."
   }
 }
 

@@ -1,61 +1,9 @@
 mock_provider "aws" {
+  source          = "../../testing/aws"
   override_during = plan
-
-  mock_resource "aws_apigatewayv2_api" {
-    defaults = {
-      id            = "a1b2c3d4e5"
-      api_endpoint  = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
-      execution_arn = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5"
-    }
-  }
-
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:mock" }
-  }
-
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
-  }
-
-  mock_resource "aws_lambda_alias" {
-    defaults = {
-      arn        = "arn:aws:lambda:us-east-1:111111111111:function:mock:live"
-      invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/mock"
-    }
-  }
-
-  mock_resource "aws_cloudwatch_event_rule" {
-    defaults = { arn = "arn:aws:events:us-east-1:111111111111:rule/mock" }
-  }
-
-  mock_resource "aws_dynamodb_table" {
-    defaults = {
-      arn        = "arn:aws:dynamodb:us-east-1:111111111111:table/mock"
-      stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/mock/stream/1"
-    }
-  }
 
   mock_resource "aws_sns_topic" {
     defaults = { arn = "arn:aws:sns:us-east-1:111111111111:loudhailer-test-broadcast" }
-  }
-
-  mock_resource "aws_sqs_queue" {
-    defaults = {
-      arn = "arn:aws:sqs:us-east-1:111111111111:mock"
-      url = "https://sqs.us-east-1.amazonaws.com/111111111111/mock"
-    }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111111111111" }
-  }
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-
-  mock_data "aws_region" {
-    defaults = { name = "us-east-1" }
   }
 }
 
@@ -66,24 +14,8 @@ override_resource {
 }
 
 variables {
-  deployment = {
-    prefix               = "loudhailer-test"
-    environment          = "test"
-    architecture         = "arm64"
-    log_level            = "INFO"
-    log_retention_days   = 30
-    tracing              = true
-    permissions_boundary = null
-    deletion_protection  = true
-    alarm_topic_arn      = null
-  }
-  package = {
-    image = {
-      repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
-      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    }
-    zip = null
-  }
+  deployment = jsondecode(file("../../testing/values.json")).deployment
+  package    = jsondecode(file("../../testing/values.json")).package
   functions = {
     publish            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
     swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
@@ -101,13 +33,7 @@ variables {
     sessions    = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
     tenants     = { name = "tenants", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/tenants" }
   }
-  websocket_api = {
-    url               = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
-    callback_endpoint = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
-    post_arn          = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
-    close_arn         = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/DELETE/@connections/*"
-    look_up_arn       = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/GET/@connections/*"
-  }
+  websocket_api = jsondecode(file("../../testing/values.json")).websocket_api
 }
 
 run "every_stage_of_a_broadcast_has_its_queue" {
@@ -226,6 +152,58 @@ run "more_shards_than_an_environment_has_room_for_are_refused" {
   }
 
   expect_failures = [var.settings]
+}
+
+run "shards_that_are_drained_have_room_beside_the_others_or_are_refused" {
+  command = plan
+
+  variables {
+    settings = { shards = { count = 31, draining = 2 } }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "half_a_shard_is_not_drained" {
+  command = plan
+
+  variables {
+    settings = { shards = { draining = 0.5 } }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "shards_that_are_drained_are_read_and_get_nothing_new" {
+  command = plan
+
+  variables {
+    settings = { shards = { count = 2, draining = 2, concurrency = 2 } }
+  }
+
+  assert {
+    condition     = toset(keys(aws_lambda_event_source_mapping.post_message)) == toset(["shard-0", "shard-1", "shard-2", "shard-3"])
+    error_message = "Chunks that earlier versions have sent, or still send, must be posted."
+  }
+  assert {
+    condition     = length(local.query_shards) == 2
+    error_message = "query must know the shards that stay, and no others."
+  }
+  assert {
+    condition     = local.lane_posts_per_second == floor(local.posts_per_second * 0.9 / 8)
+    error_message = "Lanes of drained shards post as well: all together must keep to the quota."
+  }
+}
+
+run "a_shard_that_is_drained_cannot_be_claimed" {
+  command = plan
+
+  variables {
+    settings    = { shards = { count = 2, draining = 1 } }
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [2] } }
+  }
+
+  expect_failures = [var.subscribers]
 }
 
 run "only_what_failed_is_tried_again" {
@@ -629,7 +607,7 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
   }
   assert {
     condition     = output.subscribers.blue.permissions_boundary == null && toset(keys(output.subscribers.blue.shards)) == toset(["shard-0", "shard-2"])
-    error_message = "It must be told of its own shards."
+    error_message = "It must get its own shards."
   }
   assert {
     condition = (
@@ -641,7 +619,7 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
       && jsonencode(output.subscribers.blue.lane_shares) == jsonencode(local.lane_shares)
       && output.subscribers.blue.lanes_table == local.lanes.name
     )
-    error_message = "It must be told where it works, as whom, how fast, and where lanes are marked."
+    error_message = "It must get the API's endpoint, its role, its rate and the table of lanes."
   }
 }
 

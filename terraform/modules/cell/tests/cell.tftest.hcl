@@ -1,62 +1,6 @@
 mock_provider "aws" {
+  source          = "../../testing/aws"
   override_during = plan
-
-  mock_resource "aws_apigatewayv2_api" {
-    defaults = {
-      id            = "a1b2c3d4e5"
-      api_endpoint  = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
-      execution_arn = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5"
-    }
-  }
-
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:mock" }
-  }
-
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
-  }
-
-  mock_resource "aws_lambda_alias" {
-    defaults = {
-      arn        = "arn:aws:lambda:us-east-1:111111111111:function:mock:live"
-      invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/mock"
-    }
-  }
-
-  mock_resource "aws_cloudwatch_event_rule" {
-    defaults = { arn = "arn:aws:events:us-east-1:111111111111:rule/mock" }
-  }
-
-  mock_resource "aws_dynamodb_table" {
-    defaults = {
-      arn        = "arn:aws:dynamodb:us-east-1:111111111111:table/mock"
-      stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/mock/stream/1"
-    }
-  }
-
-  mock_resource "aws_sns_topic" {
-    defaults = { arn = "arn:aws:sns:us-east-1:111111111111:mock" }
-  }
-
-  mock_resource "aws_sqs_queue" {
-    defaults = {
-      arn = "arn:aws:sqs:us-east-1:111111111111:mock"
-      url = "https://sqs.us-east-1.amazonaws.com/111111111111/mock"
-    }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111111111111" }
-  }
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-
-  mock_data "aws_region" {
-    defaults = { name = "us-east-1" }
-  }
 }
 
 override_resource {
@@ -131,25 +75,8 @@ override_resource {
 }
 
 variables {
-  deployment = {
-    prefix               = "loudhailer-test"
-    environment          = "test"
-    architecture         = "arm64"
-    log_level            = "INFO"
-    log_retention_days   = 30
-    tracing              = true
-    former_release       = false
-    permissions_boundary = null
-    deletion_protection  = true
-    alarm_topic_arn      = null
-  }
-  package = {
-    image = {
-      repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
-      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    }
-    zip = null
-  }
+  deployment = jsondecode(file("../../testing/values.json")).deployment
+  package    = jsondecode(file("../../testing/values.json")).package
   functions = {
     accounting         = { timeout = 30, memory = 512, reserved = null, provisioned = null }
     authorizer         = { timeout = 10, memory = 512, reserved = null, provisioned = null }
@@ -219,7 +146,7 @@ run "every_function_may_do_its_work_and_no_more" {
       echo               = ["POST/@connections/*", "DELETE/@connections/*"]
       end_session        = ["DELETE/@connections/*"]
     }
-    error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections, relay_message, post_message, echo, disconnect and end_session may close them, and no other function may do anything to any."
+    error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections; relay_message, post_message, echo, disconnect and end_session may close them; and no other function may do anything to any."
   }
   assert {
     condition = sort([for name, function in local.functions : name if function.tenant_role != null]) == tolist([
@@ -259,7 +186,7 @@ run "every_function_may_do_its_work_and_no_more" {
       for name, function in local.functions : name
       if anytrue([for statement in function.statements : contains(statement.Action, "dynamodb:DeleteItem") && contains(statement.Resource, local.tables.sessions.arn)])
     ])) == "connect default_route echo join_room reconcile send_message session_api"
-    error_message = "Those who count a session's attempts must be able to end it, and few others."
+    error_message = "Functions that count a session's attempts must be able to end it, and few others."
   }
   assert {
     condition = jsonencode({
@@ -272,9 +199,10 @@ run "every_function_may_do_its_work_and_no_more" {
       }) == jsonencode({
       accounting = [[["dynamodb:PartiQLUpdate"], [local.tables.sessions.arn]]]
       disconnect = [[["dynamodb:PartiQLDelete"], [local.tables.connections.arn]]]
+      reconcile  = [[["dynamodb:PartiQLDelete"], [local.tables.sessions.arn]]]
       settle     = [[["dynamodb:PartiQLDelete"], [local.tables.connections.arn]]]
     })
-    error_message = "PartiQL may only have accounting change sessions, and disconnect and settle delete connections."
+    error_message = "PartiQL may only have accounting change sessions, reconcile delete them, and disconnect and settle delete connections."
   }
   assert {
     condition = jsonencode([
@@ -374,8 +302,8 @@ run "clients_may_use_a_fifth_of_the_quota" {
   }
 
   assert {
-    condition     = local.inbound == { rate = 4000, burst = 1000 }
-    error_message = "Clients must get a fifth of the quota."
+    condition     = local.inbound == { rate = 4000, burst = 2500 }
+    error_message = "Clients must get a fifth of the quota, and half of its bucket."
   }
 }
 

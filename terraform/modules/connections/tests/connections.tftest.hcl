@@ -1,84 +1,11 @@
 mock_provider "aws" {
+  source          = "../../testing/aws"
   override_during = plan
-
-  mock_resource "aws_apigatewayv2_api" {
-    defaults = {
-      id            = "a1b2c3d4e5"
-      api_endpoint  = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
-      execution_arn = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5"
-    }
-  }
-
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:mock" }
-  }
-
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
-  }
-
-  mock_resource "aws_lambda_alias" {
-    defaults = {
-      arn        = "arn:aws:lambda:us-east-1:111111111111:function:mock:live"
-      invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/mock"
-    }
-  }
-
-  mock_resource "aws_cloudwatch_event_rule" {
-    defaults = { arn = "arn:aws:events:us-east-1:111111111111:rule/mock" }
-  }
-
-  mock_resource "aws_dynamodb_table" {
-    defaults = {
-      arn        = "arn:aws:dynamodb:us-east-1:111111111111:table/mock"
-      stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/mock/stream/1"
-    }
-  }
-
-  mock_resource "aws_sns_topic" {
-    defaults = { arn = "arn:aws:sns:us-east-1:111111111111:mock" }
-  }
-
-  mock_resource "aws_sqs_queue" {
-    defaults = {
-      arn = "arn:aws:sqs:us-east-1:111111111111:mock"
-      url = "https://sqs.us-east-1.amazonaws.com/111111111111/mock"
-    }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111111111111" }
-  }
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-
-  mock_data "aws_region" {
-    defaults = { name = "us-east-1" }
-  }
 }
 
 variables {
-  deployment = {
-    prefix               = "loudhailer-test"
-    environment          = "test"
-    architecture         = "arm64"
-    log_level            = "INFO"
-    log_retention_days   = 30
-    tracing              = true
-    former_release       = false
-    permissions_boundary = null
-    deletion_protection  = true
-    alarm_topic_arn      = null
-  }
-  package = {
-    image = {
-      repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
-      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    }
-    zip = null
-  }
+  deployment = jsondecode(file("../../testing/values.json")).deployment
+  package    = jsondecode(file("../../testing/values.json")).package
   functions = {
     accounting = { timeout = 30, memory = 512, reserved = null, provisioned = null }
     authorizer = { timeout = 10, memory = 512, reserved = null, provisioned = null }
@@ -92,13 +19,7 @@ variables {
     sessions = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
     tenants  = { name = "tenants", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/tenants" }
   }
-  websocket_api = {
-    url               = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
-    callback_endpoint = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
-    post_arn          = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
-    close_arn         = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/DELETE/@connections/*"
-    look_up_arn       = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/GET/@connections/*"
-  }
+  websocket_api = jsondecode(file("../../testing/values.json")).websocket_api
 }
 
 run "the_partition_leads_the_key_of_a_connection" {
@@ -170,7 +91,7 @@ run "tables_are_paid_by_request_and_protected_from_deletion" {
       for table in [aws_dynamodb_table.connections, aws_dynamodb_table.devices, aws_dynamodb_table.partitions] :
       table.billing_mode == "PAY_PER_REQUEST" && table.deletion_protection_enabled
     ])
-    error_message = "Tables must be on demand and protected unless told otherwise."
+    error_message = "Tables must be on demand, and protected by default."
   }
 }
 
@@ -188,11 +109,11 @@ run "changes_are_counted_in_order_and_none_is_lost" {
   }
   assert {
     condition     = aws_lambda_event_source_mapping.accounting.destination_config[0].on_failure[0].destination_arn == aws_sqs_queue.accounting_failure.arn
-    error_message = "What cannot be counted must be kept for reconcile."
+    error_message = "Records that cannot be counted must be kept for reconcile."
   }
   assert {
     condition     = aws_lambda_event_source_mapping.accounting.maximum_record_age_in_seconds == 3600
-    error_message = "What is not counted within an hour must be given up: reconcile takes an older record for counted."
+    error_message = "Records must be given up after an hour: reconcile assumes that older ones are counted."
   }
   assert {
     condition     = aws_lambda_event_source_mapping.accounting.maximum_retry_attempts == -1

@@ -1,4 +1,5 @@
 mock_provider "aws" {
+  source          = "../../testing/aws"
   override_during = plan
 
   mock_resource "aws_apigatewayv2_api" {
@@ -8,50 +9,19 @@ mock_provider "aws" {
       execution_arn = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5"
     }
   }
-
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:mock" }
-  }
-
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
-  }
-
-  mock_resource "aws_lambda_alias" {
-    defaults = {
-      arn        = "arn:aws:lambda:us-east-1:111111111111:function:mock:live"
-      invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/mock"
-    }
-  }
 }
 
 variables {
-  deployment = {
-    prefix               = "loudhailer-test"
-    environment          = "test"
-    architecture         = "arm64"
-    log_level            = "INFO"
-    log_retention_days   = 30
-    tracing              = true
-    permissions_boundary = null
-    deletion_protection  = true
-    alarm_topic_arn      = null
-  }
-  package = {
-    image = {
-      repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
-      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    }
-    zip = null
-  }
+  deployment    = jsondecode(file("../../testing/values.json")).deployment
+  package       = jsondecode(file("../../testing/values.json")).package
   functions     = { console = { timeout = 10, memory = 512, reserved = null, provisioned = null } }
   websocket_url = "wss://f6e5d4c3b2.execute-api.us-east-1.amazonaws.com/live"
   auth          = { broadcast = "iam", session = "iam" }
   list_tenants  = false
   console       = { enabled = false }
   aliases = {
-    publish     = { function_name = "loudhailer-test-publish", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/publish" }
-    session_api = { function_name = "loudhailer-test-session_api", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/session_api" }
+    publish     = { function_name = "loudhailer-test-publish", name = "live", arn = "arn:aws:lambda:us-east-1:111111111111:function:loudhailer-test-publish:live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/publish" }
+    session_api = { function_name = "loudhailer-test-session_api", name = "live", arn = "arn:aws:lambda:us-east-1:111111111111:function:loudhailer-test-session_api:live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/session_api" }
   }
 }
 

@@ -87,7 +87,7 @@ run "conditions_reach_the_policy" {
     condition = jsondecode(aws_iam_role_policy.this["write"].policy).Statement[0].Condition == {
       StringEquals = { "iam:PassedToService" = ["lambda.amazonaws.com"] }
     }
-    error_message = "The condition must stand in the policy as it was given."
+    error_message = "The policy must contain the condition unchanged."
   }
 }
 

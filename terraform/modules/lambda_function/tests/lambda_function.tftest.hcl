@@ -20,25 +20,9 @@ mock_provider "aws" {
 variables {
   name       = "swarm"
   capability = "broadcast"
-  deployment = {
-    prefix               = "loudhailer-test"
-    environment          = "test"
-    architecture         = "arm64"
-    log_level            = "INFO"
-    log_retention_days   = 30
-    tracing              = true
-    permissions_boundary = null
-    deletion_protection  = true
-    alarm_topic_arn      = null
-  }
-  package = {
-    image = {
-      repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
-      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    }
-    zip = null
-  }
-  variables = { BROADCASTS_TABLE = "loudhailer-test-broadcasts" }
+  deployment = jsondecode(file("../../testing/values.json")).deployment
+  package    = jsondecode(file("../../testing/values.json")).package
+  variables  = { BROADCASTS_TABLE = "loudhailer-test-broadcasts" }
   statements = {
     ReadBroadcasts = {
       actions   = ["dynamodb:GetItem"]
@@ -183,6 +167,46 @@ run "the_role_may_do_what_its_statements_say_and_no_more" {
   }
 }
 
+run "a_reader_of_queues_may_do_what_lambdas_pollers_do" {
+  command = plan
+
+  variables {
+    queues_read = { ReadChunks = ["arn:aws:sqs:us-east-1:111111111111:loudhailer-test-shard-0"] }
+  }
+
+  assert {
+    condition = [for statement in local.policy.Statement : jsonencode(statement) if statement.Sid == "ReadChunks"] == [jsonencode({
+      Sid    = "ReadChunks"
+      Effect = "Allow"
+      Action = [
+        "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
+      ]
+      Resource = ["arn:aws:sqs:us-east-1:111111111111:loudhailer-test-shard-0"]
+    })]
+    error_message = "The function must be allowed the actions of Lambda's pollers on its queues, and no others."
+  }
+}
+
+run "a_queue_that_is_not_an_arn_is_refused" {
+  command = plan
+
+  variables {
+    queues_read = { ReadChunks = ["*"] }
+  }
+
+  expect_failures = [var.queues_read]
+}
+
+run "two_statements_with_one_sid_are_refused" {
+  command = plan
+
+  variables {
+    queues_read = { ReadBroadcasts = ["arn:aws:sqs:us-east-1:111111111111:loudhailer-test-broadcast"] }
+  }
+
+  expect_failures = [var.queues_read]
+}
+
 run "lambda_writes_of_trouble_alone_and_drops_no_metric" {
   command = plan
 
@@ -192,7 +216,7 @@ run "lambda_writes_of_trouble_alone_and_drops_no_metric" {
       && aws_lambda_function.this.logging_config[0].system_log_level == "WARN"
       && aws_lambda_function.this.logging_config[0].application_log_level == "INFO"
     )
-    error_message = "Of each invocation Lambda would write three lines; above INFO it would drop the metrics."
+    error_message = "Lambda would write three lines for each invocation; a level above INFO would drop the metrics."
   }
   assert {
     condition     = aws_lambda_function.this.logging_config[0].log_group == aws_cloudwatch_log_group.this.name
@@ -241,7 +265,7 @@ run "conditions_reach_the_policy" {
       for statement in local.policy.Statement :
       try(statement.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"], []) == tolist(["one#*"])
     ])
-    error_message = "The condition must stand in the policy as it was given."
+    error_message = "The policy must contain the condition unchanged."
   }
 }
 

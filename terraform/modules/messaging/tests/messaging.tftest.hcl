@@ -1,62 +1,6 @@
 mock_provider "aws" {
+  source          = "../../testing/aws"
   override_during = plan
-
-  mock_resource "aws_apigatewayv2_api" {
-    defaults = {
-      id            = "a1b2c3d4e5"
-      api_endpoint  = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
-      execution_arn = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5"
-    }
-  }
-
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:mock" }
-  }
-
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
-  }
-
-  mock_resource "aws_lambda_alias" {
-    defaults = {
-      arn        = "arn:aws:lambda:us-east-1:111111111111:function:mock:live"
-      invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/mock"
-    }
-  }
-
-  mock_resource "aws_cloudwatch_event_rule" {
-    defaults = { arn = "arn:aws:events:us-east-1:111111111111:rule/mock" }
-  }
-
-  mock_resource "aws_dynamodb_table" {
-    defaults = {
-      arn        = "arn:aws:dynamodb:us-east-1:111111111111:table/mock"
-      stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/mock/stream/1"
-    }
-  }
-
-  mock_resource "aws_sns_topic" {
-    defaults = { arn = "arn:aws:sns:us-east-1:111111111111:mock" }
-  }
-
-  mock_resource "aws_sqs_queue" {
-    defaults = {
-      arn = "arn:aws:sqs:us-east-1:111111111111:mock"
-      url = "https://sqs.us-east-1.amazonaws.com/111111111111/mock"
-    }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111111111111" }
-  }
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-
-  mock_data "aws_region" {
-    defaults = { name = "us-east-1" }
-  }
 }
 
 override_resource {
@@ -78,24 +22,8 @@ override_resource {
 }
 
 variables {
-  deployment = {
-    prefix               = "loudhailer-test"
-    environment          = "test"
-    architecture         = "arm64"
-    log_level            = "INFO"
-    log_retention_days   = 30
-    tracing              = true
-    permissions_boundary = null
-    deletion_protection  = true
-    alarm_topic_arn      = null
-  }
-  package = {
-    image = {
-      repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
-      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    }
-    zip = null
-  }
+  deployment = jsondecode(file("../../testing/values.json")).deployment
+  package    = jsondecode(file("../../testing/values.json")).package
   functions = {
     default_route = { timeout = 5, memory = 512, reserved = null, provisioned = null }
     echo          = { timeout = 10, memory = 512, reserved = null, provisioned = null }
@@ -121,13 +49,7 @@ variables {
     places      = { name = "places", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/places" }
     sessions    = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
   }
-  websocket_api = {
-    url               = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
-    callback_endpoint = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
-    post_arn          = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
-    close_arn         = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/DELETE/@connections/*"
-    look_up_arn       = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/GET/@connections/*"
-  }
+  websocket_api = jsondecode(file("../../testing/values.json")).websocket_api
 }
 
 run "the_pool_and_every_silo_have_a_queue_of_high_throughput" {
@@ -170,7 +92,7 @@ run "what_nobody_could_handle_comes_to_rest_in_a_fifo_queue" {
   }
   assert {
     condition     = aws_sqs_queue.dead_letter.message_retention_seconds == 1209600
-    error_message = "What nobody could handle must be kept as long as AWS keeps it."
+    error_message = "Unhandled messages must be kept as long as AWS allows."
   }
 }
 
@@ -326,7 +248,7 @@ run "messages_have_the_keys_of_the_design_and_are_kept_from_accidents" {
   }
   assert {
     condition     = aws_dynamodb_table.messages.ttl[0].attribute_name == "expiresAt" && aws_dynamodb_table.messages.stream_view_type == "NEW_IMAGE"
-    error_message = "Messages must expire, and a new one be told with its row."
+    error_message = "Messages must expire, and the stream must contain the row of a new one."
   }
   assert {
     condition = (

@@ -1,84 +1,11 @@
 mock_provider "aws" {
+  source          = "../../testing/aws"
   override_during = plan
-
-  mock_resource "aws_apigatewayv2_api" {
-    defaults = {
-      id            = "a1b2c3d4e5"
-      api_endpoint  = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
-      execution_arn = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5"
-    }
-  }
-
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:mock" }
-  }
-
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
-  }
-
-  mock_resource "aws_lambda_alias" {
-    defaults = {
-      arn        = "arn:aws:lambda:us-east-1:111111111111:function:mock:live"
-      invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/mock"
-    }
-  }
-
-  mock_resource "aws_cloudwatch_event_rule" {
-    defaults = { arn = "arn:aws:events:us-east-1:111111111111:rule/mock" }
-  }
-
-  mock_resource "aws_dynamodb_table" {
-    defaults = {
-      arn        = "arn:aws:dynamodb:us-east-1:111111111111:table/mock"
-      stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/mock/stream/1"
-    }
-  }
-
-  mock_resource "aws_sns_topic" {
-    defaults = { arn = "arn:aws:sns:us-east-1:111111111111:mock" }
-  }
-
-  mock_resource "aws_sqs_queue" {
-    defaults = {
-      arn = "arn:aws:sqs:us-east-1:111111111111:mock"
-      url = "https://sqs.us-east-1.amazonaws.com/111111111111/mock"
-    }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111111111111" }
-  }
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-
-  mock_data "aws_region" {
-    defaults = { name = "us-east-1" }
-  }
 }
 
 variables {
-  deployment = {
-    prefix               = "loudhailer-test"
-    environment          = "test"
-    architecture         = "arm64"
-    log_level            = "INFO"
-    log_retention_days   = 30
-    tracing              = true
-    former_release       = false
-    permissions_boundary = null
-    deletion_protection  = true
-    alarm_topic_arn      = null
-  }
-  package = {
-    image = {
-      repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
-      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    }
-    zip = null
-  }
+  deployment = jsondecode(file("../../testing/values.json")).deployment
+  package    = jsondecode(file("../../testing/values.json")).package
   functions = {
     end_session = { timeout = 30, memory = 512, reserved = null, provisioned = null }
     session_api = { timeout = 10, memory = 512, reserved = null, provisioned = null }
@@ -88,13 +15,7 @@ variables {
     broadcasts  = { name = "broadcasts", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/broadcasts" }
     connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections" }
   }
-  websocket_api = {
-    url               = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
-    callback_endpoint = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
-    post_arn          = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
-    close_arn         = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/DELETE/@connections/*"
-    look_up_arn       = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/GET/@connections/*"
-  }
+  websocket_api = jsondecode(file("../../testing/values.json")).websocket_api
 }
 
 run "rows_have_the_keys_of_the_design" {
@@ -160,7 +81,7 @@ run "tables_are_protected_from_deletion" {
         aws_dynamodb_table.tenants, aws_dynamodb_table.sessions, aws_dynamodb_table.limits, aws_dynamodb_table.places,
       ] : table.billing_mode == "PAY_PER_REQUEST" && table.deletion_protection_enabled
     ])
-    error_message = "Tables must be on demand and protected unless told otherwise."
+    error_message = "Tables must be on demand, and protected by default."
   }
 }
 
@@ -178,7 +99,7 @@ run "records_of_ended_sessions_are_read_and_none_is_lost" {
   }
   assert {
     condition     = aws_lambda_event_source_mapping.end_session.destination_config[0].on_failure[0].destination_arn == aws_sqs_queue.end_session_failure.arn
-    error_message = "Sessions whose connections cannot be closed must be told."
+    error_message = "Sessions whose connections cannot be closed must be reported."
   }
   assert {
     condition = (
@@ -233,7 +154,7 @@ run "a_local_sessions_id_may_be_short" {
 
   assert {
     condition     = local.shortest_session_id == 1
-    error_message = "Whoever tries things out may call sessions what they like."
+    error_message = "In the environment local, short session ids must be allowed."
   }
 }
 

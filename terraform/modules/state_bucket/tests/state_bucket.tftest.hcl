@@ -97,7 +97,7 @@ run "manifests_are_written_once_and_kept" {
       Resource  = ["arn:aws:s3:::loudhailer-dev-222222222222/releases/*"]
       Condition = { Null = { "s3:if-none-match" = "true" } }
     }
-    error_message = "Whoever writes a manifest must ask S3 to refuse it if there is one."
+    error_message = "Writing a manifest must require that it does not exist yet."
   }
   assert {
     condition = jsondecode(aws_s3_bucket_policy.this.policy).Statement[2] == {

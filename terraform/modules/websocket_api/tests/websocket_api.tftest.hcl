@@ -1,13 +1,6 @@
 mock_provider "aws" {
+  source          = "../../testing/aws"
   override_during = plan
-
-  mock_resource "aws_apigatewayv2_api" {
-    defaults = {
-      id            = "a1b2c3d4e5"
-      api_endpoint  = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
-      execution_arn = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5"
-    }
-  }
 
   mock_resource "aws_apigatewayv2_authorizer" {
     defaults = { id = "auth01" }
@@ -15,22 +8,6 @@ mock_provider "aws" {
 
   mock_resource "aws_cloudwatch_log_group" {
     defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:access" }
-  }
-
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
-  }
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111111111111" }
-  }
-
-  mock_data "aws_region" {
-    defaults = { name = "us-east-1" }
   }
 }
 
@@ -128,7 +105,7 @@ run "an_account_has_one_role_for_the_logs_of_all_its_apis" {
 
   assert {
     condition     = length(aws_api_gateway_account.this) == 1 && length(aws_iam_role.logs) == 1 && length(aws_iam_role_policy_attachment.logs) == 1
-    error_message = "By default the module sets the role."
+    error_message = "The module must set the role by default."
   }
 }
 
@@ -190,7 +167,7 @@ run "the_routes_of_frames_share_the_throttle" {
       for route in aws_apigatewayv2_stage.this.route_settings :
       route.route_key => [route.throttling_rate_limit, route.throttling_burst_limit]
     } == { "$connect" = [2000, 1000], "$disconnect" = [2000, 1000], ping = [2000, 1000] }
-    error_message = "What a whole crowd does must not be slowed down by how many other routes there are, and none of those may have a throttle of its own."
+    error_message = "The number of other routes must not slow down what a whole crowd does, and none of these may have a throttle of its own."
   }
 }
 
@@ -250,7 +227,7 @@ run "the_end_of_a_connection_goes_straight_into_its_queue_and_is_not_answered" {
 
   assert {
     condition     = aws_apigatewayv2_integration.queue["$disconnect"].integration_uri == "arn:aws:apigateway:us-east-1:sqs:path/111111111111/loudhailer-test-disconnect"
-    error_message = "No function may stand between: a crowd that ends together would take its concurrency."
+    error_message = "No function may be in between: a crowd that ends together would use its concurrency."
   }
   assert {
     condition     = aws_apigatewayv2_integration.queue["$disconnect"].request_templates["$default"] == local.disconnect
@@ -337,7 +314,7 @@ run "a_frame_goes_straight_into_the_queue_of_its_tenant" {
       SiloSQS       = "context.authorizer.tenantId"
       PooledSQS     = ""
     }
-    error_message = "The silo must be that of the tenant whom the authorizer has let in."
+    error_message = "The silo must be that of the tenant that the authorizer has admitted."
   }
   assert {
     condition = alltrue([
@@ -347,7 +324,7 @@ run "a_frame_goes_straight_into_the_queue_of_its_tenant" {
       && integration.request_parameters["integration.request.header.Content-Type"] == "'application/x-www-form-urlencoded'"
       && integration.template_selection_expression == "\\$default"
     ])
-    error_message = "What a client sends must never reach SQS but through the template, in the role that may send."
+    error_message = "A client's input must reach SQS through the template only, with the role that may send."
   }
 }
 

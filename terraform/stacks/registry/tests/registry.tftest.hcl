@@ -61,7 +61,7 @@ run "an_account_gets_a_bucket_for_state_and_two_roles" {
   }
   assert {
     condition     = output.releases == "s3://loudhailer-production-444444444444/releases"
-    error_message = "The releases lie where the images are."
+    error_message = "The releases must be in the account of the images."
   }
 }
 
@@ -113,7 +113,7 @@ run "the_map_of_subscribers_can_be_given_as_it_is" {
 
   assert {
     condition     = length(var.accounts) == 2
-    error_message = "What else a subscriber has must not be in the way."
+    error_message = "A subscriber's other settings must not interfere."
   }
 }
 

@@ -115,6 +115,10 @@ class LocalAws:
         url = sqs.create_queue(QueueName=self.name("queue") + suffix, Attributes=attributes)["QueueUrl"]
         return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
+    def bring_again_soon(self, url: str) -> None:
+        """Let a message that failed come again after a second; Lambda maps no queue that hides one so shortly."""
+        self.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+
     def table(self) -> tuple[str, str]:
         """The name and the stream's ARN of a table with the keys `partition` and `id`."""
         made = self.client("dynamodb").create_table(

@@ -383,7 +383,7 @@ def test_nobody_is_root_without_the_secret(client_as: ClientAs, service: str, ca
 
 @pytest.mark.emulator_contract
 def test_a_presigned_url_works_and_a_changed_one_does_not(local_aws: LocalAws) -> None:
-    """As on AWS: whoever has it may read the object, and nothing else."""
+    """As on AWS: its bearer may read the object, and nothing else."""
     s3, bucket = local_aws.client("s3"), local_aws.name("bucket")
     s3.create_bucket(Bucket=bucket)
     for key in ("open", "closed"):

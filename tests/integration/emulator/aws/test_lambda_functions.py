@@ -126,7 +126,7 @@ def handler(event, context):
 
 
 def test_every_invocation_is_logged_in_the_stream_of_its_worker(local_aws: LocalAws) -> None:
-    """Output of the handler stands between START and END; a handler that raises is logged too."""
+    """Output of the handler is between START and END; a handler that raises is logged too."""
     function, _ = local_aws.deploy("""
 def handler(event, context):
     print("printed", event)
@@ -193,7 +193,7 @@ raise RuntimeError("bad settings")
 
 
 def test_new_code_and_a_moved_alias_take_effect_and_the_old_worker_ends(local_aws: LocalAws) -> None:
-    """Version 1 goes on until the alias moves; deleting the function ends its workers."""
+    """Version 1 continues until the alias moves; deleting the function ends its workers."""
     function, _ = local_aws.deploy("""
 def handler(event, context):
     return ["old", os.getpid()]

@@ -101,8 +101,8 @@ def policy(*statements: dict[str, Any]) -> str:
 
 @pytest.fixture
 def reader(local_aws: LocalAws) -> Reader:
-    """A reader, whom the queue's policy does not know yet."""
-    return Reader(local_aws, *local_aws.queue(VisibilityTimeout="1"), local_aws.name("reader"))
+    """A reader that the queue's policy does not name yet."""
+    return Reader(local_aws, *local_aws.queue(), local_aws.name("reader"))
 
 
 def refused(call: Callable[..., object], text: str) -> None:

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.integration.emulator.aws.running import LocalAws
 from tests.support.waiting import wait_until
@@ -148,10 +149,11 @@ def handler(event, context):
               and record["attributes"]["ApproximateReceiveCount"] == "1"]
     return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
 """)
-    url, arn = local_aws.queue(VisibilityTimeout="1")
+    url, arn = local_aws.queue()
     entries = [{"Id": body, "MessageBody": body} for body in ("good", "bad", "fine")]
-    local_aws.client("sqs").send_message_batch(QueueUrl=url, Entries=entries)
     local_aws.connect(arn, function, FunctionResponseTypes=["ReportBatchItemFailures"])
+    local_aws.bring_again_soon(url)
+    local_aws.client("sqs").send_message_batch(QueueUrl=url, Entries=entries)
     assert notebook.await_entries(2) == [[["good", 1], ["bad", 1], ["fine", 1]], [["bad", 2]]]
     wait_until(lambda: _left(local_aws, url) == 0)
 
@@ -163,15 +165,16 @@ def handler(event, context):
     note([record["body"] for record in event["Records"]])
     return {"batchItemFailures": [{"itemIdentifier": ""}]}
 """)
-    url, arn = local_aws.queue(VisibilityTimeout="1")
-    _send(local_aws, url, "a")
+    url, arn = local_aws.queue()
     local_aws.connect(arn, function, FunctionResponseTypes=["ReportBatchItemFailures"])
+    local_aws.bring_again_soon(url)
+    _send(local_aws, url, "a")
     assert notebook.await_entries(2) == [["a"], ["a"]]
 
 
 @pytest.mark.emulator_contract
 def test_a_message_that_always_fails_is_moved_to_the_dead_letter_queue(local_aws: LocalAws) -> None:
-    """After maxReceiveCount deliveries, and its neighbours go on meanwhile."""
+    """After maxReceiveCount deliveries, while its neighbours continue."""
     function, notebook = local_aws.deploy("""
 def handler(event, context):
     note(event["Records"][0]["body"])
@@ -180,14 +183,39 @@ def handler(event, context):
 """)
     dead_url, dead_arn = local_aws.queue()
     redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 2})
-    url, arn = local_aws.queue(VisibilityTimeout="1", RedrivePolicy=redrive)
+    url, arn = local_aws.queue(RedrivePolicy=redrive)
     local_aws.connect(arn, function, BatchSize=1)
+    local_aws.bring_again_soon(url)
     _send(local_aws, url, "bad", "good")
     sqs = local_aws.client("sqs")
     (message,) = wait_until(lambda: sqs.receive_message(QueueUrl=dead_url).get("Messages"))
     assert message["Body"] == "bad"
     assert sorted(notebook.entries()) == ["bad", "bad", "good"]
     assert _left(local_aws, url) == 0
+
+
+@pytest.mark.emulator_contract
+def test_a_function_that_may_run_longer_than_a_message_is_hidden_gets_no_mapping(local_aws: LocalAws) -> None:
+    """Lambda says so when a mapping is made or changed, and not when its function or its queue is changed."""
+    function, _ = local_aws.deploy(_NOTING, timeout=20)
+    url, arn = local_aws.queue(VisibilityTimeout="19")
+    words = "Queue visibility timeout: 19 seconds is less than Function timeout: 20 seconds"
+    with pytest.raises(ClientError, match=words) as refused:
+        local_aws.connect(arn, function)
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
+    sqs, lambda_ = local_aws.client("sqs"), local_aws.client("lambda")
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "20"})
+    mapping = local_aws.connect(arn, function)
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "19"})
+    with pytest.raises(ClientError, match=words):
+        lambda_.update_event_source_mapping(UUID=mapping, BatchSize=5)
+    lambda_.update_function_configuration(FunctionName=function, Timeout=30)
+    lambda_.update_event_source_mapping(UUID=mapping, FunctionName=_short_lived(local_aws))
+
+
+def _short_lived(local_aws: LocalAws) -> str:
+    name, _ = local_aws.deploy(_NOTING, timeout=1)
+    return f"{name}:live"
 
 
 def test_a_delayed_message_is_delivered_late(local_aws: LocalAws) -> None:
@@ -296,7 +324,7 @@ def handler(event, context):
         assert entries.index("end b3") < entries.index("end a1")
 
     def test_what_failed_comes_again_before_what_follows_it(self, local_aws: LocalAws) -> None:
-        """The rest of its group waits with it, in order; the other group in the batch goes on."""
+        """The rest of its group waits with it, in order; the other group in the batch continues."""
         function, notebook = local_aws.deploy("""
 def handler(event, context):
     bodies = [record["body"] for record in event["Records"]]
@@ -305,9 +333,10 @@ def handler(event, context):
     failed = [record for record in event["Records"] if first and record["body"] in ("a2", "a3")]
     return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
 """)
-        url, arn = self.queue(local_aws, VisibilityTimeout="1")
-        self.send(local_aws, url, "a1", "b1", "a2", "b2", "a3")
+        url, arn = self.queue(local_aws)
         local_aws.connect(arn, function, FunctionResponseTypes=["ReportBatchItemFailures"])
+        local_aws.bring_again_soon(url)
+        self.send(local_aws, url, "a1", "b1", "a2", "b2", "a3")
         assert notebook.await_entries(1) == [["a1", "a2", "a3", "b1", "b2"]]
         self.send(local_aws, url, "a4", "b3")
         batches = notebook.await_entries(3)
@@ -325,9 +354,10 @@ def handler(event, context):
 """)
         dead_url, dead_arn = self.queue(local_aws)
         redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 2})
-        url, arn = self.queue(local_aws, VisibilityTimeout="1", RedrivePolicy=redrive)
-        self.send(local_aws, url, "a1", "a2")
+        url, arn = self.queue(local_aws, RedrivePolicy=redrive)
         local_aws.connect(arn, function, BatchSize=1)
+        local_aws.bring_again_soon(url)
+        self.send(local_aws, url, "a1", "a2")
         assert notebook.await_entries(3) == ["a1", "a1", "a2"]
         sqs = local_aws.client("sqs")
         (message,) = wait_until(
@@ -350,8 +380,9 @@ def handler(event, context):
             note(record["body"])
     return {"batchItemFailures": [{"itemIdentifier": each["itemIdentifier"]} for each in failed]}
 """)
-        url, arn = self.queue(local_aws, VisibilityTimeout="1")
+        url, arn = self.queue(local_aws)
         local_aws.connect(arn, function, FunctionResponseTypes=["ReportBatchItemFailures"])
+        local_aws.bring_again_soon(url)
         self.send(local_aws, url, *(f"{group}{number}" for number in range(100) for group in "abcdefghij"))
         entries = notebook.await_entries(1_000)
         for group in "abcdefghij":

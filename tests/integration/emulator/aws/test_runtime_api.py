@@ -11,7 +11,7 @@ import pytest
 from tests.support.waiting import wait_until
 from tools.emulator.containers.container import ContainerWorker, RuntimeApi
 from tools.emulator.containers.worker import Function, FunctionCall, FunctionImage
-from tools.image.engine import Engine
+from tools.image.engine import ContainerEngine
 
 _NEXT = "/2018-06-01/runtime/invocation/next"
 
@@ -112,7 +112,7 @@ def test_the_secrets_of_a_container_are_on_no_command_line(tmp_path: Path) -> No
     environment = {**keys, "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "TABLE": "sessions"}
     function = Function("1:us-east-1:probe", "1", FunctionImage("image", ()), 3.0, tuple(environment.items()))
     worker = ContainerWorker(
-        function, FunctionImage("image", ()), Engine(str(client), "unix:///nowhere"), lambda *_: None
+        function, FunctionImage("image", ()), ContainerEngine(str(client), "unix:///nowhere"), lambda *_: None
     )
     try:
         wait_until(said.exists)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import boto3
@@ -9,8 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from loudhailer.aws.clients import config
+from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.ids import BroadcastId
 from tests.integration.emulator.aws.running import ACCOUNT, LocalAws, launched
 from tests.support.aws import SECRET
+from tests.support.broadcasts import source
+from tests.support.tables import create_table
 
 LARGE = {"padding": {"S": "x" * 398 * 1_024}}
 """With it an item costs 399 units to write."""
@@ -127,18 +132,10 @@ def test_a_batch_is_carried_out_but_for_the_items_of_the_hot_key(local_aws: Loca
     assert [reason["Code"] for reason in reasons] == ["None", "ThrottlingError"]
 
 
-@pytest.fixture(scope="module")
-def with_slow_transactions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """A launcher whose transactions take five milliseconds."""
-    with launched(tmp_path_factory.mktemp("slow-transactions"), "--transaction-seconds", "0.005") as running:
-        yield running
-
-
 @pytest.mark.emulator_contract
-def test_transactions_that_meet_are_refused_and_those_in_a_row_are_not(with_slow_transactions: LocalAws) -> None:
+def test_transactions_that_meet_are_refused_and_those_in_a_row_are_not(local_aws: LocalAws, table: str) -> None:
     """Two threads that write to one item conflict before long; one that waits for each answer never does."""
-    dynamodb = with_slow_transactions.client("dynamodb")
-    table = with_slow_transactions.table()[0]
+    dynamodb = local_aws.client("dynamodb")
     put = {"Put": {"TableName": table, "Item": key("shared")}}
     for _ in range(10):
         dynamodb.transact_write_items(TransactItems=[put])
@@ -162,6 +159,17 @@ def test_transactions_that_meet_are_refused_and_those_in_a_row_are_not(with_slow
         transactions, others, puts = threads.map(conflicts, calls)
     assert transactions | others == {"TransactionCanceledException", "TransactionConflict"}
     assert puts == {"TransactionConflictException"}
+
+
+@pytest.mark.emulator_contract
+def test_of_eight_who_fix_the_same_sources_one_wins_although_their_transactions_meet(local_aws: LocalAws) -> None:
+    """Each learns whether it was the one; before, the store reported a failure to the others."""
+    dynamodb = local_aws.client("dynamodb")
+    store = DynamoBroadcastStore(dynamodb, create_table(dynamodb, "broadcasts"))
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(5):
+            fix = partial(store.fix_sources, BroadcastId(f"broadcast-{number}"))
+            assert [*threads.map(fix, [[source(0), source(1)]] * 8)].count(True) == 1
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The world of the gateway's integration tests: the local AWS with a function and an API, gateways, clients."""
+"""The local AWS with a function and an API, gateways and clients, for integration tests of the gateway."""
 
 import asyncio
 import io
@@ -152,7 +152,7 @@ def _create_function(endpoint: str, notes: Path) -> str:
         Publish=True,
     )
     functions.create_alias(FunctionName="probe", Name=STAGE, FunctionVersion=function["Version"])
-    # What the alias does not point to must never run.
+    # Versions without the alias must never run.
     functions.update_function_configuration(FunctionName="probe", Handler="probe.gone")
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:probe"
 

@@ -45,7 +45,7 @@ async def test_a_lost_network_is_told_as_1006(gateway: RunningGateway) -> None:
 
 
 async def test_a_socket_that_is_half_closed_ends(gateway: RunningGateway) -> None:
-    """A client that shuts down its side and keeps the other one open is told to `$disconnect` as lost."""
+    """A client that shuts down its side and keeps the other one open is reported to `$disconnect` as lost."""
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     target = gateway.websocket_url().split(str(gateway.port), 1)[1]
     before = set((await gateway.control("/_gateway/connections"))["connection_ids"])

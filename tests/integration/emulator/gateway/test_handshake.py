@@ -92,7 +92,7 @@ async def test_an_unknown_api_or_stage_is_forbidden(gateway: RunningGateway) -> 
 
 
 async def test_an_api_made_later_is_found_by_its_first_client(gateway: RunningGateway, api: LocalApi) -> None:
-    """Without polling, and without being told."""
+    """Without polling, and without a notice."""
     new = api.control_plane.create_api(
         Name="later", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action"
     )["ApiId"]

@@ -55,7 +55,7 @@ async def test_a_failing_integration_is_an_internal_server_error(
 
 @pytest.mark.emulator_contract
 async def test_a_throttled_route_refuses_and_others_do_not(gateway: RunningGateway) -> None:
-    """Two pass, the third is told, in the form that clients of AWS know."""
+    """Two pass, the third gets the error in AWS's form."""
     async with gateway.connected() as client:
         answers = [await client.ask(action="throttled") for _ in range(3)]
         other = await client.ask(action="echo")

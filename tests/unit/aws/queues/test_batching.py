@@ -55,7 +55,7 @@ def test_a_body_of_exactly_256_kib_is_sent_alone(letter: str) -> None:
     ids=lambda text: text.encode("utf-16-be", "surrogatepass").hex(),
 )
 def test_a_character_that_sqs_refuses_is_a_permanent_error(letter: str) -> None:
-    """Wherever it stands in the text."""
+    """Wherever it is in the text."""
     for body in (letter, f"before {letter}", f"{letter} after", f"é{letter}😀"):
         assert not is_legal(body)
         with pytest.raises(PermanentError, match="character"):

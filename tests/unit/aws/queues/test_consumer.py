@@ -83,7 +83,7 @@ def test_a_long_reason_is_cut() -> None:
 
 
 def test_a_batch_that_is_handled_together_fails_one_by_one() -> None:
-    """Failures are told by message id; each is treated as its kind."""
+    """Failures are reported by message id; each is treated as its kind."""
     dead_letters = MemoryQueue()
     failures = {"message-0": TransientError("later"), "message-2": PermanentError("never")}
     bodies: list[Mapping[str, str]] = []
@@ -109,7 +109,7 @@ def failing(errors: Failures, seen: list[Groups] | None = None) -> Callable[[Gro
 
 
 def test_a_fifo_batch_is_handled_by_group() -> None:
-    """Records stand in their order, with what the queue says of them; attributes that are no texts are left out."""
+    """Records are in order, with the queue's facts about them; attributes that are not texts are left out."""
     seen: list[Groups] = []
     batch = fifo_event(("x", "a"), ("y", "b"), ("x", "c"), attributes={"tenantId": "acme"}, receives=2)
     batch["Records"][0]["messageAttributes"]["raw"] = {"binaryValue": "AA==", "dataType": "Binary"}
@@ -132,7 +132,7 @@ def test_a_fifo_batch_is_handled_by_group() -> None:
 
 
 def test_a_failure_takes_the_rest_of_its_group_along_and_nothing_else() -> None:
-    """They come again in order; what stood before it, and other groups, are acknowledged."""
+    """They are delivered again in order; earlier records, and other groups, are acknowledged."""
     batch = fifo_event(("x", "a"), ("y", "b"), ("x", "c"), ("z", "d"), ("x", "e"), ("y", "f"), ("x", "g"))
     answer = consume_fifo(batch, failing({"message-2": TransientError("later")}), MemoryQueue())
     assert failed(answer) == ["message-2", "message-4", "message-6"]

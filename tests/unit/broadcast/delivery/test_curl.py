@@ -41,7 +41,7 @@ def sender(
 
 @pytest.fixture
 def api() -> Iterator[ManagementApi]:
-    """A management API that takes every post until it is told otherwise."""
+    """A management API that accepts every post by default."""
     with running() as running_api:
         yield running_api
 
@@ -245,7 +245,7 @@ def test_the_lane_sets_the_rate(api: ManagementApi) -> None:
 def test_clients_that_do_not_read_hold_up_no_chunk_and_lower_no_lane(
     connections: int, stuck: int, counted: Counter[str]
 ) -> None:
-    """A few tries for each, and the lane goes on at its rate; the chunk that comes next asks them once more at most.
+    """A few tries for each, and the lane keeps its rate; the next chunk tries them at most once.
 
     The more others were let in, the sooner it is clear that it is the client.
     """
@@ -261,7 +261,7 @@ def test_clients_that_do_not_read_hold_up_no_chunk_and_lower_no_lane(
             assert all(asked[one] <= tries for one in sleepers)
         assert one_sender._lane.rate == 2_450
     assert counted["PostThrottled"] == 0
-    # Whether 19 others are enough depends on how many of them are answered before the third try.
+    # The number of answers before the third try decides if 19 others are enough.
     assert stuck > 0 or counted["ClientBufferFull"] == 0
     assert stuck == 0 or connections == 20 or counted["ClientBufferFull"] > 0
 

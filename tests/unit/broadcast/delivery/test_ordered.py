@@ -45,7 +45,7 @@ def bodies(api: ManagementApi, one: ConnectionId) -> list[bytes]:
 
 @pytest.fixture
 def api() -> Iterator[ManagementApi]:
-    """A management API that takes every request until it is told otherwise."""
+    """A management API that accepts every request by default."""
     with running() as running_api:
         yield running_api
 
@@ -123,7 +123,7 @@ def test_tries_are_bounded_whatever_the_others_do(tries: int) -> None:
 
 
 def test_a_connection_has_few_tries_unless_more_are_asked_for() -> None:
-    """Whoever joins a room, or has others' work to do, does not wait a second for clients that do not read."""
+    """Joins of rooms, and work for others, do not wait a second for clients that do not read."""
     with running({ONE: [429]}) as api:
         assert sender().post_in_order(api.endpoint, {ONE: FRAMES}, seconds=30)[ONE][0] is Outcome.THROTTLED
         assert len(bodies(api, ONE)) == 3

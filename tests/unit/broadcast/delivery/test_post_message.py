@@ -56,7 +56,7 @@ def refusing(_: Path) -> Iterator[str]:
 
 @contextmanager
 def unresolved(_: Path) -> Iterator[str]:
-    """A name that there is not."""
+    """A name that does not exist."""
     yield "https://no-such-host.invalid/live"
 
 
@@ -79,7 +79,7 @@ def distrusted(certificate: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("endpoint", [refusing, unresolved, distrusted])
 def test_an_api_that_is_no_good_is_given_up_with_every_id(certificate: Path, endpoint: Endpoint) -> None:
-    """After the last attempt, that is: nobody is lost, and whoever answers there gets nothing."""
+    """After the last attempt: nobody is lost, and a server that answers there gets nothing."""
     with endpoint(certificate) as url:
         worker = Worker(url)
         chunk = replace(chunk_message(3), attempt=MAX_ATTEMPTS)

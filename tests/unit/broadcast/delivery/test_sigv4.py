@@ -103,7 +103,7 @@ def test_one_signer_signs_any_number_of_posts() -> None:
 
 @pytest.mark.parametrize("letter", ALPHABET)
 def test_the_path_is_escaped_once(letter: str) -> None:
-    """`=`, `/` and `+` are escaped, the others are not, and `@connections` stands as it is."""
+    """`=`, `/` and `+` are escaped, the others are not, and `@connections` stays as it is."""
     signer = PostSigner(ENDPOINTS[0], "us-east-1", b"").at(1_800_000_000, Credentials("AKIA", "secret"))
     url, _ = signer.sign(ConnectionId(f"L{letter}="))
     escaped = {"=": "%3D", "/": "%2F", "+": "%2B"}.get(letter, letter)

@@ -12,7 +12,7 @@ from loudhailer.delivery.lending.policy import Lending
 from loudhailer.errors import ConfigurationError
 from tests.support.fakes.lanes import MemoryLaneStore
 from tests.support.properties import examples
-from tests.unit.broadcast.lending.world import RATE, LendingFixture, Time, Worker
+from tests.unit.broadcast.lending.lending_fixture import RATE, LaneWorker, LendingFixture, Time
 
 TWO = {"normal": 0.9, "low": 0.1}
 THREE = {"normal": 0.8, "low": 0.1, "express": 0.1}
@@ -21,65 +21,65 @@ THREE = {"normal": 0.8, "low": 0.1, "express": 0.1}
 @pytest.mark.parametrize("kind", ["normal", "low"])
 def test_a_kind_that_is_alone_has_the_whole_rate(kind: str) -> None:
     """Within 50 ms of its first post where nobody has posted for two seconds."""
-    world = LendingFixture(TWO)
-    world.announce(kind)
-    world.run(0.05, kind)
-    assert world.run(10, kind) == {kind: pytest.approx(RATE, rel=0.01)}
+    account = LendingFixture(TWO)
+    account.announce(kind)
+    account.run(0.05, kind)
+    assert account.run(10, kind) == {kind: pytest.approx(RATE, rel=0.01)}
 
 
 def test_the_first_posts_go_at_the_own_share() -> None:
     """Nothing is borrowed, and nothing asked, before the first posts are on their way."""
-    world = LendingFixture(TWO)
-    worker = world.workers["low"][0]
-    world.time.go_on(0.01)
+    account = LendingFixture(TWO)
+    worker = account.workers["low"][0]
+    account.time.go_on(0.01)
     assert worker.post() == int(RATE * 0.05 * 0.01)
-    assert world.store.marks() == {}
+    assert account.store.marks() == {}
 
 
 def test_kinds_that_post_at_the_same_time_keep_to_their_shares() -> None:
     """Soon after both began at the same moment, and from then on; neither has borrowed for an instant."""
-    world = LendingFixture(TWO)
-    first = world.run(0.5, "normal", "low")
+    account = LendingFixture(TWO)
+    first = account.run(0.5, "normal", "low")
     assert sum(first.values()) <= RATE * 1.1
-    rates = world.run(10, "normal", "low")
+    rates = account.run(10, "normal", "low")
     assert rates == {"normal": pytest.approx(RATE * 0.9, rel=0.01), "low": pytest.approx(RATE * 0.1, rel=0.01)}
-    assert world.least > 0
+    assert account.least > 0
 
 
 @pytest.mark.parametrize(("borrower", "owner"), [("low", "normal"), ("normal", "low")])
 def test_a_kind_that_begins_has_its_share_at_once_and_the_others_fall_back(borrower: str, owner: str) -> None:
     """After 0.3 seconds nobody has more than its share; the account's bucket has taken the rest."""
-    world = LendingFixture(TWO)
-    world.run(5, borrower)
-    world.announce(owner)
-    assert world.run(0.3, borrower, owner)[owner] >= RATE * TWO[owner] * 0.9
-    rates = world.run(5, borrower, owner)
+    account = LendingFixture(TWO)
+    account.run(5, borrower)
+    account.announce(owner)
+    assert account.run(0.3, borrower, owner)[owner] >= RATE * TWO[owner] * 0.9
+    rates = account.run(5, borrower, owner)
     assert rates == {kind: pytest.approx(RATE * TWO[kind], rel=0.01) for kind in TWO}
-    assert world.least > 0
+    assert account.least > 0
 
 
 def test_what_one_kind_leaves_is_divided_among_the_others_by_their_shares() -> None:
     """One of three kinds is idle."""
-    world = LendingFixture(THREE)
-    world.run(1, "normal", "low")
-    rates = world.run(5, "normal", "low")
+    account = LendingFixture(THREE)
+    account.run(1, "normal", "low")
+    rates = account.run(5, "normal", "low")
     assert rates == {"normal": pytest.approx(RATE * 8 / 9, rel=0.01), "low": pytest.approx(RATE * 1 / 9, rel=0.01)}
 
 
 def test_a_kind_is_idle_two_seconds_after_its_last_mark() -> None:
     """Not before, since its next mark may be on its way."""
-    world = LendingFixture(TWO)
-    world.run(5, "normal", "low")
-    assert world.run(1.4, "low") == {"low": pytest.approx(RATE * 0.1, rel=0.02)}
-    world.run(1, "low")
-    assert world.run(2, "low") == {"low": pytest.approx(RATE, rel=0.01)}
+    account = LendingFixture(TWO)
+    account.run(5, "normal", "low")
+    assert account.run(1.4, "low") == {"low": pytest.approx(RATE * 0.1, rel=0.02)}
+    account.run(1, "low")
+    assert account.run(2, "low") == {"low": pytest.approx(RATE, rel=0.01)}
 
 
 def test_a_worker_looks_four_times_and_marks_twice_a_second_at_most() -> None:
     """That is all that lending costs, and only while something is posted."""
-    world = LendingFixture(TWO, workers=1)
+    account = LendingFixture(TWO, workers=1)
     called: Counter[str] = Counter()
-    marks, mark = world.store.marks, world.store.mark
+    marks, mark = account.store.marks, account.store.mark
 
     def read() -> Mapping[str, int]:
         called["read"] += 1
@@ -89,9 +89,9 @@ def test_a_worker_looks_four_times_and_marks_twice_a_second_at_most() -> None:
         called[kind] += 1
         mark(kind, at)
 
-    world.store.marks, world.store.mark = read, write  # type: ignore[method-assign]
-    world.run(20, "normal")
-    world.rest(20)
+    account.store.marks, account.store.mark = read, write  # type: ignore[method-assign]
+    account.run(20, "normal")
+    account.rest(20)
     assert 70 <= called["read"] <= 80
     assert 25 <= called["normal"] <= 40
     assert set(called) == {"read", "normal"}
@@ -107,82 +107,82 @@ def test_a_worker_looks_four_times_and_marks_twice_a_second_at_most() -> None:
 def test_all_kinds_together_never_empty_the_accounts_bucket(
     seed: int, shares: dict[str, float], workers: int, quota: float
 ) -> None:
-    """Kinds start and stop at random, clocks differ, monotonic clocks stand still meanwhile, reads are slow or lost."""
+    """Kinds start and stop at random, clocks differ, monotonic clocks stop, reads are slow or lost."""
     random = Random(seed)  # noqa: S311  # a test repeats itself
-    world = LendingFixture(shares, workers, quota)
-    world.disturb(random, delay=0.05, lost=0.2)
-    for worker in [worker for of_kind in world.workers.values() for worker in of_kind]:
+    account = LendingFixture(shares, workers, quota)
+    account.disturb(random, delay=0.05, lost=0.2)
+    for worker in [worker for of_kind in account.workers.values() for worker in of_kind]:
         worker.clock_is_off_by = random.uniform(-0.2, 0.2)
     posting: set[str] = set()
     for _ in range(12):
         began = {kind for kind in shares if kind not in posting and random.random() < 0.5}
         for kind in sorted(began):
-            world.announce(kind, by=random.uniform(-0.2, 0.2))
+            account.announce(kind, by=random.uniform(-0.2, 0.2))
         posting = {kind for kind in sorted(posting) if random.random() < 0.6} | began
         seconds = random.choice([0.1, 0.5, 1.0, 2.5, 4.0])
-        world.run(seconds, *sorted(posting), tick=lambda: random.uniform(0.005, 0.05))
+        account.run(seconds, *sorted(posting), tick=lambda: random.uniform(0.005, 0.05))
         if random.random() < 0.5:
-            for worker in [worker for kind in shares if kind not in posting for worker in world.workers[kind]]:
+            for worker in [worker for kind in shares if kind not in posting for worker in account.workers[kind]]:
                 worker.freeze(seconds)
-    assert world.least > 0
+    assert account.least > 0
 
 
 @pytest.mark.parametrize("stood_still", [0, 60])
 def test_a_worker_that_was_frozen_does_not_go_on_with_old_news(stood_still: float) -> None:
-    """Its monotonic clock went on or stood still: it soon finds that another kind has begun."""
-    world = LendingFixture(TWO)
-    world.run(3, "low")
-    for worker in world.workers["low"]:
+    """Its monotonic clock ran or stopped: it soon finds that another kind has begun."""
+    account = LendingFixture(TWO)
+    account.run(3, "low")
+    for worker in account.workers["low"]:
         worker.freeze(stood_still)
-    world.rest(59)
-    world.announce("normal")
-    world.run(1, "normal")
-    world.run(0.3, "normal", "low")
-    assert world.run(5, "normal", "low")["low"] == pytest.approx(RATE * 0.1, rel=0.01)
-    assert world.least > 0
+    account.rest(59)
+    account.announce("normal")
+    account.run(1, "normal")
+    account.run(0.3, "normal", "low")
+    assert account.run(5, "normal", "low")["low"] == pytest.approx(RATE * 0.1, rel=0.01)
+    assert account.least > 0
 
 
 def test_a_worker_that_was_frozen_borrows_again_at_its_next_look() -> None:
     """The marks are a minute old by its clock: nobody has posted meanwhile."""
-    world = LendingFixture(TWO)
-    world.run(5, "normal", "low")
-    for worker in world.workers["low"]:
+    account = LendingFixture(TWO)
+    account.run(5, "normal", "low")
+    for worker in account.workers["low"]:
         worker.freeze(60)
-    world.rest(60)
-    world.run(0.3, "low")
-    assert world.run(1, "low") == {"low": pytest.approx(RATE, rel=0.01)}
+    account.rest(60)
+    account.run(0.3, "low")
+    assert account.run(1, "low") == {"low": pytest.approx(RATE, rel=0.01)}
 
 
 @pytest.mark.parametrize("off_by", [-5.0, 5.0])
 def test_a_clock_that_is_wrong_is_found_out(off_by: float) -> None:
     """Marks that are 5 s old or ahead do not decide: what counts is whether they change."""
-    world = LendingFixture(TWO)
-    for worker in world.workers["normal"]:
+    account = LendingFixture(TWO)
+    for worker in account.workers["normal"]:
         worker.clock_is_off_by = off_by
-    world.run(3, "normal")
-    world.run(1, "normal", "low")
-    rates = world.run(5, "normal", "low")
+    account.run(3, "normal")
+    account.run(1, "normal", "low")
+    rates = account.run(5, "normal", "low")
     assert rates == {"normal": pytest.approx(RATE * 0.9, rel=0.01), "low": pytest.approx(RATE * 0.1, rel=0.01)}
-    world.run(2.5, "low")
-    assert world.run(2, "low") == {"low": pytest.approx(RATE, rel=0.01)}
+    account.run(2.5, "low")
+    assert account.run(2, "low") == {"low": pytest.approx(RATE, rel=0.01)}
 
 
 def test_a_read_that_hangs_holds_up_nobody_and_its_kind_keeps_to_its_share() -> None:
     """From 0.4 seconds after the last look that was answered."""
-    world = LendingFixture(TWO)
-    world.run(2, "low")
-    for worker in world.workers["low"]:
+    account = LendingFixture(TWO)
+    account.run(2, "low")
+    for worker in account.workers["low"]:
         worker.network.delay = lambda: 60.0
-    world.run(0.45, "low")
-    assert world.run(5, "low") == {"low": pytest.approx(RATE * 0.1, rel=0.02)}
+    account.run(0.45, "low")
+    assert account.run(5, "low") == {"low": pytest.approx(RATE * 0.1, rel=0.02)}
 
 
 def test_a_kind_whose_marks_take_long_borrows_nothing() -> None:
     """Others may take such a mark for an old one."""
-    world = LendingFixture(TWO)
-    for worker in world.workers["low"]:
+    account = LendingFixture(TWO)
+    for worker in account.workers["low"]:
         worker.network.delay = lambda: 0.3
-    assert world.run(5, "low") == {"low": pytest.approx(RATE * 0.1, rel=0.02)}
+    assert account.run(5, "low") == {"low": pytest.approx(RATE * 0.1, rel=0.02)}
 
 
 def test_what_cannot_be_read_is_counted_and_the_lane_keeps_to_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,36 +191,36 @@ def test_what_cannot_be_read_is_counted_and_the_lane_keeps_to_its_share(monkeypa
     told: list[str] = []
     monkeypatch.setattr("loudhailer.delivery.lending.policy.count", counted.append)
     monkeypatch.setattr("loudhailer.delivery.lending.policy.logger.warning", lambda message, **_: told.append(message))
-    world = LendingFixture(TWO, workers=1)
-    (worker,) = world.workers["low"]
+    account = LendingFixture(TWO, workers=1)
+    (worker,) = account.workers["low"]
     worker.network.lost = lambda: True
-    assert world.run(2, "low") == {"low": pytest.approx(RATE * 0.1, rel=0.02)}
+    assert account.run(2, "low") == {"low": pytest.approx(RATE * 0.1, rel=0.02)}
     assert set(counted) == {"LanesUnknown"}
     assert 7 <= len(counted) <= 9
     assert len(told) == 1
-    world.run(60, "low")
+    account.run(60, "low")
     assert len(told) == 2
     worker.network.lost = lambda: False
-    world.run(0.3, "low")
-    assert world.run(2, "low") == {"low": pytest.approx(RATE, rel=0.01)}
+    account.run(0.3, "low")
+    assert account.run(2, "low") == {"low": pytest.approx(RATE, rel=0.01)}
 
 
 def test_a_worker_that_is_killed_while_it_borrows_leaves_nothing_behind() -> None:
     """Its last mark grows old, as that of a kind that has ended."""
-    world = LendingFixture(TWO)
-    world.run(5, "low")
-    world.workers["low"] = [Worker(world, "low", 2) for _ in range(2)]
-    world.run(2.5, "normal")
-    assert world.run(2, "normal") == {"normal": pytest.approx(RATE, rel=0.01)}
-    assert world.least > 0
+    account = LendingFixture(TWO)
+    account.run(5, "low")
+    account.workers["low"] = [LaneWorker(account, "low", 2) for _ in range(2)]
+    account.run(2.5, "normal")
+    assert account.run(2, "normal") == {"normal": pytest.approx(RATE, rel=0.01)}
+    assert account.least > 0
 
 
 def test_marks_of_kinds_that_have_no_share_do_not_matter() -> None:
     """Another release may know kinds that this one does not."""
-    world = LendingFixture(TWO)
-    world.announce("express")
-    world.run(0.05, "low")
-    assert world.run(1, "low") == {"low": pytest.approx(RATE, rel=0.01)}
+    account = LendingFixture(TWO)
+    account.announce("express")
+    account.run(0.05, "low")
+    assert account.run(1, "low") == {"low": pytest.approx(RATE, rel=0.01)}
 
 
 def test_a_kind_without_a_share_is_refused() -> None:

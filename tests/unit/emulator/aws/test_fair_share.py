@@ -1,4 +1,4 @@
-"""Fair queues: who has had much of the consumers' time waits for those who had little."""
+"""Fair queues: a tenant that had much of the consumers' time waits for tenants that had little."""
 
 from typing import Any
 

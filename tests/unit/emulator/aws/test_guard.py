@@ -289,7 +289,7 @@ async def test_nothing_else_passes_for_a_web_identity(path: str, headers: dict[s
     ids=["public", "root", "session"],
 )
 async def test_a_body_of_any_size_is_not_read_to_its_end(path: str, keys: tuple[str, str] | None, most: int) -> None:
-    """Whoever knows the id of a key, or no key at all, could fill the memory; AWS takes no body of that size."""
+    """A request with a known key id, or without any key, could fill the memory; AWS takes no body of that size."""
     behind, read = Behind(), 0
     signed = signed_headers("POST", f"http://{HOST}{path}", b"{}", *keys) if keys else {}
     headers = [(name.lower().encode(), value.encode()) for name, value in {**signed, "Host": HOST}.items()]

@@ -1,6 +1,6 @@
 """Policies as the local AWS evaluates them, with the gaps closed: vectors from AWS's documentation.
 
-Each says where its policy stands. The policies are shortened where that does not change what is tested.
+Each says where its policy is. The policies are shortened where that does not change what is tested.
 """
 
 import json

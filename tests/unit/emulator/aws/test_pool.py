@@ -1,4 +1,4 @@
-"""The pool of workers: caps, reuse, the line of those who wait."""
+"""The pool of workers: caps, reuse, the queue of waiting requests."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -67,7 +67,7 @@ def test_another_version_never_gets_that_worker() -> None:
 
 
 def test_a_busy_worker_is_waited_for_before_another_is_started() -> None:
-    """Whoever comes by chance at the same time gets the one that is there."""
+    """A request at the same time gets the existing one."""
     pool = _pool(hesitation=5.0)
     with ThreadPoolExecutor(1) as threads:
         with pool.lease(_function("a")) as first:
@@ -230,7 +230,7 @@ def test_retired_workers_end_at_once_when_idle_and_after_their_invocation_when_b
 
 
 def test_a_closed_pool_ends_everything_and_takes_no_more() -> None:
-    """Busy workers are killed too, and those who wait are sent away."""
+    """Busy workers are killed too, and waiting requests are refused."""
     pool = _pool(per_function=1)
     with ThreadPoolExecutor(1) as threads:
         with pool.lease(_function("b")) as idle:
@@ -254,7 +254,7 @@ def test_a_closed_pool_ends_everything_and_takes_no_more() -> None:
 
 
 def test_the_caps_hold_under_load() -> None:
-    """Never more at once than allowed, whoever comes."""
+    """Never more at once than allowed."""
     pool = _pool(per_function=2, total=3)
     lock = threading.Lock()
     busy: dict[str, int] = {}

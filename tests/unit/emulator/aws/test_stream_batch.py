@@ -7,16 +7,16 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.emulator.aws.stream_batch import BatchReply, Delivery, Record, RetryPolicy
+from tools.emulator.aws.stream_batch import BatchReply, DeliveredRecord, Delivery, RetryPolicy
 
 _NOW = 1_700_000_000.0
 
 
-def _record(number: int, age: float = 0.0) -> Record:
+def _record(number: int, age: float = 0.0) -> DeliveredRecord:
     return {"dynamodb": {"SequenceNumber": str(number), "ApproximateCreationDateTime": _NOW - age}}
 
 
-def _numbers(records: Sequence[Record]) -> list[int]:
+def _numbers(records: Sequence[DeliveredRecord]) -> list[int]:
     return [int(record["dynamodb"]["SequenceNumber"]) for record in records]
 
 
@@ -28,15 +28,15 @@ class _Target:
         self.invocations: list[list[int]] = []
         self.discarded: list[tuple[list[int], str, int]] = []
 
-    async def invoke(self, records: Sequence[Record]) -> BatchReply:
+    async def invoke(self, records: Sequence[DeliveredRecord]) -> BatchReply:
         self.invocations.append(_numbers(records))
         return self._answer(self.invocations[-1])
 
-    async def discard(self, records: Sequence[Record], condition: str, invocations: int) -> None:
+    async def discard(self, records: Sequence[DeliveredRecord], condition: str, invocations: int) -> None:
         self.discarded.append((_numbers(records), condition, invocations))
 
 
-def _deliver(target: _Target, records: list[Record], **policy: Any) -> list[float]:
+def _deliver(target: _Target, records: list[DeliveredRecord], **policy: Any) -> list[float]:
     """Deliver a batch; the pauses made."""
     pauses: list[float] = []
 
@@ -176,7 +176,7 @@ def test_every_record_is_processed_or_discarded_once_and_in_order(
     target = _Target(answer)
     discard = target.discard
 
-    async def settle_discarded(records: Sequence[Record], condition: str, invocations: int) -> None:
+    async def settle_discarded(records: Sequence[DeliveredRecord], condition: str, invocations: int) -> None:
         settled.extend(_numbers(records))
         await discard(records, condition, invocations)
 

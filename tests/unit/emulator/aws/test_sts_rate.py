@@ -22,7 +22,7 @@ async def answered(*_: Any) -> tuple[int, dict[str, str], bytes]:
 
 
 async def test_an_account_gets_600_answers_a_second() -> None:
-    """The next one is told that the rate is exceeded, as the SDK's retries know it; other accounts are served."""
+    """The next one gets the error of an exceeded rate, as the SDK's retries know it; other accounts are served."""
     handle = within_rate(answered, options(), clock=lambda: 0.0)
     with request_scope("111111111111", REGION):
         statuses = [(await handle())[0] for _ in range(600)]

@@ -59,7 +59,7 @@ class FakeTransport(asyncio.Transport):
         self.aborted = True
 
 
-class Client:
+class StandInClient:
     """A connection with a socket of its own, and what it has reported."""
 
     def __init__(self, limits: Limits = LIMITS, stage: Stage | None = None, query: str = "") -> None:
@@ -76,9 +76,10 @@ class Client:
             limits,
             lambda _connection, text: self.texts.append(text),
             lambda connection: self.ends.append(connection.ended),
+            later=lambda step: step(),
         )
 
-    def opened(self) -> "Client":
+    def opened(self) -> "StandInClient":
         """The same client after its handshake."""
         self.connection.open(self.transport)
         return self

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.emulator.gateway.stand_ins import Client
+from tests.unit.emulator.gateway.stand_ins import StandInClient
 from tools.emulator.gateway.api import FunctionRef, RequestAuthorizer, Stage
 from tools.emulator.gateway.authorization import AuthorizationRefusal, identity_is_complete, read_authorizer_answer
 from tools.emulator.gateway.events import authorizer_event
-from tools.emulator.gateway.invocation import Invocation, Status
+from tools.emulator.gateway.invocation import Invocation, InvocationStatus
 
 FUNCTION = FunctionRef("123456789012", "us-east-1", "authorizer", "live")
 ARN = "arn:aws:execute-api:us-east-1:123456789012:abcdef123/default/$connect"
@@ -20,12 +20,14 @@ def result(effect: str = "Allow", **members: Any) -> dict[str, Any]:
     return {"principalId": "me", "policyDocument": {"Version": "2012-10-17", "Statement": [statement]}, **members}
 
 
-def answer(payload: Any, status: Status = Status.RETURNED, size: int = 100) -> dict[str, str] | AuthorizationRefusal:
+def answer(
+    payload: Any, status: InvocationStatus = InvocationStatus.RETURNED, size: int = 100
+) -> dict[str, str] | AuthorizationRefusal:
     """Return what the gateway makes of it."""
-    return read_authorizer_answer(Client().connection, Invocation(status, payload, size))
+    return read_authorizer_answer(StandInClient().connection, Invocation(status, payload, size))
 
 
-def status_of(payload: Any, status: Status = Status.RETURNED, size: int = 100) -> int:
+def status_of(payload: Any, status: InvocationStatus = InvocationStatus.RETURNED, size: int = 100) -> int:
     """The status of the refusal."""
     refusal = answer(payload, status, size)
     assert isinstance(refusal, AuthorizationRefusal)
@@ -61,13 +63,15 @@ def test_a_deny_is_403_and_says_whether_it_was_explicit() -> None:
 
 def test_the_error_unauthorized_is_401_and_any_other_is_500() -> None:
     """The one error message that API Gateway knows."""
-    assert status_of({"errorMessage": "Unauthorized", "errorType": "Exception"}, Status.FAILED) == 401
-    assert status_of({"errorMessage": "unauthorized", "errorType": "Exception"}, Status.FAILED) == 500
-    assert status_of("exited", Status.FAILED) == 500
+    assert status_of({"errorMessage": "Unauthorized", "errorType": "Exception"}, InvocationStatus.FAILED) == 401
+    assert status_of({"errorMessage": "unauthorized", "errorType": "Exception"}, InvocationStatus.FAILED) == 500
+    assert status_of("exited", InvocationStatus.FAILED) == 500
 
 
-@pytest.mark.parametrize("status", [Status.TIMED_OUT, Status.THROTTLED, Status.UNAVAILABLE])
-def test_an_authorizer_that_does_not_answer_is_a_500(status: Status) -> None:
+@pytest.mark.parametrize(
+    "status", [InvocationStatus.TIMED_OUT, InvocationStatus.THROTTLED, InvocationStatus.UNAVAILABLE]
+)
+def test_an_authorizer_that_does_not_answer_is_a_500(status: InvocationStatus) -> None:
     """Nobody is let in by a failure."""
     assert status_of(None, status) == 500
 
@@ -114,7 +118,7 @@ def test_a_result_over_8_kb_is_a_500() -> None:
 )
 def test_an_identity_source_must_have_a_value(source: str, complete: bool) -> None:  # noqa: FBT001 - a table of cases
     """Missing or empty is a 401, without a call."""
-    client = Client(stage=Stage("default", {"StageVar1": "v"}), query="tenantId=t&empty=")
+    client = StandInClient(stage=Stage("default", {"StageVar1": "v"}), query="tenantId=t&empty=")
     event = authorizer_event(client.connection, 0.0)
     assert identity_is_complete(RequestAuthorizer(FUNCTION, (source,)), event) is complete
     assert identity_is_complete(RequestAuthorizer(FUNCTION, ()), event)

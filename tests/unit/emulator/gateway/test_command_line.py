@@ -12,7 +12,7 @@ from tools.emulator.gateway.limits import Limits
 
 @pytest.fixture(autouse=True)
 def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever starts the gateway gives it the secret."""
+    """The starter of the gateway gives it the secret."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 
 
@@ -52,7 +52,7 @@ def test_serving_needs_an_endpoint_and_an_account(capsys: pytest.CaptureFixture[
 
 
 def test_serving_needs_the_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody could be told from root without it."""
+    """Without it nobody could be distinguished from root."""
     for environment in ({}, {"AWS_SECRET_ACCESS_KEY": ""}):
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
         for name, value in environment.items():

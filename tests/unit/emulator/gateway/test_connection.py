@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.client_frames import client_frame
-from tests.unit.emulator.gateway.stand_ins import Client
-from tools.emulator.gateway.connection import Connections, State
+from tests.unit.emulator.gateway.stand_ins import StandInClient
+from tools.emulator.gateway.connection import Connections, ConnectionState
 from tools.emulator.gateway.frames import Opcode, encode, encode_close
 from tools.emulator.gateway.limits import Limits
 
@@ -33,7 +33,7 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> FakeLoop:
 
 def test_a_connection_takes_messages_only_when_it_is_open() -> None:
     """Before `$connect` has answered, and after the end, a post must be a 410."""
-    client = Client()
+    client = StandInClient()
     with pytest.raises(AssertionError, match="CONNECTING"):
         client.connection.deliver(b"x")
     assert client.opened().connection.deliver(b"x")
@@ -45,7 +45,7 @@ def test_a_connection_takes_messages_only_when_it_is_open() -> None:
 @pytest.mark.parametrize("step", [lambda c: c.open(None), lambda c: c.refuse()])
 def test_a_closed_connection_stays_closed(step: Callable[..., None]) -> None:
     """No step leads back."""
-    client = Client()
+    client = StandInClient()
     client.connection.refuse()
     with pytest.raises(AssertionError, match="CLOSED"):
         step(client.connection)
@@ -53,7 +53,7 @@ def test_a_closed_connection_stays_closed(step: Callable[..., None]) -> None:
 
 def test_a_refused_connection_reports_no_end() -> None:
     """`$disconnect` is for connections that were."""
-    client = Client()
+    client = StandInClient()
     client.connection.refuse()
     client.connection.lose()
     assert client.ends == []
@@ -61,7 +61,7 @@ def test_a_refused_connection_reports_no_end() -> None:
 
 def test_a_lost_socket_ends_with_1006_and_once() -> None:
     """Losing it twice is losing it once."""
-    client = Client().opened()
+    client = StandInClient().opened()
     client.connection.lose()
     client.connection.lose()
     assert client.ends == [(1006, "Connection Closed Abnormally")]
@@ -69,14 +69,14 @@ def test_a_lost_socket_ends_with_1006_and_once() -> None:
 
 def test_messages_go_out_as_text_frames() -> None:
     """Whatever the bytes."""
-    client = Client().opened()
+    client = StandInClient().opened()
     client.connection.deliver(b'{"a":1}')
     assert client.transport.written == encode(Opcode.TEXT, b'{"a":1}')
 
 
 def test_a_client_that_does_not_read_is_refused_more() -> None:
     """Once the buffer is full, and not before; an empty buffer takes any message."""
-    client = Client(Limits(client_buffer_bytes=100)).opened()
+    client = StandInClient(Limits(client_buffer_bytes=100)).opened()
     assert client.connection.deliver(b"x" * 500)
     client.transport.waiting = 60
     assert client.connection.deliver(b"x" * 40)
@@ -85,7 +85,7 @@ def test_a_client_that_does_not_read_is_refused_more() -> None:
 
 def test_a_connection_that_is_filled_takes_no_message() -> None:
     """However little waits for its client; a close frame goes out all the same."""
-    client = Client().opened()
+    client = StandInClient().opened()
     client.connection.full = True
     assert not client.connection.deliver(b"x")
     client.connection.close(1000, "")
@@ -94,7 +94,7 @@ def test_a_connection_that_is_filled_takes_no_message() -> None:
 
 def test_a_clients_close_is_answered_and_reported() -> None:
     """With its own code; the socket follows."""
-    client = Client().opened()
+    client = StandInClient().opened()
     client.connection.receive(client_frame(8, b"\x03\xe9bye"))
     assert client.transport.written == encode_close(1001, "")
     assert client.transport.closed
@@ -104,7 +104,7 @@ def test_a_clients_close_is_answered_and_reported() -> None:
 
 def test_a_client_that_closes_and_does_not_read_is_dropped(loop: FakeLoop) -> None:
     """The answer to its close frame may wait in a full buffer for ever; the socket does not."""
-    client = Client().opened()
+    client = StandInClient().opened()
     client.connection.receive(client_frame(8, b"\x03\xe9bye"))
     ((seconds, drop),) = loop.timers
     assert seconds == 5.0
@@ -114,7 +114,7 @@ def test_a_client_that_closes_and_does_not_read_is_dropped(loop: FakeLoop) -> No
 
 def test_nothing_is_read_after_a_close_frame() -> None:
     """A message behind it is no message."""
-    client = Client().opened()
+    client = StandInClient().opened()
     client.connection.receive(client_frame(1, b"before") + client_frame(8, b"") + client_frame(1, b"after"))
     client.connection.receive(client_frame(1, b"later"))
     assert client.texts == ["before"]
@@ -122,14 +122,14 @@ def test_nothing_is_read_after_a_close_frame() -> None:
 
 def test_a_ping_is_answered() -> None:
     """With its payload."""
-    client = Client().opened()
+    client = StandInClient().opened()
     client.connection.receive(client_frame(9, b"?"))
     assert client.transport.written == encode(Opcode.PONG, b"?")
 
 
 def test_a_ping_does_not_count_as_a_message() -> None:
     """AWS does not say that it holds off the idle timeout, so it does not."""
-    client = Client().opened()
+    client = StandInClient().opened()
     client.connection.last_active_at = 5.0
     client.connection.receive(client_frame(9, b"?"))
     assert client.connection.last_active_at == 5.0
@@ -139,11 +139,11 @@ def test_a_ping_does_not_count_as_a_message() -> None:
 
 def test_a_close_from_this_side_waits_for_the_client_but_not_for_ever(loop: FakeLoop) -> None:
     """Five seconds; its messages are not taken any more."""
-    client = Client().opened()
+    client = StandInClient().opened()
     client.connection.close(1001, "Going away")
     client.connection.close(1000, "again")
     client.connection.receive(client_frame(1, b"too late"))
-    assert client.connection.state is State.CLOSING
+    assert client.connection.state is ConnectionState.CLOSING
     assert client.transport.written == encode_close(1001, "Going away")
     assert client.texts == []
     ((delay, give_up),) = loop.timers
@@ -153,7 +153,7 @@ def test_a_close_from_this_side_waits_for_the_client_but_not_for_ever(loop: Fake
 
 def test_the_clients_answer_to_a_close_ends_the_socket() -> None:
     """And does not change the reason."""
-    client = Client().opened()
+    client = StandInClient().opened()
     client.connection.close(1001, "Going away")
     client.connection.receive(client_frame(8, b"\x03\xe8"))
     assert client.transport.closed
@@ -163,7 +163,7 @@ def test_the_clients_answer_to_a_close_ends_the_socket() -> None:
 
 def test_a_broken_frame_closes_and_the_rest_is_thrown_away() -> None:
     """The socket is read on, so that the close frame is not lost in a reset."""
-    client = Client().opened()
+    client = StandInClient().opened()
     client.connection.receive(client_frame(1, b"good") + client_frame(2, b"binary"))
     client.connection.receive(b"\xff" * 1_000)
     assert client.texts == ["good"]
@@ -173,7 +173,7 @@ def test_a_broken_frame_closes_and_the_rest_is_thrown_away() -> None:
 
 def test_only_an_open_connection_of_the_same_api_is_found() -> None:
     """An id is worth nothing at another API or stage."""
-    connections, client = Connections(), Client()
+    connections, client = Connections(), StandInClient()
     connection_id, key = client.connection.connection_id, client.connection.deployment.key
     connections.add(client.connection)
     assert connections.find_open(connection_id, key) is None

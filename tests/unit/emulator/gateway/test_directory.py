@@ -16,7 +16,7 @@ class FakeSource:
         self.error: Exception | None = None
 
     def load(self) -> list[Api]:
-        """Count, and fail if told to."""
+        """Count, and fail if the test wants it."""
         self.loads += 1
         if self.error:
             raise self.error

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tests.unit.emulator.gateway.stand_ins import HOST, Client
+from tests.unit.emulator.gateway.stand_ins import HOST, StandInClient
 from tools.emulator.gateway.api import Stage
 from tools.emulator.gateway.events import authorizer_event, connect_event, disconnect_event, message_event
 from tools.emulator.gateway.handshake import new_id
@@ -14,7 +14,7 @@ NOW = 1_742_085_998.789
 
 def test_an_authorizer_gets_the_event_of_the_guide() -> None:
     """The members of the example in "Control access to WebSocket APIs with REQUEST authorizers"."""
-    client = Client(stage=Stage("default", {"StageVar1": "stageValue1"}), query="QueryString1=a&QueryString1=b")
+    client = StandInClient(stage=Stage("default", {"StageVar1": "stageValue1"}), query="QueryString1=a&QueryString1=b")
     event = authorizer_event(client.connection, NOW)
     context = event.pop("requestContext")
     headers, multi = event.pop("headers"), event.pop("multiValueHeaders")
@@ -46,14 +46,14 @@ def test_an_authorizer_gets_the_event_of_the_guide() -> None:
 
 def test_connect_carries_headers_and_query_and_the_authorizers_context() -> None:
     """Without a query its members are left out."""
-    client = Client(query="tenantId=t%26t&empty=")
+    client = StandInClient(query="tenantId=t%26t&empty=")
     client.connection.authorizer = {"principalId": "me", "tenantId": "t&t"}
     event = connect_event(client.connection, NOW)
     assert event["queryStringParameters"] == {"tenantId": "t&t", "empty": ""}
     assert event["requestContext"]["authorizer"] == {"principalId": "me", "tenantId": "t&t"}
     assert event["isBase64Encoded"] is False
     assert "body" not in event
-    bare = connect_event(Client().connection, NOW)
+    bare = connect_event(StandInClient().connection, NOW)
     assert "queryStringParameters" not in bare
     assert "authorizer" not in bare["requestContext"]
     assert "stageVariables" not in bare
@@ -61,7 +61,7 @@ def test_connect_carries_headers_and_query_and_the_authorizers_context() -> None
 
 def test_a_message_carries_its_body_and_ids_but_no_headers() -> None:
     """The handshake's headers stay with the handshake."""
-    client = Client(query="tenantId=t")
+    client = StandInClient(query="tenantId=t")
     client.connection.authorizer = {"principalId": "me"}
     event = message_event(client.connection, "joinroom", '{"action":"joinroom"}', "request=", NOW)
     assert event.keys() == {"requestContext", "body", "isBase64Encoded"}
@@ -74,7 +74,7 @@ def test_a_message_carries_its_body_and_ids_but_no_headers() -> None:
 
 def test_a_disconnect_says_how_the_connection_ended() -> None:
     """With code, reason, and the headers that AWS sends then."""
-    client = Client()
+    client = StandInClient()
     client.connection.authorizer = {"principalId": "me"}
     client.connection.ended = (1001, "Going away")
     event = disconnect_event(client.connection, NOW)
@@ -88,7 +88,7 @@ def test_a_disconnect_says_how_the_connection_ended() -> None:
 
 def test_a_disconnect_can_come_without_the_authorizers_context() -> None:
     """AWS's guide does not promise it there."""
-    client = Client()
+    client = StandInClient()
     client.connection.authorizer = {"principalId": "me"}
     assert "authorizer" not in disconnect_event(client.connection, NOW, with_authorizer=False)["requestContext"]
 

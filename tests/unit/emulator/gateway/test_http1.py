@@ -139,7 +139,7 @@ def test_what_is_no_handshake_is_refused_by_its_fault(request_: Request, status:
     ("connection", "keeps"), [(None, True), (b"keep-alive", True), (b"Close", False), (b"TE, close", False)]
 )
 def test_a_socket_is_kept_unless_the_client_says_close(connection: bytes | None, *, keeps: bool) -> None:
-    """The word may stand among others."""
+    """The word may be among others."""
     assert handshake(connection=connection).keeps_alive is keeps
 
 

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from tools.emulator.gateway.integration import IntegrationFailure, Reply, read_proxy_answer
-from tools.emulator.gateway.invocation import Invocation, Status
+from tools.emulator.gateway.invocation import Invocation, InvocationStatus
 
 
 def returned(payload: Any) -> Reply | IntegrationFailure:
     """The answer for what a function returned."""
-    return read_proxy_answer(Invocation(Status.RETURNED, payload))
+    return read_proxy_answer(Invocation(InvocationStatus.RETURNED, payload))
 
 
 def test_status_body_and_headers_are_the_functions() -> None:
@@ -49,18 +49,18 @@ def test_a_malformed_answer_is_a_502(payload: Any) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "message"),
     [
-        (Status.FAILED, 502, "Internal server error"),
-        (Status.TIMED_OUT, 504, "Endpoint request timed out"),
-        (Status.THROTTLED, 500, "Internal server error"),
-        (Status.UNAVAILABLE, 500, "Internal server error"),
+        (InvocationStatus.FAILED, 502, "Internal server error"),
+        (InvocationStatus.TIMED_OUT, 504, "Endpoint request timed out"),
+        (InvocationStatus.THROTTLED, 500, "Internal server error"),
+        (InvocationStatus.UNAVAILABLE, 500, "Internal server error"),
     ],
 )
-def test_a_function_that_does_not_answer_is_a_failure(status: Status, code: int, message: str) -> None:
+def test_a_function_that_does_not_answer_is_a_failure(status: InvocationStatus, code: int, message: str) -> None:
     """Another try is worth it only when it was not called at all."""
     failure = read_proxy_answer(Invocation(status))
     assert isinstance(failure, IntegrationFailure)
     assert (failure.status, failure.message, failure.again) == (
         code,
         message,
-        status in {Status.THROTTLED, Status.UNAVAILABLE},
+        status in {InvocationStatus.THROTTLED, InvocationStatus.UNAVAILABLE},
     )

@@ -15,11 +15,11 @@ from tools.emulator.gateway.api import Api, Directory, FunctionRef, Integration,
 from tools.emulator.gateway.authorization import AuthorizationRefusal
 from tools.emulator.gateway.connection import Connections
 from tools.emulator.gateway.counters import Counters
-from tools.emulator.gateway.events import Event
+from tools.emulator.gateway.events import GatewayEvent
 from tools.emulator.gateway.faults import FaultInjector, Faults
 from tools.emulator.gateway.handshake import Handshake
 from tools.emulator.gateway.integration import IntegrationFailure, Integrations, Reply
-from tools.emulator.gateway.invocation import Invocation, Status
+from tools.emulator.gateway.invocation import Invocation, InvocationStatus
 from tools.emulator.gateway.lifecycle import Accepted, Lifecycle
 from tools.emulator.gateway.limits import AccountBuckets, Limits
 
@@ -34,9 +34,11 @@ class FakeKind:
 
     def __init__(self, *answers: Reply | IntegrationFailure | Exception) -> None:
         self.answers = list(answers)
-        self.events: list[Event] = []
+        self.events: list[GatewayEvent] = []
 
-    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | IntegrationFailure:
+    async def call(
+        self, integration: Integration, event: GatewayEvent, timeout_seconds: float
+    ) -> Reply | IntegrationFailure:
         """The next answer."""
         assert (integration.kind, timeout_seconds) == ("FAKE", 5.0)
         self.events.append(event)
@@ -46,7 +48,7 @@ class FakeKind:
         return answer
 
     async def call_together(
-        self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+        self, integration: Integration, events: Sequence[GatewayEvent], timeout_seconds: float
     ) -> Sequence[Reply | IntegrationFailure]:
         """The next answers."""
         return [await self.call(integration, event, timeout_seconds) for event in events]
@@ -55,9 +57,9 @@ class FakeKind:
 class NoFunctions:
     """Has no function."""
 
-    async def invoke(self, function: FunctionRef, event: Event, timeout_seconds: float) -> Invocation:
+    async def invoke(self, function: FunctionRef, event: GatewayEvent, timeout_seconds: float) -> Invocation:
         """Say so."""
-        return Invocation(Status.UNAVAILABLE, (function, event, timeout_seconds))
+        return Invocation(InvocationStatus.UNAVAILABLE, (function, event, timeout_seconds))
 
 
 class LifecycleFixture:
@@ -110,9 +112,11 @@ async def test_a_crowd_can_be_seeded_past_connect() -> None:
     kind = FakeKind()
     limits = replace(LIMITS, connect_rate=0.0, connect_burst=0)
 
-    world = LifecycleFixture(kind, "$connect", authorization="CUSTOM", limits=limits, faults=Faults(skip_connect=True))
-    assert isinstance(await world.connect(), Accepted)
-    assert len(world.connections) == 1
+    gateway = LifecycleFixture(
+        kind, "$connect", authorization="CUSTOM", limits=limits, faults=Faults(skip_connect=True)
+    )
+    assert isinstance(await gateway.connect(), Accepted)
+    assert len(gateway.connections) == 1
     assert kind.events == []
 
 
@@ -120,9 +124,9 @@ async def test_a_throttled_disconnect_is_tried_again() -> None:
     """A storm of disconnects meets the function's concurrency; the same event comes a little later."""
     kind = FakeKind(THROTTLED, THROTTLED, Reply(200))
 
-    world = LifecycleFixture(kind, "$disconnect")
-    await world.connect_and_lose()
-    counters = world.counters
+    gateway = LifecycleFixture(kind, "$disconnect")
+    await gateway.connect_and_lose()
+    counters = gateway.counters
     assert (counters.disconnects_delivered, counters.disconnects_failed) == (1, 0)
     assert kind.events == [kind.events[0]] * 3
 
@@ -131,9 +135,9 @@ async def test_disconnect_is_given_up_after_some_tries() -> None:
     """Best effort, as in AWS."""
     kind = FakeKind(*[THROTTLED] * 50)
 
-    world = LifecycleFixture(kind, "$disconnect")
-    await world.connect_and_lose()
-    counters = world.counters
+    gateway = LifecycleFixture(kind, "$disconnect")
+    await gateway.connect_and_lose()
+    counters = gateway.counters
     assert (counters.disconnects_delivered, counters.disconnects_failed, len(kind.events)) == (0, 1, 5)
 
 
@@ -147,55 +151,55 @@ async def test_the_ends_of_a_crowd_are_told_ten_together_at_a_rate(monkeypatch: 
             self.sizes: list[int] = []
 
         async def call_together(
-            self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+            self, integration: Integration, events: Sequence[GatewayEvent], timeout_seconds: float
         ) -> Sequence[Reply | IntegrationFailure]:
             self.sizes.append(len(events))
             return await super().call_together(integration, events, timeout_seconds)
 
     kind = Together()
-    world = LifecycleFixture(kind, "$disconnect")
-    accepted = [await world.connect() for _ in range(50)]
+    gateway = LifecycleFixture(kind, "$disconnect")
+    accepted = [await gateway.connect() for _ in range(50)]
     for each in accepted:
         assert isinstance(each, Accepted)
         each.connection.lose()
-    await world.lifecycle.drain()
-    assert (world.counters.disconnects_delivered, kind.sizes) == (50, [10] * 5)
+    await gateway.lifecycle.drain()
+    assert (gateway.counters.disconnects_delivered, kind.sizes) == (50, [10] * 5)
 
     monkeypatch.setattr(ends, "_A_SECOND", 0.001)
-    for each in [await world.connect() for _ in range(20)]:
+    for each in [await gateway.connect() for _ in range(20)]:
         assert isinstance(each, Accepted)
         each.connection.lose()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(world.lifecycle.drain(), 0.05)
+        await asyncio.wait_for(gateway.lifecycle.drain(), 0.05)
     assert kind.sizes == [10] * 6
-    await world.lifecycle.stop()
+    await gateway.lifecycle.stop()
 
 
 async def test_a_failed_disconnect_is_not_repeated() -> None:
     """The function has run."""
     kind = FakeKind(FAILED)
 
-    world = LifecycleFixture(kind, "$disconnect")
-    await world.connect_and_lose()
-    counters = world.counters
+    gateway = LifecycleFixture(kind, "$disconnect")
+    await gateway.connect_and_lose()
+    counters = gateway.counters
     assert (counters.disconnects_failed, len(kind.events)) == (1, 1)
 
 
 async def test_a_throttled_connect_is_a_500() -> None:
     """It is the client's to try again."""
-    world = LifecycleFixture(FakeKind(THROTTLED), "$connect")
-    refusal = await world.connect()
+    gateway = LifecycleFixture(FakeKind(THROTTLED), "$connect")
+    refusal = await gateway.connect()
     assert isinstance(refusal, AuthorizationRefusal)
     assert refusal.status == 500
-    assert len(world.connections) == 0
+    assert len(gateway.connections) == 0
 
 
 async def test_a_connect_that_breaks_leaves_no_connection() -> None:
     """Whatever breaks it."""
-    world = LifecycleFixture(FakeKind(RuntimeError("broken")), "$connect")
+    gateway = LifecycleFixture(FakeKind(RuntimeError("broken")), "$connect")
     with pytest.raises(RuntimeError):
-        await world.connect()
-    assert len(world.connections) == 0
+        await gateway.connect()
+    assert len(gateway.connections) == 0
 
 
 async def test_without_a_connect_route_everyone_may_connect() -> None:
@@ -223,7 +227,7 @@ async def test_messages_of_one_connection_run_side_by_side_up_to_a_bound() -> No
 
     class Counting(FakeKind):
         async def call(
-            self, integration: Integration, event: Event, timeout_seconds: float
+            self, integration: Integration, event: GatewayEvent, timeout_seconds: float
         ) -> Reply | IntegrationFailure:
             nonlocal running, most
             running += 1
@@ -234,14 +238,14 @@ async def test_messages_of_one_connection_run_side_by_side_up_to_a_bound() -> No
 
     kind = Counting()
 
-    world = LifecycleFixture(kind, "$default", limits=Limits(frames_in_flight=3))
-    accepted = await world.connect()
+    gateway = LifecycleFixture(kind, "$default", limits=Limits(frames_in_flight=3))
+    accepted = await gateway.connect()
     assert isinstance(accepted, Accepted)
     accepted.connection.open(transport)
     accepted.connection.receive(b"".join(client_frame(1, b"%d" % number) for number in range(10)))
     assert transport.reading is False
     accepted.connection.lose()
-    await world.lifecycle.drain()
+    await gateway.lifecycle.drain()
     assert most == 3
     assert sorted(event["body"] for event in kind.events) == [str(number) for number in range(10)]
     assert transport.reading is True
@@ -252,16 +256,16 @@ async def test_stopping_drops_what_is_left() -> None:
 
     class Hanging(FakeKind):
         async def call(
-            self, integration: Integration, event: Event, timeout_seconds: float
+            self, integration: Integration, event: GatewayEvent, timeout_seconds: float
         ) -> Reply | IntegrationFailure:
             await asyncio.sleep(3_600)
             return await super().call(integration, event, timeout_seconds)
 
-    world = LifecycleFixture(Hanging(), "$disconnect")
-    accepted = await world.connect()
+    gateway = LifecycleFixture(Hanging(), "$disconnect")
+    accepted = await gateway.connect()
     assert isinstance(accepted, Accepted)
     accepted.connection.lose()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(world.lifecycle.drain(), 0.05)
-    await world.lifecycle.stop()
-    await world.lifecycle.drain()
+        await asyncio.wait_for(gateway.lifecycle.drain(), 0.05)
+    await gateway.lifecycle.stop()
+    await gateway.lifecycle.drain()

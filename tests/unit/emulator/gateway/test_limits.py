@@ -10,13 +10,13 @@ from tools.emulator.gateway.limits import AccountBuckets, TokenBucket
 
 
 class FakeClock:
-    """A clock that stands still until it is moved."""
+    """A clock that is stopped until it is moved."""
 
     def __init__(self) -> None:
         self.now = 100.0
 
     def __call__(self) -> float:
-        """The time it is told to be."""
+        """The time that the test sets."""
         return self.now
 
 

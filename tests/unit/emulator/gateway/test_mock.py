@@ -6,11 +6,11 @@ from collections.abc import Mapping
 import pytest
 
 from tools.emulator.gateway.api import Integration, Templates
-from tools.emulator.gateway.events import Event
+from tools.emulator.gateway.events import GatewayEvent
 from tools.emulator.gateway.integration import IntegrationFailure, Reply
 from tools.emulator.gateway.mock import MockIntegration
 
-EVENT: Event = {"requestContext": {"connectionId": "a=", "requestId": "r"}, "body": '{"action":"ping","n":1}'}
+EVENT: GatewayEvent = {"requestContext": {"connectionId": "a=", "requestId": "r"}, "body": '{"action":"ping","n":1}'}
 PONG = '{"action":"pong"}'
 
 
@@ -30,7 +30,7 @@ def test_the_status_of_the_request_chooses_the_response() -> None:
 
 @pytest.mark.parametrize("template", ["", "{}", "[200]", "no JSON", '{"statusCode":"200"}', '{"statusCode":true}'])
 def test_a_template_without_an_integer_status_is_an_error(template: str) -> None:
-    """The client is told what it is told of any broken integration."""
+    """The client gets the answer of any broken integration."""
     failure = answered({"$default": template}, {"$default": {"$default": PONG}})
     assert failure == IntegrationFailure(
         500, "Internal server error", "statusCode should be an integer which defined in request template"

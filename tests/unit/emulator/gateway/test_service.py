@@ -62,7 +62,7 @@ def test_messages_for_one_queue_are_one_batch() -> None:
 
 
 def test_messages_that_a_queue_refuses_are_told_by_their_place() -> None:
-    """An answer of 200 has those that were taken, and those that were not."""
+    """An answer of 200 has accepted and refused entries."""
     answer = """<SendMessageBatchResponse><SendMessageBatchResult>
       <SendMessageBatchResultEntry><Id>0</Id><MessageId>m</MessageId></SendMessageBatchResultEntry>
       <BatchResultErrorEntry><Id>1</Id><Code>InvalidMessageContents</Code></BatchResultErrorEntry>

@@ -1,4 +1,4 @@
-"""Clients that may join a room, and members that are told."""
+"""Clients that may join a room, and members that get an announcement."""
 
 from collections import Counter
 from typing import Any
@@ -16,21 +16,21 @@ from loudhailer.rooms.model import Membership, NickName
 from loudhailer.tenants.model import posts_by_default
 from tests.support.broadcasts import ENDPOINT
 from tests.support.limits import SMALL_ROOM
-from tests.unit.messaging.rooms.world import BLUE, NOW, RED, RoomFixture, caller
+from tests.unit.messaging.rooms.room_fixture import BLUE, NOW, RED, RoomFixture, caller
 
 
 @pytest.fixture
-def world() -> RoomFixture:
+def chat() -> RoomFixture:
     """Empty rooms."""
     return RoomFixture()
 
 
 def join(
-    world: RoomFixture, one: ConnectionKey, posts_per_minute: int = 1_000_000, session: str = "s1", **frame: Any
+    chat: RoomFixture, one: ConnectionKey, posts_per_minute: int = 1_000_000, session: str = "s1", **frame: Any
 ) -> Any:
     """Return what the one who sends the frame is answered."""
     wire = {"action": "joinroom", "roomKey": "red", "nickName": "Ann", **frame}
-    answer = JoinRoom(world.rooms, world.sender, world.posts, endpoint=ENDPOINT)(
+    answer = JoinRoom(chat.rooms, chat.sender, chat.posts, endpoint=ENDPOINT)(
         caller(one, session, posts_per_minute=posts_per_minute), wire
     )
     return codec.decode(answer)
@@ -40,92 +40,92 @@ ACME = TenantId("acme")
 JOINED = {"action": "joinroom", "roomKey": "red", "nickName": "Ann", "connectionId": "ann="}
 
 
-def test_a_join_is_announced_to_everyone_in_the_room(world: RoomFixture, counted: Counter[str]) -> None:
+def test_a_join_is_announced_to_everyone_in_the_room(chat: RoomFixture, counted: Counter[str]) -> None:
     """The one who joins has it as its answer, the others are posted it; another room hears nothing."""
-    world.join("bob", "cid")
-    world.join("dan", room=BLUE)
-    (ann,) = world.connect("ann")
-    assert join(world, ann) == JOINED
-    assert world.posted == {"bob": [JOINED], "cid": [JOINED]}
-    assert world.rooms.membership(ann) == Membership(RED, NickName("Ann"))
+    chat.join("bob", "cid")
+    chat.join("dan", room=BLUE)
+    (ann,) = chat.connect("ann")
+    assert join(chat, ann) == JOINED
+    assert chat.posted == {"bob": [JOINED], "cid": [JOINED]}
+    assert chat.rooms.membership(ann) == Membership(RED, NickName("Ann"))
     assert counted["RoomJoined"] == 1
-    assert world.sender.calls == [(ENDPOINT, 1.0)]
+    assert chat.sender.calls == [(ENDPOINT, 1.0)]
 
 
-def test_to_join_again_as_the_same_is_told_to_nobody_else(world: RoomFixture) -> None:
+def test_to_join_again_as_the_same_is_told_to_nobody_else(chat: RoomFixture) -> None:
     """A client that is not sure may ask again."""
-    world.join("bob")
-    (ann,) = world.connect("ann")
-    assert join(world, ann) == join(world, ann) == JOINED
-    assert world.posted == {"bob": [JOINED]}
+    chat.join("bob")
+    (ann,) = chat.connect("ann")
+    assert join(chat, ann) == join(chat, ann) == JOINED
+    assert chat.posted == {"bob": [JOINED]}
 
 
-def test_another_nickname_is_announced(world: RoomFixture) -> None:
-    """As a join; that the former has left is told by `presence`."""
-    world.join("bob")
-    (ann,) = world.connect("ann")
-    join(world, ann)
-    assert join(world, ann, nickName=" Anna ")["nickName"] == "Anna"
-    assert [frame["nickName"] for frame in world.posted["bob"]] == ["Ann", "Anna"]
+def test_another_nickname_is_announced(chat: RoomFixture) -> None:
+    """As a join; the leave of the former name is announced by `presence`."""
+    chat.join("bob")
+    (ann,) = chat.connect("ann")
+    join(chat, ann)
+    assert join(chat, ann, nickName=" Anna ")["nickName"] == "Anna"
+    assert [frame["nickName"] for frame in chat.posted["bob"]] == ["Ann", "Anna"]
 
 
-def test_a_room_of_the_same_name_of_another_tenant_hears_nothing(world: RoomFixture) -> None:
+def test_a_room_of_the_same_name_of_another_tenant_hears_nothing(chat: RoomFixture) -> None:
     """A room's key is its tenant's own."""
-    world.join("bob", tenant="acme2")
-    (ann,) = world.connect("ann")
-    join(world, ann)
-    assert world.posted == {}
+    chat.join("bob", tenant="acme2")
+    (ann,) = chat.connect("ann")
+    join(chat, ann)
+    assert chat.posted == {}
 
 
-def test_a_join_makes_a_room_large(world: RoomFixture) -> None:
+def test_a_join_makes_a_room_large(chat: RoomFixture) -> None:
     """The last member of a small room is announced to all, the next one to nobody."""
-    world.crowd(SMALL_ROOM - 1)
-    ann, bob = world.connect("ann", "bob")
-    assert join(world, ann) == JOINED
-    assert len(world.posted) == SMALL_ROOM - 1
-    world.sender.delivered.clear()
-    assert join(world, bob, nickName="Bob") == {**JOINED, "nickName": "Bob", "connectionId": "bob="}
-    assert world.posted == {}
-    assert world.rooms.membership(bob) == Membership(RED, NickName("Bob"))
+    chat.crowd(SMALL_ROOM - 1)
+    ann, bob = chat.connect("ann", "bob")
+    assert join(chat, ann) == JOINED
+    assert len(chat.posted) == SMALL_ROOM - 1
+    chat.sender.delivered.clear()
+    assert join(chat, bob, nickName="Bob") == {**JOINED, "nickName": "Bob", "connectionId": "bob="}
+    assert chat.posted == {}
+    assert chat.rooms.membership(bob) == Membership(RED, NickName("Bob"))
 
 
 @pytest.mark.parametrize("slow", [Outcome.THROTTLED, Outcome.SLOW])
-def test_a_member_that_is_stale_or_slow_keeps_nobody_from_joining(slow: Outcome, world: RoomFixture) -> None:
-    """The others are told, and so is the one who joins."""
-    bob, cid, _ = world.join("bob", "cid", "dan")
-    world.ends({bob: Outcome.GONE, cid: slow})
-    (ann,) = world.connect("ann")
-    assert join(world, ann) == JOINED
-    assert world.posted == {"dan": [JOINED]}
+def test_a_member_that_is_stale_or_slow_keeps_nobody_from_joining(slow: Outcome, chat: RoomFixture) -> None:
+    """The others get an announcement, and so does the new member."""
+    bob, cid, _ = chat.join("bob", "cid", "dan")
+    chat.ends({bob: Outcome.GONE, cid: slow})
+    (ann,) = chat.connect("ann")
+    assert join(chat, ann) == JOINED
+    assert chat.posted == {"dan": [JOINED]}
 
 
-def test_a_stale_member_is_removed_when_somebody_joins(world: RoomFixture, counted: Counter[str]) -> None:
+def test_a_stale_member_is_removed_when_somebody_joins(chat: RoomFixture, counted: Counter[str]) -> None:
     """Its `$disconnect` got lost; one that is only slow stays, and a row that cannot be deleted keeps nobody out."""
-    bob, cid = world.join("bob", "cid")
-    world.ends({bob: Outcome.GONE, cid: Outcome.SLOW})
-    ann, dan = world.connect("ann", "dan")
-    world.rooms.down.add("remove")
-    assert join(world, ann) == JOINED
-    world.rooms.down.clear()
-    join(world, dan)
-    assert set(world.connections.rows) == {ann, cid, dan}
+    bob, cid = chat.join("bob", "cid")
+    chat.ends({bob: Outcome.GONE, cid: Outcome.SLOW})
+    ann, dan = chat.connect("ann", "dan")
+    chat.rooms.down.add("remove")
+    assert join(chat, ann) == JOINED
+    chat.rooms.down.clear()
+    join(chat, dan)
+    assert set(chat.connections.rows) == {ann, cid, dan}
     assert counted["StaleConnectionDeleted"] == 1
 
 
-def test_a_room_that_cannot_be_read_is_joined_all_the_same(world: RoomFixture, counted: Counter[str]) -> None:
-    """The row stands, so the one who joined is not told otherwise."""
-    (ann,) = world.connect("ann")
-    world.rooms.down.add("members")
-    assert join(world, ann) == JOINED
+def test_a_room_that_cannot_be_read_is_joined_all_the_same(chat: RoomFixture, counted: Counter[str]) -> None:
+    """The row exists, so the new member gets no error."""
+    (ann,) = chat.connect("ann")
+    chat.rooms.down.add("members")
+    assert join(chat, ann) == JOINED
     assert counted["JoinNotAnnounced"] == 1
 
 
-def test_a_connection_that_is_not_recorded_does_not_join(world: RoomFixture) -> None:
+def test_a_connection_that_is_not_recorded_does_not_join(chat: RoomFixture) -> None:
     """Its row went while its socket was still open; joining does not bring it back."""
-    (ann,) = world.connect("ann")
-    world.connections.delete(ann)
-    assert join(world, ann)["error"]["code"] == "CONNECTION_OVER"
-    assert world.connections.rows == {}
+    (ann,) = chat.connect("ann")
+    chat.connections.delete(ann)
+    assert join(chat, ann)["error"]["code"] == "CONNECTION_OVER"
+    assert chat.connections.rows == {}
 
 
 @pytest.mark.parametrize(
@@ -141,43 +141,43 @@ def test_a_connection_that_is_not_recorded_does_not_join(world: RoomFixture) -> 
         ({"nickName": "a\nb"}, "nickName"),
     ],
 )
-def test_a_bad_field_is_refused_by_its_name(world: RoomFixture, frame: dict[str, Any], field: str) -> None:
+def test_a_bad_field_is_refused_by_its_name(chat: RoomFixture, frame: dict[str, Any], field: str) -> None:
     """And nobody has joined."""
-    (ann,) = world.connect("ann")
+    (ann,) = chat.connect("ann")
     with pytest.raises(InvalidFieldError) as refusal:
-        join(world, ann, **frame)
+        join(chat, ann, **frame)
     assert refusal.value.field == field
-    assert world.rooms.membership(ann) is None
+    assert chat.rooms.membership(ann) is None
 
 
-def test_a_join_pays_for_its_announcement(world: RoomFixture) -> None:
-    """A post to each of the others; a large room is told nothing, so a join of it costs none."""
-    world.join("bob", "cid", "dan")
-    world.crowd(SMALL_ROOM, room=BLUE)
-    ann, eve = world.connect("ann", "eve")
-    join(world, ann)
-    assert world.limits.minutes[posts_of_tenant(ACME).key(NOW)] == 3
-    join(world, eve, roomKey="blue")
-    assert world.limits.minutes[posts_of_tenant(ACME).key(NOW)] == 3
+def test_a_join_pays_for_its_announcement(chat: RoomFixture) -> None:
+    """A post to each of the others; a large room gets no announcement, so a join of it costs none."""
+    chat.join("bob", "cid", "dan")
+    chat.crowd(SMALL_ROOM, room=BLUE)
+    ann, eve = chat.connect("ann", "eve")
+    join(chat, ann)
+    assert chat.limits.minutes[posts_of_tenant(ACME).key(NOW)] == 3
+    join(chat, eve, roomKey="blue")
+    assert chat.limits.minutes[posts_of_tenant(ACME).key(NOW)] == 3
 
 
-def test_a_room_fills_within_the_default_budget_of_posts(world: RoomFixture) -> None:
+def test_a_room_fills_within_the_default_budget_of_posts(chat: RoomFixture) -> None:
     """A hundred members who join in one minute, five of each session, where a tenant has sixty messages a minute."""
-    crowd = world.connect(*(f"member-{number}" for number in range(SMALL_ROOM)))
+    crowd = chat.connect(*(f"member-{number}" for number in range(SMALL_ROOM)))
     budget = posts_by_default(60)
     answers = [
-        join(world, one, posts_per_minute=budget, session=f"s{number // 5}", nickName=f"Member {number}")
+        join(chat, one, posts_per_minute=budget, session=f"s{number // 5}", nickName=f"Member {number}")
         for number, one in enumerate(crowd)
     ]
     assert [answer["action"] for answer in answers] == ["joinroom"] * SMALL_ROOM
 
 
-def test_over_the_budget_of_posts_nobody_joins_a_small_room(world: RoomFixture, counted: Counter[str]) -> None:
-    """Each of a hundred members would be told of it."""
-    world.join("bob", "cid", "dan")
-    ann, eve = world.connect("ann", "eve")
-    assert join(world, ann, posts_per_minute=5) == JOINED
+def test_over_the_budget_of_posts_nobody_joins_a_small_room(chat: RoomFixture, counted: Counter[str]) -> None:
+    """Each of a hundred members would get an announcement."""
+    chat.join("bob", "cid", "dan")
+    ann, eve = chat.connect("ann", "eve")
+    assert join(chat, ann, posts_per_minute=5) == JOINED
     refused = {"message": "Too Many Requests", "connectionId": "eve=", "requestId": "request"}
-    assert join(world, eve, posts_per_minute=5, nickName="Eve") == refused
-    assert world.rooms.membership(eve) is None
-    assert (len(world.posted["bob"]), counted["RoomJoined"], counted["PostBudgetReached"]) == (1, 1, 1)
+    assert join(chat, eve, posts_per_minute=5, nickName="Eve") == refused
+    assert chat.rooms.membership(eve) is None
+    assert (len(chat.posted["bob"]), counted["RoomJoined"], counted["PostBudgetReached"]) == (1, 1, 1)

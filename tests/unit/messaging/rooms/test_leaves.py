@@ -1,4 +1,4 @@
-"""Members that are told that somebody has left a room."""
+"""Members that get an announcement of a leave."""
 
 from collections import Counter
 from typing import Any
@@ -12,13 +12,13 @@ from loudhailer.ids import RoomKey, TenantId
 from loudhailer.rooms.model import Membership, NickName
 from tests.support.broadcasts import ENDPOINT
 from tests.support.limits import ANNOUNCING_SECONDS, NEWS_SECONDS, SMALL_ROOM
-from tests.unit.messaging.rooms.world import BLUE, NOW, RED, RoomFixture, key
+from tests.unit.messaging.rooms.room_fixture import BLUE, NOW, RED, RoomFixture, key
 
 type Record = dict[str, Any]
 
 
 class House(RoomFixture):
-    """A world whose changes are records of the stream."""
+    """Rooms whose changes are records of the stream."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ def house() -> House:
 
 
 def test_a_row_that_goes_is_a_leave(house: House) -> None:
-    """Everyone who is still in the room is told, nobody else."""
+    """Everyone who is still in the room gets it, nobody else."""
     ann, _, _ = house.join("ann", "bob", "cid")
     house.join("dan", room=BLUE)
     house.join("eve", tenant="acme2")
@@ -91,7 +91,7 @@ def test_a_row_that_goes_is_a_leave(house: House) -> None:
 
 
 def test_to_join_another_room_is_to_leave_the_former(house: House) -> None:
-    """Only the former room is told, and not the one who left it, even if the index still has it there."""
+    """Only the former room gets it, and not the member that left, even if the index still has it."""
     ann, _ = house.join("ann", "bob")
     house.join("cid", room=BLUE)
     moved = house.move(ann, BLUE, "ann")
@@ -101,7 +101,7 @@ def test_to_join_another_room_is_to_leave_the_former(house: House) -> None:
 
 
 def test_another_nickname_is_a_leave_of_the_former(house: House) -> None:
-    """Everyone in the room is told, the one who changed it too: it is still there."""
+    """Everyone in the room gets it, the renamed member too: it is still there."""
     ann, _ = house.join("ann", "bob")
     house.tell(house.move(ann, RED, "Anna"))
     assert house.posted == {"ann": [left("ann")], "bob": [left("ann")]}
@@ -145,7 +145,7 @@ def test_an_old_leave_is_no_news(house: House) -> None:
 
 
 def test_leaves_of_a_large_room_are_not_told(house: House) -> None:
-    """The number of members before the batch counts: a crowd that leaves at once is not told one by one."""
+    """The number of members before the batch counts: a crowd that leaves at once is not announced one by one."""
     everyone = house.crowd(SMALL_ROOM + 1)
     house.tell(*(house.lose(one) for one in everyone[:80]))
     assert house.posted == {}
@@ -162,7 +162,7 @@ def test_a_stale_member_keeps_nobody_from_hearing(house: House) -> None:
 
 
 def test_a_stale_member_is_removed(house: House, counted: Counter[str]) -> None:
-    """Its `$disconnect` got lost: the stream makes a leave of its row that goes. What there is no time for stays."""
+    """Its `$disconnect` got lost: the stream makes a leave of its row that goes. If time runs out, the rest stays."""
     ann, bob, cid, dan = house.join("ann", "bob", "cid", "dan")
     house.ends({bob: Outcome.GONE})
     house.tell(house.lose(ann))
@@ -179,7 +179,7 @@ def test_a_stale_member_is_removed(house: House, counted: Counter[str]) -> None:
 
 
 def test_a_room_that_cannot_be_read_keeps_no_other_from_hearing(house: House, counted: Counter[str]) -> None:
-    """And nothing is raised: the stream goes on."""
+    """And nothing is raised: the stream continues."""
     ann, _ = house.join("ann", "bob")
     cid, _ = house.join("cid", "dan", room=BLUE)
     house.rooms.down.add(RED)
@@ -214,7 +214,7 @@ def test_when_the_time_is_over_the_rest_is_left_out(house: House, counted: Count
     ],
 )
 def test_a_record_that_makes_no_sense_is_passed_over(house: House, broken: Record) -> None:
-    """Other leaves are told."""
+    """Other leaves are announced."""
     ann, _ = house.join("ann", "bob")
     if broken.get("dynamodb"):
         broken["dynamodb"]["ApproximateCreationDateTime"] = float(NOW)

@@ -29,13 +29,13 @@ from tests.support.fakes.broadcast import MemoryBroadcastStore, MemoryTopic
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.fakes.sent import MemorySentStore
 from tests.support.limits import MAX_CONTENT, SMALL_ROOM
-from tests.unit.messaging.rooms.world import BLUE, NOW, RED, RoomFixture, caller
+from tests.unit.messaging.rooms.room_fixture import BLUE, NOW, RED, RoomFixture, caller
 
 LIFETIME = 300
 
 
 class Talk(RoomFixture):
-    """A world in which connections say something."""
+    """Connections that say something in rooms."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ def test_a_bad_field_is_refused_by_its_name(talk: Talk, frame: dict[str, Any], f
 
 @pytest.mark.parametrize("slow", [Outcome.THROTTLED, Outcome.SLOW, Outcome.FAILED, Outcome.UNSENT])
 def test_a_stale_member_is_removed_and_the_others_hear(slow: Outcome, talk: Talk, counted: Counter[str]) -> None:
-    """Its row goes, which the stream makes a leave of; those that are only slow are to be closed."""
+    """Its row is deleted, which the stream announces as a leave; slow ones are to be closed."""
     ann, bob, cid, dan = talk.join("ann", "bob", "cid", "dan")
     talk.ends({bob: Outcome.GONE, cid: slow})
     assert talk.say(ann) is None
@@ -191,7 +191,7 @@ def test_a_stale_member_is_removed_and_the_others_hear(slow: Outcome, talk: Talk
 
 
 def test_a_message_is_not_carried_out_while_who_misses_it_cannot_be_closed(talk: Talk) -> None:
-    """The speaker is told to try again."""
+    """The speaker gets an error that asks for another try."""
     ann, bob = talk.join("ann", "bob")
     talk.ends({bob: Outcome.SLOW})
     talk.closing.down = True
@@ -256,7 +256,7 @@ def test_each_thing_said_in_a_large_room_is_a_broadcast_of_its_own(talk: Talk) -
 
 
 def test_what_the_topic_did_not_take_is_not_said(talk: Talk) -> None:
-    """The error is told, so that the one who says it may try again."""
+    """The speaker gets the error, and may try again."""
     everyone = talk.crowd(SMALL_ROOM + 1)
     talk.topic.down = True
     with pytest.raises(TransientError):

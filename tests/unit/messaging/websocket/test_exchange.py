@@ -49,7 +49,7 @@ class ExchangeFixture:
 
 
 @pytest.fixture
-def world() -> ExchangeFixture:
+def exchanges() -> ExchangeFixture:
     """A session that is bound to a player, and nothing said yet."""
     return ExchangeFixture()
 
@@ -71,160 +71,160 @@ def code(frame: Any) -> str:
     return str(frame["error"]["code"])
 
 
-def test_a_frame_is_answered_by_its_route(world: ExchangeFixture) -> None:
+def test_a_frame_is_answered_by_its_route(exchanges: ExchangeFixture) -> None:
     """The route gets the caller and the frame."""
-    assert world.send({"action": "sendmessage"}) == "said"
-    assert world.heard == [(Caller.of(event({})), {"action": "sendmessage"})]
+    assert exchanges.send({"action": "sendmessage"}) == "said"
+    assert exchanges.heard == [(Caller.of(event({})), {"action": "sendmessage"})]
 
 
-def test_a_route_may_have_nothing_to_say(world: ExchangeFixture) -> None:
+def test_a_route_may_have_nothing_to_say(exchanges: ExchangeFixture) -> None:
     """Then there is no body, and API Gateway sends nothing back."""
-    world.answer = None
-    assert world.send({}) is None
+    exchanges.answer = None
+    assert exchanges.send({}) is None
 
 
 @pytest.mark.parametrize("body", ["", "hello", "[1]", '"x"', "null", '{"a":'])
-def test_a_frame_that_is_no_object_is_refused(world: ExchangeFixture, body: str) -> None:
+def test_a_frame_that_is_no_object_is_refused(exchanges: ExchangeFixture, body: str) -> None:
     """Its route never sees it."""
-    assert code(world.send(body)) == "NOT_JSON"
-    assert world.heard == []
+    assert code(exchanges.send(body)) == "NOT_JSON"
+    assert exchanges.heard == []
 
 
 @pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
 def test_a_frame_that_is_not_supported_is_refused_for_the_true_reason(
-    world: ExchangeFixture, value: str, reason: str
+    exchanges: ExchangeFixture, value: str, reason: str
 ) -> None:
-    """It is a JSON object, so nobody is told that it is none."""
-    error = world.send(f'{{"message":{value}}}')["error"]
+    """It is a JSON object, so no error denies that."""
+    error = exchanges.send(f'{{"message":{value}}}')["error"]
     assert error == {"code": "UNSUPPORTED_JSON", "message": f"the frame {reason}"}
-    assert world.heard == []
+    assert exchanges.heard == []
 
 
-def test_what_others_are_to_get_reaches_its_route_as_it_was_written(world: ExchangeFixture) -> None:
+def test_what_others_are_to_get_reaches_its_route_as_it_was_written(exchanges: ExchangeFixture) -> None:
     """Everything else is decoded."""
-    world.send('{"message": 18446744073709551616, "content" : "\\u00e9" ,"roomKey":"\\u0061"}')
-    ((_, frame),) = world.heard
+    exchanges.send('{"message": 18446744073709551616, "content" : "\\u00e9" ,"roomKey":"\\u0061"}')
+    ((_, frame),) = exchanges.heard
     assert frame == {"message": "18446744073709551616", "content": '"\\u00e9"', "roomKey": "a"}
 
 
 def test_an_event_that_does_not_say_who_calls_is_answered_with_an_error(
-    world: ExchangeFixture, counted: Counter[str]
+    exchanges: ExchangeFixture, counted: Counter[str]
 ) -> None:
-    """Whoever it is should connect again."""
-    assert code(world.send({}, partition=None)) == "UNKNOWN_CALLER"
-    assert world.heard == []
+    """The client should connect again."""
+    assert code(exchanges.send({}, partition=None)) == "UNKNOWN_CALLER"
+    assert exchanges.heard == []
     assert counted["CallerUnknown"] == 1
 
 
-def test_a_player_may_send_so_many_messages_a_minute(world: ExchangeFixture, counted: Counter[str]) -> None:
-    """Over that it is told so, as in the echo; the next minute begins anew."""
-    assert [world.send({}) for _ in range(3)] == ["said"] * 3
-    assert world.send({}) == {
+def test_a_player_may_send_so_many_messages_a_minute(exchanges: ExchangeFixture, counted: Counter[str]) -> None:
+    """Over that it gets an error, as in the echo; the next minute begins anew."""
+    assert [exchanges.send({}) for _ in range(3)] == ["said"] * 3
+    assert exchanges.send({}) == {
         "message": "Too Many Requests",
         "connectionId": KEY.connection_id,
         "requestId": "r=1",
     }
-    assert len(world.heard) == 3
-    world.now += 60
-    assert world.send({}) == "said"
+    assert len(exchanges.heard) == 3
+    exchanges.now += 60
+    assert exchanges.send({}) == "said"
     assert counted == {"FrameThrottled": 1}
 
 
-def test_a_players_sessions_share_its_limit(world: ExchangeFixture) -> None:
+def test_a_players_sessions_share_its_limit(exchanges: ExchangeFixture) -> None:
     """Another player of the tenant has one of its own."""
     other, third = SessionId("session-2"), SessionId("session-3")
-    world.open(other, PLAYER)
-    world.open(third, PlayerId("2"))
+    exchanges.open(other, PLAYER)
+    exchanges.open(third, PlayerId("2"))
     for session in (SESSION, other, SESSION):
-        assert world.send({}, sessionId=session) == "said"
-    assert world.send({}, sessionId=other)["message"] == "Too Many Requests"
-    assert world.send({}, sessionId=third, playerId="2") == "said"
+        assert exchanges.send({}, sessionId=session) == "said"
+    assert exchanges.send({}, sessionId=other)["message"] == "Too Many Requests"
+    assert exchanges.send({}, sessionId=third, playerId="2") == "said"
 
 
-def test_without_a_player_the_limit_is_the_sessions(world: ExchangeFixture) -> None:
+def test_without_a_player_the_limit_is_the_sessions(exchanges: ExchangeFixture) -> None:
     """Even if the session is called like a player."""
     anonymous = SessionId(PLAYER)
-    world.open(anonymous, None)
+    exchanges.open(anonymous, None)
     for _ in range(3):
-        assert world.send({}, sessionId=anonymous, playerId=None) == "said"
-    assert world.send({}, sessionId=anonymous, playerId=None)["message"] == "Too Many Requests"
-    assert world.send({}) == "said"
+        assert exchanges.send({}, sessionId=anonymous, playerId=None) == "said"
+    assert exchanges.send({}, sessionId=anonymous, playerId=None)["message"] == "Too Many Requests"
+    assert exchanges.send({}) == "said"
 
 
-def test_thirteen_hundred_messages_end_the_session(world: ExchangeFixture, counted: Counter[str]) -> None:
-    """At 60 a minute 60 are carried out, 540 are told that they are too many, and the rest is not worth a frame."""
-    answers = Counter(str(world.send({}, messagesPerMinute="60")) for _ in range(1_300))
+def test_thirteen_hundred_messages_end_the_session(exchanges: ExchangeFixture, counted: Counter[str]) -> None:
+    """At 60 a minute 60 are carried out, 540 get the error Too Many Requests, and the rest gets no answer."""
+    answers = Counter(str(exchanges.send({}, messagesPerMinute="60")) for _ in range(1_300))
     too_many = {"message": "Too Many Requests", "connectionId": KEY.connection_id, "requestId": "r=1"}
     assert answers == {"said": 60, str(too_many): 540, "None": 700}
-    assert (TENANT, SESSION) not in world.sessions.rows
-    assert world.limits.minutes[frames_of_session(TENANT, SESSION).key(NOW)] == 601
+    assert (TENANT, SESSION) not in exchanges.sessions.rows
+    assert exchanges.limits.minutes[frames_of_session(TENANT, SESSION).key(NOW)] == 601
     assert (counted["SessionFlooded"], counted["FrameThrottled"]) == (1, 1_240)
 
 
-def test_what_a_session_is_refused_does_not_count_for_its_player(world: ExchangeFixture) -> None:
+def test_what_a_session_is_refused_does_not_count_for_its_player(exchanges: ExchangeFixture) -> None:
     """The player's other session is let through with what is left."""
     other = SessionId("session-2")
-    world.open(other, PLAYER)
+    exchanges.open(other, PLAYER)
     for _ in range(2):
-        world.send({}, sessionId=other)
+        exchanges.send({}, sessionId=other)
     for _ in range(10):
-        world.send({})
-    assert world.limits.minutes[messages_of_player(TENANT, PLAYER).key(NOW)] == 5
-    world.now += 60
+        exchanges.send({})
+    assert exchanges.limits.minutes[messages_of_player(TENANT, PLAYER).key(NOW)] == 5
+    exchanges.now += 60
     for _ in range(20):
-        world.send({})
-    assert world.limits.minutes[messages_of_player(TENANT, PLAYER).key(world.now)] == 3
+        exchanges.send({})
+    assert exchanges.limits.minutes[messages_of_player(TENANT, PLAYER).key(exchanges.now)] == 3
 
 
-def test_a_frame_that_makes_no_sense_counts(world: ExchangeFixture) -> None:
+def test_a_frame_that_makes_no_sense_counts(exchanges: ExchangeFixture) -> None:
     """It costs as much as any other."""
-    assert [code(world.send("nonsense")) for _ in range(3)] == ["NOT_JSON"] * 3
-    assert world.send({})["message"] == "Too Many Requests"
+    assert [code(exchanges.send("nonsense")) for _ in range(3)] == ["NOT_JSON"] * 3
+    assert exchanges.send({})["message"] == "Too Many Requests"
     for _ in range(27):
-        world.send("nonsense")
-    assert (TENANT, SESSION) not in world.sessions.rows
+        exchanges.send("nonsense")
+    assert (TENANT, SESSION) not in exchanges.sessions.rows
 
 
-def test_a_frame_keeps_its_session_alive(world: ExchangeFixture) -> None:
+def test_a_frame_keeps_its_session_alive(exchanges: ExchangeFixture) -> None:
     """For as long as the tenant lets it live."""
-    world.now += 100
-    world.send({})
-    assert world.sessions.rows[TENANT, SESSION].expires_at == world.now + 300
+    exchanges.now += 100
+    exchanges.send({})
+    assert exchanges.sessions.rows[TENANT, SESSION].expires_at == exchanges.now + 300
 
 
 @pytest.mark.parametrize("ended", ["deleted", "expired"])
-def test_a_session_that_is_over_has_no_say(world: ExchangeFixture, ended: str, counted: Counter[str]) -> None:
+def test_a_session_that_is_over_has_no_say(exchanges: ExchangeFixture, ended: str, counted: Counter[str]) -> None:
     """However it ended; and nothing brings it back."""
     if ended == "deleted":
-        world.sessions.rows.clear()
+        exchanges.sessions.rows.clear()
     else:
-        world.now += 300
-    before = dict(world.sessions.rows)
-    assert code(world.send({})) == "SESSION_OVER"
-    assert (world.heard, counted["FrameRefused"]) == ([], 1)
-    assert world.sessions.rows == before
+        exchanges.now += 300
+    before = dict(exchanges.sessions.rows)
+    assert code(exchanges.send({})) == "SESSION_OVER"
+    assert (exchanges.heard, counted["FrameRefused"]) == ([], 1)
+    assert exchanges.sessions.rows == before
 
 
 @pytest.mark.parametrize("player", [PLAYER, PlayerId("2"), None])
 def test_a_connection_of_a_session_that_was_made_anew_has_no_say(
-    world: ExchangeFixture, player: PlayerId | None, counted: Counter[str]
+    exchanges: ExchangeFixture, player: PlayerId | None, counted: Counter[str]
 ) -> None:
-    """Whoever has it now: what the old connection sends is not the new session's."""
-    world.sessions.rows[TENANT, SESSION] = Session(TENANT, SESSION, NOW + 300, player)
-    assert code(world.send({})) == "CONNECTION_OVER"
-    assert (world.heard, counted["FrameRefused"]) == ([], 1)
+    """Whatever its new owner: the old connection's frames are not the new session's."""
+    exchanges.sessions.rows[TENANT, SESSION] = Session(TENANT, SESSION, NOW + 300, player)
+    assert code(exchanges.send({})) == "CONNECTION_OVER"
+    assert (exchanges.heard, counted["FrameRefused"]) == ([], 1)
 
 
-def test_what_a_route_finds_wrong_with_a_field_is_said(world: ExchangeFixture) -> None:
+def test_what_a_route_finds_wrong_with_a_field_is_said(exchanges: ExchangeFixture) -> None:
     """With the field's name, and not its value."""
-    world.answer = InvalidFieldError("destinationPlayerId", "must be legal")
-    frame = world.send({})
+    exchanges.answer = InvalidFieldError("destinationPlayerId", "must be legal")
+    frame = exchanges.send({})
     assert code(frame) == "INVALID_FIELD"
     assert frame["error"]["message"] == "destinationPlayerId: must be legal"
 
 
-def test_what_fails_for_now_may_be_tried_again(world: ExchangeFixture, counted: Counter[str]) -> None:
-    """The client is told so, and the failure is counted."""
-    world.answer = TransientError("the table is down")
-    assert code(world.send({})) == "TRY_AGAIN"
+def test_what_fails_for_now_may_be_tried_again(exchanges: ExchangeFixture, counted: Counter[str]) -> None:
+    """The client gets an error, and the failure is counted."""
+    exchanges.answer = TransientError("the table is down")
+    assert code(exchanges.send({})) == "TRY_AGAIN"
     assert counted["FrameFailed"] == 1

@@ -1,6 +1,6 @@
 """Alarms are described as they were set, in XML too.
 
-AWS answers DescribeAlarms with all that PutMetricAlarm was told:
+AWS answers DescribeAlarms with all parameters of PutMetricAlarm:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
 
 MiniStack does so in JSON and CBOR. In XML, which Terraform's provider speaks, it leaves out half of it, so that every

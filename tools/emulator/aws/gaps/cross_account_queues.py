@@ -1,14 +1,14 @@
 """A function reads queues of another account, in its own Region, if the queue's policy and its own role allow it.
 
 AWS: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-cross-account-example.html and, for the Region,
-https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html. Lambda asks the queue in the name of the function's role,
-when the mapping is made and at every poll: who is not allowed any more reads nothing more, and what he has in hand and
-may not delete comes again.
+https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html. Lambda calls the queue with the function's role, when the
+mapping is made and at every poll. Without permission it reads nothing more, and messages that it may not delete are
+delivered again.
 
 MiniStack refuses to make the mapping.
 
-Patched: `_require_same_account_region_arn`, which knows an event source's account and Region, and `_create_esm`, which
-is told the function. `queue_mappings` asks `may` before each of its calls.
+Patched: `_require_same_account_region_arn`, which gets an event source's account and Region, and `_create_esm`, which
+gets the function. `queue_mappings` asks `may` before each of its calls.
 """
 
 # ruff: noqa: SLF001 (MiniStack's internals are what this is about)
@@ -20,7 +20,7 @@ from ministack.core.iam_evaluator import EvalContext
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import lambda_svc, sqs
 
-from tools.emulator.aws.gaps import Gap
+from tools.emulator.aws.gaps import Gap, queue_visibility
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.patching import Patch
 
@@ -98,4 +98,6 @@ def _create_esm(data: dict[str, Any]) -> Any:
                 return lambda_svc._invalid_parameter_value(
                     f"The provided execution role does not have permissions to call {action} on SQS"
                 )
+        if refused := queue_visibility.refusal(arn, name, qualifier):
+            return refused
     return _STOCK_CREATE_ESM(data)

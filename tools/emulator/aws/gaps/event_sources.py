@@ -65,7 +65,7 @@ class _Mapping(Protocol):
 
 async def _poll(*, throttling: bool) -> None:
     written = asyncio.Event()
-    # Whoever writes to a source sets this event of MiniStack's; most are on this thread, some are not.
+    # Every writer to a source sets this event of MiniStack's; most are on this thread, some are not.
     concurrency.esm_wake.set = _from_any_thread(written.set)
     mappings: dict[str, _Mapping | None] = {}
     deliveries = Deliveries(written.set)

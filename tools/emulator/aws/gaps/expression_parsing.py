@@ -124,7 +124,7 @@ class _Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A statement that was parsed, and the parts in which its parameters stand."""
+    """A parsed statement, and the parts that contain its parameters."""
 
     parsed: Any
     parts: dict[str, _Part]

@@ -28,7 +28,7 @@ from tools.emulator.aws.gaps import Gap
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.patching import Patch
 
-type Message = dict[str, Any]
+type StoredMessage = dict[str, Any]
 
 _IDS = ("MessageGroupId", "MessageDeduplicationId")
 _LEGAL_ID = re.compile(r"[!-~]{1,128}")
@@ -65,9 +65,9 @@ def gap(_options: Options) -> Gap:
     )
 
 
-def ready_groups(messages: Iterable[Message], now: float) -> list[list[Message]]:
+def ready_groups(messages: Iterable[StoredMessage], now: float) -> list[list[StoredMessage]]:
     """The visible messages of each group that has none in flight; the group that has waited longest comes first."""
-    groups: dict[str | None, list[Message]] = {}
+    groups: dict[str | None, list[StoredMessage]] = {}
     in_flight = set()
     for message in messages:
         group = message.get("group_id")
@@ -78,7 +78,7 @@ def ready_groups(messages: Iterable[Message], now: float) -> list[list[Message]]
     return [waiting for group, waiting in groups.items() if group not in in_flight]
 
 
-def _collect(queue: dict[str, Any], most: int, visibility_seconds: int, now: float) -> list[Message]:
+def _collect(queue: dict[str, Any], most: int, visibility_seconds: int, now: float) -> list[StoredMessage]:
     ready = (message for group in ready_groups(queue["messages"], now) for message in group)
     received = [message for message, _ in zip(ready, range(most), strict=False)]
     for message in received:
@@ -91,7 +91,7 @@ def _collect(queue: dict[str, Any], most: int, visibility_seconds: int, now: flo
 
 
 def _forget(queue: dict[str, Any]) -> None:
-    """Forget what was sent more than five minutes ago: it stands in the order in which it was sent."""
+    """Forget messages older than five minutes: they are in the order in which they were sent."""
     sent, now = queue["dedup_cache"], time.time()
     for key in [*takewhile(lambda key: sent[key]["expire"] <= now, sent)]:
         del sent[key]

@@ -1,11 +1,10 @@
 """A filter pattern of CloudWatch Logs may ask for any of several terms.
 
-AWS: `?ERROR ?"Task timed out"` finds the lines that have one of the terms, letter by letter; `ERROR "timed out"` those
-that have all of them; `-INFO` those that do not have it. Beside terms without a `?`, those with one mean nothing.
+AWS: `?ERROR ?"Task timed out"` finds the lines that have one of the terms, letter by letter; `ERROR "timed out"` lines
+that have all of them; `-INFO` lines without it. Beside terms without a `?`, those with one mean nothing.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
 
-MiniStack takes `?ERROR` for a word that a line must have, cuts quoted terms at their spaces, and does not tell small
-letters from large ones.
+MiniStack takes `?ERROR` for a word that a line must have. It splits quoted terms at their spaces, and ignores case.
 
 Patched: `_compile_filter_pattern`. Patterns for the fields of JSON lines are MiniStack's: they find everything.
 """

@@ -1,7 +1,7 @@
 """Lambda functions run in a bounded number of worker processes, in a clean environment, with their logs kept.
 
-AWS runs concurrent invocations of a function in execution environments of their own, reuses an idle one, keeps it
-when a handler raises, and makes new ones for new code or configuration:
+AWS runs concurrent invocations of a function in separate execution environments. It reuses an idle one, keeps it when a
+handler raises, and makes new ones for new code or configuration:
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 The environment holds the function's variables and Lambda's own, nothing else:
@@ -19,9 +19,9 @@ function's workers are busy, invocations wait a moment for one before another is
 line; only when the line is too long or too slow do they get the 429 that AWS gives at the
 account's concurrency. A function of package type Image runs in a container of the engine that the launcher is given,
 under the same rules; MiniStack would find an engine by itself, and publish a port of each container. An image whose
-code lies unpacked in `images_dir`, under its digest, needs no engine: it is run as a zip is.
-Recursion detection and durable executions are not carried over. The handler's clock starts when its process is
-ready: as on AWS, the function's timeout does not count its initialization.
+code is unpacked in `images_dir`, under its digest, needs no engine: it is run as a zip is. Recursion detection and
+durable executions are not carried over. The handler's clock starts when its process is ready: as on AWS, the function's
+timeout does not count its initialization.
 """
 
 # ruff: noqa: SLF001 (MiniStack's internals are what this is about)
@@ -46,7 +46,7 @@ from tools.emulator.aws.patching import Patch
 from tools.emulator.containers.container import ContainerWorker
 from tools.emulator.containers.pool import PoolExhaustedError, WorkerPool
 from tools.emulator.containers.worker import CallOutcome, Function, FunctionCall, FunctionImage, ProcessWorker, Worker
-from tools.image.engine import Engine, engine_at
+from tools.image.engine import ContainerEngine, engine_at
 
 _HESITATION_SECONDS = 0.2
 """A start of a worker takes about as long on a machine that has nothing else to do."""
@@ -131,7 +131,7 @@ def gap(options: Options) -> Gap:
     )
 
 
-def _starter(engine: Engine | None) -> Callable[[Function], Worker]:
+def _starter(engine: ContainerEngine | None) -> Callable[[Function], Worker]:
     def start(function: Function) -> Worker:
         match function.code:
             case Path() as code:

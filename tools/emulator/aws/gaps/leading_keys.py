@@ -5,7 +5,7 @@ AWS: see `tools.emulator.aws.leading_keys`.
 MiniStack has no such key, so that a policy with `ForAllValues` allows every row of the table.
 
 Patched: `dynamodb_service_context`, which reads the request's body, finds the keys; `enforce`, which is called once for
-each table of the request, or for each action of a transaction, takes those that are its own.
+each table of the request, or for each action of a transaction, takes its own.
 """
 
 # ruff: noqa: SLF001 (MiniStack's internals are what this is about)
@@ -56,7 +56,7 @@ def gap(_options: Options) -> Gap:
 
 def _context(body: bytes) -> dict[str, Any]:
     context: dict[str, Any] = _STOCK_CONTEXT(body)
-    # What is no request of DynamoDB's is refused for what it is, and by IAM for having no key.
+    # A request that DynamoDB does not know is refused as unknown, and by IAM because it has no key.
     with suppress(AttributeError, KeyError, TypeError, ValueError):
         context[_ACCESSES] = [
             (access.action, _arn(access.table, access.index), access.keys)

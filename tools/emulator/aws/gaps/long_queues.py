@@ -4,7 +4,7 @@ AWS: a standard queue takes almost any number of messages and of calls a second.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues.html
 
 MiniStack looks at each message of the queue three times before it gives ten away. For the 5,000 messages of a crowd
-that ends together that takes 5 ms, in which nobody else is answered, and again for the next ten.
+that ends together, that takes 5 ms, in which no other request is answered. It is repeated for the next ten.
 
 Patched: `_collect_msgs`, which is given those messages of a standard queue alone that it is to give away. And
 `_expire_retained`, which looks for messages that are too old once a second: a queue keeps its messages for a minute at
@@ -24,7 +24,7 @@ from tools.emulator.aws.gaps import Gap
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.patching import Patch
 
-type Queue = dict[str, Any]
+type StoredQueue = dict[str, Any]
 
 _EXPIRY_SECONDS = 1.0
 _STOCK_COLLECT = sqs._collect_msgs
@@ -49,7 +49,7 @@ def gap(_options: Options) -> Gap:
     )
 
 
-def _collect_msgs(queue: Queue, most: int, visibility_timeout: int) -> list[dict[str, Any]]:
+def _collect_msgs(queue: StoredQueue, most: int, visibility_timeout: int) -> list[dict[str, Any]]:
     if not queue["is_fifo"]:
         now = time.time()
         ready = islice((message for message in queue["messages"] if message.get("visible_at", 0) <= now), most)
@@ -64,7 +64,7 @@ class _Expiry:
     def __init__(self) -> None:
         self._looked: dict[str, float] = {}
 
-    def expire(self, queue: Queue) -> None:
+    def expire(self, queue: StoredQueue) -> None:
         """Drop them, if that was not done within the last second."""
         now = time.monotonic()
         if now - self._looked.get(queue["url"], -math.inf) >= _EXPIRY_SECONDS:

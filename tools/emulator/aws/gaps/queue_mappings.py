@@ -6,14 +6,14 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 What a function reports as failed, and the whole batch when its report is malformed, comes back after the visibility
 timeout; a throttled batch is tried again until then:
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
-Of a FIFO queue, too: a batch may hold messages of several groups, a group is in one batch at a time, and while what has
-failed waits to come again, nothing else of its group does.
+Of a FIFO queue, too: a batch may hold messages of several groups, and a group is in one batch at a time. While a failed
+message waits, no other message of its group is delivered.
 
 A standard queue that tenants share is fair: see `fair_share`.
 
-MiniStack knows no fair queues, ignores the window, takes at most 10 messages, stops a mapping for a second after any
-error, and takes a malformed report for success: the messages are deleted. It reads a FIFO queue one batch at a time, so
-that a slow group holds up all others.
+MiniStack knows no fair queues, ignores the window, and takes at most 10 messages. It stops a mapping for a second after
+any error, and takes a malformed report for success: the messages are deleted. It reads a FIFO queue one batch at a
+time, so that a slow group holds up all others.
 
 Patched: nothing more than in `event_sources`; this is what it polls with. The functions below are leaned on.
 """
@@ -31,12 +31,10 @@ from tools.emulator.aws.batch_response import failed_items
 from tools.emulator.aws.deliveries import Deliveries
 from tools.emulator.aws.fair_share import FairShare
 from tools.emulator.aws.gaps import Gap, cross_account_queues, mapped_function
-from tools.emulator.aws.gaps.fifo_queues import ready_groups
+from tools.emulator.aws.gaps.fifo_queues import StoredMessage, ready_groups
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.patching import Patch
 from tools.emulator.aws.poller_scaling import MOST_BATCHES, PollerScaling
-
-type Message = dict[str, Any]
 
 _RECEIVED_AT_ONCE = 10
 _GATHERING_PAUSE_SECONDS = 0.02
@@ -104,7 +102,7 @@ class QueueMapping:
             limits.append(self._scaling.batches_at_once(waiting=waiting))
         return min((limit for limit in limits if limit is not None), default=MOST_BATCHES)
 
-    async def _run(self, messages: list[Message], since: float) -> None:
+    async def _run(self, messages: list[StoredMessage], since: float) -> None:
         try:
             if self._gathering:
                 await self._gather(messages, since)
@@ -121,8 +119,8 @@ class QueueMapping:
         queue: dict[str, Any] | None = sqs._queue_by_arn(self._arn)
         return queue
 
-    def _receive(self, count: int) -> list[Message]:
-        messages: list[Message] = []
+    def _receive(self, count: int) -> list[StoredMessage]:
+        messages: list[StoredMessage] = []
         while len(messages) < count and (queue := self._queue()):
             if not queue["is_fifo"]:
                 self._fair_share.arrange(queue["messages"])
@@ -132,7 +130,7 @@ class QueueMapping:
             messages += some
         return messages
 
-    async def _gather(self, messages: list[Message], since: float) -> None:
+    async def _gather(self, messages: list[StoredMessage], since: float) -> None:
         """Wait for more messages; one batch is gathered at a time."""
         window = self._esm["MaximumBatchingWindowInSeconds"]
         size = self._esm["BatchSize"]
@@ -143,7 +141,7 @@ class QueueMapping:
         finally:
             self._gathering = False
 
-    async def _deliver(self, messages: list[Message]) -> None:
+    async def _deliver(self, messages: list[StoredMessage]) -> None:
         region = self._arn.split(":")[3]
         records = lambda_svc._apply_filter_criteria(
             [_record(message, self._arn, region) for message in messages], self._esm
@@ -155,7 +153,7 @@ class QueueMapping:
             failed = await self._failed(messages, records)
             self._delete(message for message in messages if message["id"] not in failed)
 
-    async def _failed(self, messages: list[Message], records: list[dict[str, Any]]) -> frozenset[str]:
+    async def _failed(self, messages: list[StoredMessage], records: list[dict[str, Any]]) -> frozenset[str]:
         """Invoke the function; the ids of the messages that stay in the queue."""
         identifiers = frozenset(message["id"] for message in messages)
         visible_again = min(message["visible_at"] for message in messages)
@@ -169,7 +167,7 @@ class QueueMapping:
             return frozenset()
         return failed_items(result.get("body"), identifiers)
 
-    def _delete(self, messages: Iterable[Message]) -> None:
+    def _delete(self, messages: Iterable[StoredMessage]) -> None:
         if (queue := self._queue()) and self._may("DeleteMessage"):  # else it was deleted meanwhile, and they with it
             sqs._delete_messages_for_esm(queue["url"], {message["receipt_handle"] for message in messages})
 
@@ -181,7 +179,7 @@ def _has_ready(queue: dict[str, Any]) -> bool:
     return any(message.get("visible_at", 0) <= now for message in queue["messages"])
 
 
-def _record(message: Message, arn: str, region: str) -> dict[str, Any]:
+def _record(message: StoredMessage, arn: str, region: str) -> dict[str, Any]:
     """A message as a function sees it: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
     system = message["sys"]
     attributes = {

@@ -1,11 +1,12 @@
 """A request is the actions that IAM knows it as: of a batch each message's, of PartiQL each row's, of Lambda its own.
 
-Whoever hands a role to a service must be allowed `iam:PassRole`, too; and whoever tags what is created, to tag it.
+The caller that passes a role to a service needs `iam:PassRole`, too; and a caller that tags a new resource needs
+permission to tag it.
 
 AWS: see `tools.emulator.aws.request_actions`, `tools.emulator.aws.passed_roles` and `tools.emulator.aws.tag_actions`.
 
-MiniStack asks for an action of the request's own name, takes many of Lambda's requests for others, and lets everybody
-pass any role and tag what they create.
+MiniStack checks an action of the request's own name, and takes many of Lambda's requests for others. It lets everybody
+pass any role and tag new resources.
 
 Patched: `extract_iam_action`, which says what a request's action is, and `dynamodb_transaction_checks`, which divides a
 request of DynamoDB into actions on tables: here, statements of PartiQL too. One that cannot be read is left as it is,
@@ -50,14 +51,14 @@ class _Needed(NamedTuple):
 
 
 _besides: ContextVar[tuple[str | None, Sequence[_Needed]]] = ContextVar("besides", default=(None, ()))
-"""The action of the request that is served, and those that it needs besides."""
+"""Return the action of the request, and the further actions that it needs."""
 
 _refused: ContextVar[tuple[str, str] | None] = ContextVar("refused", default=None)
 """The action besides its own that the request's caller may not do, and the resource."""
 
 
 def gap(options: Options) -> Gap:
-    """Take requests for what they are made of; write down what is decided, if the launcher is told to."""
+    """Check the actions that each request requires; log the decisions if an option says so."""
     decide = _STOCK_EVALUATE
     if options.decisions is not None:
         decide = written_down(decide, options.decisions, decision_of=attrgetter("decision"), value_of=_value_of)

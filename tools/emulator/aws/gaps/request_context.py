@@ -2,8 +2,8 @@
 
 AWS: `iam:PermissionsBoundary` is the boundary that a request sets, or that the role has which it gives rights to;
 `iam:PolicyARN` the policy that it attaches; `lambda:FunctionArn` the function of a mapping; `sns:Endpoint` and
-`sns:Protocol` are those that are to be subscribed. A role's ARN has its path,
-a rule of the default bus has no bus, and a function that is to be has the ARN that it will have.
+`sns:Protocol` those of a new subscription. A role's ARN has its path, a rule of the default bus has no bus, and a new
+function already has its later ARN.
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
@@ -11,7 +11,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonev
 `s3:if-none-match` and `s3:if-match` are the headers of a conditional write; parts of an upload have neither.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
 
-MiniStack has none of these keys, leaves the path out and the bus in, and takes a request about tags, a rule's targets,
+MiniStack has none of these keys, omits the path and includes the bus. It takes a request about tags, a rule's targets,
 a subscription or a new function for one about everything.
 
 `aws:SecureTransport` is true for a request over TLS, and policies refuse what is not; MiniStack speaks plain HTTP, on

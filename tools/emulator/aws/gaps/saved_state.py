@@ -1,7 +1,7 @@
 """The local AWS saves its state when it is asked to, and does not start with a part of what was saved.
 
-AWS keeps what it was told. MiniStack saves its state when it is stopped, and only logs what it could not save. At its
-start it logs what it could not restore, and goes on without that service's resources.
+AWS keeps its state. MiniStack saves its state when it is stopped, and only logs what it could not save. At its start it
+logs resources that it could not restore, and continues without that service's resources.
 
 Patched: `_load_persisted_state`, which ends the start at the first service that cannot be restored. A rule with a rate
 counts from the start on, as from its creation: "the countdown begins when you create the rule".

@@ -5,8 +5,8 @@ https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-integra
 
 A mock integration calls nothing and has no method, unless one is set.
 
-MiniStack drops the three, so that every plan of Terraform sets them again, and whoever serves the API knows neither the
-role nor the template's selection. It gives every integration the method POST, which every plan would take away.
+MiniStack drops the three, so every plan of Terraform sets them again, and the gateway knows neither the role nor the
+template's selection. It gives every integration the method POST, which every plan would take away.
 
 Patched: what creates and what updates an integration. (Templates and integration responses are kept as they are.)
 """

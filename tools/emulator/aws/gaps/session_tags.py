@@ -1,4 +1,4 @@
-"""Transitive session tags go on from role to role, and trust policies see which tags are transitive.
+"""Transitive session tags are passed on from role to role, and trust policies see which tags are transitive.
 
 AWS: see `tools.emulator.aws.session_tags`; `sts:TransitiveTagKeys` is a key of a trust policy's conditions.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#ck_transitivetagkeys
@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-conditio
 MiniStack takes no notice of them: a chain of roles loses the tag, and may set it anew.
 
 Patched: `handle_request` of STS, which answers an AssumeRole, looks up what its caller's session passes on and refuses
-tags that contradict it; `evaluate_trust_policy` is told the transitive keys; `register_session` keeps all of it.
+tags that contradict it; `evaluate_trust_policy` gets the transitive keys; `register_session` keeps all of it.
 """
 
 # ruff: noqa: SLF001 (MiniStack's internals are what this is about)

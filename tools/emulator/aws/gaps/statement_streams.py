@@ -1,4 +1,4 @@
-"""Writes of PartiQL statements are told to the table's stream.
+"""Writes of PartiQL statements are added to the table's stream.
 
 AWS: a stream has every change of the table's items, whatever made it:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html

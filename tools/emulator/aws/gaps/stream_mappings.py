@@ -5,7 +5,7 @@ with a parallelization factor, records of different keys go side by side:
 https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html
 A failed batch is retried up to MaximumRetryAttempts or MaximumRecordAgeInSeconds, split in two or cut at the first
-failed record, and then discarded, with a document for the on-failure destination:
+failed record. Then it is discarded, with a document for the on-failure destination:
 https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
 
@@ -33,7 +33,7 @@ from tools.emulator.aws.deliveries import Deliveries
 from tools.emulator.aws.gaps import Gap, mapped_function
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.patching import Patch
-from tools.emulator.aws.stream_batch import BatchReply, Delivery, Record, RetryPolicy
+from tools.emulator.aws.stream_batch import BatchReply, DeliveredRecord, Delivery, RetryPolicy
 
 _SHARD = "shardId-00000000000000000000-00000000"  # MiniStack's streams have this one
 _READ_AT_ONCE = 1000
@@ -107,7 +107,7 @@ class StreamMapping:
         finally:
             lane.busy = False
 
-    async def _gather(self, lane: "_Lane") -> tuple[int, list[Record]]:
+    async def _gather(self, lane: "_Lane") -> tuple[int, list[DeliveredRecord]]:
         """The next batch, and the position after it; waits as long as the window allows for more."""
         size = self._esm.get("BatchSize") or 100
         closes = time.monotonic() + (self._esm.get("MaximumBatchingWindowInSeconds") or 0)
@@ -128,7 +128,7 @@ class StreamMapping:
             reports_failures="ReportBatchItemFailures" in self._esm.get("FunctionResponseTypes", []),
         )
 
-    async def invoke(self, records: Sequence[Record]) -> BatchReply:
+    async def invoke(self, records: Sequence[DeliveredRecord]) -> BatchReply:
         """Invoke the mapping's function."""
         if lambda_svc._esms.get(self._esm["UUID"]) is not self._esm:
             return BatchReply()  # deleted meanwhile: nobody waits for these records any more
@@ -136,7 +136,7 @@ class StreamMapping:
         throttled = bool(result.get("throttle"))
         return BatchReply(result.get("body"), failed=bool(result.get("error")) and not throttled, throttled=throttled)
 
-    async def discard(self, records: Sequence[Record], condition: str, invocations: int) -> None:
+    async def discard(self, records: Sequence[DeliveredRecord], condition: str, invocations: int) -> None:
         """Send the document about `records` to the on-failure destination, if there is one."""
         destination = ((self._esm.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination")
         if destination:
@@ -152,10 +152,10 @@ class _Lane:
         self._index = index
         self._factor = factor
 
-    def read(self, table: str, count: int) -> tuple[int, list[Record]]:
+    def read(self, table: str, count: int) -> tuple[int, list[DeliveredRecord]]:
         """Up to `count` of this lane's records from its position on, and the position after the last one looked at."""
         position = max(self.position, dynamodb.stream_start_position(table))
-        records: list[Record] = []
+        records: list[DeliveredRecord] = []
         for record in dynamodb.stream_records_since(table, position, max(count, _READ_AT_ONCE)):
             if len(records) == count:
                 break
@@ -165,13 +165,13 @@ class _Lane:
         return position, records
 
 
-def _hash(record: Record) -> int:
+def _hash(record: DeliveredRecord) -> int:
     # As text, quickly: each lane asks for each record. MiniStack gives the keys in the order of the table's schema.
     return zlib.crc32(repr(record["dynamodb"]["Keys"]).encode())
 
 
 def failure_document(
-    esm: dict[str, Any], records: Sequence[Record], condition: str, invocations: int
+    esm: dict[str, Any], records: Sequence[DeliveredRecord], condition: str, invocations: int
 ) -> dict[str, Any]:
     """Return what AWS tells the on-failure destination: where the records are, not the records."""
     first, last = records[0]["dynamodb"], records[-1]["dynamodb"]

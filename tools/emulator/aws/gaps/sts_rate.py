@@ -1,6 +1,6 @@
 """STS answers 600 requests a second of one account, and refuses more.
 
-AWS: the quota is of the account of whoever calls, for all operations together, and cannot be raised:
+AWS: the quota belongs to the caller's account, for all operations together, and cannot be raised:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 A refused request gets the code Throttling, with the status 400:
 https://repost.aws/knowledge-center/iam-sts-throttling-error
@@ -20,13 +20,15 @@ from ministack.services import iam
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.token_buckets import TokenBuckets
 
-type Handler = Callable[..., Awaitable[Any]]
+type RequestHandler = Callable[..., Awaitable[Any]]
 
 _REQUESTS_A_SECOND = 600
 
 
-def within_rate(handle: Handler, options: Options, clock: Callable[[], float] = time.monotonic) -> Handler:
-    """Refuse what goes beyond the rate, unless the launcher is told not to throttle."""
+def within_rate(
+    handle: RequestHandler, options: Options, clock: Callable[[], float] = time.monotonic
+) -> RequestHandler:
+    """Refuse requests beyond the rate, unless throttling is switched off."""
     if not options.throttling:
         return handle
     rate = TokenBuckets[str](_REQUESTS_A_SECOND, clock)

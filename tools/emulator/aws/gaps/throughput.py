@@ -11,7 +11,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-api
 MiniStack serves any number of requests, one after the other, so that two never meet.
 
 Patched: `handle_request`, through which all requests of DynamoDB go. It counts what each costs, and answers a
-transaction that has succeeded after the time that the launcher is given: whoever writes to its items then meets it. And
+successful transaction after the configured time: other writes to its items conflict with it until then. And
 `_paginate_evaluated_items`, which sums up what a query or a scan reads. A scan is counted and never throttled: a page
 of 1 MB is less than a key has for a second.
 """
@@ -22,6 +22,7 @@ import asyncio
 import json
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -35,19 +36,20 @@ from tools.emulator.aws.patching import Patch
 from tools.emulator.aws.throttled_requests import CONFLICT, RequestRefusal, divided, refused, throttled
 from tools.emulator.aws.throughput import KeyRange, Throughput, read_units, write_units
 
-type Request = dict[str, Any]
-type Answer = tuple[int, dict[str, str], bytes]
+type DynamoRequest = dict[str, Any]
+type StoredItem = dict[str, Any]
+type DynamoAnswer = tuple[int, dict[str, str], bytes]
 
 _PAGE_BYTES = 1_048_576
 _STOCK_HANDLE_REQUEST = dynamodb.handle_request
 _OK, _REFUSED = 200, 400
 
 
-def gap(options: Options) -> Gap:
-    """Throttle, unless the launcher is told not to."""
+def gap(options: Options, throughput: Throughput | None = None) -> Gap:
+    """Throttle, unless throttling is switched off."""
     if not options.throttling:
         return Gap(patches=())
-    service = _Service(Throughput(), options.transaction_seconds)
+    service = _Service(throughput or Throughput(), options.transaction_seconds)
     return Gap(
         patches=(
             Patch(
@@ -63,6 +65,22 @@ def gap(options: Options) -> Gap:
             Patch(
                 "ministack.services.dynamodb:_index_write_units",
                 "29362ec98898abb783a53f9cedc9fbf3a06d17d2df2d163a355f194b1026e9a1",
+            ),
+            Patch(
+                "ministack.services.dynamodb:_index_write_view",
+                "d3427f36e653bbf2225c1ffc517df995f91b64acab0880c98907ac3b4107b046",
+            ),
+            Patch(
+                "ministack.services.dynamodb:_apply_update_expression",
+                "ffd488974842767c6a0a40034487594549bc2f2864a0ac43393891c49531f11d",
+            ),
+            Patch(
+                "ministack.services.dynamodb:_evaluate_condition",
+                "94561811e28c4326ef9d662d7221d91f2aac6b809ce67cc38d1fbbb9973f01b3",
+            ),
+            Patch(
+                "ministack.services.dynamodb:_pq_eval",
+                "230a66f88819a84cb9ad71687734ba2114d2bf5b6dc11911dc292d4afc709a93",
             ),
             Patch(
                 "ministack.services.dynamodb:_item_size_bytes",
@@ -83,7 +101,7 @@ class _Touch(NamedTuple):
         keys: the range of keys that it is in.
         table: MiniStack's table; None for a query, whose items are not known before.
         item: the item's key, as MiniStack keeps it.
-        values: what a write may set the attributes to.
+        after: makes of the item as it is what a write leaves; None where there is no item.
     """
 
     keys: KeyRange
@@ -92,23 +110,21 @@ class _Touch(NamedTuple):
     writes: bool = False
     consistent: bool = False
     transaction: bool = False
-    values: Sequence[Mapping[str, Any]] = ()
+    after: Callable[[StoredItem | None], StoredItem | None] = lambda item: item
 
-    def standing(self) -> dict[str, Any] | None:
+    def standing(self) -> StoredItem | None:
         """The item as it is now."""
         partition_key, sort_key = self.item
         items = self.table["items"] if self.table else {}
-        found: dict[str, Any] | None = items.get(partition_key, {}).get(sort_key)
+        found: StoredItem | None = items.get(partition_key, {}).get(sort_key)
         return found
 
-    def index_keys(self) -> Iterator[KeyRange]:
-        """The ranges of global indexes that a write may reach: by the item as it is, or by a value that it sets."""
-        if not self.writes or self.table is None:
-            return
-        for index in self.table.get("GlobalSecondaryIndexes") or ():
-            name = dynamodb._resolve_index_keys(self.table, index["IndexName"])[0]
-            texts = {dynamodb._extract_key_val(value) for value in (*self.values, (self.standing() or {}).get(name))}
-            yield from (_in_index(self.table, index, text) for text in texts if text)
+    def index_keys(self) -> list[KeyRange]:
+        """The ranges of global indexes that a write changes."""
+        if not self.writes or not self.table or not self.table.get("GlobalSecondaryIndexes"):
+            return []
+        before = self.standing()
+        return [keys for keys, _ in _index_writes(self.table, before, self.after(before))]
 
 
 class _Service:
@@ -122,12 +138,12 @@ class _Service:
 
     async def handle_request(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query_params: Any
-    ) -> Answer:
+    ) -> DynamoAnswer:
         """Answer one request."""
         action = headers.get("x-amz-target", "").rpartition(".")[2]
 
-        async def carry_out(request: bytes) -> Answer:
-            answer: Answer = await _STOCK_HANDLE_REQUEST(method, path, headers, request, query_params)
+        async def carry_out(request: bytes) -> DynamoAnswer:
+            answer: DynamoAnswer = await _STOCK_HANDLE_REQUEST(method, path, headers, request, query_params)
             return answer
 
         if action not in _TOUCHED:
@@ -151,8 +167,8 @@ class _Service:
         return _answer(status, batch.complete(document) if status == _OK else document)
 
     async def _carried_out(
-        self, touched: Sequence[_Touch | None], carry_out: Callable[[], Awaitable[Answer]]
-    ) -> Answer:
+        self, touched: Sequence[_Touch | None], carry_out: Callable[[], Awaitable[DynamoAnswer]]
+    ) -> DynamoAnswer:
         before = [touch.standing() if touch else None for touch in touched]
         self._read = {touch.keys: 0 for touch in touched if touch and touch.table is None}
         answer = await carry_out()  # MiniStack does not let others in meanwhile
@@ -193,11 +209,8 @@ class _Service:
         if after is not None and after is not before:
             size = max(size, dynamodb._item_size_bytes(after))
         self._throughput.use(touch.keys, write_units(size, transaction=touch.transaction), writes=True)
-        for index in table.get("GlobalSecondaryIndexes") or ():
-            if units := dynamodb._index_write_units(table, index, before, after):
-                name = dynamodb._resolve_index_keys(table, index["IndexName"])[0]
-                for text in {dynamodb._extract_key_val((item or {}).get(name)) for item in (before, after)} - {""}:
-                    self._throughput.use(_in_index(table, index, text), units, writes=True)
+        for keys, index_units in _index_writes(table, before, after):
+            self._throughput.use(keys, index_units, writes=True)
         for index in table.get("LocalSecondaryIndexes") or ():
             self._throughput.use(touch.keys, dynamodb._index_write_units(table, index, before, after), writes=True)
 
@@ -224,18 +237,36 @@ class _Service:
         return page, False
 
 
-def _answer(status: int, document: dict[str, Any]) -> Answer:
+def _answer(status: int, document: dict[str, Any]) -> DynamoAnswer:
     """An answer with the checksum that MiniStack adds to its own."""
     content = json.dumps(document, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/x-amz-json-1.0", "x-amz-crc32": str(zlib.crc32(content))}
     return status, headers, content
 
 
-def _in_index(table: dict[str, Any], index: dict[str, Any], key: str) -> KeyRange:
-    return KeyRange(f"{table['TableArn']}/index/{index['IndexName']}", key)
+def _index_writes(
+    table: dict[str, Any], before: StoredItem | None, after: StoredItem | None
+) -> Iterator[tuple[KeyRange, float]]:
+    """The ranges of global indexes that a write of an item changes, and the units that it costs there.
+
+    An entry is written where it changes. One that gets another key is deleted, and put anew:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.ThroughputConsiderations.Writes
+    """
+    for index in table.get("GlobalSecondaryIndexes") or ():
+        views = [dynamodb._index_write_view(table, index, item) for item in (before, after)]
+        if views[0] == views[1]:
+            continue
+        entries = [view for view in views if view]
+        if len(entries) > 1 and entries[0][0] == entries[1][0]:
+            entries = [max(entries, key=lambda entry: dynamodb._item_size_bytes(entry[1]))]
+        name = dynamodb._resolve_index_keys(table, index["IndexName"])[0]
+        resource = f"{table['TableArn']}/index/{index['IndexName']}"
+        for _, view in entries:
+            units = write_units(dynamodb._item_size_bytes(view), transaction=False)
+            yield KeyRange(resource, dynamodb._extract_key_val(view[name])), units
 
 
-def _touch(table_name: str, attributes: Any, *, values: Any = (), **kind: bool) -> _Touch | None:
+def _touch(table_name: str, attributes: Any, **kind: Any) -> _Touch | None:
     """The item with the key among the attributes; None if there is no such table or key."""
     table = dynamodb._tables.get(dynamodb._normalize_table_name(table_name))
     if table is None:
@@ -244,30 +275,69 @@ def _touch(table_name: str, attributes: Any, *, values: Any = (), **kind: bool) 
     if error:
         return None
     keys = KeyRange(table["TableArn"], partition_key)
-    return _Touch(keys, table, (partition_key, sort_key), values=tuple(values), **kind)
+    return _Touch(keys, table, (partition_key, sort_key), **kind)
 
 
-def _write(change: Request, *, transaction: bool = False) -> _Touch | None:
+def _write(change: DynamoRequest, kind: str, *, transaction: bool = False) -> _Touch | None:
     """The item of a Put, an Update, a Delete or a ConditionCheck."""
-    item = change.get("Item")
-    values = (item or change.get("ExpressionAttributeValues") or {}).values()
-    return _touch(change["TableName"], item or change["Key"], values=values, writes=True, transaction=transaction)
+    after = partial(_written, change, kind)
+    return _touch(
+        change["TableName"], change.get("Item") or change["Key"], after=after, writes=True, transaction=transaction
+    )
 
 
-def _statement(statement: Request, *, transaction: bool = False) -> _Touch | None:
+def _written(change: DynamoRequest, kind: str, item: StoredItem | None) -> StoredItem | None:
+    """The item that a write leaves; the same as before if its condition does not hold, or it is none of DynamoDB's."""
+    names, values = change.get("ExpressionAttributeNames", {}), change.get("ExpressionAttributeValues", {})
+    with suppress(ValueError):
+        condition = change.get("ConditionExpression")
+        if kind == "ConditionCheck" or (
+            condition and not dynamodb._evaluate_condition(condition, item or {}, values, names)
+        ):
+            return item
+        if kind == "Update":
+            made: StoredItem = item or change["Key"]
+            if expression := change.get("UpdateExpression"):
+                made, _ = dynamodb._apply_update_expression(made, expression, values, names)
+            return made
+        return change.get("Item")
+    return item
+
+
+def _statement(statement: DynamoRequest, *, transaction: bool = False) -> _Touch | None:
     parsed = dynamodb._parse_partiql(statement["Statement"], statement.get("Parameters", []))
     conditions = {attribute: value for attribute, operator, value in parsed.get("conditions") or () if operator == "="}
     return _touch(
         parsed["table"],
         parsed.get("item") or conditions,
-        values=statement.get("Parameters", ()),
+        after=partial(_written_by_statement, parsed),
         writes=parsed["op"] != "SELECT",
         consistent=bool(statement.get("ConsistentRead")),
         transaction=transaction,
     )
 
 
-def _of_query(request: Request) -> Iterator[_Touch | None]:
+def _written_by_statement(parsed: Mapping[str, Any], item: StoredItem | None) -> StoredItem | None:
+    """Likewise, of a statement."""
+    if parsed["op"] == "INSERT":
+        return item or parsed["item"]
+    with suppress(ValueError):
+        if item is None or not parsed["where_fn"](item):
+            return item
+        if parsed["op"] == "DELETE":
+            return None
+        # The possible key of an index is a whole attribute: no path into one, and no function of sets.
+        changed = {
+            parts[0]: dynamodb._pq_eval(value, item)
+            for parts, value in parsed.get("assignments") or ()
+            if len(parts) == 1 and value[0] != "setfn"
+        }
+        removed = {parts[0] for parts in parsed.get("removes") or () if len(parts) == 1}
+        return {name: value for name, value in {**item, **changed}.items() if name not in removed}
+    return item
+
+
+def _of_query(request: DynamoRequest) -> Iterator[_Touch | None]:
     for access in accesses(request, key_name):
         table = dynamodb._tables[dynamodb._normalize_table_name(access.table)]
         is_global = dynamodb._resolve_index_keys(table, access.index)[2]
@@ -275,24 +345,24 @@ def _of_query(request: Request) -> Iterator[_Touch | None]:
         yield _Touch(KeyRange(resource, access.keys[0]), consistent=bool(request.get("ConsistentRead")))
 
 
-def _of_batch_get(request: Request) -> Iterator[_Touch | None]:
+def _of_batch_get(request: DynamoRequest) -> Iterator[_Touch | None]:
     for table, part in request["RequestItems"].items():
         for key in part["Keys"]:
             yield _touch(table, key, consistent=bool(part.get("ConsistentRead")))
 
 
-def _of_batch_write(request: Request) -> Iterator[_Touch | None]:
+def _of_batch_write(request: DynamoRequest) -> Iterator[_Touch | None]:
     for table, changes in request["RequestItems"].items():
         for change in changes:
-            (part,) = change.values()
-            yield _write({"TableName": table, **part})
+            ((kind, part),) = change.items()
+            yield _write({"TableName": table, **part}, kind.removesuffix("Request"))
 
 
-_TOUCHED: dict[str, Callable[[Request], Iterable[_Touch | None]]] = {
+_TOUCHED: dict[str, Callable[[DynamoRequest], Iterable[_Touch | None]]] = {
     "BatchExecuteStatement": lambda request: map(_statement, request["Statements"]),
     "BatchGetItem": _of_batch_get,
     "BatchWriteItem": _of_batch_write,
-    "DeleteItem": lambda request: [_write(request)],
+    "DeleteItem": lambda request: [_write(request, "Delete")],
     "ExecuteStatement": lambda request: [_statement(request)],
     "ExecuteTransaction": lambda request: [
         _statement(each, transaction=True) for each in request["TransactStatements"]
@@ -300,15 +370,15 @@ _TOUCHED: dict[str, Callable[[Request], Iterable[_Touch | None]]] = {
     "GetItem": lambda request: [
         _touch(request["TableName"], request["Key"], consistent=bool(request.get("ConsistentRead")))
     ],
-    "PutItem": lambda request: [_write(request)],
+    "PutItem": lambda request: [_write(request, "Put")],
     "Query": _of_query,
     "Scan": lambda request: [_Touch(KeyRange("", ""), consistent=bool(request.get("ConsistentRead")))],
     "TransactGetItems": lambda request: [
         _touch(each["Get"]["TableName"], each["Get"]["Key"], transaction=True) for each in request["TransactItems"]
     ],
     "TransactWriteItems": lambda request: [
-        _write(change, transaction=True) for each in request["TransactItems"] for change in each.values()
+        _write(change, kind, transaction=True) for each in request["TransactItems"] for kind, change in each.items()
     ],
-    "UpdateItem": lambda request: [_write(request)],
+    "UpdateItem": lambda request: [_write(request, "Update")],
 }
 """The items that each request touches, in the order of its parts."""

@@ -26,7 +26,7 @@ _PLENTY = 10**6
 
 
 class Time(Executor):
-    """The time, which goes on when it is told to, and what others do meanwhile: one of them at a time."""
+    """A clock that tests advance, and the tasks that run meanwhile, one at a time."""
 
     def __init__(self) -> None:
         self.now = START
@@ -35,7 +35,7 @@ class Time(Executor):
         self._parked = threading.Semaphore(0)
 
     def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Runs the function until it sleeps, and goes on with it when its time has come."""
+        """Run the function until it sleeps, and resume it when its time has come."""
         future: Future[T] = Future()
 
         def run() -> None:
@@ -102,7 +102,7 @@ class Network(LaneStore):
         return marks
 
 
-class Worker:
+class LaneWorker:
     """A worker, and the lane that it posts at.
 
     Attributes:
@@ -111,21 +111,21 @@ class Worker:
         posted: how many posts it has sent.
     """
 
-    def __init__(self, world: "LendingFixture", kind: str, lanes: int) -> None:
-        self.network = Network(world.store, world.time)
+    def __init__(self, account: "LendingFixture", kind: str, lanes: int) -> None:
+        self.network = Network(account.store, account.time)
         self.clock_is_off_by = 0.0
         self.posted = 0
-        self._time = world.time
+        self._time = account.time
         self._frozen = 0.0
         lending = Lending(
             kind,
-            world.shares,
+            account.shares,
             self.network,
-            world.time,
+            account.time,
             clock=lambda: self._time.now + self.clock_is_off_by,
             monotonic=self._monotonic,
         )
-        self._lane = Lane(world.quota * HEADROOM * world.shares[kind] / lanes, self._monotonic(), lending.factor)
+        self._lane = Lane(account.quota * HEADROOM * account.shares[kind] / lanes, self._monotonic(), lending.factor)
 
     def post(self) -> int:
         """Send as many posts as it may; how many that are."""
@@ -134,7 +134,7 @@ class Worker:
         return taken
 
     def freeze(self, seconds: float) -> None:
-        """Notes that its monotonic clock has stood still for so long."""
+        """Note that its monotonic clock was stopped for so long."""
         self._frozen += seconds
 
     def _monotonic(self) -> float:
@@ -160,7 +160,7 @@ class LendingFixture:
         self.store = MemoryLaneStore()
         self.shares = shares
         self.quota = quota
-        self.workers = {kind: [Worker(self, kind, workers) for _ in range(workers)] for kind in shares}
+        self.workers = {kind: [LaneWorker(self, kind, workers) for _ in range(workers)] for kind in shares}
         self.left = self.least = self._bucket = quota / 2
 
     def announce(self, kind: str, by: float = 0.0) -> None:

@@ -23,7 +23,7 @@ HELLO = json_text("hello")
 
 
 def test_an_error_frame_says_what_is_wrong_with_which_frame() -> None:
-    """The legal actions stand in it where they help, and not otherwise."""
+    """It contains the legal actions where they help, and not otherwise."""
     assert decode(error_frame(ErrorCode.NOT_JSON, "it is not", connection_id="a=", request_id="r1")) == {
         "error": {"code": "NOT_JSON", "message": "it is not"},
         "connectionId": "a=",
@@ -87,7 +87,7 @@ OWN = [
 
 @pytest.mark.parametrize("own", OWN, ids=str)
 def test_a_frame_that_looks_like_the_services_is_known(own: dict[str, object]) -> None:
-    """Whatever action it names beside: whoever reads it goes by its other fields."""
+    """Whatever action it names: readers look at its other fields."""
     assert looks_like_ours(own, {"PooledSQS"}) is not None
     assert looks_like_ours(own | {"action": "PooledSQS"}, {"PooledSQS"}) is not None
 

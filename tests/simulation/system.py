@@ -1,11 +1,12 @@
-"""The world of one run: its tables, queues, streams, functions and clients, and every call between them.
+"""The simulated system of one run: its tables, queues, streams, functions and clients, and every call between them.
 
-`call` is the one place where a function meets the world. There the next task goes on, and there faults strike.
+`call` is the one place where a function meets the rest of the system: there the next task runs, and faults strike.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from math import inf
 from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
@@ -15,11 +16,11 @@ from loudhailer.ids import SessionId, TenantId
 from loudhailer.sessions.dynamodb import former_session_key, session_key
 from tests.simulation import faults, streams
 from tests.simulation.faults import Dice
-from tests.simulation.gateway import Gateway
+from tests.simulation.gateway import SimulatedGateway
 from tests.simulation.profiles import Sizes
-from tests.simulation.queues import Queue
+from tests.simulation.queues import SimulatedQueue
 from tests.simulation.scheduler import KilledError, Scheduler, Task
-from tests.simulation.tables import Replicas
+from tests.simulation.tables import Past, Replicas
 from tests.simulation.watch import Watch
 from tests.support.dynamodb.engine import Engine, Table, Write, error
 from tests.support.dynamodb.expressions import Item
@@ -59,33 +60,36 @@ _WRITE_FAULTS = (
 )
 _ENVIRONMENTS = 2
 
+_FIRST_SEQUENCE = 9_980
+"""Sequence number of a stream's first record: soon there is one more digit, and numbers do not compare as texts do."""
+
 
 @dataclass
-class Environment:
+class SimulatedEnvironment:
     """A process that runs one function, with its caches and its clock, until it is killed."""
 
-    world: "World"
+    system: "SimulatedSystem"
     function: str
     skew: float
     release: int
-    handle: Callable[[Any, "Invocation"], Any] = lambda _event, _invocation: None
+    handle: Callable[[Any, "SimulatedInvocation"], Any] = lambda _event, _invocation: None
     is_busy: bool = False
 
     def clock(self) -> float:
         """The time as this machine has it."""
-        return self.world.scheduler.now + self.skew
+        return self.system.scheduler.now + self.skew
 
 
 @dataclass
-class Invocation:
+class SimulatedInvocation:
     """One run of a function for one event; `batch` are the records of a stream, if it reads one."""
 
     number: int
     function: str
     event: Any
-    environment: Environment
+    environment: SimulatedEnvironment
     deadline: float
-    batch: Sequence[streams.Record] = ()
+    batch: Sequence[streams.SimulatedRecord] = ()
     tasks: list[Task] = field(default_factory=list)
     is_over: bool = False
     answer: Any = None
@@ -99,7 +103,7 @@ class Invocation:
         return f"{self.function} {self.number}"
 
 
-class World:
+class SimulatedSystem:
     """Everything of one run."""
 
     def __init__(self, scheduler: Scheduler, dice: Dice, sizes: Sizes) -> None:
@@ -110,12 +114,13 @@ class World:
         self.calls = 0
         self.watch = Watch(self)
         self.trace: list[str] | None = None
-        self.make: Callable[[Environment], Callable[[Any, Invocation], Any]]
+        self.make: Callable[[SimulatedEnvironment], Callable[[Any, SimulatedInvocation], Any]]
         self._invocations = count(1)
-        self._environments: dict[str, list[Environment]] = {}
-        self._sequence = count(1_000_000)
-        self.running: dict[int, Invocation] = {}
+        self._environments: dict[str, list[SimulatedEnvironment]] = {}
+        self._sequence = count(_FIRST_SEQUENCE)
+        self.running: dict[int, SimulatedInvocation] = {}
         self.commands = 0
+        self.rests = False
         self.tables = Engine(
             [Table(kind, keys, INDEXES.get(kind, {})) for kind, keys in KEYS.items()],
             page_size=self.scheduler.random.choice(sizes.pages),
@@ -123,13 +128,14 @@ class World:
         self.tables.written = self._written
         self.queues = {queue.name: queue for queue in self._queues()}
         self.mappings = self._mappings()
-        self.gateway = Gateway(self)
+        self.gateway = SimulatedGateway(self)
         self.replicas = Replicas(self)
+        self.past = Past(self)
 
-    def _queues(self) -> list[Queue]:
-        def work(name: str, reader: str, *, most_receives: int = 5, **more: Any) -> Queue:
+    def _queues(self) -> list[SimulatedQueue]:
+        def work(name: str, reader: str, *, most_receives: int = 5, **more: Any) -> SimulatedQueue:
             visibility, next_queue = 6 * TIMEOUTS[reader], "undelivered"
-            return Queue(
+            return SimulatedQueue(
                 self,
                 name,
                 reader=reader,
@@ -139,14 +145,14 @@ class World:
                 **more,
             )
 
-        def letters(name: str, *, is_fifo: bool = False) -> Queue:
-            return Queue(self, name, retention=1_209_600.0, is_fifo=is_fifo)
+        def letters(name: str, *, is_fifo: bool = False) -> SimulatedQueue:
+            return SimulatedQueue(self, name, retention=1_209_600.0, is_fifo=is_fifo)
 
-        def settled(name: str, **more: Any) -> Queue:
-            return Queue(self, name, reader="settle", visibility=121.0, batch_size=10, window=1.0, **more)
+        def settled(name: str, **more: Any) -> SimulatedQueue:
+            return SimulatedQueue(self, name, reader="settle", visibility=121.0, batch_size=10, window=1.0, **more)
 
-        def fifo(name: str, reader: str, **more: Any) -> Queue:
-            return Queue(self, name, reader=reader, visibility=60.0, retention=86_400.0, is_fifo=True, **more)
+        def fifo(name: str, reader: str, **more: Any) -> SimulatedQueue:
+            return SimulatedQueue(self, name, reader=reader, visibility=60.0, retention=86_400.0, is_fifo=True, **more)
 
         return [
             work("broadcast", "swarm", most_receives=10),
@@ -159,7 +165,7 @@ class World:
             letters("dead-letter-fifo", is_fifo=True),
             letters("accounting-failure"),
             letters("inbox-failure", is_fifo=True),
-            Queue(self, "disconnect", reader="disconnect", visibility=60.0, retention=7_200.0, batch_size=10),
+            SimulatedQueue(self, "disconnect", reader="disconnect", visibility=60.0, retention=7_200.0, batch_size=10),
             fifo("inbox", "relay_message", most_receives=9, next_queue="inbox-failure"),
             fifo("pool", "echo", most_receives=5, next_queue="dead-letter-fifo", batch_size=10),
         ]
@@ -210,15 +216,15 @@ class World:
         return 0.02 + (chance - 0.93) * 15.0
 
     @property
-    def invocation(self) -> Invocation | None:
+    def invocation(self) -> SimulatedInvocation | None:
         """Owner of the task that is at work."""
         task = self.scheduler.task
-        return task.owner if task is not None and isinstance(task.owner, Invocation) else None
+        return task.owner if task is not None and isinstance(task.owner, SimulatedInvocation) else None
 
     def say(self, text: str) -> None:
         """Note a step, if anybody wants to read them."""
         if self.trace is not None:
-            self.trace.append(f"{self.scheduler.now - 1_800_000_000:10.3f}  {self.invocation or 'world'}: {text}")
+            self.trace.append(f"{self.scheduler.now - 1_800_000_000:10.3f}  {self.invocation or 'system'}: {text}")
 
     def call(
         self,
@@ -227,16 +233,18 @@ class World:
         size: int = 1,
         *,
         attempts: int,
+        patience: float = inf,
         reads: bool = False,
         is_transaction: bool = False,
         conflict: Callable[[], Any] | None = None,
     ) -> Any:
         """Have a call carried out; `effect` does a part of its `size` entries, and answers.
 
-        `conflict` answers or raises what the service does if another writer is at work.
+        `conflict` answers or raises what the service does if another writer is at work. The caller waits for an answer
+        for so many seconds as its `patience` says.
         """
         self.calls += 1
-        self.scheduler.sleep(self.latency())
+        self._pass_time(name, self.latency(), patience)
         fault = self.dice.first_of(_READ_FAULTS if reads else _WRITE_FAULTS)
         if size > 1 and not reads and fault is None and self.dice.strikes(faults.KILLED_WITHIN):
             fault = faults.KILLED_WITHIN
@@ -248,13 +256,19 @@ class World:
             return effect(slice(0, size)) if conflict is None else conflict()
         if fault == faults.REPEATED_CALL:
             return self._repeated(effect, size, attempts, is_transaction=is_transaction)
-        return self._faulty(name, fault, effect, size)
+        return self._faulty(name, fault, effect, size, patience)
 
-    def _faulty(self, name: str, fault: str, effect: Callable[[slice], Any], size: int) -> Any:
+    def _pass_time(self, name: str, seconds: float, patience: float) -> None:
+        """Let a call take so long; ReadTimeoutError if its caller does not wait for it, and it is lost."""
+        self.scheduler.sleep(min(seconds, patience))
+        if seconds > patience:
+            raise ReadTimeoutError(endpoint_url=name)
+
+    def _faulty(self, name: str, fault: str, effect: Callable[[slice], Any], size: int, patience: float) -> Any:
         """The answer to a call that a fault strikes, if it ends with one."""
         match fault:
             case faults.SLOW_CALL:
-                self.scheduler.sleep(self.scheduler.random.choice((1.0, 3.0, 8.0, 20.0)))
+                self._pass_time(name, self.scheduler.random.choice((1.0, 3.0, 8.0, 20.0)), patience)
             case faults.LOST_REQUEST:
                 raise ReadTimeoutError(endpoint_url=name)
             case faults.LOST_ANSWER:
@@ -273,7 +287,7 @@ class World:
         return effect(slice(0, size))
 
     def _repeated(self, effect: Callable[[slice], Any], size: int, attempts: int, *, is_transaction: bool) -> Any:
-        """The second answer: the SDK tries a call again whose first answer is lost, unless it was told to try once.
+        """The second answer: the SDK repeats a call whose first answer is lost, unless its client makes one attempt.
 
         A transaction has a token, by which DynamoDB knows that it has carried it out.
         """
@@ -292,9 +306,12 @@ class World:
             return None
 
     def kill_present(self) -> None:
-        """Kill the invocation whose task is at work; what no function does goes on."""
+        """Kill the environment whose task is at work, with its invocation; other work continues."""
         if (invocation := self.invocation) is not None:
-            self.kill(invocation)
+            for one in [one for one in self.running.values() if one.environment is invocation.environment]:
+                self.kill(one)
+            standing = self._environments[invocation.function]
+            standing[:] = [one for one in standing if one is not invocation.environment]
             raise KilledError
 
     def jump(self, seconds: float) -> None:
@@ -306,7 +323,7 @@ class World:
             for mapping in mappings:
                 mapping.give_up_old()
 
-    def kill(self, invocation: Invocation) -> None:
+    def kill(self, invocation: SimulatedInvocation) -> None:
         """End an invocation, and its environment with it."""
         if not invocation.is_over:
             self.say(f"{invocation} is killed")
@@ -319,7 +336,7 @@ class World:
         function: str,
         event: Any,
         done: Callable[[Any], None],
-        batch: Sequence[streams.Record] = (),
+        batch: Sequence[streams.SimulatedRecord] = (),
         *,
         key: str | None = None,
     ) -> None:
@@ -330,10 +347,14 @@ class World:
         key = key or self.scheduler.chance.child_key(function)
         self.scheduler.on_behalf_of(key, lambda: self._invoke(function, event, done, batch))
 
-    def _invoke(self, function: str, event: Any, done: Callable[[Any], None], batch: Sequence[streams.Record]) -> None:
+    def _invoke(
+        self, function: str, event: Any, done: Callable[[Any], None], batch: Sequence[streams.SimulatedRecord]
+    ) -> None:
         now = self.scheduler.now
         environment = self._environment(function)
-        invocation = Invocation(next(self._invocations), function, event, environment, now + TIMEOUTS[function], batch)
+        invocation = SimulatedInvocation(
+            next(self._invocations), function, event, environment, now + TIMEOUTS[function], batch
+        )
         self.running[invocation.number] = invocation
 
         def over(answer: Any, *, killed: bool) -> None:
@@ -371,7 +392,7 @@ class World:
             self.scheduler.suspend()
         return found[0]
 
-    def _environment(self, function: str) -> Environment:
+    def _environment(self, function: str) -> SimulatedEnvironment:
         standing = self._environments.setdefault(function, [])
         idle = [environment for environment in standing if not environment.is_busy]
         random = self.scheduler.random
@@ -379,7 +400,7 @@ class World:
             found = random.choice(idle)
         else:
             skew = random.uniform(-2, 2) if self.dice.strikes(faults.CLOCK_SKEW) else 0.0
-            found = Environment(self, function, skew, random.randrange(2))
+            found = SimulatedEnvironment(self, function, skew, random.randrange(2))
             found.handle = self.make(found)
             standing.append(found)
         found.is_busy = True
@@ -388,10 +409,13 @@ class World:
     def _written(self, writes: list[Write]) -> None:
         now = self.scheduler.now
         for write in writes:
+            self.past.written(write)
             self.replicas.written(self.tables.tables[write.table], write)
             mappings = self.mappings.get(write.table)
             if mappings and write.old != write.new:
-                record = streams.Record(next(self._sequence), write, now, self.scheduler.chance.child_key(write.table))
+                record = streams.SimulatedRecord(
+                    next(self._sequence), write, now, self.scheduler.chance.child_key(write.table)
+                )
                 self.watch.record_made(record)
                 for mapping in mappings:
                     mapping.put(record)

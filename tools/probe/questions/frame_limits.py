@@ -1,4 +1,4 @@
-"""Questions about frames: their order, their size, and those that API Gateway makes itself."""
+"""Questions about frames: their order, their size, and frames that API Gateway makes itself."""
 
 import json
 from typing import Any
@@ -55,7 +55,7 @@ FRAME_ORDER = Question(
     assumes="changed",
     stand_in="kept",
     changes={
-        "kept": "60 frames prove no promise: README goes on telling clients to wait or to number their messages.",
+        "kept": "60 frames prove no promise: README keeps advising clients to wait or to number their messages.",
         "changed": "Nothing; the stand-in must let frames overtake each other.",
     },
     needs=Need.TENANT,

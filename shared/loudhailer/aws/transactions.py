@@ -1,0 +1,62 @@
+"""Transactions of DynamoDB, and what keeps one from being carried out."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from loudhailer.aws.errors import calling, is_refused, reasons_of
+from loudhailer.errors import TransientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+CONFLICT = "TransactionConflict"
+"""The reason of an item that somebody else is writing to."""
+
+THROTTLED = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError"})
+"""The reasons of an item whose key, or whose table, gets more than it takes."""
+
+ATTEMPTS = 6
+_FIRST_PAUSE_SECONDS = 0.05
+
+
+def write_together(
+    client: "DynamoDBClient",
+    items: Sequence["TransactWriteItemTypeDef"],
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Carry out all of the writes or none, in one TransactWriteItems; False if a condition did not hold.
+
+    DynamoDB cancels a transaction that meets another writer, or a key that gets more than it takes. It has written
+    nothing then, and the SDK does not repeat the call. It is repeated here, with growing pauses. Each attempt has a
+    token of its own, as DynamoDB may know one that was cancelled by its token.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
+
+    Raises:
+        TransientError: the call failed, or others were in its way in all 6 attempts, about 1.5 s.
+    """
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
+        try:
+            with calling("TransactWriteItems"):
+                client.transact_write_items(TransactItems=items)
+        except ClientError as error:
+            if is_refused(error):
+                return False
+            cause = error
+            if not was_kept_off(error):
+                break
+        else:
+            return True
+    raise TransientError(f"TransactWriteItems failed: {cause}") from cause
+
+
+def was_kept_off(error: ClientError) -> bool:
+    """Tell whether a transaction was cancelled because DynamoDB was too busy with one of its items."""
+    return not reasons_of(error).isdisjoint({CONFLICT, *THROTTLED})

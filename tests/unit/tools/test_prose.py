@@ -1,0 +1,111 @@
+"""The check of prose reports what a reader would stumble over, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from tools import prose
+
+
+def reported(text: str, *, is_bounded: bool = True) -> list[str]:
+    """Return the problems of a passage."""
+    return list(prose.problems(prose.Passage(1, text, is_bounded=is_bounded)))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "How many messages are done with: who is there, and not left behind, took them all.",
+        "Tests in the tallies that there are.",
+        "By how much a total was too high all the time that the samples cover.",
+        "As the cell, whom the worker speaks to.",
+        "Whoever comes second takes the chunks that stand.",
+        "What a crowd takes before it is there, `plan` says",
+        "The row stands in the table.",
+        "The sender is told.",
+        "A message lies in the queue.",
+        "The stream goes on.",
+        "It returned for want of time.",
+        "Delete those that are gone.",
+        "**Details.** What was fixed stays.",
+    ],
+)
+def test_a_sentence_that_has_to_be_decoded_is_reported(sentence: str) -> None:
+    """Private words, and sentences that begin without a subject."""
+    assert reported(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Number of leading messages that every live connection has received and that can be deleted.",
+        "Return the tallies that exist; missing keys are omitted.",
+        "If two workers process the same source, the second reuses the chunks already written.",
+        "A bit stands for a connection, and the gateway stand-in stands in for API Gateway.",
+        "By default it is 100.",
+        "What is a partition?",
+        "`those that stand` is code.",
+        "# What protects what",
+        "See https://example.com/told/whoever.",
+        "Run it:\n\n    make told    # whoever\n    make stands\n\nThen read.",
+        "",
+    ],
+)
+def test_plain_sentences_pass(sentence: str) -> None:
+    """Standard terms, questions, headings, code and addresses."""
+    assert reported(sentence) == []
+
+
+def test_a_clause_may_have_twenty_five_words() -> None:
+    """A semicolon, a colon, a parenthesis and a full stop begin a new clause."""
+    words = " ".join(["word"] * 25)
+    assert reported(f"{words}; {words}: {words} ({words}). {words.capitalize()}") == []
+    assert reported(f"{words} word.") == [f"split a clause of 26 words: {words} word."]
+    assert reported(f"{words} word.", is_bounded=False) == []
+
+
+def test_a_problem_says_what_to_write() -> None:
+    """The advice belongs to the word that was found."""
+    (problem,) = reported("The topic is Told.")
+    assert problem.startswith("name the message: gets, receives")
+
+
+def test_each_kind_of_file_is_read(tmp_path: Path) -> None:
+    """Docstrings, comments and errors of Python; paragraphs of Markdown; comments and descriptions of Terraform."""
+    (tmp_path / "a.py").write_text(
+        '"""Plain."""\n\n# Whoever asks.\ndef f(x):\n    """Told."""\n    raise ValueError(f"{x} stands here")\n'
+        '    raise OSError("it lies there")\n'
+    )
+    (tmp_path / "b.md").write_text("# Title\n\nPlain.\n\n```sh\nwhoever\n```\n\n- Plain.\n- Told.\n")
+    (tmp_path / "c.tf").write_text(
+        '# Whoever\n# asks.\ndescription = "What it is."\nerror_message = "Plain."\n# Told.\n'
+    )
+    (tmp_path / "d.png").write_text("Told.")
+    paths = [Path(name) for name in ("a.py", "b.md", "c.tf", "d.png")]
+    found = [line.rsplit(": ", 1)[0].split(": ")[0] for line in prose.found(tmp_path, paths)]
+    assert sorted(found) == ["a.py:3", "a.py:5", "a.py:6", "a.py:7", "b.md:9", "c.tf:1", "c.tf:3", "c.tf:5"]
+
+
+@pytest.mark.parametrize(
+    ("path", "is_checked"),
+    [
+        ("README.md", True),
+        ("functions/broadcast/query/query.py", True),
+        ("docs/architecture.md", True),
+        ("docs/decisions/0001-ship-all-functions-in-one-image.md", False),
+        ("CODE_OF_CONDUCT.md", False),
+    ],
+)
+def test_records_and_texts_of_others_are_not_checked(path: str, *, is_checked: bool) -> None:
+    """A decision is a record of its day, and the code of conduct is a standard text."""
+    assert prose.is_checked(Path(path)) is is_checked
+
+
+@pytest.mark.parametrize(("problems", "code"), [([], 0), (["README.md:1: split it"], 1)])
+def test_the_command_prints_every_problem_and_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], problems: list[str], code: int
+) -> None:
+    """`make check` stops at a sentence that is hard to read."""
+    monkeypatch.setattr(prose, "found", lambda _root, _paths: iter(problems))
+    assert prose.main() == code
+    assert capsys.readouterr().out.splitlines() == problems

@@ -1,0 +1,181 @@
+"""`python -m tools.prose`: plain language in documents, docstrings, comments and error texts.
+
+The words that it refuses, and the reasons, are in `RIDDLES`: each one has made a sentence hard to understand in this
+repository. `LONGEST_CLAUSE` bounds documents, docstrings and error texts. Links and code are not read.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+import tokenize
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from inspect import cleandoc
+from io import StringIO
+from pathlib import Path
+
+from tools.console import Terminal
+from tools.errors import OperatorError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+RIDDLES: Mapping[str, str] = {
+    r"st(?:ands?|ood)(?! for\b| in for\b)(?!-in)": "say what it does: is, exists, is stopped, waits",
+    r"told": "name the message: gets, receives, is answered, is notified",
+    r"who(?:m|s)?ever": "name the subject: anyone who, the caller, the reader",
+    r"whom": "name the person or the thing",
+    r"those (?:that|who)": "repeat the noun",
+    r"that there (?:is|are|was|were)": "leave it out, or say existing",
+    r"for want of": "say without, or because there is no",
+    r"go(?:es)? on": "say continue",
+    r"lies?|lay": "say is, is stored or is kept",
+}
+"""Words that hide what happens or who does it, each with plain ones in its place."""
+
+FIRST_WORDS = {"By", "How", "Of", "Those", "What", "Where", "Whether", "Which", "Who", "Whom", "Whose"}
+"""Words that a sentence must not begin with, since its subject comes late or never; a question may."""
+
+PLAIN_BEGINNINGS = ("By default", "By hand", "Of course")
+
+LONGEST_CLAUSE = 25
+"""Words up to the end of a sentence, a semicolon, a colon or a parenthesis."""
+
+_LISTED = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*#]|\d+\.) )|\n(?=\s*\w+: )|\|")
+_SENTENCE = re.compile(r"(?<=[.!?:;])(?:\*\*)?\s+(?=[A-Z0-9`\"(*\[])")
+_CLAUSE = re.compile(r"[;:]\s| \(|\)[ .,]")
+_NOT_READ = re.compile(r"`[^`]*`|<!--|https?://[^\s)]+|checkov:skip=\S+")
+_RIDDLE = re.compile(rf"\b(?:{'|'.join(RIDDLES)})\b", re.IGNORECASE)
+_MARKUP = re.compile(r"^(?:[-*#>]+ |\d+\. |\*\*|\()+")
+
+_COMMENT = re.compile(r"^\s*(?:#|//) ?(.*)$")
+_TEXT = re.compile(r'^\s*(?:description|error_message) *= *"(.*)"$')
+_INDENTED = re.compile(r"(?<=\n\n) {4,}\S.*(?:\n {4,}\S.*)*")
+_FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A piece of prose; `is_bounded` says that the length of its clauses is checked."""
+
+    line: int
+    text: str
+    is_bounded: bool = True
+
+
+def passages_of_python(source: str) -> Iterator[Passage]:
+    """Yield the docstrings, the comments and the texts of errors."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text)), lineno=line):
+                yield Passage(line, cleandoc(text))
+            case ast.Raise(exc=ast.Call(args=arguments), lineno=line):
+                for argument in arguments:
+                    match argument:
+                        case ast.Constant(value=str(text)):
+                            yield Passage(line, text)
+                        case ast.JoinedStr(values=parts):
+                            yield Passage(line, "".join(_constant(part) for part in parts))
+    for token in tokenize.generate_tokens(StringIO(source).readline):
+        if token.type == tokenize.COMMENT and not token.string.startswith(("# noqa", "# type:", "#!")):
+            yield Passage(token.start[0], token.string.lstrip("# "), is_bounded=False)
+
+
+def passages_of_markdown(source: str) -> Iterator[Passage]:
+    """Yield the paragraphs, list entries and cells."""
+    text = _FENCED.sub(lambda block: "\n" * block[0].count("\n"), source)
+    line = 1
+    for paragraph in re.split(r"(\n\s*\n)", text):
+        yield Passage(line, paragraph)
+        line += paragraph.count("\n")
+
+
+def passages_of_lines(source: str) -> Iterator[Passage]:
+    """Yield the blocks of comments, and Terraform's descriptions and error messages."""
+    block: list[str] = []
+    lines = source.splitlines()
+    for number, line in enumerate([*lines, ""], start=1):
+        comment = _COMMENT.match(line)
+        if comment:
+            block.append(comment[1])
+            continue
+        if block:
+            yield Passage(number - len(block), "\n".join(block), is_bounded=False)
+            block = []
+        if text := _TEXT.match(line):
+            yield Passage(number, text[1])
+
+
+READERS: Mapping[str, Callable[[str], Iterator[Passage]]] = {
+    ".py": passages_of_python,
+    ".md": passages_of_markdown,
+    **dict.fromkeys((".tf", ".hcl", ".toml", ".yml", ".js", ".mjs"), passages_of_lines),
+}
+"""A reader for each kind of file, by its ending."""
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Yield the sentences of a passage, without its headings, its code and its addresses."""
+    for part in _LISTED.split(_NOT_READ.sub("CODE", _INDENTED.sub("", text))):
+        for sentence in _SENTENCE.split(" ".join(part.split())):
+            if not sentence.startswith("#"):
+                yield _MARKUP.sub("", sentence)
+
+
+def problems(passage: Passage) -> Iterator[str]:
+    """Yield a line for each thing in the passage that a reader would stumble over."""
+    for sentence in sentences(passage.text):
+        words = sentence.split()
+        if not words:
+            continue
+        if words[0] in FIRST_WORDS and not sentence.endswith("?") and not sentence.startswith(PLAIN_BEGINNINGS):
+            yield f"begin with the subject, not with {words[0]!r}: {sentence}"
+        if riddle := _RIDDLE.search(sentence):
+            yield f"{_advice(riddle[0])}, not {riddle[0]!r}: {sentence}"
+        longest = max(len(clause.split()) for clause in _CLAUSE.split(sentence))
+        if passage.is_bounded and longest > LONGEST_CLAUSE:
+            yield f"split a clause of {longest} words: {sentence}"
+
+
+def found(root: Path, paths: list[Path]) -> Iterator[str]:
+    """Yield the problems of the files, each with its place."""
+    for path in paths:
+        if read := READERS.get(path.suffix):
+            for passage in read((root / path).read_text()):
+                for problem in problems(passage):
+                    yield f"{path}:{passage.line}: {problem}"
+
+
+def main() -> int:
+    """Print the problems of the repository's prose; return the exit code."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    paths = [path for path in map(Path, listed.stdout.split("\0")[:-1]) if is_checked(path) and (ROOT / path).is_file()]
+    lines = list(found(ROOT, paths))
+    if not lines:
+        return 0
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    Terminal().fail(OperatorError(f"{len(lines)} sentences are hard to read.", "Rewrite them as each line advises."))
+    return 1
+
+
+def is_checked(path: Path) -> bool:
+    """Tell whether the file's prose is ours, and is kept up to date: records of decisions are not rewritten."""
+    return path.parts[:2] != ("docs", "decisions") and path.name != "CODE_OF_CONDUCT.md"
+
+
+def _constant(part: ast.expr) -> str:
+    return part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "it"
+
+
+def _advice(word: str) -> str:
+    return next(advice for riddle, advice in RIDDLES.items() if re.match(rf"(?:{riddle})\b", word, re.IGNORECASE))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
