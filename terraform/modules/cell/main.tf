@@ -100,8 +100,12 @@ locals {
     module.broadcast.functions, module.connections.functions, module.messaging.functions, module.sessions.functions,
   )
 
-  # A fifth of the quota for what all clients do, and for all their other frames together. Half of the bucket, since rates
-  # add up and bursts seldom meet: a room of 300 may talk at once. It does not bound what frames cause: a frame may be
-  # answered with a post to each connection of a session or of a room.
-  inbound = { rate = var.quota.posts_per_second / 5, burst = var.quota.burst / 2 }
+  # A fifth of the quota for what all clients do, and for all their other frames together. These share half of the bucket,
+  # so that a room of 300 may talk at once. It does not bound what frames cause: a frame may be answered with a post to each
+  # connection of a session or of a room.
+  inbound = {
+    rate        = var.quota.posts_per_second / 5
+    burst       = var.quota.burst / 2
+    crowd_burst = var.quota.burst / 5
+  }
 }

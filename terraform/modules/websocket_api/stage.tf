@@ -53,7 +53,7 @@ resource "aws_apigatewayv2_stage" "this" {
     content {
       route_key                = route_settings.value
       throttling_rate_limit    = max(1, floor(var.throttle.rate))
-      throttling_burst_limit   = max(1, floor(var.throttle.burst))
+      throttling_burst_limit   = max(1, floor(var.throttle.crowd_burst))
       detailed_metrics_enabled = true
     }
   }

@@ -80,12 +80,12 @@ variable "queue_routes" {
 }
 
 variable "throttle" {
-  description = "Frames per second, and bucket, of $connect, $disconnect and ping each, and of all other routes together: frames and posts share the account's quota."
-  type        = object({ rate = number, burst = number })
+  description = "Frames per second of $connect, $disconnect and ping each, and of all other routes together; bucket of the three each (`crowd_burst`), and of the others together (`burst`). Frames and posts share the account's quota."
+  type        = object({ rate = number, burst = number, crowd_burst = number })
 
   validation {
-    condition     = var.throttle.rate > 0 && var.throttle.burst > 0
-    error_message = "throttle.rate and throttle.burst must be above 0."
+    condition     = alltrue([for limit in values(var.throttle) : limit > 0])
+    error_message = "throttle.rate, throttle.burst and throttle.crowd_burst must be above 0."
   }
 }
 

@@ -294,7 +294,7 @@ run "a_tenant_reaches_its_sessions_under_both_keys" {
   }
 }
 
-run "clients_may_use_a_fifth_of_the_quota" {
+run "clients_may_use_a_fifth_of_the_quota_and_half_of_its_bucket" {
   command = plan
 
   variables {
@@ -302,7 +302,7 @@ run "clients_may_use_a_fifth_of_the_quota" {
   }
 
   assert {
-    condition     = local.inbound == { rate = 4000, burst = 2500 }
+    condition     = local.inbound == { rate = 4000, burst = 2500, crowd_burst = 1000 }
     error_message = "Clients must get a fifth of the quota, and half of its bucket."
   }
 }

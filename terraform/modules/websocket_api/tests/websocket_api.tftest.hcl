@@ -15,7 +15,7 @@ variables {
   prefix               = "loudhailer-test"
   permissions_boundary = null
   log_retention_days   = 30
-  throttle             = { rate = 2000, burst = 1000 }
+  throttle             = { rate = 2000, burst = 2500, crowd_burst = 1000 }
   authorizer           = { function_name = "authorizer", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/authorizer" }
   routes = {
     "$connect" = { alias = { function_name = "connect", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/connect" } }
@@ -158,7 +158,7 @@ run "the_routes_of_frames_share_the_throttle" {
   assert {
     condition = (
       aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 500
-      && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 250
+      && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 625
     )
     error_message = "$default, joinroom, SiloSQS and PooledSQS must each get a quarter of the throttle."
   }
@@ -175,7 +175,7 @@ run "a_route_lets_a_frame_a_second_in_at_least" {
   command = plan
 
   variables {
-    throttle = { rate = 0.2, burst = 0.2 }
+    throttle = { rate = 0.2, burst = 0.2, crowd_burst = 0.2 }
   }
 
   assert {
@@ -292,7 +292,7 @@ run "an_endpoint_with_a_path_and_a_throttle_of_zero_are_refused" {
 
   variables {
     gateway_endpoint = "http://127.0.0.1:8001/live"
-    throttle         = { rate = 0, burst = 0 }
+    throttle         = { rate = 0, burst = 0, crowd_burst = 0 }
   }
 
   expect_failures = [var.gateway_endpoint, var.throttle]
