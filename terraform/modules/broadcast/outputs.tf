@@ -33,14 +33,18 @@ output "queues" {
 
 output "functions" {
   description = "Every function, by its name in the code; that of large rooms by post_message-rooms: outputs of the module `lambda_function`."
-  value = {
-    publish            = module.publish
+  value = merge({ for publish in module.publish : "publish" => publish }, { for report in module.report : "report" => report }, {
     swarm              = module.swarm
     query              = module.query
     post_message       = module.post_message
     post_message-rooms = module.post_message_rooms
     settle             = module.settle
-  }
+  })
+}
+
+output "cell_roles" {
+  description = "ARN of the role here of each further cell, by its name."
+  value       = { for name, role in aws_iam_role.cell : name => role.arn }
 }
 
 output "subscribers" {

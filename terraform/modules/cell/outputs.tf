@@ -39,8 +39,13 @@ output "functions" {
 }
 
 output "aliases" {
-  description = "The live aliases of the functions that the HTTP API calls, by their names in the code."
-  value       = { for name in ["publish", "session_api"] : name => local.functions[name].alias }
+  description = "The live aliases of the functions that the HTTP API calls, by their names in the code; a further cell has none."
+  value       = { for name in ["publish", "session_api"] : name => local.functions[name].alias if local.is_hub }
+}
+
+output "cell_roles" {
+  description = "ARN of the role here of each further cell, by its name."
+  value       = module.broadcast.cell_roles
 }
 
 output "subscribers" {
