@@ -61,13 +61,13 @@ def with_secret(environment: Mapping[str, str]) -> dict[str, str]:
     return {**environment, "AWS_SECRET_ACCESS_KEY": SECRET}
 
 
-def aws_client(service: str, endpoint: str) -> Any:
-    """A client of a service at the endpoint; as AWS, it takes no reserved word in an expression of DynamoDB."""
+def aws_client(service: str, endpoint: str, account: str = ACCOUNT) -> Any:
+    """A client of a service for an account's root; as AWS, it takes no reserved word in an expression of DynamoDB."""
     client = boto3.client(  # type: ignore[call-overload]  # the caller knows the service's type
         service,
         endpoint_url=endpoint,
         region_name="us-east-1",
-        aws_access_key_id=ACCOUNT,
+        aws_access_key_id=account,
         aws_secret_access_key=SECRET,
         config=Config(max_pool_connections=64),
     )

@@ -31,7 +31,7 @@ VARIABLES = {
         f"{queue.upper()}_QUEUE_URL": f"{_QUEUES}-{queue}"
         for queue in (
             *("broadcast", "partition", "outcome", "dead_letter", "accounting_failure", "inbox", "room"),
-            "disconnect",
+            *("disconnect", "beat"),
         )
     },
     "QUEUE_URL": f"{_QUEUES}-pooled.fifo",
@@ -60,6 +60,15 @@ VARIABLES = {
     "SESSION_AUTH": "iam",
     "TENANT_CLAIM": "tenantId",
     "BROADCAST_AUTH": "iam",
+    "CELL_NAME": "north",
+    "CELL_WEIGHTS": '{"hub": 1, "north": 1}',
+    "HOME_CONNECTIONS": "20000",
+    "LEASE_SECONDS": "15",
+    "BEAT_SECONDS": "30",
+    "HUB_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/bench-cell-north",
+    "HUB_EXTERNAL_ID": "north-1",
+    "HUB_REGION": REGION,
+    **{f"HUB_{table.upper()}_TABLE": f"bench-{table}" for table in ("broadcasts", "cells", "tenants")},
 }
 """The variables of all functions together."""
 

@@ -59,6 +59,8 @@ class Surroundings:
         frames: dict[str, Any] = {}
         while self.management_api.requests:
             request = self.management_api.requests.pop()
+            if request.method == "GET":
+                continue
             assert request.connection not in frames, f"a second post to {request.connection}: {request.body!r}"
             frames[request.connection] = json.loads(request.body)
         return frames
@@ -87,7 +89,7 @@ class Surroundings:
 
 @contextmanager
 def made(aws: Callable[[str], Any], endpoint: str) -> Iterator[Surroundings]:
-    """New tables, queues, a topic and the tenants' role, on the local AWS at the endpoint, and where to post."""
+    """New tables, queues, a topic and roles to assume, on the local AWS at the endpoint, and where to post."""
     name = f"{uuid4().hex[:8]}-"
     named = {
         key: value.replace("bench-", f"{name}bench-") if key.endswith(("_URL", "_URLS", "_ARN")) else value
@@ -99,12 +101,13 @@ def made(aws: Callable[[str], Any], endpoint: str) -> Iterator[Surroundings]:
     aws("sns").create_topic(Name=named["BROADCAST_TOPIC_ARN"].rpartition(":")[2])
     trust = {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Principal": {"AWS": ACCOUNT}}
     rights = {"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}
-    role = named["TENANT_ROLE_ARN"].rpartition("/")[2]
-    aws("iam").create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))
-    aws("iam").put_role_policy(RoleName=role, PolicyName="rows", PolicyDocument=_policy(rights))
+    for role in (named[variable].rpartition("/")[2] for variable in ("TENANT_ROLE_ARN", "HUB_ROLE_ARN")):
+        aws("iam").create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))
+        aws("iam").put_role_policy(RoleName=role, PolicyName="rows", PolicyDocument=_policy(rights))
     with running() as api:
         here = {"AWS_ENDPOINT_URL": endpoint, "AWS_SECRET_ACCESS_KEY": SECRET, "CALLBACK_ENDPOINT": api.endpoint}
-        yield Surroundings(aws, {**named, **tables, **here}, api, name)
+        hub = {f"HUB_{name}": table for name, table in tables.items() if f"HUB_{name}" in named}
+        yield Surroundings(aws, {**named, **tables, **hub, **here}, api, name)
 
 
 def _policy(statement: dict[str, Any]) -> str:

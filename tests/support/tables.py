@@ -56,9 +56,9 @@ UNSPLIT: dict[TableKind, str] = {"connections": "neverWritten"}
 """The range key of a local index: AWS does not split an item collection that has one."""
 
 
-def create_table(client: "DynamoDBClient", kind: TableKind) -> str:
-    """The name of a new, empty table of the kind."""
-    name = f"{kind}-{uuid4().hex[:12]}"
+def create_table(client: "DynamoDBClient", kind: TableKind, name: str | None = None) -> str:
+    """The name of a new, empty table of the kind; a fresh one, unless it is given."""
+    name = name or f"{kind}-{uuid4().hex[:12]}"
     keys, indexes = KEYS[kind], INDEXES.get(kind, {})
     unsplit = [UNSPLIT[kind]] if kind in UNSPLIT else []
     request: dict[str, Any] = {

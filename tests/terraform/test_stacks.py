@@ -46,7 +46,35 @@ cell = {
   timeout               = 10
 }
 """
-GIVEN = {"hub": _GIVEN_BY_THE_RELEASE, "subscriber": _GIVEN_BY_THE_RELEASE + _GIVEN_BY_THE_HUB}
+_GIVEN_TO_A_CELL = """
+hub = {
+  name                     = "north"
+  prefix                   = "loudhailer-dev"
+  environment              = "dev"
+  region                   = "eu-central-1"
+  account_id               = "666666666666"
+  hub_region               = "eu-central-1"
+  hub_account_id           = "222222222222"
+  role = {
+    arn         = "arn:aws:iam::222222222222:role/loudhailer-dev/loudhailer-dev-cell-north"
+    external_id = "north-1"
+  }
+  topic_arn                = "arn:aws:sns:eu-central-1:222222222222:loudhailer-dev-broadcast"
+  tables = {
+    broadcasts = "loudhailer-dev-broadcasts"
+    cells      = "loudhailer-dev-cells"
+    tenants    = "loudhailer-dev-tenants"
+  }
+  weights                  = { hub = 1, north = 1 }
+  placement                = { home_connections = 20000, beat_seconds = 5, lease_seconds = 15 }
+  message_lifetime_seconds = 300
+}
+"""
+GIVEN = {
+    "cell": _GIVEN_BY_THE_RELEASE + _GIVEN_TO_A_CELL,
+    "hub": _GIVEN_BY_THE_RELEASE,
+    "subscriber": _GIVEN_BY_THE_RELEASE + _GIVEN_BY_THE_HUB,
+}
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +146,20 @@ def test_every_account_may_pull_the_image() -> None:
 def own_accounts(values: Path) -> set[str]:
     """The account that a file of values is for."""
     return set(re.findall(r'^account_id += "(\d+)"', values.read_text(), re.MULTILINE))
+
+
+def test_the_functions_of_a_cell_have_the_hubs_defaults() -> None:
+    """Each stack has a map of its own: Terraform shares none between root modules."""
+    defaults = {
+        stack: dict(
+            re.findall(r"^    ([\w-]+) += (\{.*\})$", functions.partition("function_defaults = {")[2], re.MULTILINE)
+        )
+        for stack in ("hub", "cell")
+        for functions in [(SOURCE / "stacks" / stack / "functions.tf").read_text()]
+    }
+    hub, cell = defaults["hub"], defaults["cell"]
+    assert hub.keys() - cell.keys() == {"console", "publish", "session_api"}
+    assert cell.keys() - hub.keys() == {"beat", "report"}
+    assert {name: cell[name] for name in cell.keys() & hub.keys()} == {
+        name: hub[name] for name in cell.keys() & hub.keys()
+    }

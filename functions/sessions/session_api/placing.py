@@ -156,12 +156,12 @@ class SeveralCells(Placing):
         """Return its placement's cell, and the former one while connections may be left there."""
         name = of_session(session)
         placement = self._placements.get(tenant.tenant_id, [name]).get(name)
-        if placement is None:
-            return [(HUB, self._stores(HUB).sessions)]
-        cells = [placement.cell]
-        if placement.former is not None and placement.former_until > self._clock():
+        cells = [] if placement is None else [placement.cell]
+        if placement is not None and placement.former is not None and placement.former_until > self._clock():
             cells.append(placement.former)
-        return [(cell, self._stores(cell).sessions) for cell in cells if cell in self._weights]
+        # A session without a placement is older than the further cells; a cell may be declared no more.
+        declared = [cell for cell in cells if cell in self._weights] or [HUB]
+        return [(cell, self._stores(cell).sessions) for cell in declared]
 
     def _live(self, cell: CellName, tenant: Tenant, session: SessionId) -> Session | None:
         """The session in a cell, if it lives there."""
@@ -186,18 +186,21 @@ class SeveralCells(Placing):
             standing = self._directory.standing(list(self._weights))
             self._known = now, standing, self._urls(standing)
         _, standing, urls = self._known
-        weights: dict[CellName, float] = {}
-        for cell in urls:
-            lease, ordered = standing[cell].lease, standing[cell].ordered_weight
-            weight = self._weights[cell] if ordered is None else ordered
-            # The hub's cell is alive: it is answering.
-            is_alive = lease is None or (lease.is_alive(now, self._lease_seconds) and lease.tenants >= tenant.revision)
-            if is_alive and weight > 0:
-                weights[cell] = weight
-        if not weights:
+        ordered = {cell: standing[cell].ordered_weight for cell in urls}
+        weights = {cell: self._weights[cell] if weight is None else weight for cell, weight in ordered.items()}
+        taking_part = {cell: weight for cell, weight in weights.items() if weight > 0}
+        leases = {cell: lease for cell in taking_part if (lease := standing[cell].lease) is not None}
+        # Without a lease is the hub's cell alone, which is answering.
+        lost = {cell for cell, lease in leases.items() if not lease.is_alive(now, self._lease_seconds)}
+        if 2 * sum(taking_part[cell] for cell in lost) > sum(taking_part.values()):
+            # A storm throttles Lambda, so leases are late: the cells that are left must not get all of it.
+            count("CellsLostTogether")
+            lost = set()
+        late = {cell for cell, lease in leases.items() if lease.tenants < tenant.revision}
+        candidates = {cell: weight for cell, weight in taking_part.items() if cell not in lost | late}
+        if not candidates:
             count("NoCellAlive")
-            return dict.fromkeys(urls, 1.0), urls
-        return weights, urls
+        return candidates or dict.fromkeys(urls, 1.0), urls
 
     def _urls(self, standing: Mapping[CellName, Standing]) -> Mapping[CellName, str]:
         """The clients' URLs of the hub's cell, and of each further one that ever had a lease and names a legal one."""

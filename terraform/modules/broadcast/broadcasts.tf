@@ -8,6 +8,10 @@ resource "aws_dynamodb_table" "broadcasts" {
   range_key                   = "part"
   deletion_protection_enabled = var.deployment.deletion_protection
 
+  # A further cell's `report` reads every change.
+  stream_enabled   = var.hub == null ? null : true
+  stream_view_type = var.hub == null ? null : "KEYS_ONLY"
+
   attribute {
     name = "broadcastId"
     type = "S"

@@ -17,7 +17,9 @@ locals {
   tenants     = var.tables.tenants
 
   queues = {
-    for name, queue in merge(aws_sqs_queue.work, { dead-letter = aws_sqs_queue.dead_letter }) :
+    for name, queue in merge(
+      aws_sqs_queue.work, { dead-letter = aws_sqs_queue.dead_letter }, { for queue in aws_sqs_queue.report_failure : "report-failure" => queue },
+    ) :
     name => { url = queue.url, arn = queue.arn }
   }
   shards       = [for shard in local.shard_names : local.queues[shard]]

@@ -8,6 +8,11 @@ output "keys" {
   value       = var.settings.keys
 }
 
+output "shards" {
+  description = "Number of shards that get chunks, without the ones that are drained."
+  value       = var.settings.shards.count
+}
+
 output "lifetime_seconds" {
   description = "Seconds after publishing in which a broadcast is delivered or settled as failed."
   value       = var.settings.lifetime_seconds
@@ -28,14 +33,18 @@ output "queues" {
 
 output "functions" {
   description = "Every function, by its name in the code; that of large rooms by post_message-rooms: outputs of the module `lambda_function`."
-  value = {
-    publish            = module.publish
+  value = merge({ for publish in module.publish : "publish" => publish }, { for report in module.report : "report" => report }, {
     swarm              = module.swarm
     query              = module.query
     post_message       = module.post_message
     post_message-rooms = module.post_message_rooms
     settle             = module.settle
-  }
+  })
+}
+
+output "cell_roles" {
+  description = "ARN of the role here of each further cell, by its name."
+  value       = { for name, role in aws_iam_role.cell : name => role.arn }
 }
 
 output "subscribers" {

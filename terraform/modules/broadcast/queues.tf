@@ -26,15 +26,26 @@ locals {
     data.aws_caller_identity.current.account_id, "${var.deployment.prefix}-broadcast",
   ])
 
+  # A further cell's queue takes the hub's topic, too. Across Regions one that must be enabled has a principal of its own.
+  # https://docs.aws.amazon.com/sns/latest/dg/sns-cross-region-delivery.html
+  topic_arns     = concat([aws_sns_topic.broadcast.arn], [for hub in var.hub[*] : hub.topic_arn])
+  way            = distinct(flatten([for hub in var.hub[*] : [hub.region, hub.hub_region]]))
+  sns_principals = concat(["sns.amazonaws.com"], [for region in local.way : "sns.${region}.amazonaws.com" if contains(local.opt_in_regions, region)])
+  opt_in_regions = [
+    "af-south-1", "ap-east-1", "ap-east-2", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6",
+    "ap-southeast-7", "ca-west-1", "eu-central-2", "eu-south-1", "eu-south-2", "il-central-1", "me-central-1", "me-south-1",
+    "mx-central-1",
+  ]
+
   topic_may_send = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Sid       = "TopicMaySend"
       Effect    = "Allow"
-      Principal = { Service = "sns.amazonaws.com" }
+      Principal = { Service = try(one(local.sns_principals), local.sns_principals) }
       Action    = "sqs:SendMessage"
       Resource  = local.broadcast_queue_arn
-      Condition = { ArnEquals = { "aws:SourceArn" = aws_sns_topic.broadcast.arn } }
+      Condition = { ArnEquals = { "aws:SourceArn" = try(one(local.topic_arns), local.topic_arns) } }
     }]
   })
 }

@@ -13,6 +13,7 @@ module "swarm" {
     BROADCAST_QUEUE_URL   = local.queues["broadcast"].url
     PARTITION_QUEUE_URL   = local.queues["partition"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+    CELL_NAME             = try(var.hub.name, null)
   }
 
   queues_read = { ReadBroadcasts = [local.queues["broadcast"].arn] }

@@ -1,7 +1,7 @@
 locals {
   # They are referred to by name: the role of `send_message` is another module's, and none of them may be there yet.
   publisher_role_arns = [
-    for name in ["publish", "send_message"] : join(":", [
+    for name in concat(var.control_plane ? ["publish"] : [], ["send_message"]) : join(":", [
       "arn", data.aws_partition.current.partition, "iam", "", data.aws_caller_identity.current.account_id,
       "role/${var.deployment.prefix}/${var.deployment.prefix}-${name}",
     ])
@@ -21,7 +21,7 @@ resource "aws_sns_topic_policy" "broadcast" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat(local.cells_may_subscribe, [
       {
         Sid       = "PublishersMayPublish"
         Effect    = "Allow"
@@ -46,7 +46,7 @@ resource "aws_sns_topic_policy" "broadcast" {
         Resource  = aws_sns_topic.broadcast.arn
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
-    ]
+    ])
   })
 }
 

@@ -84,6 +84,34 @@ variable "functions" {
   }
 }
 
+variable "cells" {
+  description = "The further cells of a hub: account, external id and Region by name; and all that is declared of them as functions read it; null: there are none."
+  type = object({
+    declared = map(object({ account_id = string, external_id = string, region = string }))
+    json     = string
+  })
+  default = null
+}
+
+variable "hub" {
+  description = "The hub as a further cell knows it: the output `cells` of the stack `hub`, under the cell's name; null: this is the hub."
+  type = object({
+    name       = string
+    region     = string
+    hub_region = string
+    role       = object({ arn = string, external_id = string })
+    topic_arn  = string
+    tables     = object({ broadcasts = string })
+  })
+  default = null
+}
+
+variable "control_plane" {
+  description = "True in the hub, whose `publish` accepts broadcasts."
+  type        = bool
+  default     = true
+}
+
 variable "quota" {
   description = "The account's API Gateway quota: requests per second; the share of the rate that posts may use; and the share of these posts that large rooms have while broadcasts are posted."
   type        = object({ posts_per_second = number, headroom = number, rooms = number })
@@ -140,6 +168,8 @@ variable "tables" {
     partitions  = object({ name = string, arn = string })
     sessions    = object({ name = string, arn = string })
     tenants     = object({ name = string, arn = string })
+    cells       = optional(object({ name = string, arn = string }))
+    placements  = optional(object({ name = string, arn = string }))
   })
 }
 

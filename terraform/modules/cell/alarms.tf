@@ -27,11 +27,14 @@ locals {
     },
   )
 
-  stream_readers = {
+  # In a further cell.
+  report_reader = { for name in keys(local.functions) : name => { function = local.functions[name].name, lag = "the hub's reports lag behind" } if name == "report" }
+
+  stream_readers = merge(local.report_reader, {
     accounting  = { function = local.functions.accounting.name, lag = "counts and totals lag behind" }
     presence    = { function = local.functions.presence.name, lag = "inboxes are not woken, leaves are not announced" }
     end_session = { function = local.functions.end_session.name, lag = "connections of ended sessions stay open" }
-  }
+  })
 
   # The metric is of all of a function's aliases and versions, in milliseconds. It comes with invocations: a reader that is
   # not invoked at all has none, and its records are given up after an hour, which the queues of failures show.
@@ -48,9 +51,9 @@ locals {
     }
   }
 
-  failure_queues = toset([
+  failure_queues = toset(concat([
     "accounting-failure", "dead-letter", "dead-letter-fifo", "end-session-failure", "inbox-failure", "presence-failure",
-  ])
+  ], [for name in keys(local.report_reader) : "${name}-failure"]))
 
   # A queue's URL ends with its name.
   queue_names = { for name, queue in local.queues : name => regex("[^/]+$", queue.url) }

@@ -10,6 +10,9 @@ module "broadcast" {
   functions     = var.functions
   quota         = var.quota
   subscribers   = var.subscribers
+  control_plane = local.is_hub
+  cells         = var.cells
+  hub           = var.hub
   tables        = local.tables
   websocket_api = local.websocket_api
 }
@@ -32,7 +35,9 @@ module "sessions" {
   package       = var.package
   deployment    = var.deployment
   functions     = var.functions
-  api           = merge(var.session_api, { silo_tenants = module.messaging.silo_tenants })
+  api           = one([for api in var.session_api[*] : merge(api, { silo_tenants = module.messaging.silo_tenants })])
+  cells         = var.cells
+  hub           = var.hub
   tables        = local.tables
   websocket_api = local.websocket_api
 }
@@ -78,6 +83,8 @@ module "websocket_api" {
 }
 
 locals {
+  is_hub = var.session_api != null
+
   # Output by output: the functions need these, and the API's routes need the functions.
   websocket_api = {
     url               = module.websocket_api.url

@@ -13,6 +13,11 @@ output "topic_arn" {
   value       = module.broadcast.topic_arn
 }
 
+output "shards" {
+  description = "Number of shards that get chunks, without the ones that are drained."
+  value       = module.broadcast.shards
+}
+
 output "message_lifetime_seconds" {
   description = "Seconds after publishing in which a broadcast is delivered or settled as failed."
   value       = module.broadcast.lifetime_seconds
@@ -34,8 +39,13 @@ output "functions" {
 }
 
 output "aliases" {
-  description = "The live aliases of the functions that the HTTP API calls, by their names in the code."
-  value       = { for name in ["publish", "session_api"] : name => local.functions[name].alias }
+  description = "The live aliases of the functions that the HTTP API calls, by their names in the code; a further cell has none."
+  value       = { for name in ["publish", "session_api"] : name => local.functions[name].alias if local.is_hub }
+}
+
+output "cell_roles" {
+  description = "ARN of the role here of each further cell, by its name."
+  value       = module.broadcast.cell_roles
 }
 
 output "subscribers" {

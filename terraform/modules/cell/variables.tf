@@ -27,8 +27,21 @@ variable "messaging" {
 }
 
 variable "session_api" {
-  description = "Authorisation of the routes of sessions: none, iam or jwt; the claim of their tokens that names the tenant; and whether GET /tenant lists the tenants."
+  description = "Authorisation of the routes of sessions: none, iam or jwt; the claim of their tokens that names the tenant; and whether GET /tenant lists the tenants. null: a further cell, which has neither session_api nor publish."
   type        = object({ session_auth = string, tenant_claim = string, list_tenants = bool })
+  default     = null
+}
+
+variable "hub" {
+  description = "The hub as a further cell knows it: the output `cells` of the stack `hub`, under the cell's name; null: this is the hub."
+  type        = any
+  default     = null
+}
+
+variable "cells" {
+  description = "The further cells of a hub, and how sessions are placed on them: see the modules `broadcast` and `sessions`; null: there are none."
+  type        = any
+  default     = null
 }
 
 variable "functions" {

@@ -2,7 +2,8 @@ locals {
   function_name = join("-", compact([var.deployment.prefix, var.name, var.suffix]))
   handler       = "functions.${var.capability}.${var.name}.handler.handler"
 
-  variables = merge(var.variables, { for role in aws_iam_role.tenant : "TENANT_ROLE_ARN" => role.arn }, {
+  own_variables = { for name, value in var.variables : name => value if value != null }
+  variables = merge(local.own_variables, { for role in aws_iam_role.tenant : "TENANT_ROLE_ARN" => role.arn }, {
     ENVIRONMENT                  = var.deployment.environment
     POWERTOOLS_SERVICE_NAME      = var.name
     POWERTOOLS_METRICS_NAMESPACE = "Loudhailer"

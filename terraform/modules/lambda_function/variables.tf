@@ -76,7 +76,7 @@ variable "settings" {
 }
 
 variable "variables" {
-  description = "The function's own environment variables; those common to all functions are added."
+  description = "The function's own environment variables; those common to all functions are added. null: the variable is not set."
   type        = map(string)
   default     = {}
 }

@@ -1,4 +1,18 @@
 locals {
+  # In the hub's own cell by session_api itself, in a further one by the role that it has there.
+  keep_sessions = {
+    KeepSessions = {
+      actions = [
+        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+      ]
+      resources = [local.sessions.arn]
+    }
+    TakePlace = {
+      actions   = ["dynamodb:UpdateItem"]
+      resources = [local.places.arn]
+    }
+  }
+
   # The former release looks for a session under its tenant's id alone: docs/decisions/0037.
   spread_sessions = !var.deployment.former_release
 
@@ -6,11 +20,12 @@ locals {
   shortest_session_id = var.deployment.environment == "local" ? 1 : 22
 
   # Nobody asks for silos if tenants are not listed, and all variables of a function have 4 KB together.
-  listed_silos = var.api.list_tenants ? var.api.silo_tenants : []
+  listed_silos = try(var.api.list_tenants, false) ? var.api.silo_tenants : []
 }
 
 module "session_api" {
   source = "../lambda_function"
+  count  = var.api == null ? 0 : 1
 
   name       = "session_api"
   capability = "sessions"
@@ -31,26 +46,30 @@ module "session_api" {
     SESSION_AUTH        = var.api.session_auth
     TENANT_CLAIM        = var.api.tenant_claim
     SHORTEST_SESSION_ID = local.shortest_session_id
+
+    CELLS                = try(var.cells.json, null)
+    CELLS_TABLE          = one(aws_dynamodb_table.cells[*].name)
+    PLACEMENTS_TABLE     = one(aws_dynamodb_table.placements[*].name)
+    CELL_ROLE_ARN        = var.cells == null ? null : local.cell_role_arn
+    HUB_WEIGHT           = try(var.cells.hub_weight, null)
+    HOME_CONNECTIONS     = try(var.cells.home_connections, null)
+    LEASE_SECONDS        = try(var.cells.lease_seconds, null)
+    REPORT_GRACE_SECONDS = local.report_grace_seconds
   }
 
-  statements = {
+  statements = merge(local.keep_sessions, local.place_on_cells, {
     ReadTenants = {
       actions   = concat(["dynamodb:GetItem"], var.api.list_tenants ? ["dynamodb:Scan"] : [])
       resources = [local.tenants.arn]
-    }
-    KeepSessions = {
-      actions = [
-        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
-      ]
-      resources = [local.sessions.arn]
-    }
-    TakePlace = {
-      actions   = ["dynamodb:UpdateItem"]
-      resources = [local.places.arn]
     }
     ReadReports = {
       actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
       resources = [local.broadcasts.arn]
     }
-  }
+  })
+}
+
+moved {
+  from = module.session_api
+  to   = module.session_api[0]
 }

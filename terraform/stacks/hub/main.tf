@@ -46,6 +46,7 @@ module "cell" {
   connections      = var.connections
   messaging        = var.messaging
   subscribers      = var.subscribers
+  cells            = local.cells
   gateway_endpoint = var.gateway_endpoint
 
   api_gateway_account = var.api_gateway_account

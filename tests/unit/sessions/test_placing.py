@@ -7,6 +7,7 @@ from typing import Any, override
 
 import pytest
 
+from functions.sessions.session_api import placing as placing_module
 from functions.sessions.session_api.placing import CellStores, Home, SeveralCells
 from functions.sessions.session_api.session_api import SessionApi
 from loudhailer import codec
@@ -172,6 +173,17 @@ def test_the_tenants_cell_is_noted_before_a_session_is_placed(placing: PlacingFi
         assert placing.placements.cells_of(ACME) == {cell: noted_at}
 
 
+def test_a_function_remembers_a_bounded_number_of_notes(
+    placing: PlacingFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When it forgets them, it notes the cells anew."""
+    monkeypatch.setattr(placing_module, "_REMEMBERED", 1)
+    for session in (placing.named_of(NORTH), placing.named_of(SOUTH), placing.named_of(HUB)):
+        placing.place(session)
+        assert len(placing.placing._noted) == 1
+    assert placing.placements.cells_of(ACME).keys() == set(URLS)
+
+
 def test_all_devices_of_a_player_are_on_one_cell(placing: PlacingFixture) -> None:
     """Each of the player's sessions follows."""
     cells = {placing.place(session, ANN) for session in SESSIONS}
@@ -245,13 +257,23 @@ def test_the_leases_are_read_once_a_second(placing: PlacingFixture) -> None:
     assert placing.place(session) == HUB
 
 
-def test_without_any_cell_alive_all_of_them_are(counted: Counter[str]) -> None:
-    """Better a handshake that may fail than none; an alarm says so. The hub's cell has no weight here."""
-    placing = PlacingFixture(hub_weight=0)
-    session = placing.named_of(NORTH)
-    assert placing.place(session) in CELLS
+def test_cells_that_are_lost_together_count_as_alive(placing: PlacingFixture, counted: Counter[str]) -> None:
+    """More than half of the weight: the rest must not get a storm that was too much for all of them."""
+    before = {session: placing.place(session) for session in SESSIONS}
+    placing.later(16, SOUTH)
+    assert NORTH not in {placing.place(f"new-{session}") for session in SESSIONS}
+    assert counted["CellsLostTogether"] == 0
     placing.later(16)
-    assert {placing.place(session) for session in SESSIONS} == set(CELLS)
+    assert {placing.place(f"newer-{session}") for session in SESSIONS} == set(URLS)
+    assert {session: placing.place(session) for session in SESSIONS} == before
+    assert counted["CellsLostTogether"] >= 1
+
+
+def test_without_any_candidate_all_cells_that_were_seen_are(placing: PlacingFixture, counted: Counter[str]) -> None:
+    """Better a handshake that may fail than none; an alarm says so. Homes by declared weights come first."""
+    for cell in URLS:
+        placing.directory.order(cell, 0)
+    assert {placing.place(session) for session in SESSIONS} == set(URLS)
     assert counted["NoCellAlive"] >= 1
 
 
@@ -260,9 +282,9 @@ def test_a_small_tenant_has_one_home_and_its_whole_limit_there() -> None:
     placing = PlacingFixture(home_connections=20_000)
     (cell,) = {placing.place(session) for session in SESSIONS}
     assert placing.home("s1").tenant_sessions == 30
-    placing.beat(NORTH, SOUTH, is_well=False)
     placing.directory.order(cell, 0)
-    placing.now += 1
+    placing.later(1, NORTH, SOUTH)
+    assert placing.home("s1").cell != cell
     assert placing.home("s1").tenant_sessions == 30
 
 
@@ -368,9 +390,12 @@ def test_a_cell_that_does_not_answer_makes_it_a_503(placing: PlacingFixture, cou
         answer = placing.call(method, tenantId="acme", sessionId=session)
         assert answer == (503, {"message": "Service Unavailable"}, "1")
     assert counted["CellUnreachable"] == 2
+    in_hub = placing.named_of(HUB)
+    placing.place(in_hub)
     placing.sessions[HUB].is_down = True
-    with pytest.raises(TransientError):
-        placing.call("PUT", tenantId="acme", sessionId=placing.named_of(HUB))
+    for method in ("PUT", "DELETE"):
+        with pytest.raises(TransientError):
+            placing.call(method, tenantId="acme", sessionId=in_hub)
 
 
 def test_a_session_is_ended_on_the_cell_that_it_has_left_too(placing: PlacingFixture) -> None:
@@ -401,7 +426,9 @@ def test_a_session_on_a_cell_that_is_declared_no_more_is_placed_anew(placing: Pl
     """Nobody can reach what it had there."""
     gone = Placement(cell=CellName("west"), version=1, expires_at=NOW + KEPT_SECONDS, player=ANN)
     placing.placements.put(ACME, of_session(SessionId("s1")), gone)
+    assert placing.call("DELETE", tenantId="acme", sessionId="s1")[0] == 400
     assert placing.place("s1") in URLS
+    assert placing.call("DELETE", tenantId="acme", sessionId="s1")[0] == 200
 
 
 def test_a_session_without_a_placement_is_looked_for_in_the_hub(placing: PlacingFixture) -> None:

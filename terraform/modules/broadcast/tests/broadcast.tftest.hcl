@@ -749,8 +749,141 @@ run "publish_publishes_on_the_topic_alone" {
 
   assert {
     condition = flatten([
-      for statement in module.publish.role.policy.Statement : statement.Resource if contains(statement.Action, "sns:Publish")
+      for statement in module.publish[0].role.policy.Statement : statement.Resource if contains(statement.Action, "sns:Publish")
     ]) == [aws_sns_topic.broadcast.arn]
     error_message = "publish may publish on the topic of broadcasts only."
+  }
+}
+
+run "without_publish_send_message_alone_puts_messages_on_the_topic" {
+  command = plan
+
+  variables {
+    control_plane = false
+  }
+
+  assert {
+    condition     = !strcontains(aws_sns_topic_policy.broadcast.policy, "-publish") && strcontains(aws_sns_topic_policy.broadcast.policy, "-send_message")
+    error_message = "A further cell's topic carries what is said in its rooms alone."
+  }
+  assert {
+    condition     = length(module.publish) == 0
+    error_message = "A further cell has no publish."
+  }
+}
+
+run "a_cell_subscribes_its_one_queue_and_tells_of_itself_alone" {
+  command = plan
+
+  variables {
+    cells = {
+      declared = { north = { account_id = "444444444444", external_id = "north-1", region = "eu-west-1" } }
+      json     = "{}"
+    }
+    tables = {
+      connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections", by_room_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections/index/room" }
+      devices     = { name = "devices", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/devices" }
+      partitions  = { name = "partitions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/partitions" }
+      sessions    = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
+      tenants     = { name = "tenants", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/tenants" }
+      cells       = { name = "cells", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cells" }
+      placements  = { name = "placements", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/placements" }
+    }
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_sns_topic_policy.broadcast.policy).Statement : [statement.Principal.AWS, statement.Condition]
+      if statement.Action == "sns:Subscribe"
+      ] == [["arn:aws:iam::444444444444:root", { StringEquals = {
+        "sns:Protocol" = "sqs", "sns:Endpoint" = "arn:aws:sqs:eu-west-1:444444444444:loudhailer-test-broadcast"
+    } }]]
+    error_message = "The cell's account may subscribe its queue of broadcasts, and nothing else."
+  }
+  assert {
+    condition = jsondecode(aws_iam_role.cell["north"].assume_role_policy).Statement == [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { AWS = "arn:aws:iam::444444444444:root" }
+      Condition = {
+        ArnEquals = { "aws:PrincipalArn" = [
+          "arn:aws:iam::444444444444:role/loudhailer-test/loudhailer-test-beat",
+          "arn:aws:iam::444444444444:role/loudhailer-test/loudhailer-test-report",
+        ] }
+        StringEquals = { "sts:ExternalId" = "north-1" }
+      }
+    }]
+    error_message = "The functions that speak for the cell, and nobody else there, must be trusted."
+  }
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_role_policy.cell["north"].policy).Statement : statement.Sid => [
+        join(",", statement.Action), try(values(statement.Condition)[0]["dynamodb:LeadingKeys"][0], null), try(statement.Condition.Null["dynamodb:LeadingKeys"], null)
+      ]
+      } == {
+      TellOfBroadcasts = ["dynamodb:UpdateItem", "*#cell#north", "false"]
+      TellOfItself     = ["dynamodb:UpdateItem", "seen#north", "false"]
+      ReadCells        = ["dynamodb:BatchGetItem,dynamodb:GetItem", null, null]
+      CopyTenants      = ["dynamodb:Scan", null, null]
+    }
+    error_message = "The cell writes rows under its own keys, and reads."
+  }
+}
+
+run "without_further_cells_nobody_subscribes_and_publish_looks_for_none" {
+  command = plan
+
+  assert {
+    condition     = !strcontains(aws_sns_topic_policy.broadcast.policy, "sns:Subscribe") && length(aws_iam_role.cell) == 0
+    error_message = "The topic is as it was."
+  }
+  assert {
+    condition     = !strcontains(jsonencode(module.publish[0].role.policy), "ReadCells")
+    error_message = "publish may do what it might before."
+  }
+}
+
+run "a_further_cells_queue_takes_the_hubs_topic_from_a_region_that_must_be_enabled" {
+  command = plan
+
+  variables {
+    control_plane = false
+    functions = {
+      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-rooms = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      report             = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    }
+    hub = {
+      name       = "north"
+      region     = "us-east-1"
+      hub_region = "eu-south-1"
+      role       = { arn = "arn:aws:iam::555555555555:role/loudhailer-test/loudhailer-test-cell-north", external_id = "north-1" }
+      topic_arn  = "arn:aws:sns:eu-south-1:555555555555:loudhailer-test-broadcast"
+      tables     = { broadcasts = "loudhailer-test-broadcasts" }
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      for part in ["sns.amazonaws.com", "sns.eu-south-1.amazonaws.com", "arn:aws:sns:eu-south-1:555555555555:loudhailer-test-broadcast"] :
+      strcontains(aws_sqs_queue.work["broadcast"].policy, part)
+    ])
+    error_message = "Both topics may send, each by the principal of its way."
+  }
+  assert {
+    condition     = aws_dynamodb_table.broadcasts.stream_view_type == "KEYS_ONLY" && length(aws_lambda_event_source_mapping.report[0].filter_criteria[0].filter) == 3
+    error_message = "report reads a stream of keys, without those of chunks."
+  }
+}
+
+run "the_hubs_broadcasts_have_no_stream" {
+  command = plan
+
+  assert {
+    condition     = aws_dynamodb_table.broadcasts.stream_enabled == null && length(aws_lambda_event_source_mapping.report) == 0
+    error_message = "The hub reads its own rows."
   }
 }

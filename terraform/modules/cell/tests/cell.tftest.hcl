@@ -389,3 +389,65 @@ run "every_silo_has_a_consumer_of_its_own_and_every_queue_its_alarm" {
     error_message = "The pool and each silo must have a consumer."
   }
 }
+
+run "a_further_cell_tells_its_hub_and_opens_nothing_itself" {
+  command = plan
+
+  variables {
+    session_api = null
+    hub = {
+      name           = "north"
+      region         = "us-east-1"
+      hub_region     = "eu-south-1"
+      hub_account_id = "555555555555"
+      role           = { arn = "arn:aws:iam::555555555555:role/loudhailer-test/loudhailer-test-cell-north", external_id = "north-1" }
+      topic_arn      = "arn:aws:sns:eu-south-1:555555555555:loudhailer-test-broadcast"
+      tables         = { broadcasts = "loudhailer-test-broadcasts", cells = "loudhailer-test-cells", tenants = "loudhailer-test-tenants" }
+      weights        = { hub = 1, north = 1 }
+      placement      = { home_connections = 20000, beat_seconds = 5, lease_seconds = 15 }
+    }
+    functions = {
+      accounting         = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      authorizer         = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      beat               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      connect            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      default_route      = { timeout = 5, memory = 512, reserved = null, provisioned = null }
+      disconnect         = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      echo               = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      end_session        = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      join_room          = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-rooms = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      presence           = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      reconcile          = { timeout = 60, memory = 512, reserved = null, provisioned = null }
+      relay_message      = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      report             = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      send_message       = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    }
+  }
+
+  assert {
+    condition     = length(setintersection(keys(output.functions), ["publish", "session_api"])) == 0 && length(output.aliases) == 0
+    error_message = "publish and session_api are the hub's alone."
+  }
+  assert {
+    condition     = length(setintersection(keys(output.functions), ["beat", "report"])) == 2
+    error_message = "beat and report speak to the hub."
+  }
+  assert {
+    condition     = length(setintersection(keys(output.queues), ["beat", "report-failure"])) == 2
+    error_message = "beat has ticks, and report a queue of failures."
+  }
+}
+
+run "a_hub_has_nothing_of_a_further_cell" {
+  command = plan
+
+  assert {
+    condition     = length(setintersection(concat(keys(output.functions), keys(output.queues)), ["beat", "report", "report-failure"])) == 0
+    error_message = "The hub tells nobody, and is asked by session_api itself."
+  }
+}

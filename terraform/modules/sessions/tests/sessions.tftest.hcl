@@ -115,12 +115,12 @@ run "session_api_reads_reports_and_writes_none" {
 
   assert {
     condition = toset(flatten([
-      for statement in module.session_api.role.policy.Statement : statement.Action if contains(statement.Resource, var.tables.broadcasts.arn)
+      for statement in module.session_api[0].role.policy.Statement : statement.Action if contains(statement.Resource, var.tables.broadcasts.arn)
     ])) == toset(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"])
     error_message = "session_api must read the table of broadcasts, and not write it."
   }
   assert {
-    condition     = !strcontains(jsonencode(module.session_api.role.policy), "sns:")
+    condition     = !strcontains(jsonencode(module.session_api[0].role.policy), "sns:")
     error_message = "session_api must not be allowed to publish."
   }
 }
@@ -195,7 +195,7 @@ run "tenants_cannot_be_listed_by_default" {
   command = plan
 
   assert {
-    condition     = !strcontains(jsonencode(module.session_api.role.policy), "dynamodb:Scan")
+    condition     = !strcontains(jsonencode(module.session_api[0].role.policy), "dynamodb:Scan")
     error_message = "Without list_tenants, session_api must not be allowed to scan the tenants."
   }
 }
@@ -208,7 +208,7 @@ run "for_a_demonstration_tenants_can_be_listed" {
   }
 
   assert {
-    condition     = strcontains(jsonencode(module.session_api.role.policy), "dynamodb:Scan")
+    condition     = strcontains(jsonencode(module.session_api[0].role.policy), "dynamodb:Scan")
     error_message = "With list_tenants, session_api must be allowed to scan the tenants."
   }
 
@@ -226,8 +226,114 @@ run "an_http_url_for_a_websocket_is_refused" {
       url               = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
       callback_endpoint = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
       close_arn         = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/DELETE/@connections/*"
+      look_up_arn       = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/GET/@connections/*"
     }
   }
 
   expect_failures = [var.websocket_api]
+}
+
+run "with_further_cells_sessions_are_placed" {
+  command = plan
+
+  variables {
+    functions = {
+      end_session        = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      session_api        = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message       = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      post_message-rooms = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    }
+    cells = {
+      declared         = { north = { account_id = "444444444444" }, south = { account_id = "666666666666" } }
+      json             = "{}"
+      hub_weight       = 1
+      home_connections = 20000
+      lease_seconds    = 15
+    }
+  }
+
+  assert {
+    condition     = join(" ", keys(output.tables)) == "cells limits placements places sessions tenants"
+    error_message = "There are tables of cells and of placements."
+  }
+  assert {
+    condition = jsonencode(flatten([
+      for statement in module.session_api[0].role.policy.Statement : statement.Resource if contains(statement.Action, "sts:AssumeRole")
+      ])) == jsonencode([
+      "arn:aws:iam::444444444444:role/loudhailer-test/loudhailer-test-hub",
+      "arn:aws:iam::666666666666:role/loudhailer-test/loudhailer-test-hub",
+    ])
+    error_message = "session_api acts in the hub's role in each cell."
+  }
+  assert {
+    condition     = local.report_grace_seconds == 180
+    error_message = "A report waits for six of the longest timeout, and a minute."
+  }
+}
+
+run "without_further_cells_there_are_no_placements" {
+  command = plan
+
+  assert {
+    condition     = join(" ", keys(output.tables)) == "limits places sessions tenants"
+    error_message = "The tables are those of one cell."
+  }
+  assert {
+    condition     = !strcontains(jsonencode(module.session_api[0].role.policy), "sts:")
+    error_message = "session_api assumes no role."
+  }
+}
+
+run "a_further_cell_has_no_session_api" {
+  command = plan
+
+  variables {
+    api = null
+  }
+
+  assert {
+    condition     = join(" ", keys(output.functions)) == "end_session"
+    error_message = "The hub opens its sessions."
+  }
+}
+
+run "a_further_cell_lets_the_hub_keep_sessions" {
+  command = plan
+
+  variables {
+    api = null
+    functions = {
+      beat        = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      end_session = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+    }
+    hub = {
+      name           = "north"
+      hub_region     = "us-east-1"
+      hub_account_id = "555555555555"
+      role           = { arn = "arn:aws:iam::555555555555:role/loudhailer-test/loudhailer-test-cell-north", external_id = "north-1" }
+      tables         = { cells = "loudhailer-test-cells", tenants = "loudhailer-test-tenants" }
+      weights        = { hub = 1, north = 1 }
+      placement      = { home_connections = 20000, beat_seconds = 5, lease_seconds = 15 }
+    }
+    tables = {
+      broadcasts  = { name = "broadcasts", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/broadcasts" }
+      connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections" }
+      partitions  = { name = "partitions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/partitions" }
+    }
+  }
+
+  assert {
+    condition = jsonencode(jsondecode(aws_iam_role.hub[0].assume_role_policy).Statement[0].Condition) == jsonencode({
+      ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::555555555555:role/loudhailer-test/loudhailer-test-session_api" }
+      StringEquals = { "sts:ExternalId" = "north-1" }
+    })
+    error_message = "The hub's session_api, and nobody else there, must be trusted."
+  }
+  assert {
+    condition     = join(" ", [for statement in jsondecode(aws_iam_role_policy.hub[0].policy).Statement : statement.Sid]) == "KeepSessions TakePlace"
+    error_message = "It keeps sessions and their places, and does nothing else."
+  }
 }

@@ -297,3 +297,87 @@ run "what_is_reserved_for_echo_counts_for_each_silo" {
 
   expect_failures = [var.functions]
 }
+
+run "further_cells_are_told_what_they_need_of_the_hub" {
+  command = plan
+
+  variables {
+    cells = {
+      north = { account_id = "444444444444", external_id = "north-1", region = "eu-west-1" }
+      south = { account_id = "666666666666", external_id = "south-1", region = "us-east-1", weight = 2 }
+    }
+  }
+
+  assert {
+    condition     = join(" ", [for name, cell in output.cells : "${name}:${cell.account_id}:${cell.region}:${cell.role.external_id}"]) == "north:444444444444:eu-west-1:north-1 south:666666666666:us-east-1:south-1"
+    error_message = "Each cell has its account, Region and external id."
+  }
+  assert {
+    condition     = jsonencode(output.cells.north.weights) == jsonencode({ hub = 1, north = 1, south = 2 })
+    error_message = "Each cell knows the weights of all."
+  }
+}
+
+run "without_further_cells_there_is_no_trace_of_them" {
+  command = plan
+
+  assert {
+    condition     = length(output.cells) == 0 && length(setintersection(keys(output.tables), ["cells", "placements"])) == 0
+    error_message = "The hub alone is what it was."
+  }
+}
+
+run "a_cell_in_an_account_of_others_is_refused" {
+  command = plan
+
+  variables {
+    cells = {
+      north = { account_id = "444444444444", external_id = "north-1", region = "us-east-1" }
+      south = { account_id = "444444444444", external_id = "south-1", region = "us-east-1" }
+    }
+  }
+
+  expect_failures = [var.cells]
+}
+
+run "a_cell_in_a_subscribers_account_is_refused" {
+  command = plan
+
+  variables {
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [0] } }
+    cells       = { north = { account_id = "222222222222", external_id = "north-1", region = "us-east-1" } }
+  }
+
+  expect_failures = [var.cells]
+}
+
+run "a_cell_by_the_name_of_the_hubs_own_is_refused" {
+  command = plan
+
+  variables {
+    cells = { hub = { account_id = "444444444444", external_id = "north-1", region = "us-east-1" } }
+  }
+
+  expect_failures = [var.cells]
+}
+
+run "cells_without_any_weight_are_refused" {
+  command = plan
+
+  variables {
+    hub_cell = { weight = 0 }
+    cells    = { north = { account_id = "444444444444", external_id = "north-1", region = "us-east-1", weight = 0 } }
+  }
+
+  expect_failures = [var.cells]
+}
+
+run "a_lease_that_ends_with_one_late_beat_is_refused" {
+  command = plan
+
+  variables {
+    placement = { beat_seconds = 10 }
+  }
+
+  expect_failures = [var.placement]
+}

@@ -201,3 +201,33 @@ def test_a_role_is_assumed_from_another_account_by_the_named_role_with_the_exter
                 sts.assume_role(RoleArn=arn, RoleSessionName="tests", **external)
                 assumed.add((role.removeprefix(name), external.get("ExternalId")))
     assert assumed == {("-trusted", "12345")}
+
+
+@pytest.mark.emulator_contract
+def test_another_account_subscribes_the_one_queue_that_the_topics_policy_names(local_aws: LocalAws) -> None:
+    """https://docs.aws.amazon.com/sns/latest/dg/sns-send-message-to-sqs-cross-account.html."""
+    sns, name = local_aws.client("sns"), local_aws.name("topic")
+    topic = sns.create_topic(Name=name)["TopicArn"]
+    session: Any = boto3.session.Session(aws_access_key_id=READER, aws_secret_access_key=SECRET)
+    there = partial(session.client, endpoint_url=local_aws.endpoint, region_name="us-east-1")
+    sqs, queue_arn = there("sqs"), f"arn:aws:sqs:us-east-1:{READER}:{name}"
+    from_topic = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    may_send = policy({**from_topic, "Resource": queue_arn, "Condition": {"ArnEquals": {"aws:SourceArn": topic}}})
+    queue_url = sqs.create_queue(QueueName=name, Attributes={"Policy": may_send})["QueueUrl"]
+    sqs.create_queue(QueueName=f"{name}-2")
+    may_subscribe = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{READER}:root"},
+        "Action": "sns:Subscribe",
+        "Resource": topic,
+        "Condition": {"StringEquals": {"sns:Protocol": "sqs", "sns:Endpoint": queue_arn}},
+    }
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy(may_subscribe))
+    subscribe = partial(there("sns").subscribe, TopicArn=topic, Attributes={"RawMessageDelivery": "true"})
+    for protocol, endpoint in (("sqs", f"{queue_arn}-2"), ("https", "https://evil.example/")):
+        with pytest.raises(ClientError, match="not authorized"):
+            subscribe(Protocol=protocol, Endpoint=endpoint)
+    subscribe(Protocol="sqs", Endpoint=queue_arn)
+    sns.publish(TopicArn=topic, Message="one")
+    found = sqs.receive_message(QueueUrl=queue_url, WaitTimeSeconds=10)["Messages"]
+    assert [message["Body"] for message in found] == ["one"]

@@ -22,6 +22,7 @@ from tools.emulator.aws.gaps import (
     saved_state,
     service_integrations,
     session_tags,
+    sns_subscriptions,
     statement_streams,
     stream_mappings,
     stream_persistence,
@@ -59,5 +60,6 @@ GAPS = (
     policy_parsing.gap,
     policy_variables.gap,
     session_tags.gap,
+    sns_subscriptions.gap,
     alarms.gap,
 )

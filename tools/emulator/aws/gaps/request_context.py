@@ -1,8 +1,9 @@
 """Conditions see what a request says of roles and of Lambda's mappings; what a request is about is known by its ARN.
 
 AWS: `iam:PermissionsBoundary` is the boundary that a request sets, or that the role has which it gives rights to;
-`iam:PolicyARN` the policy that it attaches; `lambda:FunctionArn` the function of a mapping. A role's ARN has its path,
-a rule of the default bus has no bus, and a new function already has its later ARN.
+`iam:PolicyARN` the policy that it attaches; `lambda:FunctionArn` the function of a mapping; `sns:Endpoint` and
+`sns:Protocol` those of a new subscription. A role's ARN has its path, a rule of the default bus has no bus, and a new
+function already has its later ARN.
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
@@ -125,6 +126,9 @@ def context(service: str, action: str, body: bytes, params: Any) -> dict[str, An
             keys["iam:policyarn"] = policy
     if action == "lambda:CreateEventSourceMapping":
         keys["lambda:functionarn"] = _fields(body).get("FunctionName", "")
+    if action == "sns:Subscribe":
+        keys["sns:endpoint"] = iam_actions._query_param(params, "Endpoint")
+        keys["sns:protocol"] = iam_actions._query_param(params, "Protocol")
     return keys
 
 

@@ -1,0 +1,66 @@
+"""The rows of a broadcast have changed, and the hub gets the report of them.
+
+Delivery is at least once, and batches of different shards come side by side. A version is taken before the rows are
+read. So the report of the highest version has every row whose record came before, and the hub keeps that one.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.broadcast.report import summed
+from loudhailer.broadcast.snapshots.port import SnapshotStore
+from loudhailer.ids import BroadcastId, CellName
+from loudhailer.observability import count, logger
+from loudhailer.streams.records import StreamRecord, batch_response, parsed
+
+
+class TellHub:
+    """Tells the hub of each broadcast whose rows have changed, once a batch."""
+
+    def __init__(
+        self, broadcasts: BroadcastStore, snapshots: SnapshotStore, *, cell: CellName, clock: Callable[[], float]
+    ) -> None:
+        self._broadcasts = broadcasts
+        self._snapshots = snapshots
+        self._cell = cell
+        self._clock = clock
+
+    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Handle one batch of the stream; the answer names the first record whose broadcast is not reported yet."""
+        first: dict[BroadcastId, StreamRecord] = {}
+        for broadcast_id, record in parsed(event["Records"], _changed):
+            first.setdefault(broadcast_id, record)
+        failed: list[StreamRecord] = []
+        for broadcast_id, record in first.items():
+            try:
+                with logger.append_context_keys(broadcast_id=broadcast_id):
+                    self._tell(broadcast_id)
+            except Exception:  # noqa: BLE001  # whatever it is, the other broadcasts are told
+                count("SnapshotFailed")
+                logger.exception("the hub could not be told", broadcast_id=broadcast_id)
+                failed.append(record)
+        return batch_response(min(failed, key=lambda record: record.order).sequence_number if failed else None)
+
+    def _tell(self, broadcast_id: BroadcastId) -> None:
+        version = self._broadcasts.take_version(broadcast_id, int(self._clock() * 1000))
+        found = summed(self._broadcasts, broadcast_id)
+        if found is None:
+            return
+        summary, report = found
+        if summary.ends_at is None:
+            # It is the cell's own, said in one of its rooms.
+            return
+        if self._snapshots.put(broadcast_id, self._cell, version, report):
+            count("SnapshotSent")
+            logger.info("the hub has the report", status=report.status, delivered=report.delivered)
+        else:
+            count("SnapshotSuperseded")
+            logger.info("the hub has a later report")
+
+
+def _changed(record: StreamRecord) -> tuple[BroadcastId, StreamRecord] | None:
+    """The broadcast whose row was put or changed; None for a row that has expired."""
+    if record.event == "REMOVE":
+        return None
+    return BroadcastId(record.keys["broadcastId"]["S"].partition("#")[0]), record

@@ -1,0 +1,25 @@
+"""The ticks between two minutes: a schedule has minutes, so each one sends the messages for the seconds within it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from loudhailer.queues.port import Queue
+
+
+class EveryFewSeconds:
+    """Does the work for each event, and for the schedule's asks a queue to bring one every `seconds` until the next.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-timers.html
+    """
+
+    def __init__(self, work: Callable[[], None], ticks: Queue, *, seconds: int) -> None:
+        self._work = work
+        self._ticks = ticks
+        self._seconds = seconds
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """Handle one event; the ticks are sent first, so that a run that fails is followed by others."""
+        if "Records" not in event:
+            for delay in range(self._seconds, 60, self._seconds):
+                self._ticks.send_all(['{"v":1}'], delay_seconds=delay)
+        self._work()

@@ -1,0 +1,114 @@
+# In a further cell: it says that it is alive, and copies the hub's tenants, every few seconds.
+
+module "beat" {
+  source = "../lambda_function"
+  count  = var.hub == null ? 0 : 1
+
+  name       = "beat"
+  capability = "sessions"
+  package    = var.package
+  deployment = var.deployment
+  settings   = var.functions.beat
+
+  variables = {
+    CELL_NAME         = var.hub.name
+    TENANTS_TABLE     = local.tenants.name
+    PARTITIONS_TABLE  = var.tables.partitions.name
+    WEBSOCKET_URL     = var.websocket_api.url
+    CALLBACK_ENDPOINT = var.websocket_api.callback_endpoint
+    BEAT_QUEUE_URL    = one(aws_sqs_queue.beat[*].url)
+    BEAT_SECONDS      = var.hub.placement.beat_seconds
+    LEASE_SECONDS     = var.hub.placement.lease_seconds
+    CELL_WEIGHTS      = jsonencode(var.hub.weights)
+    HOME_CONNECTIONS  = var.hub.placement.home_connections
+    HUB_ROLE_ARN      = var.hub.role.arn
+    HUB_EXTERNAL_ID   = var.hub.role.external_id
+    HUB_REGION        = var.hub.hub_region
+    HUB_CELLS_TABLE   = var.hub.tables.cells
+    HUB_TENANTS_TABLE = var.hub.tables.tenants
+  }
+
+  queues_read = { ReadTicks = aws_sqs_queue.beat[*].arn }
+
+  statements = {
+    CopyTenants = {
+      actions   = ["dynamodb:PutItem", "dynamodb:Scan"]
+      resources = [local.tenants.arn]
+    }
+    CountConnections = {
+      actions   = ["dynamodb:Scan"]
+      resources = [var.tables.partitions.arn]
+    }
+    AskTheApi = {
+      actions   = ["execute-api:ManageConnections"]
+      resources = [var.websocket_api.look_up_arn]
+    }
+    Tick = {
+      actions   = ["sqs:SendMessage"]
+      resources = aws_sqs_queue.beat[*].arn
+    }
+    ActInTheHub = {
+      actions   = ["sts:AssumeRole"]
+      resources = [var.hub.role.arn]
+    }
+  }
+}
+
+# The ticks between two minutes, which a schedule does not have. One that is late is worth nothing.
+resource "aws_sqs_queue" "beat" {
+  count = var.hub == null ? 0 : 1
+
+  name                      = "${var.deployment.prefix}-beat"
+  message_retention_seconds = 120
+  sqs_managed_sse_enabled   = true
+
+  # Six times the function's timeout, as AWS asks for.
+  visibility_timeout_seconds = 6 * var.functions.beat.timeout
+}
+
+resource "aws_lambda_event_source_mapping" "beat" {
+  count = var.hub == null ? 0 : 1
+
+  event_source_arn = aws_sqs_queue.beat[0].arn
+  function_name    = module.beat[0].alias.arn
+  batch_size       = 1
+
+  scaling_config {
+    maximum_concurrency = 2
+  }
+}
+
+resource "aws_cloudwatch_event_rule" "beat" {
+  count = var.hub == null ? 0 : 1
+
+  name                = "${var.deployment.prefix}-beat"
+  description         = "Renews the cell's lease at the hub."
+  schedule_expression = "rate(1 minute)"
+}
+
+resource "aws_cloudwatch_event_target" "beat" {
+  count = var.hub == null ? 0 : 1
+
+  rule = aws_cloudwatch_event_rule.beat[0].name
+  arn  = module.beat[0].alias.arn
+}
+
+resource "aws_lambda_permission" "beat" {
+  count = var.hub == null ? 0 : 1
+
+  function_name = module.beat[0].alias.function_name
+  qualifier     = module.beat[0].alias.name
+  action        = "lambda:InvokeFunction"
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.beat[0].arn
+}
+
+# The next tick is the retry.
+resource "aws_lambda_function_event_invoke_config" "beat" {
+  count = var.hub == null ? 0 : 1
+
+  function_name                = module.beat[0].alias.function_name
+  qualifier                    = module.beat[0].alias.name
+  maximum_retry_attempts       = 0
+  maximum_event_age_in_seconds = 60
+}

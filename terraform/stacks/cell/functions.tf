@@ -1,0 +1,52 @@
+# Timeout, memory and concurrency of every function, by its name: the hub's defaults, for the functions that a further cell has.
+
+variable "functions" {
+  description = "Settings by function, if they differ from the defaults: timeout in seconds, memory in MB, reserved and provisioned concurrency: see the stack `hub`."
+  type = map(object({
+    timeout     = optional(number)
+    memory      = optional(number)
+    reserved    = optional(number)
+    provisioned = optional(number)
+  }))
+  default = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.functions), keys(local.function_defaults))) == 0
+    error_message = "functions: there is no ${join(", no ", setsubtract(keys(var.functions), keys(local.function_defaults)))}; the names are ${join(", ", keys(local.function_defaults))}."
+  }
+}
+
+locals {
+  # Settings that differ from 10 seconds, 512 MB, and no reserved concurrency.
+  function_defaults = {
+    accounting    = { timeout = 30 }
+    authorizer    = {}
+    beat          = { timeout = 20 }
+    connect       = {}
+    default_route = { timeout = 5 }
+    disconnect    = {}
+    echo          = {}
+    end_session   = { timeout = 30 }
+    join_room     = {}
+    presence      = { timeout = 30 }
+    query         = { timeout = 20 }
+    reconcile     = { timeout = 60 }
+    relay_message = {}
+    report        = { timeout = 30 }
+    send_message  = {}
+    settle        = { timeout = 20 }
+    swarm         = { timeout = 20 }
+
+    # They are busy with signatures and TLS: each gets a whole vCPU.
+    post_message       = { memory = 1769 }
+    post_message-rooms = { memory = 1769 }
+  }
+
+  functions = {
+    for name, defaults in local.function_defaults : name => merge(
+      { timeout = 10, memory = 512, reserved = null, provisioned = null },
+      defaults,
+      { for setting, value in try(var.functions[name], {}) : setting => value if value != null },
+    )
+  }
+}

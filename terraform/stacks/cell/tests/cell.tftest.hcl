@@ -1,0 +1,100 @@
+mock_provider "aws" {
+  source          = "../../testing/aws"
+  override_during = plan
+}
+
+mock_provider "aws" {
+  alias = "hub_region"
+}
+
+variables {
+  hub = {
+    name                     = "north"
+    prefix                   = "loudhailer-dev"
+    environment              = "dev"
+    region                   = "us-east-1"
+    account_id               = "111111111111"
+    hub_region               = "eu-central-1"
+    hub_account_id           = "222222222222"
+    role                     = { arn = "arn:aws:iam::222222222222:role/loudhailer-dev/loudhailer-dev-cell-north", external_id = "north-1" }
+    topic_arn                = "arn:aws:sns:eu-central-1:222222222222:loudhailer-dev-broadcast"
+    tables                   = { broadcasts = "loudhailer-dev-broadcasts", cells = "loudhailer-dev-cells", tenants = "loudhailer-dev-tenants" }
+    weights                  = { hub = 1, north = 1 }
+    placement                = { home_connections = 20000, beat_seconds = 5, lease_seconds = 15 }
+    message_lifetime_seconds = 300
+  }
+  region          = "us-east-1"
+  alarm_topic_arn = "arn:aws:sns:us-east-1:111111111111:alarms"
+  package = {
+    image = {
+      repository_url = "444444444444.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
+      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    }
+  }
+}
+
+run "a_cell_takes_the_hubs_topic_and_has_no_control_plane" {
+  command = plan
+
+  assert {
+    condition     = aws_sns_topic_subscription.hub.topic_arn == var.hub.topic_arn && aws_sns_topic_subscription.hub.raw_message_delivery && aws_sns_topic_subscription.hub.filter_policy == null
+    error_message = "Every broadcast comes as it is, and swarm drops what is not for this cell."
+  }
+  assert {
+    condition     = length(setintersection(keys(output.functions), ["publish", "session_api", "console"])) == 0
+    error_message = "Broadcasts are accepted, and sessions opened, by the hub."
+  }
+  assert {
+    condition     = output.functions.report == "loudhailer-dev-report" && output.functions.beat == "loudhailer-dev-beat"
+    error_message = "The functions and their roles must have the names that the hub trusts."
+  }
+}
+
+# `make infrastructure` plans this run, and lets checkov judge every policy in it.
+run "the_stack_with_all_its_roles" {
+  command = plan
+}
+
+run "a_cell_in_the_hubs_account_is_refused" {
+  command = plan
+
+  variables {
+    hub = {
+      name                     = "north"
+      prefix                   = "loudhailer-dev"
+      environment              = "dev"
+      region                   = "us-east-1"
+      account_id               = "111111111111"
+      hub_region               = "us-east-1"
+      hub_account_id           = "111111111111"
+      role                     = { arn = "arn:aws:iam::111111111111:role/loudhailer-dev/loudhailer-dev-cell-north", external_id = "north-1" }
+      topic_arn                = "arn:aws:sns:us-east-1:111111111111:loudhailer-dev-broadcast"
+      tables                   = { broadcasts = "loudhailer-dev-broadcasts", cells = "loudhailer-dev-cells", tenants = "loudhailer-dev-tenants" }
+      weights                  = { hub = 1 }
+      placement                = { home_connections = 20000, beat_seconds = 5, lease_seconds = 15 }
+      message_lifetime_seconds = 300
+    }
+  }
+
+  expect_failures = [var.hub]
+}
+
+run "another_region_than_the_maps_is_refused" {
+  command = plan
+
+  variables {
+    region = "eu-central-1"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "a_function_that_a_cell_does_not_have_is_refused" {
+  command = plan
+
+  variables {
+    functions = { publish = { timeout = 20 } }
+  }
+
+  expect_failures = [var.functions]
+}

@@ -1,0 +1,72 @@
+"""Rows of cells that make no sense, and changes of tenants that meet others."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from loudhailer.cells.dynamodb import DynamoCellDirectory
+from loudhailer.cells.model import Lease, Standing
+from loudhailer.errors import TransientError
+from loudhailer.tenants.dynamodb import DynamoTenantStore
+from loudhailer.tenants.model import Tenant
+from tests.support.broadcasts import NORTH, NOW, SOUTH, TENANT
+from tests.support.dynamodb.engine import client_of_any_table
+
+LEASE = Lease(at=NOW, is_well=True, websocket_url="wss://x", connections=-3, tenants=1)
+ROW: dict[str, Any] = {
+    "renewedAt": {"N": str(NOW)},
+    "isWell": {"BOOL": True},
+    "webSocketUrl": {"S": "wss://x"},
+    "connections": {"N": "3"},
+    "tenants": {"N": "1"},
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"renewedAt": {"S": "now"}},
+        {"renewedAt": {"N": "1.5"}},
+        {"isWell": {"S": "yes"}},
+        {"webSocketUrl": {"SS": ["wss://x"]}},
+        {"connections": {"S": "many"}},
+        {"tenants": {"NULL": True}},
+    ],
+    ids=str,
+)
+def test_a_lease_that_makes_no_sense_counts_as_none(
+    change: dict[str, Any], counted: Counter[str], logged: Callable[..., list[Any]]
+) -> None:
+    """A cell writes it, and may have been taken over; the others' leases are read all the same."""
+    client: Any = client_of_any_table()
+    directory = DynamoCellDirectory(client, "cells-simulated")
+    directory.renew(SOUTH, LEASE)
+    key = {"key": {"S": "seen#north"}, "part": {"S": "lease"}}
+    client.put_item(TableName="cells-simulated", Item=key | ROW | change)
+    standing = directory.standing([NORTH, SOUTH])
+    assert standing[NORTH] == Standing()
+    assert standing[SOUTH].lease is not None
+    assert standing[SOUTH].lease.connections == 0
+    assert counted["LeaseMalformed"] == 1
+    assert [key for (key,) in logged("key")] == ["seen#north"]
+
+
+def test_a_change_of_a_tenant_that_meets_another_one_is_to_be_tried_again() -> None:
+    """A conflict of transactions says nothing of what was to be changed."""
+
+    class Conflicting:
+        def get_item(self, **_: Any) -> Any:
+            return {}
+
+        def transact_write_items(self, **_: Any) -> Any:
+            reasons = [{"Code": "TransactionConflict"}, {"Code": "None"}]
+            answer: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+            raise ClientError(answer, "TransactWriteItems")
+
+    client: Any = Conflicting()
+    store = DynamoTenantStore(client, "tenants", cells_table="cells")
+    with pytest.raises(TransientError, match="TransactWriteItems failed"):
+        store.put(Tenant(TENANT, 1, 2, 3, 4, 5, 6))

@@ -1,0 +1,273 @@
+"""A further cell renews its lease, and copies the hub's tenants."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, override
+
+import pytest
+
+from functions.sessions.beat.beat import Beat
+from functions.sessions.beat.ticks import EveryFewSeconds
+from loudhailer.cells.model import Lease
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.sender import Lookup
+from loudhailer.errors import TransientError
+from loudhailer.ids import HUB, CellName, ConnectionId, TenantId
+from loudhailer.partitions.model import PartitionCount
+from loudhailer.tenants.model import Tenant, TenantRow
+from tests.support.broadcasts import ENDPOINT, NORTH, NOW, SOUTH, TENANT, partition
+from tests.support.fakes.cells import MemoryCellDirectory
+from tests.support.fakes.partitions import MemoryPartitionStore
+from tests.support.fakes.queues import MemoryQueue
+from tests.support.fakes.tenants import MemoryTenantStore
+
+ACME = Tenant(
+    TENANT,
+    tenant_connections=30,
+    connections_per_session=2,
+    tenant_per_minute=60,
+    session_per_minute=5,
+    messages_per_minute=70,
+    session_seconds=200,
+    tenant_sessions=90,
+)
+URL = "wss://abcdefghij.execute-api.us-east-1.amazonaws.com/live"
+
+
+class OneAnswer(Lookup):
+    """Gives one outcome for every connection."""
+
+    def __init__(self) -> None:
+        self.outcome = Outcome.GONE
+        self.asked: list[tuple[str, Sequence[ConnectionId]]] = []
+
+    @override
+    def look_up(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
+        self.asked.append((endpoint, connections))
+        return [self.outcome]
+
+
+class ReadTenantStore(MemoryTenantStore):
+    """The hub's tenants, which may be out of reach; counts how often they are copied."""
+
+    def __init__(self, *tenants: Tenant) -> None:
+        super().__init__(*tenants)
+        self.is_down = False
+        self.copied = 0
+
+    @override
+    def everything(self) -> list[TenantRow]:
+        if self.is_down:
+            raise TransientError("the hub is down")
+        self.copied += 1
+        return super().everything()
+
+
+class BeatFixture:
+    """The cell north, the hub, and the cell south."""
+
+    def __init__(self, *tenants: Tenant) -> None:
+        self.now = float(NOW)
+        self.directory = MemoryCellDirectory()
+        self.hub = ReadTenantStore(*tenants)
+        self.tenants = MemoryTenantStore()
+        self.partitions = MemoryPartitionStore()
+        self.lookup = OneAnswer()
+        self.directory.tenants = 1
+        self.lease(SOUTH)
+        self.beat = Beat(
+            self.directory,
+            self.hub,
+            self.tenants,
+            self.partitions,
+            self.lookup,
+            name=NORTH,
+            websocket_url=URL,
+            callback_endpoint=ENDPOINT,
+            weights={HUB: 1.0, NORTH: 1.0, SOUTH: 1.0},
+            home_connections=1,
+            lease_seconds=15,
+            clock=lambda: self.now,
+        )
+
+    def lease(self, cell: CellName) -> None:
+        """Renew another cell's lease."""
+        self.directory.leases[cell] = Lease(at=int(self.now), is_well=True, websocket_url=URL, connections=0, tenants=1)
+
+    def later(self, seconds: float) -> None:
+        """Let time pass; south renews its lease meanwhile."""
+        self.now += seconds
+        self.lease(SOUTH)
+
+    @property
+    def own(self) -> Lease | None:
+        """The lease of north."""
+        return self.directory.leases.get(NORTH)
+
+    def local(self) -> Tenant:
+        """The tenant as the cell has it."""
+        tenant = self.tenants.get(TENANT)
+        assert tenant is not None
+        return tenant
+
+
+@pytest.fixture
+def world() -> BeatFixture:
+    """A hub with one tenant."""
+    return BeatFixture(replace(ACME, revision=1))
+
+
+def test_a_beat_copies_the_tenants_and_then_renews_the_lease(world: BeatFixture, counted: Counter[str]) -> None:
+    """Each beat renews it; tenants are copied when they have changed."""
+    for at in (NOW, NOW + 5):
+        world.now = at
+        world.beat()
+        assert world.own == Lease(at=at, is_well=True, websocket_url=URL, connections=0, tenants=1)
+    assert world.local().tenant_id == TENANT
+    assert (world.hub.copied, counted["TenantCopied"], counted["LeaseRenewed"]) == (1, 1, 2)
+
+
+def test_limits_are_the_cells_part(world: BeatFixture) -> None:
+    """A third of what the tenant has in all; limits of one session or player are whole."""
+    world.beat()
+    local = world.local()
+    assert (local.tenant_connections, local.tenant_per_minute, local.tenant_sessions) == (10, 20, 30)
+    assert local.post_budget == 7_000 // 3
+    assert (local.connections_per_session, local.session_per_minute, local.messages_per_minute) == (2, 5, 70)
+    assert local.session_seconds == 200
+
+
+def test_the_part_of_a_cell_that_is_lost_goes_to_the_others(world: BeatFixture) -> None:
+    """With the next beat after its lease is over; it takes it back when it returns."""
+    parts = []
+    for seconds, returns in ((0, False), (16, False), (0, True)):
+        world.now += seconds
+        if returns:
+            world.lease(SOUTH)
+        world.beat()
+        parts.append(world.local().tenant_connections)
+    assert parts == [10, 15, 10]
+
+
+def test_a_cell_that_is_drained_has_no_part(world: BeatFixture) -> None:
+    """Its clients are to find places elsewhere; the drained one itself can stand in for the largest home."""
+    world.directory.order(SOUTH, 0)
+    world.beat()
+    assert world.local().tenant_connections == 15
+    world.directory.order(SOUTH, None)
+    world.directory.order(NORTH, 0)
+    world.beat()
+    assert world.local().tenant_connections == 15
+
+
+def test_the_lease_says_the_revision_that_was_read_before_the_tenants(world: BeatFixture) -> None:
+    """A change in between is copied by the next beat."""
+
+    class Changing(MemoryCellDirectory):
+        @override
+        def revision(self) -> int:
+            self.tenants += 1
+            return self.tenants - 1
+
+    directory = Changing()
+    directory.tenants = 1
+    world.beat._directory = world.directory = directory
+    for revision in (1, 2):
+        world.beat()
+        assert world.own is not None
+        assert (world.own.tenants, world.hub.copied) == (revision, revision)
+
+
+def test_changes_and_tombstones_reach_the_cell(world: BeatFixture, counted: Counter[str]) -> None:
+    """Rows that are the same already are not written again."""
+    world.hub.put(replace(ACME, tenant_id=TenantId("globex"), revision=1))
+    world.beat()
+    world.hub.put(replace(ACME, tenant_sessions=9, revision=2))
+    world.directory.tenants = 2
+    world.beat()
+    assert world.local().tenant_sessions == 3
+    assert counted["TenantCopied"] == 3
+    world.hub.begin_erasing(TENANT)
+    world.hub.revisions[TENANT] = 3
+    world.directory.tenants = 3
+    world.beat()
+    assert world.tenants.get(TENANT) is None
+    assert [stone.tenant_id for stone in world.tenants.tombstones()] == [TENANT]
+    assert world.own is not None
+    assert world.own.tenants == 3
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_well"),
+    [
+        (Outcome.GONE, True),
+        (Outcome.DELIVERED, True),
+        (Outcome.THROTTLED, True),
+        (Outcome.FAILED, False),
+        (Outcome.UNSENT, False),
+    ],
+)
+def test_a_cell_is_well_if_its_api_answers(
+    world: BeatFixture, counted: Counter[str], outcome: Outcome, *, is_well: bool
+) -> None:
+    """An account at its full rate answers 429: it is at work."""
+    world.lookup.outcome = outcome
+    world.beat()
+    assert world.own is not None
+    assert world.own.is_well is is_well
+    assert counted["CellNotWell"] == (not is_well)
+    assert [endpoint for endpoint, _ in world.lookup.asked] == [ENDPOINT]
+
+
+def test_a_cell_that_does_not_reach_the_hub_renews_no_lease(world: BeatFixture) -> None:
+    """It gets no new sessions, and the others continue."""
+    world.hub.is_down = True
+    with pytest.raises(TransientError):
+        world.beat()
+    assert world.own is None
+
+
+def test_without_a_tenant_nothing_is_written() -> None:
+    """A stack that was only just applied can be kept as a template."""
+    world = BeatFixture()
+    world.directory.tenants = 0
+    world.beat()
+    assert (world.own, world.lookup.asked) == (None, [])
+
+
+def test_connections_are_counted_once_a_minute(world: BeatFixture) -> None:
+    """A count below none is none."""
+    world.partitions.rows[partition(1)] = PartitionCount(partition(1), -1)
+    found = []
+    for seconds, number in ((0, 3), (59, 4), (1, 5)):
+        world.later(seconds)
+        world.partitions.rows[partition(0)] = PartitionCount(partition(0), number)
+        world.beat()
+        assert world.own is not None
+        found.append(world.own.connections)
+    assert found == [3, 3, 5]
+
+
+@pytest.mark.parametrize(("seconds", "delays"), [(5, list(range(5, 60, 5))), (20, [20, 40])])
+def test_a_minute_has_ticks_every_few_seconds(seconds: int, delays: list[int]) -> None:
+    """The schedule's event asks for them; a tick asks for none."""
+    queue, worked = MemoryQueue(), Counter[str]()
+    every = EveryFewSeconds(lambda: worked.update(["work"]), queue, seconds=seconds)
+    event: dict[str, Any] = {"source": "aws.events"}
+    every(event)
+    assert queue.delays == delays
+    every({"Records": [{"body": queue.bodies[0]}]})
+    assert (len(queue.bodies), worked["work"]) == (len(delays), 2)
+
+
+def test_a_run_that_fails_is_followed_by_its_ticks() -> None:
+    """One of them may find the hub in reach."""
+
+    def fail() -> None:
+        raise TransientError("the hub is down")
+
+    queue = MemoryQueue()
+    with pytest.raises(TransientError):
+        EveryFewSeconds(fail, queue, seconds=30)({})
+    assert queue.delays == [30]
