@@ -27,7 +27,7 @@ from tests.support.dynamodb import engine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.dynamodb.expressions import Item
+    from loudhailer.aws.rows import Item
 
 SIZES = Sizes(
     chunk=(500, 500),

@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
 
+from loudhailer.aws.rows import Item
 from loudhailer.errors import LoudhailerError
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.sessions.dynamodb import former_session_key, session_key
@@ -23,7 +24,6 @@ from tests.simulation.scheduler import KilledError, Scheduler, Task
 from tests.simulation.tables import Past, Replicas
 from tests.simulation.watch import Watch
 from tests.support.dynamodb.engine import Engine, Table, Write, error
-from tests.support.dynamodb.expressions import Item
 from tests.support.tables import INDEXES, KEYS
 
 SHARDS = ("shard-0", "shard-1", "shard-2")

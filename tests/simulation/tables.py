@@ -9,9 +9,9 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from loudhailer.aws.rows import Item
 from tests.simulation import faults
 from tests.support.dynamodb.engine import Engine, EngineClient, EngineKey, EngineRequest, Table, Write, error
-from tests.support.dynamodb.expressions import Item
 
 if TYPE_CHECKING:
     from tests.simulation.system import SimulatedSystem

@@ -23,12 +23,12 @@ from tests.simulation.system import TIMEOUTS
 from tests.simulation.watch import Observer, holds
 
 if TYPE_CHECKING:
+    from loudhailer.aws.rows import Item
     from tests.simulation.gateway import SimulatedClient
     from tests.simulation.queues import SimulatedMessage, SimulatedQueue
     from tests.simulation.streams import SimulatedRecord
     from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
-    from tests.support.dynamodb.expressions import Item
 
 GAPLESS = "7: chunks have no gaps, their keys ascend, and nobody is in two"
 PLANNED = "4: every partition is in a source of each broadcast whose swarm read later"

@@ -11,12 +11,12 @@ from tests.simulation.watch import Observer, holds
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from loudhailer.aws.rows import Item
     from tests.simulation.gateway import SimulatedClient
     from tests.simulation.queues import SimulatedMessage, SimulatedQueue
     from tests.simulation.streams import SimulatedRecord
     from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
-    from tests.support.dynamodb.expressions import Item
 
 ORDER = "10: first deliveries ascend"
 LEFT = "10: when a message leaves, everyone who was there has it, or is closed, or is about to be"

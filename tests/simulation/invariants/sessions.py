@@ -10,12 +10,12 @@ from tests.simulation.watch import Observer, holds
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from loudhailer.aws.rows import Item
     from tests.simulation.gateway import SimulatedClient
     from tests.simulation.queues import SimulatedMessage, SimulatedQueue
     from tests.simulation.streams import SimulatedRecord
     from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import EngineKey, Write
-    from tests.support.dynamodb.expressions import Item
 
 LIMITS = "2: no limit is passed when a connection is recorded"
 DEAD = "2: nothing is recorded into a dead session"
