@@ -126,6 +126,12 @@ def test_expired_connections_are_not_recipients(case: Case) -> None:
     assert [name for name, _ in found] == ["live"]
 
 
+def test_a_partition_without_recipients_has_no_page(case: Case) -> None:
+    """A page that its filter has emptied is not returned."""
+    case.add(connection("over", expires_at=500))
+    assert list(case.store.in_partition(FIRST, after=None, not_expired_at=500)) == []
+
+
 def test_a_partition_may_be_read_in_part(case: Case) -> None:
     """The iterator is lazy: a caller that wants one page reads one."""
     for name in ("a", "b", "c"):

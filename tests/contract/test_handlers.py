@@ -64,7 +64,7 @@ def test_connect_keeps_time_for_its_slowest_calls(invoke: Callable[..., Any], su
     configured: Any = connect.dynamodb.meta.config
     attempts = configured.retries["total_max_attempts"]
     call = attempts * (configured.connect_timeout + configured.read_timeout) + 2.0 ** (attempts - 1) - 1
-    assert 2 * call <= connect.RESERVE_SECONDS
+    assert 3 * call <= connect.RESERVE_SECONDS  # a transaction under either key of the session, and the release
     sources = (ROOT / "terraform/stacks/hub/functions.tf").read_text()
     (timeout,) = re.findall(r"^ +connect += \{ timeout = (\d+) \}$", sources, re.MULTILINE)
     assert int(timeout) >= connect.RESERVE_SECONDS + LONGEST_WAIT_SECONDS

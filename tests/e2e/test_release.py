@@ -226,7 +226,7 @@ def test_shards_are_drained_before_they_go(tmp_path: Path) -> None:
         pipeline.reconfigure("count = 2", "count = 2, draining = 2")
         promote(pipeline, "two shards are drained")
         pipeline.reconfigure(", draining = 2", "")
-        assert "which loudhailer-local-query:" in pipeline.release("plan", "local", "--allow-destroy").stderr
+        assert "loudhailer-local-query:" in pipeline.release("plan", "local", "--allow-destroy").stderr
         pipeline.reconfigure("count = 2", "count = 2, draining = 2")
         promote(pipeline, "still drained")
         pipeline.reconfigure(", draining = 2", "")

@@ -297,11 +297,11 @@ class SqsClient:
 
         return system.call(name, effect, len(entries), attempts=self._attempts)
 
-    def publish(self, *, TopicArn: str, SimulatedMessage: str, MessageGroupId: str = "") -> Any:  # noqa: N803
+    def publish(self, *, TopicArn: str, Message: str, MessageGroupId: str = "") -> Any:  # noqa: N803
         """Hand a message to the queue of the topic."""
 
         def effect(_: slice) -> Any:
-            self._system.queues[TopicArn.rpartition(":")[2]].put(SimulatedMessage, group=MessageGroupId)
+            self._system.queues[TopicArn.rpartition(":")[2]].put(Message, group=MessageGroupId)
             return {}
 
         return self._system.call(f"Publish {TopicArn}", effect, 1, attempts=self._attempts)

@@ -202,13 +202,16 @@ def plan(
     workspace = promotion.workspace
     if release is None:
         workspace.plan_nothing()
+        _outputs({"folder": os.path.relpath(workspace.plan_folder)})
         advice = "Name the first release by its commit."
     else:
+        if commit or manifest_file:
+            promotion.require_no_older(release)
+        _outputs({"folder": os.path.relpath(workspace.plan_folder)})
         promotion.plan(release, allow_destroy=allow_destroy)
         _outputs({"plan": workspace.fingerprint()})
         stack = f"{environment} --subscriber {subscriber}" if subscriber else environment
         advice = f"Apply exactly this: loudhailer release apply {stack} --plan {workspace.fingerprint()}"
-    _outputs({"folder": os.path.relpath(workspace.plan_folder)})
     _summary(workspace.summary_file.read_text())
     place.terminal.show(workspace.summary_file.read_text())
     place.terminal.show(advice)
@@ -344,7 +347,7 @@ async def _problems(hub: Promotion, subscriber: Subscriber | None) -> list[str]:
     if subscriber is None and (woken := hub.traffic(outputs).wake()):
         hub.terminal.say(f"{', '.join(woken)} slept, and can be invoked again.")
     async with broadcast.connected():
-        return await broadcast.problems() + await broadcast.problems_of_routes()
+        return [*await broadcast.problems(), *(await broadcast.problems_of_routes()).values()]
 
 
 def _numbers(text: str) -> tuple[float, ...]:

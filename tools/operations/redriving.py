@@ -123,7 +123,7 @@ class Redrive:
                 self._broadcasts.reopen_source(message.broadcast_id, message.source)
                 self._queue("partition").send_all([replace(message, expires_at=expires_at).to_wire()])
             case ChunkMessage():
-                shards = [ROOM_QUEUE] if message.priority is Priority.LOW else self._deployment.shard_names
+                shards = [ROOM_QUEUE] if message.priority is Priority.LOW else self._deployment.used_shard_names
                 shard = shard_of(message.broadcast_id, message.chunk_id, len(shards))
                 again = replace(message, expires_at=expires_at, attempt=1, refusals=0, slow=0)
                 self._queue(shards[shard]).send_all([again.to_wire()])

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
@@ -69,8 +69,7 @@ class SyntheticBroadcast:
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
         """Connect the socket for the block; its session is removed after it."""
-        if self.tenants.get(SYNTHETIC.tenant_id) is None:
-            self.tenants.put(keyed(SYNTHETIC))
+        self.require_tenant()
         ids = {"tenantId": SYNTHETIC.tenant_id, "sessionId": self.session}
         async with self.api:
             url = socket_url(await self.api.open_session(SYNTHETIC.tenant_id, self.session), **ids)
@@ -84,24 +83,33 @@ class SyntheticBroadcast:
                 with suppress(ApiError):  # it ends by itself, and what is wrong is known by then
                     await self.api.call("DELETE", "/session", query=ids)
 
+    def require_tenant(self) -> None:
+        """Put the tenant of the health checks, unless it is there with its limits; it keeps its key."""
+        known = self.tenants.get(SYNTHETIC.tenant_id)
+        wanted = keyed(SYNTHETIC if known is None else replace(SYNTHETIC, session_key=known.session_key))
+        if known != wanted:
+            self.tenants.put(wanted)
+
     async def problems(self) -> list[str]:
         """Send one through each shard, all at once; everything that is not as it must be, in sentences."""
         found = await asyncio.gather(*(self._problems_of(shard) for shard in sorted(self.through)))
         return [problem for problems in found for problem in problems]
 
-    async def problems_of_routes(self) -> list[str]:
-        """Send a frame on each route; a sentence for each that is not answered. A subscriber has no part in them.
+    async def problems_of_routes(self) -> dict[str, str]:
+        """Send a frame on each route; return the routes that do not answer, each with a sentence.
 
-        An answer that the tenant is over its limit is one, too: several checks may run in the same minute.
+        "Too Many Requests" counts as an answer: several checks may run in the same minute. A subscriber has no routes.
         """
         if self.account is not None:
-            return []
+            return {}
         (member,) = self.crowd.members.values()
-        problems = [] if await self.crowd.pongs([member], _FRAME_SECONDS) else ["a ping was not answered with a pong"]
+        problems: dict[str, str] = {}
+        if not await self.crowd.pongs([member], _FRAME_SECONDS):
+            problems["ping"] = "a ping was not answered with a pong"
         for action, (fields, answer) in ROUTES.items():
             frame = codec.encode({"action": action, **fields})
             if not await self.crowd.answered(member, frame, (answer, THROTTLED), _FRAME_SECONDS):
-                problems.append(f"a frame with the action {action} was answered {member.answer.decode()!r}")
+                problems[action] = f"a frame with the action {action} was answered {member.answer.decode()!r}"
         return problems
 
     async def _problems_of(self, shard: int) -> list[str]:

@@ -36,5 +36,5 @@ def require_no_loss(summary: PlanSummary, versions: Mapping[str, Mapping[str, st
     if lost and not allowed:
         raise OperatorError(
             f"The plan destroys {', '.join(sorted(lost.values()))}, with what it holds.",
-            f"{_SOURCES} If it is meant, say so to `make plan`: ALLOW_DESTROY=true.",
+            f"{_SOURCES} If it is meant, say so: ALLOW_DESTROY=true.",
         )

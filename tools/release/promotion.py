@@ -16,7 +16,7 @@ from tools.release.cloud import LOCAL, Cloud
 from tools.release.environment import Environment, Subscriber
 from tools.release.errors import ErrorLog
 from tools.release.health import SyntheticBroadcast
-from tools.release.lineage import require_no_older
+from tools.release.lineage import head, require_no_older
 from tools.release.losses import require_no_loss
 from tools.release.manifest import Manifest
 from tools.release.plan import PlanSummary
@@ -74,15 +74,22 @@ class Promotion:
         return History(self.cloud.client("s3"), self.environment.state_bucket(self.account_id), self.stack)
 
     def require_no_older(self, manifest: Manifest) -> None:
-        """Raise OperatorError if the release is older than what was applied; `local` runs what no commit has.
+        """Raise OperatorError if the release is older than the one that runs, or the checkout than what was applied.
 
-        The one that runs may be applied again, though a rollback has left newer Terraform sources than its own.
+        A rollback, and a promotion that failed, leave newer Terraform sources than those of the release that runs.
         """
-        current, applied = self.history.current(), self.history.sources()
-        if not applied or applied in self.replaces or self.environment.name == LOCAL:
-            return
-        if current is None or manifest.commit != current.manifest.commit:
-            require_no_older(self.project.root, manifest.commit, applied)
+        if (current := self.history.current()) is not None:
+            self._require_order(manifest.commit, current.manifest.commit)
+        self._require_order(self._sources(manifest), self.history.sources())
+
+    def _require_order(self, commit: str, applied: str) -> None:
+        """Raise OperatorError if a commit is older than one that was applied; the commits of `local` need not exist."""
+        if applied and applied not in self.replaces and self.environment.name != LOCAL:
+            require_no_older(self.project.root, commit, applied)
+
+    def _sources(self, manifest: Manifest) -> str:
+        """The commit of the Terraform sources that are applied here; `local` has those of any release."""
+        return manifest.commit if self.environment.name == LOCAL else head(self.project.root)
 
     def checked(self, manifest: Manifest) -> Manifest:
         """The manifest, if its image is of the environment's repository, and is there."""
@@ -95,7 +102,10 @@ class Promotion:
         return Manifests(self.cloud.client("s3"), self.environment.releases_bucket).get(commit)
 
     def plan(self, manifest: Manifest, *, allow_destroy: bool = False) -> PlanSummary:
-        """Plan a release, in a file; OperatorError, and no plan, if it destroys a table or queue, unless it may."""
+        """Plan a release, in a file.
+
+        OperatorError, and no plan, if it destroys a table or a queue, unless it is allowed to.
+        """
         summary = self._planned(manifest)
         self._require_no_loss(summary, allowed=allow_destroy)
         return summary
@@ -103,7 +113,6 @@ class Promotion:
     def _planned(self, manifest: Manifest) -> PlanSummary:
         self.environment.require_signatures()
         self.cloud.require(self.account_id)
-        self.require_no_older(manifest)
         self.checked(manifest)
         workspace = self.workspace
         with self.terminal.step(f"Planning {workspace.title}"):
@@ -124,11 +133,12 @@ class Promotion:
                 f"A shift of {', '.join(unfinished)} was begun and never ended.",
                 "Roll back first: `make rollback`.",
             )
-        self.history.begin(manifest)
+        sources = self._sources(manifest)
+        self.history.begin(manifest, sources)
         with self.terminal.step(f"Applying {workspace.title}"):
             workspace.apply()
         await self._shift(workspace.outputs(), manifest, steps, _recorded(self.history.current()))
-        self.history.append(Action.PROMOTED, manifest, manifest.commit)
+        self.history.append(Action.PROMOTED, manifest, sources)
         return manifest
 
     async def roll_back(self, steps: Steps, *, allow_destroy: bool = False, lose_sessions: bool = False) -> Manifest:
@@ -143,8 +153,10 @@ class Promotion:
         current = self.history.current()
         if current is None:
             raise OperatorError(f"Nothing has been promoted to {workspace.title} yet.", "Promote a first release.")
+        sources = self.history.sources() if self.environment.name == LOCAL else head(self.project.root)
+        self._require_order(sources, self.history.sources())
         workspace.prepare()
-        outputs, sources = workspace.outputs(), self.history.sources()
+        outputs = workspace.outputs()
         traffic = self.traffic(outputs)
         begun = bool(self.history.begun() or traffic.pending() or traffic.unfinished())
         live = set(traffic.images().values())
@@ -154,7 +166,11 @@ class Promotion:
         returned, since = traffic.return_to(manifest.image.digest), time.time()
         self.terminal.say(f"{len(returned)} functions run {manifest.image.digest} again.")
         with self.terminal.step(f"Applying {workspace.title} with the previous release"):
-            self._require_no_loss(workspace.plan(manifest, self._variables()), allowed=allow_destroy)
+            summary = workspace.plan(manifest, self._variables())
+            try:
+                self._require_no_loss(summary, allowed=allow_destroy)
+            except OperatorError as error:
+                raise OperatorError(f"The traffic is back, the configuration is not. {error}", error.remedy) from None
             workspace.apply()
         await self._shift(workspace.outputs(), manifest, steps, since)
         self.history.append(Action.ROLLED_BACK, manifest, sources)
@@ -174,7 +190,8 @@ class Promotion:
 
     def broadcast(self, outputs: dict[str, Any], subscriber: Subscriber | None = None) -> SyntheticBroadcast:
         """A health check of the hub with these outputs: of the shards that are its own, or of a subscriber's."""
-        shards = sum(name.startswith("shard-") for name in outputs["queue_urls"])
+        queues = sum(name.startswith("shard-") for name in outputs["queue_urls"])
+        shards = int(outputs.get("shards", queues))  # without drained ones; version 0.2 has no such output
         claimed = {shard for each in self.environment.subscribers for shard in each.shards}
         own = [shard for shard in range(shards) if shard not in claimed]
         return SyntheticBroadcast(
@@ -222,18 +239,23 @@ class Promotion:
 
     def traffic(self, outputs: dict[str, Any]) -> Traffic:
         """The aliases of the functions with these outputs."""
-        return Traffic(self.cloud.client("lambda"), [*outputs["functions"].values()])
+        return Traffic(self.cloud.client("lambda"), [*outputs.get("functions", {}).values()])
 
     def _require_no_loss(self, summary: PlanSummary, *, allowed: bool) -> None:
         """Raise OperatorError, and leave no plan, if tables or queues would be lost that must not be."""
         if not summary.lost:
             return
-        traffic, previous = self.traffic(self.workspace.outputs()), self.history.previous()
-        versions = traffic.variables() | (traffic.variables(previous.image.digest) if previous else {})
+        outputs, current, previous = self.workspace.outputs(), self.history.current(), self.history.previous()
+        traffic = self.traffic(outputs)
+        versions = traffic.variables()
+        for release in (current.manifest if current else None, previous):
+            versions |= traffic.variables(release.image.digest) if release else {}
+        for name, cell in outputs.get("subscribers", {}).items():
+            versions[f"the subscriber {name}"] = {"cell": json.dumps(cell)}
         try:
             require_no_loss(summary, versions, allowed=allowed)
-        except OperatorError:
-            self.workspace.discard()
+        except OperatorError as error:
+            self.workspace.discard(str(error))
             raise
 
     def _require_known_sessions(self, outputs: dict[str, Any], manifest: Manifest) -> None:
@@ -241,9 +263,13 @@ class Promotion:
         if self.subscriber is not None:
             return
         traffic = Traffic(self.cloud.client("lambda"), [outputs["functions"]["session_api"]])
-        are_spread = [variables.get(_SPREAD) == "true" for variables in traffic.variables().values()]
-        know = [_SPREAD in variables for variables in traffic.variables(manifest.image.digest).values()]
-        if all(are_spread) and not all(know):
+
+        def knows(digest: str) -> bool:
+            """Tell by the variables that its own release gave it: a rollback gives it those of newer sources."""
+            return all(_SPREAD in variables for variables in traffic.variables(digest).values())
+
+        are_spread = all(variables.get(_SPREAD) == "true" for variables in traffic.variables().values())
+        if are_spread and all(map(knows, traffic.images().values())) and not knows(manifest.image.digest):
             raise OperatorError(
                 f"The functions of {manifest.commit} do not know the keys of today's sessions: nobody could connect.",
                 "Promote the release that runs with deployment = { former_release = true }, wait until the sessions of "

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -56,7 +56,7 @@ class GradualShift:
         errors = ErrorWatch(self.errors, shifts, stable_since=self.stable_since)
         try:
             async with self.broadcast.connected() if self.broadcast else nullcontext():
-                await self._prepare()
+                before = await self._prepare()
                 for weight in self.steps.weights if shifts else ():
                     self.traffic.weigh(shifts, weight)
                     errors.weigh(weight)
@@ -65,6 +65,7 @@ class GradualShift:
                 errors.weigh(1)  # which `finish` does first; then it waits for what is kept warm
                 self.traffic.finish(shifts)
                 self.say(f"All invocations go to the newest versions; {len(shifts)} functions were moved.")
+                await self._try_routes(known=before)
                 await self._watch(errors)
         except BaseException:
             self.traffic.take_back(shifts)
@@ -72,14 +73,21 @@ class GradualShift:
                 self.say("All invocations go to the earlier versions again.")
             raise
 
-    async def _prepare(self) -> None:
-        """Wake functions that sleep, and try each route; what is wrong is said, but is not the new versions' fault."""
+    async def _prepare(self) -> Collection[str]:
+        """Wake functions that sleep, and try each route; return the routes that do not answer before the shift."""
         try:
             await asyncio.to_thread(self.traffic.wake)
         except OperatorError as error:
             self.say(f"Note: {error}")
-        for problem in await self.broadcast.problems_of_routes() if self.broadcast else ():
+        problems = await self.broadcast.problems_of_routes() if self.broadcast else {}
+        for problem in problems.values():
             self.say(f"Note: {problem}. It is so before anything is shifted.")
+        return problems.keys()
+
+    async def _try_routes(self, known: Collection[str]) -> None:
+        """Try each route on the new versions; OperatorError for one that answered before."""
+        problems = await self.broadcast.problems_of_routes() if self.broadcast else {}
+        _require_none([problem for route, problem in problems.items() if route not in known])
 
     async def _watch(self, errors: ErrorWatch) -> None:
         deadline = time.monotonic() + self.steps.watch_seconds
@@ -87,10 +95,14 @@ class GradualShift:
             problems = await self.broadcast.problems() if self.broadcast else []
             await asyncio.sleep(_LATE_LINES_SECONDS)
             problems += await asyncio.to_thread(errors.problems)
-            if problems:
-                raise OperatorError(
-                    f"The new versions are not well: {'; '.join(problems)}.",
-                    "Look at their logs; docs/runbook.md says how to continue.",
-                )
+            _require_none(problems)
             if time.monotonic() > deadline:
                 return
+
+
+def _require_none(problems: Collection[str]) -> None:
+    if problems:
+        raise OperatorError(
+            f"The new versions are not well: {'; '.join(problems)}.",
+            "Look at their logs; docs/runbook.md says how to continue.",
+        )

@@ -182,10 +182,10 @@ class History:
                 trail.append(entry.manifest)
         return trail[-2] if len(trail) > 1 else None
 
-    def begin(self, manifest: Manifest) -> None:
+    def begin(self, manifest: Manifest, sources: str) -> None:
         """Write down that a release is about to be applied; OperatorError if somebody else wrote at the same time."""
         read = self._read()
-        self._write(replace(read, begun=_entry(Action.BEGUN, manifest, manifest.commit)))
+        self._write(replace(read, begun=_entry(Action.BEGUN, manifest, sources)))
 
     def append(self, action: Action, manifest: Manifest, sources: str) -> None:
         """Write down that a release runs now; OperatorError if somebody else wrote at the same time."""

@@ -134,9 +134,12 @@ class Workspace:
         finally:
             self.discard()
 
-    def discard(self) -> None:
-        """Remove the plan, so that nobody applies it; its summary stays."""
+    def discard(self, reason: str = "") -> None:
+        """Remove the plan, so that nobody applies it; its summary is kept, with the reason."""
         self.plan_file.unlink(missing_ok=True)
+        if reason:
+            title, _, changes = self.summary_file.read_text().partition("\n\n")
+            self.summary_file.write_text(f"{title}\n\n**Refused.** {reason}\n\n{changes}")
 
     def outputs(self) -> dict[str, Any]:
         """The outputs of the last apply; empty if nothing is applied."""

@@ -115,6 +115,11 @@ class Deployment:
         )
 
     @property
+    def used_shard_names(self) -> list[str]:
+        """The short names of the shards that get chunks, without the ones that are drained."""
+        return self.shard_names[: int(self.outputs.get("shards", len(self.shard_names)))]
+
+    @property
     def chunk_queue_names(self) -> list[str]:
         """The short names of all queues that chunks wait in: the shards, and that of large rooms."""
         return [*self.shard_names, ROOM_QUEUE]

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -86,11 +86,16 @@ class Traffic:
         return [name for name in self.functions if self._weights(name)]
 
     def return_to(self, digest: str) -> dict[str, str]:
-        """Lead each alias to the newest version that runs this image; the versions, by function.
+        """Lead each alias to a version that runs this image; the versions, by function.
 
-        A function that never ran it, because it is younger, keeps what it has. OperatorError if no function ever did.
+        An alias that leads to one already keeps it. The others lead to the first version of the image, which its own
+        release has published: later ones may be of a rollback that never ended. A function that never ran the image,
+        because it is younger, keeps what it has. OperatorError if no function ever did.
         """
-        found = {name: version for name in self.functions if (version := self._version_of(name, digest)) is not None}
+        functions = [*self.functions]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            versions = pool.map(lambda name: self._returned_to(name, digest), functions)
+            found = {name: version for name, version in zip(functions, versions, strict=True) if version is not None}
         if not found:
             raise OperatorError(
                 f"No function has a version that runs {digest}.", "Promote the release that has it instead."
@@ -110,7 +115,7 @@ class Traffic:
     def variables(self, digest: str | None = None) -> dict[str, dict[str, str]]:
         """Variables of the versions that invocations are led to, by `<function>:<version>`.
 
-        With the digest of an image: those of the newest versions that run it, which a rollback would lead to.
+        With the digest of an image: the variables of its first versions, to which a rollback would lead.
         """
         found: dict[str, dict[str, str]] = {}
         for name in self.functions:
@@ -134,10 +139,13 @@ class Traffic:
         return sorted((number for number in numbers if number != "$LATEST"), key=int, reverse=True)
 
     def _version_of(self, function: str, digest: str) -> str | None:
-        matching: Iterator[str] = (
-            version for version in self._versions(function) if self._digest(function, version) == digest
-        )
-        return next(matching, None)
+        """Return the first version that was published with the image."""
+        oldest_first = reversed(self._versions(function))
+        return next((version for version in oldest_first if self._digest(function, version) == digest), None)
+
+    def _returned_to(self, function: str, digest: str) -> str | None:
+        live = self._live(function)
+        return live if self._digest(function, live) == digest else self._version_of(function, digest)
 
     def _digest(self, function: str, version: str) -> str | None:
         image = self.client.get_function(FunctionName=function, Qualifier=version)["Code"].get("ImageUri", "")

@@ -43,7 +43,7 @@ post_message = PostMessage(
 
 
 @cache
-def shard_of(arn: str) -> SqsQueue:
+def queue_of(arn: str) -> SqsQueue:
     """The queue of an event's source, beside that of outcomes. A version has no list: a later release may add some."""
     cell = settings.outcome_queue_url.rpartition("/")[0]
     return SqsQueue(worker.sqs, f"{cell}/{arn.rpartition(':')[2]}", pause=time.sleep)
@@ -55,7 +55,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Acknowledge a chunk once its outcomes, and its remaining connections, are in their queues."""
     handle = partial(
         post_message,
-        shard=shard_of(event["Records"][0]["eventSourceARN"]),
+        shard=queue_of(event["Records"][0]["eventSourceARN"]),
         account=context.invoked_function_arn.split(":")[4],
         deadline=Deadline.of(context, reserve=RESERVE_SECONDS),
     )

@@ -22,9 +22,10 @@ from loudhailer.settings import from_env
 CALL_SECONDS = 1.0
 """Time limit to connect to DynamoDB, and to read its answer, which takes milliseconds."""
 
-RESERVE_SECONDS = 11.0
-"""Part of the invocation's time that is kept for the last transaction, and for releasing the reservation. Each may take
-two attempts of two `CALL_SECONDS`, and the SDK's pause between them, at most a second."""
+RESERVE_SECONDS = 16.0
+"""Part of the invocation's time that is kept for three calls: the last attempt's transactions, one for each key of the
+session, and the release of the reservation. Each call may take two attempts of two `CALL_SECONDS`. The SDK's pause
+between them is at most a second."""
 
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb", attempts=2, seconds=CALL_SECONDS)

@@ -19,6 +19,7 @@ from loudhailer.aws.conditions import CONDITION_FAILED
 from loudhailer.aws.errors import calling, code_of
 from loudhailer.aws.rows import Item
 from loudhailer.aws.tables import DynamoTable
+from loudhailer.aws.transactions import THROTTLED
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
 from loudhailer.ids import PlayerId, SessionId, TenantId, tenant_of
@@ -250,6 +251,9 @@ class DynamoSessionStore(DynamoTable, SessionStore):
         deleted = left = 0
         for key, answer in zip(batch, answers, strict=True):
             code = answer.get("Error", {}).get("Code")
+            if code in THROTTLED:  # another attempt would take the time of all other sessions
+                left += 1
+                continue
             try:
                 deleted += code is None or (
                     code != CONDITION_FAILED and self._delete_row_if(key, _EXPIRED, {":now": time})

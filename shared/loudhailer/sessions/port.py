@@ -61,6 +61,8 @@ class SessionStore(Protocol):
     def delete_expired(self, now: int) -> Iterator[int]:
         """Delete sessions that have expired at `now`; after each call of the store, yield the number of deletions.
 
+        The number is too high by the rows that something else deleted since they were found.
+
         A sixtieth of a large table is searched, another part each minute, so all of it within an hour; a small table is
         searched completely each time. A session that was renewed since it was found stays.
 

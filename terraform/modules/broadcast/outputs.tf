@@ -8,6 +8,11 @@ output "keys" {
   value       = var.settings.keys
 }
 
+output "shards" {
+  description = "Number of shards that get chunks, without the ones that are drained."
+  value       = var.settings.shards.count
+}
+
 output "lifetime_seconds" {
   description = "Seconds after publishing in which a broadcast is delivered or settled as failed."
   value       = var.settings.lifetime_seconds

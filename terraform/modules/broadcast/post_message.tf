@@ -8,6 +8,7 @@ module "post_message" {
   settings   = var.functions.post_message
 
   variables = {
+    SHARD_QUEUE_URLS      = jsonencode(local.query_shards[*].url) # Version 0.2 requires it. Remove it after 0.3.
     CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
@@ -70,6 +71,7 @@ module "post_message_rooms" {
   settings   = var.functions["post_message-rooms"]
 
   variables = {
+    SHARD_QUEUE_URLS      = jsonencode([local.queues["rooms"].url]) # Version 0.2 requires it. Remove it after 0.3.
     CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url

@@ -13,6 +13,11 @@ output "topic_arn" {
   value       = module.broadcast.topic_arn
 }
 
+output "shards" {
+  description = "Number of shards that get chunks, without the ones that are drained."
+  value       = module.broadcast.shards
+}
+
 output "message_lifetime_seconds" {
   description = "Seconds after publishing in which a broadcast is delivered or settled as failed."
   value       = module.broadcast.lifetime_seconds

@@ -21,8 +21,10 @@ module "reconcile" {
       actions   = ["dynamodb:Scan"]
       resources = [local.tenants.arn]
     }
+    # GetItem is for the release before, which reads each session's former key: it may still run, or run again after a
+    # rollback. It goes in the release after this one.
     EndSessions = {
-      actions   = ["dynamodb:DeleteItem", "dynamodb:PartiQLDelete", "dynamodb:Scan"]
+      actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PartiQLDelete", "dynamodb:Scan"]
       resources = [local.sessions.arn]
     }
     # A probe is a row that is put and deleted: its stream record follows all earlier changes.

@@ -54,6 +54,11 @@ output "timeouts" {
   value       = { for name, settings in local.functions : name => settings.timeout }
 }
 
+output "shards" {
+  description = "Number of shards that get chunks, without the ones that are drained."
+  value       = module.cell.shards
+}
+
 output "message_lifetime_seconds" {
   description = "Seconds after which a broadcast is not posted any more."
   value       = module.cell.message_lifetime_seconds

@@ -8,6 +8,7 @@ module "post_message" {
   settings   = merge(var.post_message, { timeout = var.cell.timeout })
 
   variables = {
+    SHARD_QUEUE_URLS      = jsonencode(values(var.cell.shards)[*].url) # Version 0.2 requires it. Remove it after 0.3.
     CALLBACK_ENDPOINT     = var.cell.callback_endpoint
     OUTCOME_QUEUE_URL     = var.cell.outcome_queue_url
     DEAD_LETTER_QUEUE_URL = var.cell.dead_letter_queue_url

@@ -74,7 +74,7 @@ def test_a_missing_bucket_is_named_and_is_no_empty_history(local_aws: LocalAws) 
         lambda: manifests.get("f" * 40),
         lambda: manifests.put(manifest(1)),
         missing.entries,
-        lambda: missing.begin(manifest(1)),
+        lambda: missing.begin(manifest(1), manifest(1).commit),
         lambda: missing.append(Action.PROMOTED, manifest(1), manifest(1).commit),
     ):
         with pytest.raises(OperatorError, match=f"There is no bucket {name}") as told:
@@ -118,7 +118,7 @@ def test_a_promotion_is_written_down_before_it_applies(local_aws: LocalAws, buck
     """If it fails, a rollback needs its Terraform sources; the release before is still running."""
     written = history(local_aws, bucket, (P, 1))
     assert (written.begun(), written.sources()) == (None, manifest(1).commit)
-    written.begin(manifest(2))
+    written.begin(manifest(2), manifest(2).commit)
     begun, current = written.begun(), written.current()
     assert begun is not None
     assert current is not None
@@ -134,7 +134,7 @@ def test_a_first_promotion_that_never_ended_has_sources_and_no_release(local_aws
     """A release is what took over."""
     written = history(local_aws, bucket)
     assert written.sources() == ""
-    written.begin(manifest(1))
+    written.begin(manifest(1), manifest(1).commit)
     assert (written.current(), written.entries(), written.sources()) == (None, [], manifest(1).commit)
 
 

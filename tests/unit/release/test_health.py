@@ -4,17 +4,21 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
+
+import pytest
 
 from loudhailer import codec
 from loudhailer.broadcast.report import Report
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.ids import BroadcastId, ChunkId
+from loudhailer.tenants.model import Tenant
 from tests.support.checkout import ROOT
+from tests.support.fakes.tenants import MemoryTenantStore
 from tools.client.http import ApiError
-from tools.release.health import ROUTES, SyntheticBroadcast
+from tools.release.health import ROUTES, SYNTHETIC, SyntheticBroadcast
 
 HUB, BLUE = "111111111111", "222222222222"
 SHARDS = 4
@@ -83,7 +87,7 @@ def found_by_broadcasts(deployment: Deployment, *through: int, account: str | No
     return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, through, account, stand_in).problems())
 
 
-def found_by_routes(deployment: Deployment, account: str | None = None) -> list[str]:
+def found_by_routes(deployment: Deployment, account: str | None = None) -> dict[str, str]:
     """Return what a frame on each route finds."""
     stand_in = cast("Any", deployment)
     return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, (), account, stand_in).problems_of_routes())
@@ -126,7 +130,7 @@ def test_what_another_account_delivers_says_nothing_about_this_one() -> None:
 def test_a_ping_without_a_pong_is_a_problem() -> None:
     """No function answers pings, so nothing else would tell."""
     deployment = Deployment(lambda _shard, _turn: HUB, pings_are_answered=False)
-    assert found_by_routes(deployment) == ["a ping was not answered with a pong"]
+    assert found_by_routes(deployment) == {"ping": "a ping was not answered with a pong"}
     assert found_by_broadcasts(deployment, 0) == []
 
 
@@ -139,23 +143,38 @@ def test_each_route_of_the_websocket_api_must_answer() -> None:
     assert {"joinroom", "SiloSQS", "PooledSQS"} < routes
     failed = dict.fromkeys(ROUTES, b'{"message": "Internal server error"}')
     deployment = Deployment(lambda _shard, _turn: HUB, answers=failed)
-    assert found_by_routes(deployment) == [
-        f'a frame with the action {action} was answered \'{{"message": "Internal server error"}}\'' for action in ROUTES
-    ]
+    assert found_by_routes(deployment) == {
+        action: f'a frame with the action {action} was answered \'{{"message": "Internal server error"}}\''
+        for action in ROUTES
+    }
     assert {*deployment.frames, "ping"} - {"synthetic"} == routes
-    assert found_by_routes(Deployment(lambda _shard, _turn: HUB)) == []
+    assert found_by_routes(Deployment(lambda _shard, _turn: HUB)) == {}
+
+
+@pytest.mark.parametrize("known", [None, replace(SYNTHETIC, messages_per_minute=1, session_key=b"k" * 32)])
+def test_the_tenant_of_the_checks_has_its_limits_and_keeps_its_key(known: Tenant | None) -> None:
+    """An earlier release gave it one message a minute, so that what is behind the limit was never tried."""
+    tenants = MemoryTenantStore()
+    if known is not None:
+        tenants.put(known)
+    stand_in = cast("Any", None)
+    for _ in range(2):
+        SyntheticBroadcast(stand_in, tenants, SHARDS, ()).require_tenant()
+    (tenant,) = tenants.everyone()
+    assert replace(tenant, session_key=SYNTHETIC.session_key) == SYNTHETIC
+    assert tenant.session_key == (known.session_key if known else tenant.session_key)
 
 
 def test_a_tenant_over_its_limit_has_been_answered() -> None:
     """Checks of several releases may run in the same minute."""
     over = {"joinroom": b'{"message":"Too Many Requests","connectionId":"a"}'}
-    assert found_by_routes(Deployment(lambda _shard, _turn: HUB, answers=over)) == []
+    assert found_by_routes(Deployment(lambda _shard, _turn: HUB, answers=over)) == {}
 
 
 def test_a_subscriber_is_not_asked_for_routes() -> None:
     """They are the hub's: a rollback of the subscriber would change nothing."""
     deployment = Deployment(lambda _shard, _turn: HUB, pings_are_answered=False)
-    assert found_by_routes(deployment, "222222222222") == []
+    assert found_by_routes(deployment, "222222222222") == {}
     assert deployment.frames == []
 
 

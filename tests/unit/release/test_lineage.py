@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools.errors import OperatorError
-from tools.release.lineage import require_no_older
+from tools.release.lineage import head, require_no_older
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_a_newer_commit_and_the_same_one_may_follow(commits: tuple[Path, list[st
 def test_an_older_commit_is_refused(commits: tuple[Path, list[str]]) -> None:
     """A promotion that waited for its approval comes after a newer one: it would take that back."""
     checkout, (first, _, third) = commits
-    with pytest.raises(OperatorError, match=f"Commit {first} is older than {third}, whose") as refused:
+    with pytest.raises(OperatorError, match=f"Commit {first} is older than {third}, which was") as refused:
         require_no_older(checkout, first, third)
     assert "rollback" in (refused.value.remedy)
 
@@ -63,3 +63,11 @@ def test_without_git_nothing_is_promoted(commits: tuple[Path, list[str]], monkey
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(OperatorError, match="git is not on PATH"):
         require_no_older(checkout, second, first)
+
+
+def test_the_commit_of_a_checkout_is_known(commits: tuple[Path, list[str]], tmp_path: Path) -> None:
+    """It is the one of the Terraform sources that are applied; a folder without git has none."""
+    checkout, made = commits
+    assert head(checkout) == made[-1]
+    with pytest.raises(OperatorError, match="is no checkout of git"):
+        head(tmp_path)

@@ -1,6 +1,6 @@
 """The release that a rollback leads to, and the ones that a promotion must not lead back to."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +14,7 @@ from tools.release.manifest import Image, Manifest
 from tools.release.plan import PlanSummary
 from tools.release.promotion import Promotion, returned_to
 from tools.release.store import Action, HistoryEntry
+from tools.release.workspace import Workspace
 from tools.stack.project import Project
 
 REPOSITORY = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/loudhailer"
@@ -70,30 +71,38 @@ class Past:
         return self.applied
 
 
-def promotion_of(history: Past, monkeypatch: pytest.MonkeyPatch, environment: str = "dev", **more: Any) -> Promotion:
+def promotion_of(
+    history: Past, monkeypatch: pytest.MonkeyPatch, environment: str = "dev", home: Path = Path(), **more: Any
+) -> Promotion:
     """The hub of an environment with this history; AWS must not be asked."""
     monkeypatch.setattr(Promotion, "history", history)
     project = Project.of_this_code()
     known = replace(Environment.of(project, "dev"), name=environment)
-    return Promotion(project, known, cast("Any", None), cast("Any", None), Path(), **more)
+    return Promotion(project, known, cast("Any", None), cast("Any", None), home, **more)
 
 
 @pytest.mark.parametrize(
     ("environment", "past", "asked"),
     [
-        pytest.param("dev", Past(NOW, NOW.commit), [(NEXT.commit, NOW.commit)], id="after what runs"),
-        pytest.param("dev", Past(BEFORE, NOW.commit), [(NEXT.commit, NOW.commit)], id="after a rollback"),
-        pytest.param("dev", Past(NEXT, "f" * 40), [], id="what runs, again"),
+        pytest.param("dev", Past(NOW, NOW.commit), [("next", "now"), ("here", "now")], id="after what runs"),
+        pytest.param("dev", Past(BEFORE, NOW.commit), [("next", "before"), ("here", "now")], id="after a rollback"),
+        pytest.param("dev", Past(None, NOW.commit), [("here", "now")], id="after a first one that failed"),
         pytest.param("dev", Past(), [], id="the first one"),
         pytest.param("local", Past(NOW, NOW.commit), [], id="commits of a local stack need not exist"),
     ],
 )
-def test_a_promotion_asks_whether_its_commit_is_older_than_what_was_applied(
+def test_a_promotion_asks_whether_it_or_its_sources_are_older_than_what_was_applied(
     monkeypatch: pytest.MonkeyPatch, environment: str, past: Past, asked: list[tuple[str, str]]
 ) -> None:
     """A rollback and a failed promotion leave newer Terraform sources than those of the release that runs."""
+    names = {BEFORE.commit: "before", NOW.commit: "now", NEXT.commit: "next", "here": "here"}
     found: list[tuple[str, str]] = []
-    monkeypatch.setattr(promotion, "require_no_older", lambda _, commit, applied: found.append((commit, applied)))
+
+    def asked_about(_: Path, commit: str, applied: str) -> None:
+        found.append((names[commit], names[applied]))
+
+    monkeypatch.setattr(promotion, "require_no_older", asked_about)
+    monkeypatch.setattr(promotion, "head", lambda _: "here")
     promotion_of(past, monkeypatch, environment).require_no_older(NEXT)
     assert found == asked
 
@@ -106,38 +115,76 @@ def test_a_release_may_follow_a_commit_that_a_rewrite_of_main_has_removed(monkey
         promotion_of(past, monkeypatch, replaces=frozenset({BEFORE.commit})).require_no_older(NEXT)
 
 
-@dataclass
-class Aliases:
-    """Stands for the traffic of `session_api`: the variables of what runs, and of the version that is returned to."""
-
-    running: dict[str, dict[str, str]]
-    earlier: dict[str, dict[str, str]]
-
-    def variables(self, digest: str | None = None) -> dict[str, dict[str, str]]:
-        """See `Traffic`."""
-        return self.running if digest is None else self.earlier
-
-
 NEW_KEYS, OLD_KEYS, NO_KEYS = {"SPREAD_SESSIONS": "true"}, {"SPREAD_SESSIONS": "false"}, {"SESSION_AUTH": "iam"}
 
 
+@dataclass
+class SessionApi:
+    """Stands for Lambda: the versions of `session_api`, each with its image and its variables.
+
+    Attributes:
+        live: the number of the version that the alias leads to.
+        weights: the shares of other versions.
+    """
+
+    versions: list[tuple[Manifest, dict[str, str]]]
+    live: int
+    weights: dict[str, float] = field(default_factory=dict)
+
+    def get_alias(self, **_: Any) -> dict[str, Any]:
+        """See boto3."""
+        return {"FunctionVersion": str(self.live), "RoutingConfig": {"AdditionalVersionWeights": self.weights}}
+
+    def get_paginator(self, _operation: str) -> "SessionApi":
+        """See boto3."""
+        return self
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        """See boto3."""
+        return [{"Versions": [{"Version": str(number)} for number in range(1, len(self.versions) + 1)]}]
+
+    def get_function(self, **asked: Any) -> dict[str, Any]:
+        """See boto3."""
+        manifest, _ = self.versions[int(asked["Qualifier"]) - 1]
+        return {"Code": {"ImageUri": f"loudhailer@{manifest.image.digest}"}}
+
+    def get_function_configuration(self, **asked: Any) -> dict[str, Any]:
+        """See boto3."""
+        return {"Environment": {"Variables": self.versions[int(asked["Qualifier"]) - 1][1]}}
+
+
 @pytest.mark.parametrize(
-    ("running", "earlier", "refused"),
+    ("api", "refused"),
     [
-        pytest.param({"a:2": NEW_KEYS}, {"a:1": NO_KEYS}, True, id="it does not know the keys that sessions have"),
-        pytest.param({"a:2": NEW_KEYS}, {"a:1": OLD_KEYS}, False, id="it knows them"),
-        pytest.param({"a:2": OLD_KEYS}, {"a:1": NO_KEYS}, False, id="no session has new keys"),
-        pytest.param({"a:2": NO_KEYS}, {"a:1": NO_KEYS}, False, id="a promotion that was taken back is undone"),
-        pytest.param({"a:1": NO_KEYS, "a:2": NEW_KEYS}, {"a:1": NO_KEYS}, False, id="a killed shift is undone"),
-        pytest.param({"a:2": NEW_KEYS}, {}, False, id="the function is younger and stays"),
+        pytest.param(
+            SessionApi([(BEFORE, NO_KEYS), (NOW, NEW_KEYS)], 2), True, id="it does not know the keys of sessions"
+        ),
+        pytest.param(
+            SessionApi([(BEFORE, NO_KEYS), (NOW, NEW_KEYS), (BEFORE, NEW_KEYS), (NEXT, NEW_KEYS)], 4),
+            True,
+            id="an earlier rollback gave it the variable, which it does not know",
+        ),
+        pytest.param(
+            SessionApi([(BEFORE, NO_KEYS), (NOW, NEW_KEYS), (BEFORE, NEW_KEYS)], 3),
+            False,
+            id="it runs, and is undone to",
+        ),
+        pytest.param(SessionApi([(BEFORE, OLD_KEYS), (NOW, NEW_KEYS)], 2), False, id="it knows them"),
+        pytest.param(SessionApi([(BEFORE, NO_KEYS), (NOW, OLD_KEYS)], 2), False, id="no session has new keys"),
+        pytest.param(
+            SessionApi([(BEFORE, NO_KEYS), (NOW, NEW_KEYS)], 1), False, id="a promotion that was taken back is undone"
+        ),
+        pytest.param(
+            SessionApi([(BEFORE, NO_KEYS), (NOW, NEW_KEYS)], 1, {"2": 0.1}), False, id="a killed shift is undone"
+        ),
+        pytest.param(SessionApi([(NOW, NEW_KEYS)], 1), False, id="the function is younger and stays"),
     ],
 )
 def test_a_rollback_is_refused_behind_the_keys_of_todays_sessions(
-    monkeypatch: pytest.MonkeyPatch, running: dict[str, Any], earlier: dict[str, Any], *, refused: bool
+    monkeypatch: pytest.MonkeyPatch, api: SessionApi, *, refused: bool
 ) -> None:
     """Nobody could connect; the sentence says what to do first."""
-    monkeypatch.setattr(promotion, "Traffic", lambda *_: Aliases(running, earlier))
-    cloud = SimpleNamespace(client=lambda _service: None)
+    cloud = SimpleNamespace(client=lambda _service: api)
     hub = replace(promotion_of(Past(NOW, NOW.commit), monkeypatch), cloud=cast("Any", cloud))
     outputs = {"functions": {"session_api": "a"}}
     if not refused:
@@ -149,14 +196,56 @@ def test_a_rollback_is_refused_behind_the_keys_of_todays_sessions(
     assert "LOSE_SESSIONS=true" in told.value.remedy
 
 
-def test_a_plan_that_is_refused_is_not_left_to_be_applied(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The version that a rollback would return to is asked, too."""
-    monkeypatch.setattr(Promotion, "workspace", workspace := SimpleNamespace(outputs=dict, discarded=0))
-    monkeypatch.setattr(workspace, "discard", lambda: setattr(workspace, "discarded", workspace.discarded + 1), False)
-    monkeypatch.setattr(Promotion, "traffic", lambda *_: Aliases({"query:2": {}}, {"query:1": {"URLS": "a/shard-1"}}))
+@dataclass
+class Aliases:
+    """Stands for the traffic: the variables of what runs, and of the versions that a rollback leads to."""
+
+    running: dict[str, dict[str, str]]
+    earlier: dict[str, dict[str, str]]
+
+    def variables(self, digest: str | None = None) -> dict[str, dict[str, str]]:
+        """See `Traffic`."""
+        return self.running if digest is None else self.earlier
+
+
+@pytest.mark.parametrize(
+    ("earlier", "outputs", "user"),
+    [
+        pytest.param({"query:1": {"URLS": "a/shard-1"}}, {}, "query:1", id="the version before"),
+        pytest.param(
+            {},
+            {"subscribers": {"blue": {"shards": {"x": {"url": "a/shard-1"}}}}},
+            "the subscriber blue",
+            id="a subscriber",
+        ),
+    ],
+)
+def test_a_plan_that_is_refused_is_not_left_to_be_applied(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, earlier: dict[str, Any], outputs: dict[str, Any], user: str
+) -> None:
+    """Versions that a rollback would return to are asked, and subscribers; the summary says why it is refused."""
+    hub = promotion_of(Past(NOW, NOW.commit), monkeypatch, home=tmp_path)
+    monkeypatch.setattr(Workspace, "outputs", lambda _: outputs)
+    monkeypatch.setattr(Promotion, "traffic", lambda *_: Aliases({"query:2": {}}, earlier))
+    hub.workspace.plan_folder.mkdir(parents=True)
+    hub.workspace.plan_file.touch()
+    hub.workspace.summary_file.write_text("### hub\n\n1 to destroy.\n")
     change = {"actions": ["delete"], "before": {"name": "shard-1"}}
     gone = {"type": "aws_sqs_queue", "address": "aws_sqs_queue.work", "change": change}
-    hub = promotion_of(Past(NOW, NOW.commit), monkeypatch)
-    with pytest.raises(OperatorError, match="destroys shard-1, which query:1 works with"):
+    with pytest.raises(OperatorError, match=f"destroys shard-1, which {user} works with") as refused:
         hub._require_no_loss(PlanSummary.of({"resource_changes": [gone]}), allowed=True)
-    assert workspace.discarded == 1
+    assert not hub.workspace.plan_file.exists()
+    assert hub.workspace.summary_file.read_text() == f"### hub\n\n**Refused.** {refused.value}\n\n1 to destroy.\n"
+
+
+@pytest.mark.parametrize(("outputs", "shards"), [({"shards": 2}, {0, 1}), ({}, {0, 1, 2})])
+def test_a_shard_that_is_drained_is_not_checked(
+    monkeypatch: pytest.MonkeyPatch, outputs: dict[str, Any], shards: set[int]
+) -> None:
+    """It gets nothing; version 0.2 has no number of shards among its outputs, and drains none."""
+    cloud = SimpleNamespace(client=lambda _service: None, sign=None)
+    hub = replace(promotion_of(Past(NOW, NOW.commit), monkeypatch), cloud=cast("Any", cloud))
+    queues = {f"shard-{number}": "url" for number in range(3)}
+    broadcast = hub.broadcast({"queue_urls": queues, "http_url": "", "tables": {"tenants": "tenants"}, **outputs})
+    assert broadcast.shards == len(shards)
+    assert set(broadcast.through) == shards

@@ -28,7 +28,8 @@ class Deployment:
     answers: dict[str, Any] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     wakes: int = 0
-    pings: list[str] = field(default_factory=list)
+    routes: dict[str, str] = field(default_factory=dict)
+    new_routes: dict[str, str] = field(default_factory=dict)
 
     def pending(self) -> list[Shift]:
         """See `Traffic`."""
@@ -58,9 +59,9 @@ class Deployment:
         self.done.append("connected")
         yield
 
-    async def problems_of_routes(self) -> list[str]:
+    async def problems_of_routes(self) -> dict[str, str]:
         """See `SyntheticBroadcast`."""
-        return self.pings
+        return self.new_routes if self.done[-1] == "all" else self.routes
 
     async def problems(self) -> list[str]:
         """See `SyntheticBroadcast`."""
@@ -119,10 +120,19 @@ def test_without_new_versions_health_is_looked_at_all_the_same() -> None:
 
 def test_a_ping_without_a_pong_is_told_and_takes_nothing_back() -> None:
     """Terraform makes the route: no version of a function could mend it."""
-    deployment = Deployment(pings=["a ping was not answered with a pong"])
+    ping = {"ping": "a ping was not answered with a pong"}
+    deployment = Deployment(routes=ping, new_routes=ping)
     said = run(deployment)
     assert said[0].startswith("Note: a ping was not answered with a pong. ")
     assert deployment.done[-1] == "all"
+
+
+def test_a_route_that_answers_no_more_takes_everything_back() -> None:
+    """Before, routes were tried on the earlier versions alone."""
+    deployment = Deployment(routes={"ping": "no pong"}, new_routes={"ping": "no pong", "joinroom": "no join"})
+    with pytest.raises(OperatorError, match="not well: no join"):
+        run(deployment)
+    assert deployment.done[-2:] == ["all", "back 2"]
 
 
 def test_a_function_that_cannot_be_woken_is_told_and_takes_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,3 +118,16 @@ def test_the_variables_of_every_version_that_is_invoked_are_known() -> None:
     }
     assert of(client).variables(DIGEST) == {"echo:5": {"VERSION": "5"}, "swarm:5": {"VERSION": "5"}}
     assert of(client).variables("sha256:none") == {}
+
+
+def test_a_rollback_leads_to_no_version_that_a_failed_rollback_has_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a version may not start. An alias that leads to the image already stays."""
+    client = Lambda()
+    newer = {"Versions": [{"Version": version} for version in ("5", "6", "7")]}
+    monkeypatch.setattr(client, "paginate", lambda **_: [newer])
+    images = {"5": DIGEST, "6": "other", "7": DIGEST}
+    monkeypatch.setattr(
+        client, "get_function", lambda **asked: {"Code": {"ImageUri": f"loudhailer@{images[asked['Qualifier']]}"}}
+    )
+    assert of(client).return_to(DIGEST) == {"echo": "5", "swarm": "5"}
+    assert of(client).return_to("other") == {"echo": "6", "swarm": "6"}

@@ -189,7 +189,8 @@ def test_what_allows_an_exception_is_handed_on_to_the_commands() -> None:
     assert {job["with"].get("allow-destroy") for job in hubs} == {"${{ inputs.allow-destroy }}"}
     assert workflow("deploy")["env"]["REPLACES"] == "${{ inputs.replaces }}"
     (plan,) = (step for _, step in steps("deploy") if step.get("run") == "make plan")
-    assert plan["env"]["ALLOW_DESTROY"] == "${{ inputs.allow-destroy }}"
+    (rollback,) = (step for _, step in steps("rollback") if step.get("run") == "make rollback")
+    assert plan["env"]["ALLOW_DESTROY"] == rollback["env"]["ALLOW_DESTROY"] == "${{ inputs.allow-destroy }}"
 
 
 def test_a_rollback_and_a_look_for_drift_take_the_sources_that_were_applied_last() -> None:
@@ -252,6 +253,8 @@ def test_a_subscriber_is_deployed_with_what_the_hub_says_and_is_taken_back_if_it
     assert targets("deploy", "apply") == ["context", "context", "apply", "cell", "health", "rollback"]
     (rollback,) = (step for _, step in steps("deploy") if step.get("run") == "make rollback")
     assert rollback["if"] == "failure() && steps.health.outcome == 'failure'"
+    (health,) = (step for _, step in steps("deploy") if step.get("run") == "make health")
+    assert "if" not in health  # the hub's, too
 
 
 @pytest.mark.parametrize(("name", "job"), [("drift", "drift"), ("pull_request", "plan")])

@@ -101,11 +101,12 @@ class QueueOf(MemoryQueue):
 
 @dataclass
 class DeploymentStandIn:
-    """A deployment as cancelling and redriving see it."""
+    """A deployment as cancelling and redriving see it; its last shard is drained."""
 
     sqs: Sqs = field(default_factory=Sqs)
     broadcasts: MemoryBroadcastStore = field(default_factory=MemoryBroadcastStore)
-    shard_names: tuple[str, ...] = ("shard-0", "shard-1")
+    shard_names: tuple[str, ...] = ("shard-0", "shard-1", "shard-2")
+    used_shard_names: tuple[str, ...] = ("shard-0", "shard-1")
 
     @property
     def chunk_queue_names(self) -> list[str]:

@@ -205,6 +205,13 @@ run "every_function_may_do_its_work_and_no_more" {
     error_message = "PartiQL may only have accounting change sessions, reconcile delete them, and disconnect and settle delete connections."
   }
   assert {
+    condition = anytrue([
+      for statement in local.functions.reconcile.statements :
+      contains(statement.Action, "dynamodb:GetItem") && contains(statement.Resource, local.tables.sessions.arn)
+    ])
+    error_message = "The release before must still be able to sweep sessions: its reconcile reads their former keys."
+  }
+  assert {
     condition = jsonencode([
       for name in ["post_message", "post_message-rooms"] : [
         for statement in local.functions[name].role.policy.Statement : statement.Resource if statement.Sid == "ReadChunks"

@@ -197,6 +197,16 @@ run "what_is_just_out_of_bounds_is_refused" {
   expect_failures = [var.session_share, var.quota]
 }
 
+run "a_connect_without_time_for_its_slowest_calls_is_refused" {
+  command = plan
+
+  variables {
+    functions = { connect = { timeout = 19 } }
+  }
+
+  expect_failures = [var.functions]
+}
+
 run "what_is_just_beyond_the_bounds_is_refused" {
   command = plan
 
