@@ -151,7 +151,7 @@ def test_each_route_of_the_websocket_api_must_answer() -> None:
     assert found_by_routes(Deployment(lambda _shard, _turn: HUB)) == {}
 
 
-@pytest.mark.parametrize("known", [None, replace(SYNTHETIC, messages_per_minute=1, session_key=b"k" * 32)])
+@pytest.mark.parametrize("known", [None, replace(SYNTHETIC, messages_per_minute=1, session_key="k" * 32)])
 def test_the_tenant_of_the_checks_has_its_limits_and_keeps_its_key(known: Tenant | None) -> None:
     """An earlier release gave it one message a minute, so that what is behind the limit was never tried."""
     tenants = MemoryTenantStore()
