@@ -50,9 +50,11 @@ def settings(
         "AWS_SECRET_ACCESS_KEY": SECRET,
     }.items():
         monkeypatch.setenv(name, value)
-    tables: dict[TableKind, str] = {kind: table(kind) for kind in ("sessions", "places", "cells", "placements")}
+    of_cell: tuple[TableKind, ...] = ("sessions", "places")
+    of_hub: tuple[TableKind, ...] = (*of_cell, "cells", "placements")
+    tables = {kind: table(kind) for kind in of_hub}
     there, iam = (aws_client(service, aws_endpoint, CELL_ACCOUNT) for service in ("dynamodb", "iam"))
-    for kind in ("sessions", "places"):
+    for kind in of_cell:
         create_table(there, kind, tables[kind])
     role = f"{tables['cells']}-hub"
     trust = {

@@ -48,8 +48,9 @@ def test_a_lease_that_makes_no_sense_counts_as_none(
     client.put_item(TableName="cells-simulated", Item=key | ROW | change)
     standing = directory.standing([NORTH, SOUTH])
     assert standing[NORTH] == Standing()
-    assert standing[SOUTH].lease is not None
-    assert standing[SOUTH].lease.connections == 0
+    lease = standing[SOUTH].lease
+    assert lease is not None
+    assert lease.connections == 0
     assert counted["LeaseMalformed"] == 1
     assert [key for (key,) in logged("key")] == ["seen#north"]
 

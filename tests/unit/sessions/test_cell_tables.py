@@ -18,7 +18,7 @@ from functions.sessions.session_api.settings import Settings
 from loudhailer.aws import clients
 from loudhailer.broadcast.audience import OfTenant
 from loudhailer.cells.model import DeclaredCell
-from loudhailer.ids import HUB, SessionId
+from loudhailer.ids import HUB, CellName, SessionId
 from tests.support.broadcasts import NORTH, TENANT
 from tests.unit.aws import sdk_wire
 
@@ -88,7 +88,8 @@ def test_a_cells_sessions_are_read_in_the_hubs_role_there(wire: CellWire) -> Non
 
 def test_a_hub_without_further_cells_assumes_no_role(wire: CellWire) -> None:
     """Nor does it read where sessions are."""
-    for cells in (None, {}):
+    nothing: dict[CellName, DeclaredCell] = {}
+    for cells in (None, nothing):
         one = placing(replace(SETTINGS, cells=cells), clients.client("dynamodb"))
         assert isinstance(one, OneCell)
     assert (wire.assumed, wire.read) == ([], [])
