@@ -51,7 +51,7 @@ _INVOCATION_SECONDS = 8.0
 _IDLE_SECONDS = 3.0
 """Time without posts after which every kind is idle for all: two seconds, and one for the clocks."""
 
-_ALONE, _BESIDE_OTHERS = 0.6, 0.9
+_ALONE, _BESIDE_OTHERS = 0.4, 0.9
 """Parts of what is due that a lane has posted at least, though calls take up to a second now and then."""
 
 

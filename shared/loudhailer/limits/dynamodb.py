@@ -1,7 +1,8 @@
 """Totals and counters in the table of limits in DynamoDB.
 
 limits: PK `key`; `itemCount`. The total of a tenant's connections has the tenant's id as its key, and `inquiry?`; what
-is counted in a minute has the key of its `MinuteCounter`, and `itemTTL` (epoch seconds).
+is counted in a minute has the key of its `MinuteCounter`, and `itemTTL` (epoch seconds). The first message that was
+refused in a minute, `refusedFrom`, has that key with `:refused` behind it: it outlives the count.
 """
 
 from collections.abc import Callable
@@ -25,6 +26,9 @@ _ATTEMPTS = 4
 
 _MINUTE_TTL_SECONDS = 61
 """A minute's counter goes a second after the minute is over."""
+
+_REFUSAL_TTL_SECONDS = 86_460
+"""A refusal stands as long as its message may come again: the queue keeps that for a day."""
 
 _COUNT = "SET itemTTL = :ttl ADD itemCount :times"
 
@@ -128,17 +132,17 @@ class DynamoLimitStore(LimitStore):
     @override
     def refuse_from(self, counter: MinuteCounter, now: int, sequence: str) -> None:
         self._update(
-            counter.key(now),
+            _refusal_key(counter, now),
             "SET refusedFrom = :sequence, itemTTL = :ttl",
             "attribute_not_exists(refusedFrom)",
-            {":sequence": {"S": sequence}, ":ttl": _minute_ttl(now)},
+            {":sequence": {"S": sequence}, ":ttl": {"N": str(minute_of(now) + _REFUSAL_TTL_SECONDS)}},
         )
 
     @override
     def refused_from(self, counter: MinuteCounter, now: int) -> str | None:
         with calling("GetItem"):
             item = self._client.get_item(
-                TableName=self._table, Key={"key": {"S": counter.key(now)}}, ConsistentRead=True
+                TableName=self._table, Key={"key": {"S": _refusal_key(counter, now)}}, ConsistentRead=True
             ).get("Item", {})
         return item["refusedFrom"]["S"] if "refusedFrom" in item else None
 
@@ -167,6 +171,10 @@ class DynamoLimitStore(LimitStore):
                 if code_of(error) not in _THROTTLED:
                     raise
         raise TransientError(f"UpdateItem was throttled in {_ATTEMPTS} attempts")
+
+
+def _refusal_key(counter: MinuteCounter, now: int) -> str:
+    return f"{counter.key(now)}:refused"
 
 
 def _counted(times: int, now: int) -> Item:
