@@ -13,7 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from loudhailer.delivery.lane import Lane
-from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
+from loudhailer.delivery.lending.dynamodb import ONCE, DynamoLaneStore
 from loudhailer.delivery.lending.policy import Lending
 from loudhailer.errors import TransientError
 from tests.simulation import tables
@@ -45,7 +45,6 @@ HEALED = "12: whoever is alone has the whole quota, and whoever begins has its s
 
 _BURSTS = 16
 _PLENTY = 10**6
-_PATIENCE_SECONDS = 0.5
 _MARKED_WITHIN_SECONDS = 0.25
 _INVOCATION_SECONDS = 8.0
 _IDLE_SECONDS = 3.0
@@ -107,10 +106,9 @@ class Lanes:
         world = self._world
         executor = TaskExecutor(world.scheduler)
         clock: Callable[[], float] = lambda: world.scheduler.now + environment.skew / 4  # noqa: E731  # it is handed on
+        marks = DynamoLaneStore(tables.client(world, **ONCE), "lanes")
         if environment.function == "query":
-            store = DynamoLaneStore(tables.client(world), "lanes")
-            return lambda kind, _: _announce(store, executor, kind, int(clock() * 1000))
-        marks = DynamoLaneStore(tables.client(world, attempts=1, seconds=_PATIENCE_SECONDS), "lanes")
+            return lambda kind, _: _announce(marks, executor, kind, int(clock() * 1000))
         lanes: dict[str, Lane] = {}
 
         def lane_of(kind: str) -> Lane:

@@ -8,9 +8,8 @@ from typing import Any
 from functions.broadcast.post_message.settings import Settings
 from loudhailer.aws.clients import LateClient, client
 from loudhailer.delivery.credentials import own_credentials
+from loudhailer.delivery.lending.dynamodb import ONCE
 from loudhailer.delivery.sigv4 import Credentials
-
-_ONCE: Any = {"attempts": 1, "seconds": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +19,7 @@ class Identity:
     Attributes:
         credentials: those of the moment, at each call.
         sqs: a client that signs with the same ones.
-        dynamodb: another one, for the lanes' marks. It tries once, and not for long: they are asked for again anyway.
+        dynamodb: another one, for the lanes' marks.
     """
 
     credentials: Callable[[], Credentials]
@@ -31,9 +30,9 @@ class Identity:
 def identity(settings: Settings) -> Identity:
     """The worker's own identity, or that of the cell's role if the settings name one."""
     if settings.assume_role_arn is None:
-        return Identity(own_credentials, LateClient("sqs"), LateClient("dynamodb", partial(client, **_ONCE)))
+        return Identity(own_credentials, LateClient("sqs"), LateClient("dynamodb", partial(client, **ONCE)))
     # Imported late: the cell's own worker starts without the SDK. A subscriber's needs STS before it can post at all.
     from functions.broadcast.post_message.cell_role import CellRole  # noqa: PLC0415
 
     role = CellRole(settings.assume_role_arn, settings.external_id)
-    return Identity(role.credentials, role.client("sqs"), LateClient("dynamodb", partial(role.client, **_ONCE)))
+    return Identity(role.credentials, role.client("sqs"), LateClient("dynamodb", partial(role.client, **ONCE)))
