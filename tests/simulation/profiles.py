@@ -40,6 +40,7 @@ class Sizes:
         partitions: partitions of a tenant, at most.
         pages: rows on a page of DynamoDB's, one of these in each run.
         workers: functions that read one shard at the same time.
+        receives: receives after which a message of a broadcast counts as undelivered.
     """
 
     chunk: tuple[int, int] = (2, 3)
@@ -52,6 +53,7 @@ class Sizes:
     partitions: int = 6
     pages: tuple[int, ...] = (1, 2, 3, 8)
     workers: int = 2
+    receives: int = 3
 
 
 @dataclass(frozen=True)
