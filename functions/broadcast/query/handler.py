@@ -23,6 +23,7 @@ from loudhailer.settings import from_env
 
 settings = from_env(Settings, os.environ)
 dynamodb, sqs = client("dynamodb"), client("sqs")
+marks: Any = LateClient("dynamodb", partial(client, **ONCE))
 query = Query(
     DynamoConnectionStore(parse_pages_fast(client("dynamodb")), settings.connections_table),
     DynamoSessionStore(dynamodb, settings.sessions_table),
@@ -30,7 +31,7 @@ query = Query(
     [SqsQueue(sqs, url, pause=time.sleep) for url in settings.shard_queue_urls],
     SqsQueue(sqs, settings.room_queue_url, pause=time.sleep),
     devices=DynamoDeviceStore(dynamodb, settings.devices_table),
-    lanes=DynamoLaneStore(LateClient("dynamodb", partial(client, **ONCE)), settings.lanes_table),
+    lanes=DynamoLaneStore(marks, settings.lanes_table),
     endpoint=settings.callback_endpoint,
     chunk_size=settings.chunk_size,
     executor=ThreadPoolExecutor(8),
