@@ -22,7 +22,7 @@ from loudhailer.aws import batches, conditions
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.deadline import Deadline, RemainingTime
-from loudhailer.delivery.lending.dynamodb import ONCE
+from loudhailer.delivery.lending.port import ONCE
 from loudhailer.partitions import dynamodb as partitions
 from loudhailer.queues import sqs as queues
 from loudhailer.sessions import dynamodb as sessions

@@ -13,8 +13,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from loudhailer.delivery.lane import Lane
-from loudhailer.delivery.lending.dynamodb import ONCE, DynamoLaneStore
+from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
 from loudhailer.delivery.lending.policy import Lending
+from loudhailer.delivery.lending.port import ONCE
 from loudhailer.errors import TransientError
 from tests.simulation import tables
 from tests.simulation.profiles import LANES

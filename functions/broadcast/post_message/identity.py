@@ -8,7 +8,7 @@ from typing import Any
 from functions.broadcast.post_message.settings import Settings
 from loudhailer.aws.clients import LateClient, client
 from loudhailer.delivery.credentials import own_credentials
-from loudhailer.delivery.lending.dynamodb import ONCE
+from loudhailer.delivery.lending.port import ONCE
 from loudhailer.delivery.sigv4 import Credentials
 
 

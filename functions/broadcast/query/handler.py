@@ -14,7 +14,8 @@ from loudhailer.aws.clients import LateClient, client
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore, parse_pages_fast
-from loudhailer.delivery.lending.dynamodb import ONCE, DynamoLaneStore
+from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
+from loudhailer.delivery.lending.port import ONCE
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume
 from loudhailer.queues.sqs import SqsQueue, postpone

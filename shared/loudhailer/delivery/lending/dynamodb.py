@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 _KEY: Mapping[str, Any] = {"lanes": {"S": "marks"}}
 
 
-ONCE: Mapping[str, Any] = {"attempts": 1, "seconds": 0.5}
-"""The way in which a client for the marks is made: it tries once, and not for long. They are asked for again anyway,
-and a mark that came late would take the place of a newer one, so that its kind would be taken for idle."""
-
-
 class DynamoLaneStore(LaneStore):
     """Keeps the marks in a DynamoDB table."""
 

@@ -5,7 +5,11 @@ Every method may raise TransientError: the store did not answer, and the same ca
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
+
+ONCE: Mapping[str, Any] = {"attempts": 1, "seconds": 0.5}
+"""The way in which a client for the marks is made: it tries once, and not for long. They are asked for again anyway,
+and a mark that came late would take the place of a newer one, so that its kind would be taken for idle."""
 
 
 class LaneStore(Protocol):
