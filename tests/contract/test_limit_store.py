@@ -273,12 +273,12 @@ def test_the_first_refusal_of_a_minute_stands(store: LimitStore) -> None:
     assert store.count_in_minute(counter, 130) == 2
 
 
-def test_a_noted_refusal_goes_with_its_minute(aws: Any, table: Any) -> None:
-    """As the count does, even if that was never written."""
+def test_a_noted_refusal_outlives_its_minute(aws: Any, table: Any) -> None:
+    """The message that was refused may come again for a day: without the note, others would get it then."""
     client, name = aws("dynamodb"), table("limits")
     DynamoLimitStore(client, name, pause=never).refuse_from(queued_of_session(ACME, SessionId("s1")), 150, "005")
     (row,) = client.scan(TableName=name)["Items"]
-    assert row == {"key": {"S": "acme:s1:queued:120"}, "refusedFrom": {"S": "005"}, "itemTTL": {"N": "181"}}
+    assert row == {"key": {"S": "acme:s1:queued:120:refused"}, "refusedFrom": {"S": "005"}, "itemTTL": {"N": "86580"}}
 
 
 def test_a_total_is_forgotten(store: LimitStore) -> None:

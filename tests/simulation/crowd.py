@@ -39,6 +39,7 @@ SIZES = Sizes(
     partitions=2_500,
     pages=(1_000,),
     workers=200,
+    receives=10,
 )
 
 OFTEN = 0.02

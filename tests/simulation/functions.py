@@ -22,6 +22,7 @@ from loudhailer.aws import batches, conditions
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.deadline import Deadline, RemainingTime
+from loudhailer.delivery.lending.port import ONCE
 from loudhailer.partitions import dynamodb as partitions
 from loudhailer.queues import sqs as queues
 from loudhailer.sessions import dynamodb as sessions
@@ -113,7 +114,7 @@ def _stand_ins(environment: SimulatedEnvironment) -> StandIns:
         return Deadline.after(context.get_remaining_time_in_millis() / 1000 - reserve, monotonic)
 
     def identity(_: Any) -> Any:
-        return SimpleNamespace(credentials=None, sqs=sqs, dynamodb=client("dynamodb", attempts=1, seconds=0.5))
+        return SimpleNamespace(credentials=None, sqs=sqs, dynamodb=client("dynamodb", **ONCE))
 
     return {
         "time": {"time": clock, "monotonic": monotonic, "sleep": pause},
@@ -122,7 +123,7 @@ def _stand_ins(environment: SimulatedEnvironment) -> StandIns:
         "concurrent.futures": {"ThreadPoolExecutor": lambda _: executor},
         "loudhailer.settings": {"from_env": _settings},
         "loudhailer.observability": {"logger": _QUIET, "metrics": _QUIET},
-        "loudhailer.aws.clients": {"client": client, "LateClient": client},
+        "loudhailer.aws.clients": {"client": client, "LateClient": lambda service, make=client: make(service)},
         "loudhailer.aws.tenant_credentials": {"ClientOf": Any, "PerTenant": lambda make, **_: _PerTenant(make, client)},
         "loudhailer.broadcast.dynamodb": {
             "DynamoBroadcastStore": lambda client, table, keys=1: DynamoBroadcastStore(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
 from loudhailer.delivery.lending.policy import Lending
+from loudhailer.delivery.lending.port import ONCE
 from loudhailer.errors import TransientError
 from tests.simulation import tables
 from tests.simulation.profiles import LANES
@@ -45,13 +46,12 @@ HEALED = "12: whoever is alone has the whole quota, and whoever begins has its s
 
 _BURSTS = 16
 _PLENTY = 10**6
-_PATIENCE_SECONDS = 0.5
 _MARKED_WITHIN_SECONDS = 0.25
 _INVOCATION_SECONDS = 8.0
 _IDLE_SECONDS = 3.0
 """Time without posts after which every kind is idle for all: two seconds, and one for the clocks."""
 
-_ALONE, _BESIDE_OTHERS = 0.6, 0.9
+_ALONE, _BESIDE_OTHERS = 0.4, 0.9
 """Parts of what is due that a lane has posted at least, though calls take up to a second now and then."""
 
 
@@ -107,10 +107,9 @@ class Lanes:
         system = self._system
         executor = TaskExecutor(system.scheduler)
         clock: Callable[[], float] = lambda: system.scheduler.now + environment.skew / 4  # noqa: E731  # it is handed on
+        marks = DynamoLaneStore(tables.client(system, **ONCE), "lanes")
         if environment.function == "query":
-            store = DynamoLaneStore(tables.client(system), "lanes")
-            return lambda kind, _: _announce(store, executor, kind, int(clock() * 1000))
-        marks = DynamoLaneStore(tables.client(system, attempts=1, seconds=_PATIENCE_SECONDS), "lanes")
+            return lambda kind, _: _announce(marks, executor, kind, int(clock() * 1000))
         lanes: dict[str, Lane] = {}
 
         def lane_of(kind: str) -> Lane:

@@ -40,6 +40,7 @@ class Sizes:
         partitions: partitions of a tenant, at most.
         pages: rows on a page of DynamoDB's, one of these in each run.
         workers: functions that read one shard at the same time.
+        receives: receives after which a message of a broadcast counts as undelivered.
     """
 
     chunk: tuple[int, int] = (2, 3)
@@ -52,6 +53,7 @@ class Sizes:
     partitions: int = 6
     pages: tuple[int, ...] = (1, 2, 3, 8)
     workers: int = 2
+    receives: int = 3
 
 
 @dataclass(frozen=True)
@@ -129,10 +131,10 @@ PROFILES: Mapping[str, Profile] = {
             **dict.fromkeys(("publish", "report", "join", "say", "tell", "silo", "delete", "erase"), 0.2),
         },
         _FEW,
-        {STREAM_REPEATS: 10.0, TIME_JUMPS: 0.0, NO_DISCONNECT: 0.0},
+        {STREAM_REPEATS: 15.0, TIME_JUMPS: 0.0, NO_DISCONNECT: 0.0},
         paces=(3.0, 12.0),
         gaps=(1_500.0, 2_000.0),
-        gap_share=0.03,
+        gap_share=0.06,
         all_leave=True,
         devices=(5,),
         tenants=(20,),

@@ -133,14 +133,14 @@ class SimulatedSystem:
         self.past = Past(self)
 
     def _queues(self) -> list[SimulatedQueue]:
-        def work(name: str, reader: str, *, most_receives: int = 5, **more: Any) -> SimulatedQueue:
+        def work(name: str, reader: str, **more: Any) -> SimulatedQueue:
             visibility, next_queue = 6 * TIMEOUTS[reader], "undelivered"
             return SimulatedQueue(
                 self,
                 name,
                 reader=reader,
                 visibility=visibility,
-                most_receives=most_receives,
+                most_receives=self.sizes.receives,
                 next_queue=next_queue,
                 **more,
             )
@@ -155,8 +155,8 @@ class SimulatedSystem:
             return SimulatedQueue(self, name, reader=reader, visibility=60.0, retention=86_400.0, is_fifo=True, **more)
 
         return [
-            work("broadcast", "swarm", most_receives=10),
-            work("partition", "query", most_receives=10),
+            work("broadcast", "swarm"),
+            work("partition", "query"),
             *(work(shard, "post_message", concurrency=self.sizes.workers) for shard in SHARDS),
             work("rooms", "post_message", concurrency=2),
             settled("outcome", most_receives=5, next_queue="undelivered"),

@@ -8,9 +8,8 @@ from typing import Any
 from functions.broadcast.post_message.settings import Settings
 from loudhailer.aws.clients import LateClient, client
 from loudhailer.delivery.credentials import own_credentials
+from loudhailer.delivery.lending.port import ONCE
 from loudhailer.delivery.sigv4 import Credentials
-
-_ONCE: Any = {"attempts": 1, "seconds": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Identity:
 def identity(settings: Settings) -> Identity:
     """The worker's own identity, or that of the cell's role if the settings name one."""
     if settings.assume_role_arn is None:
-        return Identity(own_credentials, LateClient("sqs"), LateClient("dynamodb", partial(client, **_ONCE)))
+        return Identity(own_credentials, LateClient("sqs"), LateClient("dynamodb", partial(client, **ONCE)))
     # Imported late: the cell's own worker starts without the SDK. A subscriber's needs STS before it can post at all.
     from loudhailer.aws.other_role import OtherRole  # noqa: PLC0415
 
@@ -42,4 +41,4 @@ def identity(settings: Settings) -> Identity:
         held = role.credentials()
         return Credentials(held.access_key, held.secret_key, held.token)
 
-    return Identity(credentials, role.client("sqs"), LateClient("dynamodb", partial(role.client, **_ONCE)))
+    return Identity(credentials, role.client("sqs"), LateClient("dynamodb", partial(role.client, **ONCE)))

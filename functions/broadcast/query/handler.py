@@ -3,17 +3,19 @@
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.broadcast.query.query import Query
 from functions.broadcast.query.settings import Settings
-from loudhailer.aws.clients import client
+from loudhailer.aws.clients import LateClient, client
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore, parse_pages_fast
 from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
+from loudhailer.delivery.lending.port import ONCE
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume
 from loudhailer.queues.sqs import SqsQueue, postpone
@@ -22,6 +24,7 @@ from loudhailer.settings import from_env
 
 settings = from_env(Settings, os.environ)
 dynamodb, sqs = client("dynamodb"), client("sqs")
+marks: Any = LateClient("dynamodb", partial(client, **ONCE))
 query = Query(
     DynamoConnectionStore(parse_pages_fast(client("dynamodb")), settings.connections_table),
     DynamoSessionStore(dynamodb, settings.sessions_table),
@@ -29,7 +32,7 @@ query = Query(
     [SqsQueue(sqs, url, pause=time.sleep) for url in settings.shard_queue_urls],
     SqsQueue(sqs, settings.room_queue_url, pause=time.sleep),
     devices=DynamoDeviceStore(dynamodb, settings.devices_table),
-    lanes=DynamoLaneStore(dynamodb, settings.lanes_table),
+    lanes=DynamoLaneStore(marks, settings.lanes_table),
     endpoint=settings.callback_endpoint,
     chunk_size=settings.chunk_size,
     executor=ThreadPoolExecutor(8),

@@ -20,6 +20,10 @@ MAX_DIRECT_MESSAGE_BYTES = 32 * 1024
 """Most bytes of a message as its sender wrote it: a client can send this many in one frame.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
+_KEPT_SECONDS = 7 * 24 * 3600
+"""Time for which an inbox's places outlive its last message. DynamoDB deletes what has expired within days, in any
+order, and a tenant's erasure finds its inboxes by their places: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html"""
+
 
 class Direct:
     """Takes direct messages; they expire `lifetime_seconds` after API Gateway received them.
@@ -94,7 +98,7 @@ class Direct:
             self._messages_per_inbox,
             rows=lambda: self._inboxes.count(inbox),
             now=now,
-            expires_at=now + self._lifetime_seconds,
+            expires_at=now + self._lifetime_seconds + _KEPT_SECONDS,
         )
 
 

@@ -1,7 +1,8 @@
 """Totals and counters in the table of limits in DynamoDB.
 
 limits: PK `key`; `itemCount`. The total of a tenant's connections has the tenant's id as its key, and `inquiry?`. A
-minute's counter has the key of its `MinuteCounter`, and `itemTTL` (epoch seconds).
+minute's counter has the key of its `MinuteCounter`, and `itemTTL` (epoch seconds). The first refused message of a
+minute, `refusedFrom`, has that key with the suffix `:refused`: it outlives the count.
 """
 
 from collections.abc import Callable
@@ -25,6 +26,9 @@ _ATTEMPTS = 4
 
 _MINUTE_TTL_SECONDS = 61
 """Seconds from the start of a minute until its counter expires."""
+
+_REFUSAL_TTL_SECONDS = 86_460
+"""Seconds that a refusal is kept: its message may come again as long as the queue keeps it, which is a day."""
 
 _COUNT = "SET itemTTL = :ttl ADD itemCount :times"
 
@@ -124,15 +128,15 @@ class DynamoLimitStore(DynamoTable, LimitStore):
     @override
     def refuse_from(self, counter: MinuteCounter, now: int, sequence: str) -> None:
         self._update(
-            counter.key(now),
+            _refusal_key(counter, now),
             "SET refusedFrom = :sequence, itemTTL = :ttl",
             "attribute_not_exists(refusedFrom)",
-            {":sequence": {"S": sequence}, ":ttl": _minute_ttl(now)},
+            {":sequence": {"S": sequence}, ":ttl": {"N": str(minute_of(now) + _REFUSAL_TTL_SECONDS)}},
         )
 
     @override
     def refused_from(self, counter: MinuteCounter, now: int) -> str | None:
-        item = self._get_row({"key": {"S": counter.key(now)}}) or {}
+        item = self._get_row({"key": {"S": _refusal_key(counter, now)}}) or {}
         return item["refusedFrom"]["S"] if "refusedFrom" in item else None
 
     @override
@@ -159,6 +163,10 @@ class DynamoLimitStore(DynamoTable, LimitStore):
                 if code_of(error) not in _THROTTLED:
                     raise
         raise TransientError(f"UpdateItem was throttled in {_ATTEMPTS} attempts")
+
+
+def _refusal_key(counter: MinuteCounter, now: int) -> str:
+    return f"{counter.key(now)}:refused"
 
 
 def _counted(times: int, now: int) -> Item:

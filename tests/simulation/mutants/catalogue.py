@@ -281,5 +281,297 @@ MUTANTS: Mapping[str, Mutant] = {
         "    elif message.is_new:\n        yield _refusal",
         "    elif message:\n        yield _refusal",
     ),
+    "limits/repeats-what-may-be-done": Mutant(
+        "loudhailer.limits.dynamodb",
+        ("                if code_of(error) not in _THROTTLED:\n                    raise\n"),
+        "                pass\n",
+    ),
+    "streams/numbers-compare-as-texts": Mutant(
+        "loudhailer.streams.records",
+        "self.sequence_number.zfill(_DIGITS)",
+        "self.sequence_number",
+    ),
+    "connect/into-a-session-that-is-over": Mutant(
+        "functions.connections.connect.dynamodb",
+        '_LIVE = "sessionTTL > :now"',
+        '_LIVE = "sessionTTL > :now OR attribute_exists(sessionTTL)"',
+    ),
+    "connect/believes-a-410-of-a-young-one": Mutant(
+        "functions.connections.connect.connect",
+        "< now - YOUNG_SECONDS]",
+        "<= now]",
+    ),
+    "connections/a-refused-deletion-is-left": Mutant(
+        "loudhailer.connections.dynamodb",
+        "                    self.delete(key)\n",
+        "                    pass\n",
+    ),
+    "sessions/anybody-deletes": Mutant(
+        "loudhailer.sessions.dynamodb",
+        'condition = f"{_EXISTS} AND ({_UNBOUND} OR {_BOUND_TO})"',
+        'condition = f"{_EXISTS} AND ({_UNBOUND} OR {_BOUND_TO} OR attribute_exists(playerId))"',
+    ),
+    "sessions/renewing-is-for-all": Mutant(
+        "loudhailer.sessions.dynamodb",
+        ("            elif player is not None and seen.player_id != player:\n                return False"),
+        (
+            "            elif player is not None and seen.player_id != player:\n"
+            "                self._delete_if(_EXISTS, tenant, session)"
+        ),
+    ),
+    "sessions/read-without-consistency": Mutant(
+        "loudhailer.sessions.dynamodb",
+        'Key=key, ConsistentRead=True).get("Item")',
+        'Key=key).get("Item")',
+    ),
+    "disconnect/acknowledges-what-is-open": Mutant(
+        "functions.connections.disconnect.disconnect",
+        "        return list(closing.open)",
+        "        return []",
+    ),
+    "swarm/reads-partitions-without-consistency": Mutant(
+        "functions.broadcast.swarm.swarm",
+        "self._partitions.of_tenant(audience.tenant)",
+        "self._partitions.of_tenant(audience.tenant, consistent=False)",
+    ),
+    "swarm/ends-before-all-is-planned": Mutant(
+        "functions.broadcast.swarm.swarm",
+        (" for source in fixed for partition in _partitions(source)}\n            if not left:"),
+        (" for source in fixed for partition in _partitions(source)}\n            if not left or fixed:"),
+    ),
+    "broadcasts/rows-read-without-consistency": Mutant(
+        "loudhailer.broadcast.dynamodb",
+        "Key=key, ConsistentRead=True)",
+        "Key=key)",
+    ),
+    "broadcasts/pages-read-without-consistency": Mutant(
+        "loudhailer.broadcast.dynamodb",
+        ("            ConsistentRead=True,\n            **projection"),
+        "            **projection",
+    ),
+    "broadcasts/a-chunk-that-stands-is-not-read": Mutant(
+        "loudhailer.broadcast.dynamodb",
+        ("        if self._put_new(self._chunk_row(broadcast_id, chunk)):\n            return chunk\n"),
+        ("        if self._put_new(self._chunk_row(broadcast_id, chunk)) or chunk.size:\n            return chunk\n"),
+    ),
+    "batches/read-without-consistency": Mutant(
+        "loudhailer.aws.batches",
+        '"Keys": list(batch), "ConsistentRead": True, **projection',
+        '"Keys": list(batch), **projection',
+    ),
+    "batches/what-is-left-is-left": Mutant(
+        "loudhailer.aws.batches",
+        "        request = answer.get(left)\n",
+        "        request = None\n",
+    ),
+    "batches/entries-that-failed-are-done": Mutant(
+        "loudhailer.aws.batches",
+        '        failed = answer.get("Failed", [])\n',
+        "        failed: list[Any] = []\n",
+    ),
+    "query/goes-on-in-the-next-partition": Mutant(
+        "functions.broadcast.query.query",
+        "after is None or partition >= after.partition)",
+        "after is None or partition > after.partition)",
+    ),
+    "query/marks-its-lanes-last": Mutant(
+        "functions.broadcast.query.query",
+        (
+            "            with suppress(TimeoutError):\n"
+            "                marked.result(_MARKED_WITHIN_SECONDS)\n"
+            "            for chunk in self._chunks(message, sent):"
+        ),
+        "            for chunk in self._chunks(message, sent):",
+    ),
+    "outbox/waits-for-nothing": Mutant(
+        "functions.broadcast.query.outbox",
+        ("        while self._sending:\n            self._sending.popleft().result()"),
+        "        self._sending.clear()",
+    ),
+    "post/what-is-unsent-is-over": Mutant(
+        "functions.broadcast.post_message.post_message",
+        "            self._send_back(replace(chunk, remaining=found[Outcome.UNSENT]), shard, delay=0)\n",
+        "",
+    ),
+    "post/what-was-refused-is-over": Mutant(
+        "functions.broadcast.post_message.post_message",
+        "        self._send_back(again, shard, delay=delay, refused=True)",
+        "        del again, delay, shard",
+    ),
+    "undelivered/chunk-is-not-failed": Mutant(
+        "functions.broadcast.settle.undelivered",
+        "                case ChunkMessage():\n                    self._settle.outcomes(",
+        "                case ChunkMessage():\n                    list(",
+    ),
+    "undelivered/the-first-one-fails-alone": Mutant(
+        "functions.broadcast.settle.undelivered",
+        "message.size, message.remaining)]",
+        "message.size, message.remaining & 1)]",
+    ),
+    "settle/takes-one-outcome-of-a-chunk": Mutant(
+        "functions.broadcast.settle.settle",
+        (
+            "                if fitting:\n"
+            "                    self._settle(key, list(fitting.values()), standing.get(key))"
+        ),
+        (
+            "                if fitting:\n"
+            "                    self._settle(key, list(fitting.values())[:1], standing.get(key))"
+        ),
+    ),
+    "settle/tells-before-the-rows-are-deleted": Mutant(
+        "functions.broadcast.settle.settle",
+        "            self._delete(key, left)\n",
+        "            pass\n",
+    ),
+    "announcer/noted-before-it-is-sent": Mutant(
+        "loudhailer.broadcast.announcer",
+        (
+            "        self._topic.publish(announcement.to_wire(), group=announcement.group)\n"
+            "        self._broadcasts.mark_announced(summary.broadcast_id)\n"
+        ),
+        (
+            "        self._broadcasts.mark_announced(summary.broadcast_id)\n"
+            "        self._topic.publish(announcement.to_wire(), group=announcement.group)\n"
+        ),
+    ),
+    "report/who-was-missed-has-not-failed": Mutant(
+        "loudhailer.broadcast.report",
+        "    failed = missed + sum(",
+        "    failed = sum(",
+    ),
+    "report/finished-when-all-found-have-an-outcome": Mutant(
+        "loudhailer.broadcast.report",
+        "    queried = summary.sources == len(sources) and all(source.dispatched is not None for source in sources)",
+        "    queried = summary.sources is not None",
+    ),
+    "report/counts-gone-twice": Mutant(
+        "loudhailer.broadcast.report",
+        "    gone = sum(tally.gone.bit_count() for tally in tallies)",
+        "    gone = sum((tally.gone | tally.failed).bit_count() for tally in tallies)",
+    ),
+    "connections/a-room-is-one-tenants": Mutant(
+        "loudhailer.connections.dynamodb",
+        'ExpressionAttributeValues={":room": {"S": f"{tenant}#{room}"}},',
+        'ExpressionAttributeValues={":room": {"S": f"acme#{room}"}},',
+    ),
+    "rooms/of-all-tenants": Mutant(
+        "loudhailer.rooms.dynamodb",
+        '    return f"{tenant}#{room}"',
+        '    return f"{tenant[:0]}#{room}"',
+    ),
+    "rooms/who-misses-something-stays": Mutant(
+        "functions.messaging.send_message.rooms",
+        "                    missing.append(End(keys[connection], close=True))",
+        "                    pass",
+    ),
+    "rooms/strangers-have-a-say": Mutant(
+        "functions.messaging.send_message.rooms",
+        "        if membership is None or membership.room != room:",
+        "        if membership is None:",
+    ),
+    "direct/acknowledged-though-it-is-refused": Mutant(
+        "functions.messaging.send_message.direct",
+        ("            self._inboxes.put(\n                DirectMessage("),
+        ("            str(\n                DirectMessage("),
+    ),
+    "direct/acknowledged-as-another": Mutant(
+        "functions.messaging.send_message.direct",
+        ("        stored_as = message_id(first.received_at, first.request_id)\n        return refusal"),
+        ("        stored_as = message_id(caller.received_at, caller.request_id)\n        return refusal"),
+    ),
+    "sent/finished-before-it-is-done": Mutant(
+        "loudhailer.websocket.once",
+        ("        try:\n            refusal = carry_out(first)"),
+        ("        try:\n            self._sent.finish(attempt)\n            refusal = carry_out(first)"),
+    ),
+    "presence/who-comes-wakes-nobody": Mutant(
+        "functions.messaging.presence.wakes",
+        '    if "playerId" not in record.new:',
+        '    if "playerId" in record.keys or "partition" in record.keys:',
+    ),
+    "inbox/read-without-consistency": Mutant(
+        "loudhailer.inbox.dynamodb",
+        ("                ConsistentRead=True,\n                Limit=limit,"),
+        "                Limit=limit,",
+    ),
+    "relay/deletes-what-not-all-have": Mutant(
+        "functions.messaging.relay_message.relay_message",
+        "        self._inboxes.delete(messages[:done])\n",
+        "        self._inboxes.delete(messages)\n",
+    ),
+    "accounting/goes-on-at-the-last-failure": Mutant(
+        "functions.connections.accounting.accounting",
+        "(change.sequence_number for change in changes if change.partition in again), None",
+        "(change.sequence_number for change in changes[::-1] if change.partition in again), None",
+    ),
+    "reconcile/removes-what-may-come-again": Mutant(
+        "functions.connections.reconcile.reconcile",
+        "        elif idle >= SETTLED_SECONDS and run.now",
+        "        elif run.now",
+    ),
+    "lending/borrows-before-it-is-marked": Mutant(
+        "loudhailer.delivery.lending.policy",
+        (
+            "        if self._age(self._kind, self._clock()) >= MARK_EVERY_SECONDS:\n"
+            "            self._mark()\n"
+            "        sent, now = self._monotonic(), self._clock()\n"
+            "        self._read(now)\n"
+            "        if self._age(self._kind, now) >= MARK_EVERY_SECONDS:\n"
+            "            return 1.0, sent  # The mark took too long: others may take it for an old one."
+        ),
+        (
+            "        sent, now = self._monotonic(), self._clock()\n"
+            "        self._read(now)\n"
+            "        if self._age(self._kind, self._clock()) >= MARK_EVERY_SECONDS:\n"
+            "            self._mark()"
+        ),
+    ),
+    "lending/believes-for-long": Mutant(
+        "loudhailer.delivery.lending.policy",
+        "BELIEVED_SECONDS\n",
+        "2.0\n",
+    ),
+    "lending/idle-between-two-marks": Mutant(
+        "loudhailer.delivery.lending.policy",
+        "self._age(kind, now) < IDLE_AFTER_SECONDS",
+        "self._age(kind, now) < MARK_EVERY_SECONDS / 2",
+    ),
+    "lending/never-marks": Mutant(
+        "loudhailer.delivery.lending.policy",
+        "        self._store.mark(self._kind, mark)\n",
+        "",
+    ),
+    "lending/never-lends": Mutant(
+        "loudhailer.delivery.lending.policy",
+        "        return 1.0 / sum(self._shares[kind] for kind in posting), sent + BELIEVED_SECONDS",
+        "        return 1.0 / sum(self._shares.values()), sent + BELIEVED_SECONDS",
+    ),
+    "lending/a-failed-look-is-no-news": Mutant(
+        "loudhailer.delivery.lending.policy",
+        (
+            "            if (error := self._looking.exception()) is None:\n"
+            "                self._factor, self._until = self._looking.result()\n"
+            "            else:\n"
+            "                self._failed(error, now)"
+        ),
+        (
+            "            if (error := self._looking.exception()) is None:\n"
+            "                self._factor, self._until = self._looking.result()\n"
+            "            else:\n"
+            "                self._until = now + BELIEVED_SECONDS"
+        ),
+    ),
+    "lending/lends-to-each-the-whole-rest": Mutant(
+        "loudhailer.delivery.lending.policy",
+        "        return 1.0 / sum(self._shares[kind] for kind in posting), sent",
+        "        rest = sum(self._shares[kind] for kind in self._shares.keys() - posting)\n"
+        "        return 1.0 + rest / self._shares[self._kind], sent",
+    ),
+    "lane/its-bucket-holds-seconds": Mutant(
+        "loudhailer.delivery.lane",
+        "_BUCKET_SECONDS = 0.05",
+        "_BUCKET_SECONDS = 5.0",
+    ),
 }
 """Every mutant, by name."""

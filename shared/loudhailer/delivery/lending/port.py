@@ -5,7 +5,11 @@ Every method may raise TransientError: the store did not answer, and the same ca
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
+
+ONCE: Mapping[str, Any] = {"attempts": 1, "seconds": 0.5}
+"""Options of a client for the marks: it tries once, and not for long. The marks are read again a moment later. A mark
+that came late would replace a newer one, and its kind would be taken for idle."""
 
 
 class LaneStore(Protocol):
