@@ -202,7 +202,7 @@ run "a_connect_without_time_for_its_slowest_calls_is_refused" {
   command = plan
 
   variables {
-    functions = { connect = { timeout = 19 } }
+    functions = { connect = { timeout = 27 } }
   }
 
   expect_failures = [var.functions]
