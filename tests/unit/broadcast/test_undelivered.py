@@ -130,11 +130,12 @@ def test_a_source_that_a_query_goes_on_with_meanwhile_is_tried_again() -> None:
 
 
 def test_a_broadcast_ends_with_the_sources_that_stand() -> None:
-    """Its report comes to an end, and what was expected of them stays unknown."""
+    """Its report ends as expired, since more recipients may be where `swarm` has not looked."""
     broadcast = GiveUpFixture()
     broadcast.give_up(announcement().to_wire())
     report = broadcast.report()
     assert (report.status, report.dispatched, report.failed, report.expected) == ("finished", 10, 10, None)
+    assert report.expired
     assert report.finished_at == NOW * 1000
 
 
