@@ -31,8 +31,8 @@ setup: ## Bring what is missing: uv, Python, the packages of the lock into .venv
 	@$(TERRAFORM)
 
 .PHONY: demo
-demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every frame counted.
-	@$(RUN) loudhailer demo
+demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every frame counted; CELLS=3 in three accounts.
+	@$(RUN) loudhailer demo $(if $(CELLS),--cells $(CELLS))
 
 ##@ Test
 
