@@ -180,9 +180,9 @@ class SeveralCells(Placing):
     def _candidates(
         self, tenant: Tenant
     ) -> tuple[Collection[CellName], Mapping[CellName, float], Mapping[CellName, str]]:
-        """The cells that keep the tenant's sessions, those that may take new ones, and the clients' URLs of all cells.
+        """The cells that keep the tenant's sessions, the candidates for a new one, and the clients' URLs of all cells.
 
-        The second have their weights. A cell that does not have the tenant's last change yet keeps the sessions that it
+        Candidates have their weights. A cell that does not have the tenant's last change yet keeps the sessions that it
         has: it will have the change in some seconds, and a session that moves parts from its player's other devices.
         """
         now = self._clock()
