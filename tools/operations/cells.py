@@ -35,13 +35,13 @@ def await_tenants(deployment: Deployment, seconds: float) -> None:
     while missing := _without_tenants(deployment, revision):
         if time.monotonic() > deadline:
             raise OperatorError(
-                f"After {seconds:.0f} s the present tenants are still not in {' and '.join(missing)}.",
+                f"After {seconds:.0f} s the tenants as they are now have not reached {' and '.join(missing)}.",
                 "Look at `loudhailer status`, and at the log of `beat`.",
             )
         time.sleep(_POLL_SECONDS)
 
 
-def cell_table(deployment: Deployment) -> Table:
+def cell_table(deployment: Deployment, now: float) -> Table:
     """One row a further cell: its account, its clients, and its lease."""
     table = Table(
         "cell", "account", "connections", "lease", "age s", "tenants", title="Further cells", title_justify="left"
@@ -52,9 +52,9 @@ def cell_table(deployment: Deployment) -> Table:
         if lease is None:
             table.add_row(cell, account, "", "declared, never seen", "", "")
             continue
-        state = "alive" if _is_alive(deployment, cell, lease) else "not alive"
+        state = "alive" if _is_alive(deployment, cell, lease, now) else "not alive"
         tenants = "all" if lease.tenants >= revision else f"revision {lease.tenants} of {revision}"
-        table.add_row(cell, account, str(lease.connections), state, f"{time.time() - lease.at:.0f}", tenants)
+        table.add_row(cell, account, str(lease.connections), state, f"{now - lease.at:.0f}", tenants)
     return table
 
 
@@ -64,7 +64,7 @@ def _without_tenants(deployment: Deployment, revision: int) -> list[CellName]:
     return [
         cell
         for cell, lease in leases.items()
-        if lease is None or lease.tenants < revision or not _is_alive(deployment, cell, lease)
+        if lease is None or lease.tenants < revision or not _is_alive(deployment, cell, lease, time.time())
     ]
 
 
@@ -72,6 +72,5 @@ def _standing(deployment: Deployment) -> Mapping[CellName, Standing]:
     return deployment.directory.standing(list(deployment.cells))
 
 
-def _is_alive(deployment: Deployment, cell: CellName, lease: Lease) -> bool:
-    seconds = int(deployment.outputs["cells"][cell]["placement"]["lease_seconds"])
-    return lease.is_alive(time.time(), seconds)
+def _is_alive(deployment: Deployment, cell: CellName, lease: Lease, now: float) -> bool:
+    return lease.is_alive(now, int(deployment.outputs["cells"][cell]["placement"]["lease_seconds"]))

@@ -1,5 +1,6 @@
 """Tables of `loudhailer status`: processes, URLs, functions, queues, cells, tenants and their partitions."""
 
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ def overview(deployment: Deployment) -> Iterator[Table]:
     yield _functions(deployment)
     yield _queues(deployment)
     if deployment.cells:
-        yield cell_table(deployment)
+        yield cell_table(deployment, time.time())
     yield _tenants(deployment)
 
 

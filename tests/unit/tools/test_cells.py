@@ -17,11 +17,12 @@ from tools.stack.cells import cell_variables, variables_of_a_cell
 
 NORTH, SOUTH = CellName("north"), CellName("south")
 REVISION = 4
+NOW = 1_000
 
 
-def lease(age: float = 0.0, tenants: int = REVISION, *, is_well: bool = True) -> Lease:
+def lease(now: float, age: float = 0.0, tenants: int = REVISION, *, is_well: bool = True) -> Lease:
     """A lease that was renewed so many seconds ago."""
-    at = int(time.time() - age)
+    at = int(now - age)
     return Lease(at=at, is_well=is_well, websocket_url="ws://127.0.0.1:1/live", connections=7, tenants=tenants)
 
 
@@ -36,7 +37,7 @@ class Functions:
     def invoke(self, **request: Any) -> None:
         """Do what `beat` does."""
         self.calls.append(request)
-        self.directory.renew(self.cell, lease())
+        self.directory.renew(self.cell, lease(time.time()))
 
 
 class CellStandIn:
@@ -69,15 +70,15 @@ def directory() -> MemoryCellDirectory:
     return directory
 
 
-@pytest.mark.parametrize("said", [None, lease(tenants=REVISION - 1), lease(age=60), lease(is_well=False)])
+@pytest.mark.parametrize("said", [None, {"tenants": REVISION - 1}, {"age": 60}, {"is_well": False}])
 def test_a_cell_without_the_tenants_or_without_life_is_named(
-    directory: MemoryCellDirectory, said: Lease | None
+    directory: MemoryCellDirectory, said: dict[str, Any] | None
 ) -> None:
     """The operator learns which one, and where to look."""
-    directory.leases[NORTH] = lease()
+    directory.leases[NORTH] = lease(time.time())
     if said is not None:
-        directory.leases[SOUTH] = said
-    with pytest.raises(OperatorError, match=r"After 0 s the present tenants are still not in south\."):
+        directory.leases[SOUTH] = lease(time.time(), **said)
+    with pytest.raises(OperatorError, match=r"After 0 s the tenants as they are now have not reached south\."):
         await_tenants(deployment_of(directory, NORTH, SOUTH), 0.0)
 
 
@@ -99,11 +100,11 @@ def test_the_table_shows_each_cell_with_its_lease(
     directory: MemoryCellDirectory, terminal: Terminal, written: io.StringIO
 ) -> None:
     """One that was never applied, or never came to life, was never seen."""
-    directory.leases[NORTH] = lease(age=2, tenants=REVISION - 1)
+    directory.leases[NORTH] = lease(NOW, age=2, tenants=REVISION - 1)
     east, west = CellName("east"), CellName("west")
-    directory.leases[east] = lease(age=60)
-    directory.leases[west] = lease(age=2, is_well=False)
-    terminal.show(cell_table(deployment_of(directory, NORTH, SOUTH, east, west)))
+    directory.leases[east] = lease(NOW, age=60)
+    directory.leases[west] = lease(NOW, age=2, is_well=False)
+    terminal.show(cell_table(deployment_of(directory, NORTH, SOUTH, east, west), NOW))
     rows = [" ".join(line.split()) for line in written.getvalue().splitlines()]
     assert "north of north 7 alive 2 revision 3 of 4" in rows
     assert "south of south declared, never seen" in rows
