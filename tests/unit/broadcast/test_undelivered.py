@@ -81,7 +81,7 @@ def test_a_source_fails_for_the_chunks_that_stand_and_ends() -> None:
 
 
 def test_the_recipients_of_a_source_whom_nobody_has_found_fail() -> None:
-    """Its count expected two, and no chunk exists. The count may lag behind the connections, so the report is expired."""
+    """Two were expected, and no chunk exists. The count may lag behind, so the report is expired."""
     broadcast = GiveUpFixture()
     broadcast.give_up(source_message((partition(1),), source=1).to_wire())
     source = broadcast.broadcasts.source(BROADCAST, 1)
