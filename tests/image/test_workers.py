@@ -91,7 +91,7 @@ def functions(engine: ContainerEngine, probe: str, tmp_path_factory: pytest.Temp
         processes.stop("aws")
 
 
-def test_a_function_is_told_what_lambda_tells(functions: Lambda) -> None:
+def test_a_function_gets_lambdas_environment(functions: Lambda) -> None:
     """Its own variables and Lambda's, its ARN, its time; it runs as a user without rights, and its log is kept."""
     name = functions.function(timeout=20)
     answer = functions.invoke(name, say="hello")

@@ -151,7 +151,7 @@ def folded(actions: set[str]) -> set[str]:
     return {action.lower() for action in actions}
 
 
-def test_the_apply_role_may_do_all_that_aws_demands_for_the_stacks_resources() -> None:
+def test_the_apply_role_has_the_permissions_that_aws_requires() -> None:
     """Creating a tagged stage needs `apigateway:TagResource`, which no plan and no local AWS had shown."""
     types = set.union(*(created(STACKS / stack) for stack in APPLIED_BY_CI)) - LOCAL
     unknown = types - CLOUDFORMATION.keys()

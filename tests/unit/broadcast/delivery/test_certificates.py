@@ -16,7 +16,7 @@ def test_the_certificates_are_the_sdks_and_in_the_package() -> None:
     assert file.read_text().count("BEGIN CERTIFICATE") > 100
 
 
-def test_others_are_named_as_for_the_sdk() -> None:
+def test_another_certificate_file_can_be_configured() -> None:
     """AWS_CA_BUNDLE names another file; an empty value names none."""
     assert trusted_file({"AWS_CA_BUNDLE": "/etc/mine.pem"}) == "/etc/mine.pem"
     assert trusted_file({"AWS_CA_BUNDLE": ""}) == trusted_file({})

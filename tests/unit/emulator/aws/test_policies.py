@@ -254,7 +254,7 @@ def test_a_variable_may_have_a_default(user: str | None, value: str) -> None:
     assert decision(statement, "s3:GetObject", f"arn:aws:s3:::bucket/{value}", {"aws:userid": user}) == "Allow"
 
 
-def test_several_values_are_no_variable() -> None:
+def test_a_multivalued_key_is_not_a_variable() -> None:
     """The same page: a multivalued key cannot be one."""
     statement = {
         "Effect": "Allow",

@@ -109,7 +109,7 @@ def test_a_split_finds_the_poison_record_and_costs_no_retry() -> None:
     assert target.discarded == [([3], "RetryAttemptsExhausted", 2)]
 
 
-def test_delivery_goes_on_at_the_lowest_reported_record() -> None:
+def test_delivery_continues_at_the_lowest_reported_record() -> None:
     """The lowest sequence number is the checkpoint, in whatever order they are named."""
     answers = iter([{"batchItemFailures": [{"itemIdentifier": "3"}, {"itemIdentifier": "2"}]}, None])
     target = _Target(lambda _: BatchReply(next(answers)))

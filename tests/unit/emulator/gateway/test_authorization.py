@@ -46,7 +46,7 @@ def test_the_context_reaches_events_as_strings() -> None:
     }
 
 
-def test_without_a_context_there_is_the_principal() -> None:
+def test_an_authorizer_without_a_context_yields_its_principal() -> None:
     """It is always there."""
     assert answer(result()) == {"principalId": "me"}
 

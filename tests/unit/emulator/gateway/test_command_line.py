@@ -63,7 +63,7 @@ def test_serving_needs_the_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 @pytest.mark.parametrize("flag", ["--host", "--bind"])
-def test_no_flag_binds_it_to_another_interface(flag: str) -> None:
+def test_no_flag_binds_the_gateway_to_another_interface(flag: str) -> None:
     """Its connections and orders are for this machine."""
     with pytest.raises(SystemExit):
         parse([*NEEDED, flag, "192.0.2.1"])

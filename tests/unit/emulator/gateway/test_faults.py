@@ -28,7 +28,7 @@ def test_named_faults_are_on_and_all_others_off() -> None:
         ([], "JSON object"),
     ],
 )
-def test_what_is_no_fault_is_refused_by_name(content: Any, named: str) -> None:
+def test_an_unknown_fault_is_refused_by_name(content: Any, named: str) -> None:
     """The message says which field is wrong."""
     with pytest.raises((TypeError, ValueError), match=named):
         Faults.from_json(content)

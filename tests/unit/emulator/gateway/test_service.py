@@ -61,7 +61,7 @@ def test_messages_for_one_queue_are_one_batch() -> None:
     assert batch_of(bodies[:1]) == bodies[0]
 
 
-def test_messages_that_a_queue_refuses_are_told_by_their_place() -> None:
+def test_refused_messages_of_a_batch_are_identified_by_position() -> None:
     """An answer of 200 has accepted and refused entries."""
     answer = """<SendMessageBatchResponse><SendMessageBatchResult>
       <SendMessageBatchResultEntry><Id>0</Id><MessageId>m</MessageId></SendMessageBatchResultEntry>
@@ -89,7 +89,7 @@ def test_a_response_whose_key_matches_the_status_comes_before_the_default() -> N
     assert answered(500, responses) == Reply(500, "any")
 
 
-def test_without_a_response_for_the_status_the_integration_has_failed() -> None:
+def test_an_integration_without_a_response_for_the_status_fails() -> None:
     """API Gateway calls it a configuration error."""
     failure = answered(400, {"/2\\d\\d/": Templates("$default", {})})
     assert isinstance(failure, IntegrationFailure)
