@@ -28,7 +28,7 @@ def count_again(scene: Scene, tenant: TenantId, event: str, images: dict[str, It
 
 
 @pytest.mark.image_smoke
-async def test_counts_follow_connections_and_every_way_to_leave(scene: Scene) -> None:
+async def test_counts_follow_connections_through_every_kind_of_end(scene: Scene) -> None:
     """Each row names its partition; rows, partitions and the tenant's total agree with the sockets that are open."""
     tenant = scene.tenant()
     sessions = [await scene.session(tenant) for _ in range(3)]

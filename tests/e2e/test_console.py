@@ -288,7 +288,7 @@ async def test_the_page_is_usable_by_keyboard(scene: Scene, browser: Browser) ->
         await expect(ann.log("Conversation")).to_contain_text("Ann hello")
 
 
-async def test_the_page_says_that_publishing_is_not_allowed(scene: Scene, browser: Browser) -> None:
+async def test_the_page_states_that_publishing_is_not_allowed(scene: Scene, browser: Browser) -> None:
     """Before one tries, where the installation says it; after, where the answer does."""
     tenant = scene.tenant()
 

@@ -131,7 +131,7 @@ async def test_a_worker_killed_in_the_middle_of_a_chunk(scene: Scene) -> None:
         await invariants.hold(duplicates=got)
 
 
-async def test_a_paused_shard_whose_chunk_is_delivered_twice(scene: Scene) -> None:
+async def test_a_paused_shard_that_delivers_its_chunk_twice(scene: Scene) -> None:
     """Nobody gets anything until it continues; then two workers post the same chunk at once."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)

@@ -106,7 +106,7 @@ def test_a_function_gets_lambdas_environment(functions: Lambda) -> None:
     wait_until(lambda: "probe says hello" in str(functions.logs.filter_log_events(logGroupName=group)["events"]))
 
 
-def test_a_handler_that_raises_keeps_its_container_and_one_that_exits_or_times_out_gets_a_new_one(
+def test_a_handler_that_raises_keeps_its_container_and_an_exit_or_a_timeout_replaces_it(
     functions: Lambda,
 ) -> None:
     """The errors are Lambda's."""

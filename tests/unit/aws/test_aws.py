@@ -261,7 +261,7 @@ def test_a_late_client_can_use_another_factory() -> None:
 
 
 @pytest.mark.parametrize("values", [None, {":yes": {"BOOL": True}}])
-def test_an_update_of_a_row_names_values_only_if_there_are_any(values: dict[str, Any] | None) -> None:
+def test_an_update_of_a_row_has_values_only_if_its_expression_uses_some(values: dict[str, Any] | None) -> None:
     """DynamoDB refuses ExpressionAttributeValues that are empty."""
     calls: list[dict[str, Any]] = []
 

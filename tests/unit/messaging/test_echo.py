@@ -129,7 +129,7 @@ def numbers_told(stage: Stage, one: ConnectionId) -> list[int]:
     return [frame["message"]["message"] for frame in stage.told(one) if "queue" in frame]
 
 
-def test_others_receive_the_message_unchanged_and_all_receive_an_envelope(counted: Counter[str]) -> None:
+def test_every_member_receives_an_envelope_and_the_others_the_message_unchanged(counted: Counter[str]) -> None:
     """The sender gets the envelope alone; everyone else first the frame, byte for byte."""
     stage = Stage()
     stage.open("s1", ONE, TWO)

@@ -110,7 +110,7 @@ def test_a_larger_message_never_costs_less(load: Load) -> None:
 
 
 @given(LOADS.filter(lambda load: load.broadcasts_per_hour > 0))
-def test_the_broadcasts_are_a_part_of_what_a_delivery_costs(load: Load) -> None:
+def test_broadcasts_are_a_part_of_the_cost_of_a_delivery(load: Load) -> None:
     """The rest is what waiting connections cost."""
     million = per_million_deliveries(load)
     assert million is not None

@@ -67,7 +67,7 @@ def test_every_recipient_is_in_a_source_and_every_source_in_chunks(connections: 
     assert load.cell_connections * 2 < load.cell_partitions * 1_000 or load.cell_partitions == 2_500
 
 
-def test_the_chunks_of_a_large_broadcast_are_written_within_what_a_key_and_a_new_table_take() -> None:
+def test_the_chunks_of_a_large_broadcast_are_written_within_the_quotas_of_a_key_and_a_new_table() -> None:
     """One query's puts come one after the other, and each key has one query at most."""
     load = Load(connections=1_000_000)
     units = work.query_units_per_second(load)
@@ -159,7 +159,7 @@ def test_connects_of_a_thousand_tenants_take_no_role() -> None:
     ("messages", "tenants", "assumed"),
     [(1, 1, 0), (1_000, 1_000, 32), (10_000, 1_000, 313), (1_000, 4_096, 130), (1_000, 8_192, 1_130)],
 )
-def test_roles_are_assumed_as_credentials_expire_and_for_tenants_beyond_those_kept(
+def test_roles_are_assumed_when_credentials_expire_and_for_tenants_outside_the_cache(
     messages: int, tenants: int, assumed: int
 ) -> None:
     """Each environment has 4,096 tenants' credentials, for 45 minutes; a message is handled by two functions."""

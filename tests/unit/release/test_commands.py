@@ -41,7 +41,7 @@ def test_an_empty_variable_counts_as_unset(output: Path, monkeypatch: pytest.Mon
     assert "account-id=222222222222" in output.read_text()
 
 
-def test_the_stacks_are_those_of_all_maps(output: Path) -> None:
+def test_the_stacks_cover_every_map_of_subscribers(output: Path) -> None:
     """A hub for each environment of AWS, and the subscribers of its map: all are planned and watched for drift."""
     assert RUNNER.invoke(app, ["release", "stacks"]).exit_code == 0
     name, _, value = output.read_text().partition("=")

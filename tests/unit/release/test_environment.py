@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "production"])
-def test_names_match_those_of_terraform(name: str) -> None:
+def test_names_match_terraforms(name: str) -> None:
     """The bucket is the one that the backend's own file names; the image comes from the one registry."""
     project = Project.of_this_code()
     environment = Environment.of(project, name)

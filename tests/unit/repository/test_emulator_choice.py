@@ -63,7 +63,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     return made
 
 
-def test_on_a_young_main_branch_the_last_commit_counts(repository: Repository) -> None:
+def test_the_last_commit_counts_on_a_young_main_branch(repository: Repository) -> None:
     """No commit is older than a day."""
     before = repository.git("rev-parse", "--short=7", "HEAD^")
     assert str(choose(repository.path)) == f"emulator tests: left out, nothing of the emulator changed since {before}"
@@ -71,7 +71,7 @@ def test_on_a_young_main_branch_the_last_commit_counts(repository: Repository) -
     assert choose(repository.path).run
 
 
-def test_on_the_main_branch_every_commit_of_the_last_day_counts(tmp_path: Path) -> None:
+def test_every_commit_of_the_last_day_counts_on_the_main_branch(tmp_path: Path) -> None:
     """Several are pushed at once; the nightly run has tested the older ones."""
     made = Repository(tmp_path)
     made.git("init", "--quiet", "--initial-branch=main")
@@ -85,7 +85,7 @@ def test_on_the_main_branch_every_commit_of_the_last_day_counts(tmp_path: Path) 
     assert str(choose(made.path)) == f"emulator tests: run, tools/emulator/gateway/api.py changed since {tested}"
 
 
-def test_on_a_branch_every_commit_since_the_merge_base_counts(repository: Repository) -> None:
+def test_every_commit_since_the_merge_base_counts_on_a_branch(repository: Repository) -> None:
     """A later commit does not hide the change; a change on the main branch is not the branch's."""
     base = repository.git("rev-parse", "--short=7", "HEAD")
     repository.git("switch", "--quiet", "--create", "branch")

@@ -436,7 +436,7 @@ def test_a_local_aws_without_an_engine_is_replaced_for_the_image(stack: Stack) -
     assert process_of(stack, AWS) == second
 
 
-def test_a_local_aws_that_throttles_is_replaced_by_one_that_does_not(
+def test_a_throttling_local_aws_is_replaced_by_an_unthrottled_one(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The flag is the process's; as long as it stays the same, so does the process."""

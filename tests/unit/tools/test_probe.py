@@ -181,7 +181,7 @@ def test_long_questions_and_questions_that_use_up_the_quota_need_an_option() -> 
     assert left_out(asked, long=True, pace=Pace(flood_posts_per_second=9), has_caller=True) == {}
 
 
-def test_in_another_region_only_the_probes_own_api_is_asked() -> None:
+def test_only_the_probes_own_api_is_asked_in_another_region() -> None:
     """The deployment, and its tenant, are not there."""
     asked = [question(), question("posts", needs=Need.API)]
     reasons = left_out(asked, long=False, pace=Pace(), has_caller=False, is_home=False)

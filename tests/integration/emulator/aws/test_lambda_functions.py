@@ -146,7 +146,7 @@ def handler(event, context):
 
 
 @pytest.mark.emulator_contract
-def test_a_handler_that_raises_keeps_its_worker_and_one_that_exits_or_times_out_gets_a_new_one(
+def test_a_handler_that_raises_keeps_its_worker_and_an_exit_or_a_timeout_replaces_it(
     local_aws: LocalAws,
 ) -> None:
     """Errors have the shape of https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html."""
@@ -227,7 +227,7 @@ def handler(event, context):
         assert _invoke(local_aws, function, qualifier="$LATEST") == (colour, None)
 
 
-def test_a_handler_that_logs_nothing_is_as_fast_as_one_that_does(local_aws: LocalAws) -> None:
+def test_a_silent_handler_is_as_fast_as_a_logging_one(local_aws: LocalAws) -> None:
     """Forty silent invocations take less than the two seconds that waiting for their logs would."""
     function, _ = local_aws.deploy("""
 def handler(event, context):

@@ -179,7 +179,7 @@ def unthrottled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
         yield running
 
 
-def test_without_throttling_a_key_takes_any_number_of_writes(unthrottled: LocalAws) -> None:
+def test_a_key_takes_any_number_of_writes_without_throttling(unthrottled: LocalAws) -> None:
     """The launcher's flag is for measurements of everything else."""
     dynamodb = unthrottled.client("dynamodb")
     table = unthrottled.table()[0]

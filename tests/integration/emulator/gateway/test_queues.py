@@ -146,7 +146,7 @@ def queues(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queues]:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-async def test_the_queue_gets_exactly_what_the_client_sent(queues: Queues, text: str) -> None:
+async def test_the_queue_gets_the_clients_message_unchanged(queues: Queues, text: str) -> None:
     """The body to the byte, the ten attributes, the session's group; and the client hears nothing."""
     body = json.dumps({"action": "PooledSQS", "message": text}, ensure_ascii=False, indent=1) + "\n "
     async with queues.gateway.connected(**query("gold")) as connected:

@@ -22,7 +22,7 @@ def test_another_certificate_file_can_be_configured() -> None:
     assert trusted_file({"AWS_CA_BUNDLE": ""}) == trusted_file({})
 
 
-def test_without_the_sdk_nothing_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_certificate_is_trusted_without_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sender that verified against nothing would post to anybody."""
     monkeypatch.setattr(certificates, "find_spec", lambda _: None)
     with pytest.raises(FileNotFoundError):

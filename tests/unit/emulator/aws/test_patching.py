@@ -38,7 +38,7 @@ def _sha256(package: str) -> str:
     return source_sha256(importlib.import_module(f"{package}.core").greet)
 
 
-def test_a_function_is_replaced_wherever_it_was_imported(package: str) -> None:
+def test_a_function_is_replaced_in_every_module_that_imported_it(package: str) -> None:
     """Both the module that defines it and the one that took its name get the replacement."""
     apply([Patch(f"{package}.core:greet", _sha256(package), _greet)], package)
     assert importlib.import_module(f"{package}.core").greet() == "patched"

@@ -51,7 +51,7 @@ def test_an_authorizer_without_a_context_yields_its_principal() -> None:
     assert answer(result()) == {"principalId": "me"}
 
 
-def test_a_deny_is_403_and_says_whether_it_was_explicit() -> None:
+def test_a_deny_is_403_and_distinguishes_explicit_from_implicit() -> None:
     """The two messages of API Gateway."""
     explicit, implicit = answer(result("Deny")), answer(result() | {"policyDocument": {"Statement": []}})
     assert isinstance(explicit, AuthorizationRefusal)

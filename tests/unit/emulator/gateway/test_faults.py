@@ -55,7 +55,7 @@ def test_a_seed_repeats_its_faults() -> None:
     assert [injector.draw_post_fault() for _ in range(50)] == first
 
 
-def test_without_faults_nothing_is_drawn() -> None:
+def test_no_random_number_is_drawn_without_faults() -> None:
     """The path of a post stays short."""
     injector = FaultInjector(Faults())
     assert not injector.posts_are_faulty

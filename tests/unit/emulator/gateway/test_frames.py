@@ -62,7 +62,7 @@ def test_messages_survive_any_fragmentation(texts: list[str], fragment: int, chu
     assert events == [Text(text) for text in texts]
 
 
-def test_a_ping_between_fragments_is_seen_at_once() -> None:
+def test_a_ping_between_fragments_is_read_at_once() -> None:
     """Control frames may be inside a fragmented message."""
     data = client_frame(1, b"a", final=False) + client_frame(9, b"?") + client_frame(0, b"b")
     assert read(data) == [Ping(b"?"), Text("ab")]

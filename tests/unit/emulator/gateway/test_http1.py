@@ -138,7 +138,7 @@ def test_a_malformed_handshake_is_refused_with_its_fault(request_: Request, stat
 @pytest.mark.parametrize(
     ("connection", "keeps"), [(None, True), (b"keep-alive", True), (b"Close", False), (b"TE, close", False)]
 )
-def test_a_socket_is_kept_unless_the_client_says_close(connection: bytes | None, *, keeps: bool) -> None:
+def test_a_socket_is_kept_unless_the_client_asks_for_a_close(connection: bytes | None, *, keeps: bool) -> None:
     """The word may be among others."""
     assert handshake(connection=connection).keeps_alive is keeps
 

@@ -82,7 +82,7 @@ def test_the_status_selects_the_template() -> None:
     assert answered(503, {"$default": templates}) == Reply(503, "c")
 
 
-def test_a_response_whose_key_matches_the_status_comes_before_the_default() -> None:
+def test_a_response_for_the_status_takes_precedence_over_the_default() -> None:
     """Keys are patterns between slashes; without a template the service's answer passes."""
     responses = {"$default": Templates("$default", {"$default": "any"}), "/4\\d\\d/": Templates("$default", {})}
     assert answered(404, responses) == Reply(404, "<xml/>")

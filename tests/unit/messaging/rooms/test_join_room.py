@@ -99,7 +99,7 @@ def test_a_stale_or_slow_member_blocks_no_join(slow: Outcome, chat: RoomFixture)
     assert chat.posted == {"dan": [JOINED]}
 
 
-def test_a_stale_member_is_removed_when_somebody_joins(chat: RoomFixture, counted: Counter[str]) -> None:
+def test_a_stale_member_is_removed_at_the_next_join(chat: RoomFixture, counted: Counter[str]) -> None:
     """Its `$disconnect` got lost; one that is only slow stays, and a row that cannot be deleted keeps nobody out."""
     bob, cid = chat.join("bob", "cid")
     chat.ends({bob: Outcome.GONE, cid: Outcome.SLOW})
