@@ -108,22 +108,27 @@ PROFILES: Mapping[str, Profile] = {
         tenants=(20,),
     ),
     "messages": Profile(
-        {"tell": 4.0, "silo": 2.0}, _FEW, {KILLED_BEFORE: 4.0, KILLED_AFTER: 4.0}, devices=(3, 5), tenants=(20,)
+        {"tell": 4.0, "silo": 8.0, "leave": 2.0},
+        _FEW,
+        {KILLED_BEFORE: 4.0, KILLED_AFTER: 4.0, CLIENT_SLOW: 8.0},
+        devices=(3, 5),
+        tenants=(20,),
     ),
     "broadcasts": Profile(
         {
             "publish": 3.0,
             "redrive": 8.0,
+            "report": 8.0,
             "connect": 1.5,
-            **dict.fromkeys(("leave", "report", "join", "say", "tell", "silo", "delete"), 0.3),
+            **dict.fromkeys(("leave", "join", "say", "tell", "silo", "delete"), 0.3),
         },
         _FEW,
-        {SLOW_CALL: 8.0, CLIENT_SLOW: 4.0, DUPLICATE: 3.0, POST_FAILS: 3.0, TIME_JUMPS: 2.0},
+        {SLOW_CALL: 8.0, CLIENT_SLOW: 4.0, DUPLICATE: 3.0, POST_FAILS: 3.0, TIME_JUMPS: 2.0, KILLED_AFTER: 3.0},
         paces=(0.5, 3.0),
         jumps=(60.0, 400.0),
         devices=(5,),
         tenants=(20,),
-        sizes=Sizes(chunk=(4, 6), recipients_a_source=12, partition=6),
+        sizes=Sizes(chunk=(4, 6), recipients_a_source=12, partition=6, receives=1),
     ),
     "partitions": Profile(
         {

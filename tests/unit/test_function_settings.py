@@ -21,7 +21,7 @@ def read(function: str, **changed: str) -> Any:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_reads_what_terraform_sets_and_lists_what_is_missing(function: str) -> None:
+def test_a_function_reads_its_variables_and_lists_the_missing_ones(function: str) -> None:
     """One message has every variable that it needs, and no other; each becomes the field of its name."""
     settings = import_module(module_of(function, "settings")).Settings
     needed = [field.name.upper() for field in fields(settings) if field.default is MISSING]
@@ -57,6 +57,7 @@ def test_a_function_reads_what_terraform_sets_and_lists_what_is_missing(function
         ("session_api", "HUB_WEIGHT", ["0", "0.5", "1000000"], ["-1", "1000001"]),
         ("session_api", "LEASE_SECONDS", ["1", "120"], ["0", "121"]),
         ("session_api", "REPORT_GRACE_SECONDS", ["0", "3600"], ["-1", "3601"]),
+        ("console", "CELL_REGIONS", [], ["{}", "[1]", '["europe"]', "no JSON"]),
         ("session_api", "CELLS", ["{}"], ["[]", '{"north": {}}']),
         ("swarm", "CELL_NAME", ["ab", "eu-west-2"], ["North", "x" * 17]),
         ("console", "SESSION_AUTH", ["none", "iam", "jwt"], ["None", "iamjwt"]),
@@ -80,7 +81,7 @@ def test_a_list_of_tenants_is_read(text: str, tenants: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("text", ["{}", "[1]", "acme", '["a b"]', "null", '"a"', "[null]"])
-def test_what_is_no_list_of_tenants_is_refused(text: str) -> None:
+def test_a_malformed_list_of_tenants_is_refused(text: str) -> None:
     """The function refuses to start, and names the variable."""
     with pytest.raises(ConfigurationError, match=r"SILO_TENANTS must be a JSON list of tenants' ids$"):
         read("session_api", SILO_TENANTS=text)
@@ -96,7 +97,13 @@ def test_the_shares_of_lanes_are_read(shares: dict[str, float]) -> None:
     "text",
     ["[]", "{}", "acme", '{"normal": 0}', '{"normal": 1.1}', '{"a": -1, "b": 2}', '{"a": "1"}', '{"a": 0.5}', "null"],
 )
-def test_shares_that_are_no_shares_are_refused(text: str) -> None:
+def test_malformed_shares_are_refused(text: str) -> None:
     """The function refuses to start, and names the variable."""
     with pytest.raises(ConfigurationError, match=r"LANE_SHARES must be (a JSON object of )?shares"):
         read("post_message", LANE_SHARES=text)
+
+
+def test_the_page_reads_the_regions_of_further_cells() -> None:
+    """Without any, it has the hub's alone."""
+    assert read("console", CELL_REGIONS='["eu-west-1","us-east-1"]').cell_regions == ("eu-west-1", "us-east-1")
+    assert read("console").cell_regions == ()

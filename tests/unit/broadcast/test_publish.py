@@ -140,9 +140,7 @@ def test_any_json_is_a_message(message: object) -> None:
         ("hello", 400, "body"),
     ],
 )
-def test_a_bad_request_is_refused_by_its_fields_name_and_nothing_is_sent(
-    request_: object, status: int, field: str
-) -> None:
+def test_a_bad_request_is_refused_with_its_field_and_sends_nothing(request_: object, status: int, field: str) -> None:
     """The body of the answer names the field; nothing is recorded under the id."""
     topic = PublishFixture()
     answered, body = topic.post(request_)
@@ -176,7 +174,7 @@ def test_a_bad_request_is_refused_by_its_fields_name_and_nothing_is_sent(
         ),
     ],
 )
-def test_the_answer_says_what_is_wrong(changed: dict[str, object], message: str) -> None:
+def test_an_error_states_the_legal_values(changed: dict[str, object], message: str) -> None:
     """In one sentence, with what is legal."""
     request = {name: value for name, value in (REQUEST | changed).items() if value is not ...}
     _, body = PublishFixture().post(request)
@@ -184,7 +182,7 @@ def test_the_answer_says_what_is_wrong(changed: dict[str, object], message: str)
 
 
 @pytest.mark.parametrize("text", ["", "{", "hello", '{"message":NaN}', "{}{}", "[1]"])
-def test_what_is_not_json_is_refused(text: str) -> None:
+def test_invalid_json_is_refused(text: str) -> None:
     """400, and the body is named."""
     topic = PublishFixture()
     status, body = topic.post(text, raw=True)
@@ -193,7 +191,7 @@ def test_what_is_not_json_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
-def test_json_that_is_not_supported_is_refused_for_the_true_reason(value: str, reason: str) -> None:
+def test_unsupported_json_is_refused_with_its_reason(value: str, reason: str) -> None:
     """It is a JSON object, so no error denies that."""
     topic = PublishFixture()
     status, body = topic.post(f'{{"audience":{{"all":true}},"message":{value}}}', raw=True)
@@ -231,7 +229,7 @@ def test_a_direct_invocation_keeps_integers_of_any_size() -> None:
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_a_direct_invocation_refuses_what_json_has_not(number: float) -> None:
+def test_a_direct_invocation_refuses_values_outside_json(number: float) -> None:
     """The runtime's parser lets it through."""
     with pytest.raises(InvalidFieldError, match=r"^message: has a number beyond the range of double precision"):
         respond(PublishFixture().publish, {"message": {"n": number}})
@@ -298,7 +296,7 @@ def test_the_content_of_a_broadcast_is_the_bytes_of_its_message(first: str, seco
     assert len(topic.announced) == 1
 
 
-def test_a_topic_that_is_down_is_no_success() -> None:
+def test_a_failed_topic_is_reported_as_an_error() -> None:
     """The client gets an error and may post again; then it is announced as of the first time."""
     topic = PublishFixture()
     topic.topic.down = True
@@ -311,7 +309,7 @@ def test_a_topic_that_is_down_is_no_success() -> None:
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
-def test_killed_at_any_call_a_repeat_announces_the_same(*, carried_out: bool) -> None:
+def test_a_repeat_after_a_kill_at_any_call_announces_the_same(*, carried_out: bool) -> None:
     """Recorded but not announced: the repeat announces it once. Announced but not noted: once more, with a new life."""
     for at in range(1, 10):
         topic = PublishFixture()
@@ -369,7 +367,7 @@ def test_a_bad_direct_invocation_is_an_error_that_names_the_field(event: dict[st
 
 
 @pytest.mark.parametrize("session_key", [None, "an old key"])
-def test_a_session_is_announced_by_the_key_that_its_tenant_has_got_since(session_key: str | None) -> None:
+def test_a_session_is_announced_by_its_tenants_new_key(session_key: str | None) -> None:
     """The tenant is remembered for a minute; a broadcast by an old hidden id would reach nobody."""
     topic, tenant = PublishFixture(), replace(ACME, session_key="a new key")
     topic.tenants.put(replace(ACME, session_key=session_key))

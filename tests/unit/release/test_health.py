@@ -93,7 +93,7 @@ def found_by_routes(deployment: Deployment, account: str | None = None) -> dict[
     return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, (), account, stand_in).problems_of_routes())
 
 
-def test_a_broadcast_goes_through_each_shard_that_is_looked_at() -> None:
+def test_a_broadcast_passes_each_checked_shard() -> None:
     """One each, and through no other."""
     deployment = Deployment(lambda _shard, _turn: HUB)
     assert found_by_broadcasts(deployment, 1, 3) == []
@@ -117,7 +117,7 @@ def test_a_shard_that_delivers_nothing_is_named() -> None:
     assert deployment.sent == {2: 1, 3: 1}
 
 
-def test_what_another_account_delivers_says_nothing_about_this_one() -> None:
+def test_deliveries_of_another_account_prove_nothing_about_this_one() -> None:
     """The cell may read the shard, too: the account must have delivered one of several."""
     shared = Deployment(lambda _shard, turn: BLUE if turn == 3 else HUB)
     assert found_by_broadcasts(shared, 2, account=BLUE) == []
@@ -165,7 +165,7 @@ def test_the_tenant_of_the_checks_has_its_limits_and_keeps_its_key(known: Tenant
     assert tenant.session_key == (known.session_key if known else tenant.session_key)
 
 
-def test_a_tenant_over_its_limit_has_been_answered() -> None:
+def test_a_throttled_answer_counts_as_an_answer() -> None:
     """Checks of several releases may run in the same minute."""
     over = {"joinroom": b'{"message":"Too Many Requests","connectionId":"a"}'}
     assert found_by_routes(Deployment(lambda _shard, _turn: HUB, answers=over)) == {}

@@ -102,7 +102,7 @@ def test_the_code_keeps_every_contract(copied: Path) -> None:
     assert " BROKEN" not in _report(copied)
 
 
-def test_every_violation_is_seen(copied: Path) -> None:
+def test_every_violation_is_detected(copied: Path) -> None:
     """An import across a boundary, anywhere in the code, is reported with its line under its contract; so is a circle.
 
     All of them are in one report: each takes seconds.

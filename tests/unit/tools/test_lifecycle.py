@@ -21,9 +21,11 @@ from tools.errors import OperatorError
 from tools.image.build import BuiltImage
 from tools.image.engine import ContainerEngine
 from tools.stack import lifecycle
+from tools.stack.cells import cell_variables
+from tools.stack.dependents import Dependent
 from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
-from tools.stack.lifecycle import AWS, GATEWAY, LOST, TERRAFORM, Packaging, Ports, Stack
+from tools.stack.lifecycle import AWS, GATEWAY, GATEWAYS, LOST, TERRAFORM, Packaging, Ports, Stack
 from tools.stack.processes import ProcessTable
 from tools.stack.project import Project
 from tools.stack.state import StackState, save_state
@@ -31,6 +33,7 @@ from tools.stack.subscribers import subscriber_variables
 
 SLEEP = [shutil.which("sleep") or "/bin/sleep", "60"]
 APPLY = ["init", "apply", "output"]
+NORTH, SOUTH = Dependent("cell", "north"), Dependent("cell", "south")
 
 RELOADED: list[int] = []
 """The ports of the gateways that were notified of changed APIs."""
@@ -131,13 +134,15 @@ def test_each_subscriber_is_applied_in_its_account_after_the_hub(stack: Stack, t
         *[(command, "subscriber", "222222222222") for command in APPLY],
         *[(command, "subscriber", "333333333333") for command in APPLY],
     ]
-    given = json.loads((stack.directory.subscriber("green").root / "run.auto.tfvars.json").read_text())
+    given = json.loads(
+        (stack.directory.dependent(Dependent("subscriber", "green")).root / "run.auto.tfvars.json").read_text()
+    )
     assert given["cell"]["account_id"] == "333333333333"
     assert given["package"]["zip"]["path"] == str(stack.directory.package)
     assert not with_two.up()
 
 
-def test_who_is_taken_out_of_the_map_is_destroyed_after_the_hub_knows(
+def test_a_subscriber_removed_from_the_map_is_destroyed_after_the_hub_is_updated(
     stack: Stack, terraform: TerraformStandIn
 ) -> None:
     """The cell reads the shards again before nobody else does."""
@@ -149,7 +154,7 @@ def test_who_is_taken_out_of_the_map_is_destroyed_after_the_hub_knows(
         *[(command, "subscriber", "222222222222") for command in APPLY],
         ("destroy", "subscriber", "333333333333"),
     ]
-    assert stack.directory.subscribers() == ["blue"]
+    assert stack.directory.dependents() == [Dependent("subscriber", "blue")]
 
 
 def test_a_subscriber_that_fails_is_applied_again(stack: Stack, terraform: TerraformStandIn) -> None:
@@ -164,6 +169,84 @@ def test_a_subscriber_that_fails_is_applied_again(stack: Stack, terraform: Terra
     assert state_of(stack).applied is not None
 
 
+def test_each_further_cell_is_applied_in_its_account_with_a_gateway_of_its_own(
+    stack: Stack, terraform: TerraformStandIn
+) -> None:
+    """With what the hub says of it, and with the settings of the hub's own cell; a second time nothing is done."""
+    variables = cell_variables(3) | {"connections": {"connections_per_partition": 50}, "cors_origins": ["*"]}
+    with_cells = replace(stack, variables=variables)
+    assert with_cells.up()
+    assert terraform.whole_calls == [
+        *[(command, "hub", "111111111111") for command in APPLY],
+        *[(command, "cell", "444444444444") for command in APPLY],
+        *[(command, "cell", "666666666666") for command in APPLY],
+    ]
+    state = state_of(stack)
+    assert {*state.cell_ports} == {"north", "south"}
+    assert len({state.aws_port, state.gateway_port, *state.cell_ports.values()}) == 4
+    assert RELOADED[-3:] == [state.gateway_port, *state.cell_ports.values()]
+    given = json.loads((stack.directory.dependent(SOUTH).root / "run.auto.tfvars.json").read_text())
+    assert given == {
+        "hub": {"account_id": "666666666666", "external_id": "local-south", "region": "us-east-1"},
+        "package": {"zip": {"path": str(stack.directory.package), "hash": given["package"]["zip"]["hash"]}},
+        "gateway_endpoint": f"http://127.0.0.1:{state.cell_ports['south']}",
+        "connections": {"connections_per_partition": 50},
+    }
+    assert state.applied is not None
+    assert {*state.applied.cells} == {"north", "south"}
+    assert process_of(stack, "gateway-north").pid != process_of(stack, "gateway-south").pid
+    assert not with_cells.up()
+
+
+def test_a_killed_gateway_of_a_cell_is_started_again_on_its_port(stack: Stack, terraform: TerraformStandIn) -> None:
+    """The others run on, and nothing is applied."""
+    with_cells = replace(stack, variables=cell_variables(2))
+    with_cells.up()
+    before, others = state_of(stack), [process_of(stack, name) for name in (AWS, GATEWAY)]
+    calls = terraform.calls
+    process_of(stack, "gateway-north").kill()
+    assert with_cells.up()
+    assert state_of(stack) == before
+    assert [process_of(stack, name) for name in (AWS, GATEWAY)] == others
+    assert terraform.calls == calls
+
+
+def test_a_cell_that_is_taken_out_of_the_map_is_destroyed_and_its_gateway_ended(
+    stack: Stack, terraform: TerraformStandIn
+) -> None:
+    """Nothing of it is left."""
+    replace(stack, variables=cell_variables(3)).up()
+    assert replace(stack, variables=cell_variables(2)).up()
+    assert terraform.whole_calls[-1] == ("destroy", "cell", "666666666666")
+    assert stack.directory.dependents() == [NORTH]
+    assert stack.processes.find("gateway-south") is None
+    state = state_of(stack)
+    assert state.applied is not None
+    assert [*state.cell_ports] == [*state.applied.cells] == ["north"]
+
+
+def test_a_cell_is_applied_again_after_its_port_was_taken(
+    stack: Stack, terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its functions and its clients know its gateway by the port."""
+    with_cells = replace(stack, variables=cell_variables(2))
+    with_cells.up()
+    before = len(terraform.calls)
+    process_of(stack, "gateway-north").kill()
+    monkeypatch.setattr(lifecycle, "free_port", lambda _preferred=0: 20_700)
+    assert with_cells.up()
+    assert state_of(stack).cell_ports == {"north": 20_700}
+    assert terraform.calls[before:] == [*APPLY, *APPLY]
+
+
+def test_down_ends_the_gateways_of_all_cells_without_a_state(stack: Stack) -> None:
+    """After a crash that lost it."""
+    replace(stack, variables=cell_variables(3)).up()
+    stack.directory.state_file.unlink()
+    assert stack.down()
+    assert [name for name in GATEWAYS if stack.processes.find(name)] == []
+
+
 def test_destroying_begins_with_the_subscribers(stack: Stack, terraform: TerraformStandIn) -> None:
     """The hub's resources that they read are there until they are gone."""
     replace(stack, variables=subscriber_variables(1)).up()
@@ -174,11 +257,11 @@ def test_destroying_begins_with_the_subscribers(stack: Stack, terraform: Terrafo
     ]
 
 
-def test_a_killed_local_aws_takes_the_subscribers_with_it(stack: Stack, terraform: TerraformStandIn) -> None:
+def test_a_killed_local_aws_loses_its_subscribers(stack: Stack, terraform: TerraformStandIn) -> None:
     """They are applied anew, from nothing."""
     with_one = replace(stack, variables=subscriber_variables(1))
     with_one.up()
-    state = stack.directory.subscriber("blue").state
+    state = stack.directory.dependent(Dependent("subscriber", "blue")).state
     state.write_text("{}")
     process_of(stack, AWS).kill()
     assert with_one.up()
@@ -196,7 +279,7 @@ def test_a_killed_gateway_is_started_again_on_its_port(stack: Stack, terraform: 
     assert terraform.calls == APPLY
 
 
-def test_a_killed_local_aws_takes_terraforms_state_with_it(stack: Stack, terraform: TerraformStandIn) -> None:
+def test_a_killed_local_aws_invalidates_terraforms_state(stack: Stack, terraform: TerraformStandIn) -> None:
     """Terraform would look for resources that are no more, and find none of them."""
     stack.up()
     stack.directory.hub.state.write_text("{}")
@@ -208,7 +291,7 @@ def test_a_killed_local_aws_takes_terraforms_state_with_it(stack: Stack, terrafo
     assert process_of(stack, GATEWAY) != gateway
 
 
-def test_up_says_what_a_killed_local_aws_took_with_it(
+def test_up_reports_the_losses_of_a_killed_local_aws(
     stack: Stack, terraform: TerraformStandIn, written: io.StringIO
 ) -> None:
     """Once, and before anything of the old stack goes; what is not begun with yet cannot be lost."""
@@ -231,7 +314,7 @@ def test_up_says_what_a_killed_local_aws_took_with_it(
         assert lost in LOST
 
 
-def test_a_process_that_took_over_the_id_is_not_taken_for_the_local_aws(
+def test_a_process_with_a_reused_id_is_not_mistaken_for_the_local_aws(
     stack: Stack, terraform: TerraformStandIn
 ) -> None:
     """Same mark and name, but another process than the one that holds the resources."""
@@ -242,7 +325,7 @@ def test_a_process_that_took_over_the_id_is_not_taken_for_the_local_aws(
 
 
 @pytest.mark.parametrize("text", ["", "{", "garbage", '{"version": 99}'])
-def test_a_garbled_state_is_started_over(stack: Stack, terraform: TerraformStandIn, text: str) -> None:
+def test_a_damaged_state_is_replaced(stack: Stack, terraform: TerraformStandIn, text: str) -> None:
     """The processes it no longer knows of are found by their mark, and ended."""
     stack.up()
     old = process_of(stack, AWS)
@@ -252,7 +335,7 @@ def test_a_garbled_state_is_started_over(stack: Stack, terraform: TerraformStand
     assert terraform.calls == [*APPLY, *APPLY]
 
 
-def test_an_apply_that_nobody_saw_end_is_started_over(stack: Stack, terraform: TerraformStandIn) -> None:
+def test_an_apply_without_a_recorded_end_is_started_over(stack: Stack, terraform: TerraformStandIn) -> None:
     """Its resources may be missing in its state, and would be in the way for ever; it may even still run."""
     stack.up()
     save_state(stack.directory.state_file, replace(state_of(stack), applying=True, applied=None))
@@ -297,10 +380,10 @@ def interrupt(*_: object) -> None:
         ("tools.stack.processes.ProcessTable.start", 2),
         ("tools.stack.terraform.Terraform.outputs", 1),
         ("tools.stack.lifecycle.reload_gateway", 1),
-        *[("tools.stack.lifecycle.save_state", number) for number in range(1, 5)],
+        *[("tools.stack.lifecycle.save_state", number) for number in range(1, 4)],
     ],
 )
-def test_whatever_an_interrupt_stops_the_next_up_finishes(
+def test_every_interrupted_step_is_completed_by_the_next_up(
     stack: Stack, terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch, step: str, number: int
 ) -> None:
     """Ctrl-C between any two steps of `up` leaves nothing in the way, and no process of the first try runs on."""
@@ -340,7 +423,7 @@ def test_a_path_may_have_spaces_and_umlauts(stack: Stack, terraform: TerraformSt
     assert not elsewhere.directory.path.exists()
 
 
-def test_a_failed_apply_goes_on_where_it_stopped(stack: Stack, terraform: TerraformStandIn) -> None:
+def test_a_failed_apply_continues_at_the_next_up(stack: Stack, terraform: TerraformStandIn) -> None:
     """Terraform saw the failure itself, so its state is true."""
     terraform.fail("apply", "no reason given")
     with pytest.raises(OperatorError, match="terraform apply failed"):
@@ -351,7 +434,7 @@ def test_a_failed_apply_goes_on_where_it_stopped(stack: Stack, terraform: Terraf
     assert process_of(stack, AWS) == aws
 
 
-def test_another_port_is_obeyed(stack: Stack) -> None:
+def test_a_chosen_port_is_used(stack: Stack) -> None:
     """A port that the operator names wins over the one that is remembered."""
     stack.up()
     assert stack.up(Ports(gateway=20_500))
@@ -436,7 +519,7 @@ def test_a_local_aws_without_an_engine_is_replaced_for_the_image(stack: Stack) -
     assert process_of(stack, AWS) == second
 
 
-def test_a_local_aws_that_throttles_is_replaced_by_one_that_does_not(
+def test_a_throttling_local_aws_is_replaced_by_an_unthrottled_one(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The flag is the process's; as long as it stays the same, so does the process."""
@@ -482,7 +565,7 @@ def test_each_stack_has_a_secret_of_its_own_that_its_processes_and_terraform_get
         other.down()
 
 
-def test_a_stack_of_a_release_without_secrets_is_started_anew(stack: Stack) -> None:
+def test_a_stack_of_a_release_without_secrets_is_recreated(stack: Stack) -> None:
     """Its processes would let anybody in."""
     stack.up()
     before, path = process_of(stack, AWS).pid, stack.directory.state_file
@@ -494,7 +577,7 @@ def test_a_stack_of_a_release_without_secrets_is_started_anew(stack: Stack) -> N
     assert len(state_of(stack).secret) == 40
 
 
-def test_the_state_directory_is_its_owners_alone(stack: Stack) -> None:
+def test_the_state_directory_is_private_to_its_owner(stack: Stack) -> None:
     """It holds the secret, what the local AWS keeps and the logs."""
     stack.up()
     assert stat.S_IMODE(stack.directory.path.stat().st_mode) == 0o700

@@ -33,7 +33,11 @@ def deployment_of(**more: Any) -> Any:
     for _ in range(4):
         limits.reserve(GOLD, 10)
     tenants = MemoryTenantStore(SAMPLE_TENANTS[2])
-    return SimpleNamespace(partitions=partitions, connections=connections, limits=limits, tenants=tenants, **more)
+    hub = SimpleNamespace(
+        partitions=partitions, connections=connections, limits=limits, tenants=tenants, cells={}, **more
+    )
+    hub.all_cells = {"hub": hub}
+    return hub
 
 
 def test_a_tenant_is_counted_in_all_three_places() -> None:
@@ -44,7 +48,7 @@ def test_a_tenant_is_counted_in_all_three_places() -> None:
     assert TenantCount(GOLD, partitions=2, rows=3, counted=3, reserved=3).agrees_with(3)
 
 
-def test_a_tenant_that_nobody_connected_to_has_nothing() -> None:
+def test_a_tenant_without_connections_has_counts_of_zero() -> None:
     """It has no partition yet."""
     assert count_tenant(deployment_of(), TenantId("new")) == TenantCount(TenantId("new"), 0, 0, 0, 0)
 

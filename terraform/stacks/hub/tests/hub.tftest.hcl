@@ -108,7 +108,7 @@ run "a_region_with_a_small_quota_is_planned_with_it" {
   }
 }
 
-run "an_account_whose_quota_was_raised_says_so" {
+run "an_account_with_a_raised_quota_can_state_it" {
   command = plan
 
   variables {
@@ -128,7 +128,7 @@ run "an_account_whose_quota_was_raised_says_so" {
   }
 }
 
-run "what_is_for_local_is_refused_elsewhere_and_so_is_an_account_id_with_11_digits" {
+run "local_settings_outside_local_and_an_account_id_with_11_digits_are_refused" {
   command = plan
 
   variables {
@@ -141,7 +141,7 @@ run "what_is_for_local_is_refused_elsewhere_and_so_is_an_account_id_with_11_digi
   expect_failures = [var.account_id, var.region, var.aws_endpoint, var.gateway_endpoint]
 }
 
-run "functions_differ_from_the_defaults_where_it_is_said" {
+run "functions_differ_from_the_defaults_only_as_declared" {
   command = plan
 
   variables {
@@ -162,7 +162,7 @@ run "functions_differ_from_the_defaults_where_it_is_said" {
   }
 }
 
-run "further_cells_are_told_what_they_need_of_the_hub" {
+run "further_cells_get_the_outputs_of_the_hub" {
   command = plan
 
   variables {
@@ -182,7 +182,7 @@ run "further_cells_are_told_what_they_need_of_the_hub" {
   }
 }
 
-run "without_further_cells_there_is_no_trace_of_them" {
+run "nothing_is_created_for_cells_without_further_cells" {
   command = plan
 
   assert {

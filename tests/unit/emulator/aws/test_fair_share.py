@@ -20,7 +20,7 @@ def arranged(share: FairShare, *messages: dict[str, Any]) -> str:
 A, B, C, D = message("a", "loud"), message("b", "loud"), message("c", "quiet"), message("d")
 
 
-def test_before_anything_was_handled_messages_keep_their_order() -> None:
+def test_messages_keep_their_order_before_any_was_handled() -> None:
     """Nobody is noisy yet."""
     assert arranged(FairShare(), A, C, B, D) == "acbd"
 
@@ -48,7 +48,7 @@ def test_a_tenant_that_is_alone_is_served_in_order() -> None:
     assert arranged(share, A, B) == "ab"
 
 
-def test_noise_is_forgotten() -> None:
+def test_noisy_tenants_are_forgotten_after_a_while() -> None:
     """Half a minute later it is a tenant as any other."""
     now = [100.0]
     share = FairShare(lambda: now[0])
