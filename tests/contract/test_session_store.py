@@ -440,7 +440,7 @@ def test_a_session_created_by_two_releases_at_once_has_one_row(*, first: bool) -
 
 
 def test_a_session_that_two_releases_withdraw_is_created_again_after_random_pauses() -> None:
-    """Two releases that go on in step, without a pause, withdraw each time until both give up."""
+    """Two releases that repeat it at the same moments, without a pause, withdraw each time until both give up."""
     rows: Any = client_of_any_table()
     pauses: list[float] = []
 

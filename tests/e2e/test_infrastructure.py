@@ -50,7 +50,7 @@ def test_a_queue_hides_a_message_for_six_times_the_timeout_of_its_function(syste
         assert int(attributes["VisibilityTimeout"]) >= 6 * timeout + window, name
 
 
-def test_a_function_of_the_release_before_may_do_what_it_was_allowed(system: System) -> None:
+def test_functions_of_the_release_before_keep_their_permissions(system: System) -> None:
     """A rollback runs the earlier image with newer Terraform sources: actions go one release later than their use."""
     now = permissions(system.directory.hub.state)
     assert FORMER.keys() & now.keys()

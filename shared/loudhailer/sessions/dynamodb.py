@@ -109,7 +109,7 @@ class DynamoSessionStore(DynamoTable, SessionStore):
             if seen is None:
                 if self._put_new(Session(tenant, session, expires_at, player)):
                     return True
-                # Without chance two releases may go on in step, and both withdraw each time.
+                # Without chance two releases may repeat this at the same moments, and both withdraw each time.
                 self._pause(random.uniform(0, _LONGEST_PAUSE_SECONDS * 2**attempt))  # noqa: S311  # jitter
             elif not seen.is_live(now):
                 self._delete_if(_EXPIRED, tenant, session, {":now": {"N": str(now)}})

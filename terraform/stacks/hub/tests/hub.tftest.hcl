@@ -191,8 +191,8 @@ run "nothing_is_created_for_cells_without_further_cells" {
   }
 }
 
-# A plan of the hub takes seconds. So each of these runs has wrong values for several variables, each of which must refuse
-# its own; what is wrong stands beside it.
+# A plan of the hub takes seconds. So each of these runs has wrong values for several variables, and each variable must
+# refuse its own. A comment says why a value is wrong.
 
 run "unknown_functions_values_below_their_bounds_and_nameless_claims_are_refused" {
   command = plan
