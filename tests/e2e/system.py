@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -193,7 +194,8 @@ def loudhailer(home: Path, stack: str, *arguments: str, **environment: str) -> s
 
 @asynccontextmanager
 async def started(home: Path, stack: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """One command on a stack, running; the block sees to it that it ends."""
+    """One command on a stack, running, which SIGINT interrupts; the block sees to it that it ends."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and hand that on
     quiet = subprocess.DEVNULL
     command = await asyncio.create_subprocess_exec(
         *_command(home, stack, *arguments), stdin=quiet, stdout=quiet, stderr=quiet

@@ -52,6 +52,7 @@ def wire(system: SimulatedSystem) -> None:
         (ids, "uuid", _Ids(system)),
         (conditions, "uuid", _Ids(system)),
         (batches, "random", _Chance(system)),
+        (sessions, "random", _Chance(system)),
         (erasing, "ThreadPoolExecutor", lambda _: executor),
         (sessions, "_SEGMENTS", 2),
         (swarm, "RECIPIENTS_A_SOURCE", sizes.recipients_a_source),
@@ -62,7 +63,8 @@ def wire(system: SimulatedSystem) -> None:
         (leaves, "SMALL_ROOM", sizes.small_room),
     ):
         setattr(module, name, value)
-    pausing: tuple[Any, ...] = (batches.get_rows, batches.delete_rows, queues.postpone)
+    makes_sessions = sessions.DynamoSessionStore.__init__
+    pausing: tuple[Any, ...] = (batches.get_rows, batches.delete_rows, queues.postpone, makes_sessions)
     for function in pausing:
         function.__kwdefaults__["pause"] = system.scheduler.sleep
     system.make = _handle
