@@ -184,7 +184,7 @@ def test_a_given_up_outcome_is_tried_once_more_and_not_kept() -> None:
 
 @pytest.mark.parametrize("body", [announcement().to_wire(), source_message(SCOPE).to_wire()], ids=["all", "source"])
 def test_a_given_up_message_is_kept_in_the_dead_letter_queue(body: str, counted: Counter[str]) -> None:
-    """As it came, so that it can be sent again."""
+    """The copy is unchanged, so that it can be sent again."""
     broadcast = GiveUpFixture()
     broadcast.give_up(body)
     assert broadcast.dead_letters.bodies == [body]
