@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -106,7 +107,7 @@ class System:
     @cached_property
     def broadcasts(self) -> DynamoBroadcastStore:
         """The broadcasts' table."""
-        return DynamoBroadcastStore(self.dynamodb, self.table("broadcasts"))
+        return DynamoBroadcastStore(self.dynamodb, self.table("broadcasts"), clock=time.time)
 
     def session_key(self, tenant: TenantId, session: str) -> Item:
         """The key of a session's row: its id as the service keeps it."""
