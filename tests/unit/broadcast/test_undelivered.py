@@ -130,7 +130,7 @@ def test_a_source_extended_by_a_query_is_retried() -> None:
     assert (broadcast.report().failed, broadcast.report().dispatched) == (12, 12)
 
 
-def test_a_broadcast_whose_sources_are_fixed_meanwhile_is_given_up_again() -> None:
+def test_a_broadcast_with_sources_fixed_meanwhile_is_given_up_again() -> None:
     """A `swarm` may be killed before it sends its sources: without another attempt, the report would never end."""
     broadcast = GiveUpFixture()
     sources = broadcast.broadcasts.sources
