@@ -1,14 +1,18 @@
-"""For every test: Powertools' environment, Hypothesis' profiles, and the choice of the emulator's tests."""
+"""For every test: Powertools' environment, Hypothesis' profiles, the choice of the emulator's tests, coverage."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from tests.support import emulator
+from tests.support.coverage import coverage_paused
 
 # Powertools reads both when it is imported.
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "Loudhailer")
@@ -45,6 +49,23 @@ def pytest_configure_node(node: Any) -> None:
     """Hand the choice to a process of xdist: git may say something else once the tests run."""
     if CHOICE in node.config.stash:
         node.workerinput["emulator"] = asdict(node.config.stash[CHOICE])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Let coverage rest while the tests are imported, which takes twice the time else.
+
+    All that it measures is imported first, but for the handlers, which need an environment: tests run these.
+    """
+    config = session.config
+    collects = hasattr(config, "workerinput") or not config.getoption("numprocesses", None)
+    if config.pluginmanager.has_plugin("_cov") and collects:
+        for name in ("functions", "loudhailer"):
+            for module in walk_packages(import_module(name).__path__, f"{name}."):
+                if not module.name.endswith(".handler"):
+                    import_module(module.name)
+    with coverage_paused(config):
+        return (yield)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -22,7 +22,7 @@ settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
 publish = Publish(
     CachedTenants(DynamoTenantStore(dynamodb, settings.tenants_table), clock=time.time),
-    DynamoBroadcastStore(dynamodb, settings.broadcasts_table, keys=settings.broadcast_keys),
+    DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time, keys=settings.broadcast_keys),
     SnsTopic(client("sns"), settings.broadcast_topic_arn),
     lifetime_seconds=settings.message_lifetime_seconds,
     clock=time.time,

@@ -28,7 +28,7 @@ marks: Any = LateClient("dynamodb", partial(client, **ONCE))
 query = Query(
     DynamoConnectionStore(parse_pages_fast(client("dynamodb")), settings.connections_table),
     DynamoSessionStore(dynamodb, settings.sessions_table),
-    DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
+    DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time),
     [SqsQueue(sqs, url, pause=time.sleep) for url in settings.shard_queue_urls],
     SqsQueue(sqs, settings.room_queue_url, pause=time.sleep),
     devices=DynamoDeviceStore(dynamodb, settings.devices_table),

@@ -66,7 +66,7 @@ def test_a_malformed_snapshot_is_refused(text: object) -> None:
 
 
 def test_cells_inside_a_cells_snapshot_are_ignored() -> None:
-    """They would be anybody's."""
+    """A cell reports its own part only."""
     text = changed(byCell={"south": REPORT.to_wire()}, waitingFor=["south"], silent=["south"])
     assert snapshot_from(text) == REPORT
 
@@ -87,4 +87,4 @@ def test_a_malformed_snapshot_of_one_cell_does_not_block_the_others(
     )
     assert store.of(BROADCAST, [NORTH, SOUTH]) == {NORTH: REPORT}
     assert counted["SnapshotMalformed"] == 1
-    assert logged("message", "cell") == [("a snapshot makes no sense", "south")]
+    assert logged("message", "cell") == [("a snapshot is malformed", "south")]

@@ -69,7 +69,8 @@ class AccountingFixture:
         self.limits = MemoryLimitStore()
         self.connections = MemoryConnectionStore()
         self.stream: list[CountingRecord] = []
-        self.partitions.open([FIRST, SECOND, nth_partition(OTHER, 0)])
+        for partition in (FIRST, SECOND, nth_partition(OTHER, 0)):
+            self.partitions.open(partition)
         for tenant in (ACME, OTHER):
             for session in ("s1", "s2"):
                 self.sessions.renew(tenant, SessionId(session), player=None, expires_at=10**9, now=0)
@@ -229,7 +230,7 @@ def test_a_probe_that_cannot_be_recorded_delays_nothing(
 
 
 def test_a_redelivered_batch_changes_nothing(tables: AccountingFixture) -> None:
-    """Neither whole, nor in parts, nor with more after it."""
+    """The batch may come whole, in parts, or with more after it."""
     for name in "abc":
         tables.connect(FIRST, name)
     tables.disconnect(ConnectionKey(FIRST, ConnectionId("a")))

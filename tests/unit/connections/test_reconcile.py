@@ -434,7 +434,7 @@ def test_an_excess_waits_if_a_partition_is_opened(tables: ReconcileFixture) -> N
     tables.put(PartitionCount(FIRST))
     tables.reserve(4)
     tables.run(2)
-    tables.partitions.open([SECOND])
+    tables.partitions.open(SECOND)
     tables.run(SETTLED - 1)
     assert tables.limits.total(ACME).count == 4
     tables.run(5)
@@ -589,7 +589,7 @@ def test_a_partition_that_was_used_is_not_idle(tables: ReconcileFixture) -> None
 
 
 def test_a_retired_partition_with_new_connections_is_reinstated(tables: ReconcileFixture) -> None:
-    """One that is not counted although it has some is counted again."""
+    """A row that is not counted causes a recount."""
     third = nth_partition(ACME, 2)
     retired = int(tables.now)
     tables.put(PartitionCount(SECOND, retired_at=retired), PartitionCount(third, 1, retired_at=retired))

@@ -50,7 +50,8 @@ class ErasingFixture:
 
     def fill(self, tenant: TenantId) -> None:
         """Three sessions with two connections each, in two partitions, and messages to a player who is not there."""
-        self.partitions.open(nth_partition(tenant, number) for number in range(2))
+        for number in range(2):
+            self.partitions.open(nth_partition(tenant, number))
         for number in range(3):
             name = SessionId(f"s{number}")
             keys = [self.connect(tenant, f"{number}{letter}", name) for letter in "ab"]
@@ -149,7 +150,7 @@ def cell() -> ErasingFixture:
 
 
 def test_all_rows_of_a_tenant_are_erased(cell: ErasingFixture) -> None:
-    """It is reported by kind; its partitions are retired, and another tenant keeps all."""
+    """The report counts them by kind; partitions are retired, and another tenant keeps all rows."""
     others = cell.rows(OTHER)
     erased = cell.erase().erased
     assert erased == {"sessions": 3, "connections": 6, "messages": 250, "partitions": 2}
