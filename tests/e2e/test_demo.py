@@ -27,6 +27,22 @@ def test_the_demo_counts_every_frame_and_cleans_up(home: Path) -> None:
     assert remains(home) == []
 
 
+@pytest.mark.nightly
+def test_the_demo_shows_one_broadcast_over_three_cells(home: Path) -> None:
+    """Every cell has its line for each broadcast, with the sockets that it has delivered to."""
+    demo = loudhailer(home, "unused", "demo", "--sockets", "60", "--cells", "3")
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    _, _, by_cell = demo.stdout.partition("The same by cell")
+    lines = [line.split() for line in by_cell.splitlines() if line.strip().startswith("everyone")]
+    assert [(line[1], line[-1]) for line in lines] == [
+        ("hub", "finished"),
+        ("north", "finished"),
+        ("south", "finished"),
+    ]
+    assert sum(int(line[2]) for line in lines) == 60
+    assert remains(home) == []
+
+
 @pytest.mark.parametrize(
     "number",
     [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)],  # by day SIGINT, which ends it likewise
