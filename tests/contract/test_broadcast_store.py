@@ -9,7 +9,7 @@ import pytest
 
 from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
-from loudhailer.broadcast.model import Chunk, Source, Tally, TallyKey
+from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.report import report_of
 from loudhailer.ids import BroadcastId, ChunkId, PlayerId, RoomKey, SessionId
@@ -86,6 +86,39 @@ def test_the_summary_that_was_first_stands(store: BroadcastStore) -> None:
     other = summary(broadcast_id=OTHER, content_hash="f" * 64)
     assert store.record(other) == other
     assert store.summary(BROADCAST) == first
+
+
+def whole(size: int = 3, **fields: Any) -> tuple[Summary, Source, Chunk]:
+    """The rows of a broadcast whose recipients are fixed with it."""
+    head = replace(summary(**fields), sources=1, expected=size, swarmed_at=NOW_MS, express=True)
+    part = replace(source(0, expected=size), dispatched=size, queried_at=NOW_MS)
+    return head, part, chunk(size=size)
+
+
+@pytest.mark.parametrize("size", [0, 3])
+def test_a_broadcast_is_recorded_with_its_recipients(store: BroadcastStore, size: int) -> None:
+    """Its source is complete, and nothing can be fixed behind its chunk; without recipients it has none."""
+    head, part, only = whole(size)
+    assert store.record_whole(head, part, only) is head
+    assert store.summary(BROADCAST) == head
+    assert store.sources(BROADCAST) == [part]
+    assert store.chunk_sizes(BROADCAST, 0) == [size] * bool(size)
+    behind = chunk(f"0.{bool(size):d}", first=size)
+    assert store.fix_chunk(BROADCAST, behind).size == 0
+    if size:
+        assert store.chunk(BROADCAST, only.chunk_id) == only
+
+
+def test_of_a_broadcast_that_stands_nothing_is_recorded(store: BroadcastStore) -> None:
+    """Neither of one that was recorded with its recipients, nor of any other."""
+    first, part, only = whole()
+    store.record_whole(first, part, only)
+    assert store.record_whole(*whole(5, content_hash="f" * 64)) == first
+    assert store.chunk_sizes(BROADCAST, 0) == [3]
+    other = store.record(summary(broadcast_id=OTHER))
+    assert store.record_whole(*whole(broadcast_id=OTHER)) == other
+    assert store.sources(OTHER) == []
+    assert store.record(summary()) == first
 
 
 def test_what_nobody_recorded_is_not_there(store: BroadcastStore) -> None:

@@ -163,7 +163,8 @@ class _Planner:
         random = self._random
         if kind == "publish":
             self._broadcasts += random.random() < 0.9 or not self._broadcasts
-            return {"broadcast": f"b{self._broadcasts}", "audience": self._audience()}
+            wish = ({}, {}, {"priority": "bulk"}, {"priority": "express"})[self._broadcasts % 4]
+            return {"broadcast": f"b{self._broadcasts}", "audience": self._audience(), **wish}
         return {"broadcast": f"b{random.randint(max(1, self._broadcasts - 3), max(1, self._broadcasts))}"}
 
     def _of_client(self, kind: str) -> Arguments:
@@ -284,9 +285,9 @@ class Workload:
         given = {name: value for name, value in query.items() if value is not None}
         self._system.invoke(function, {"routeKey": route, "queryStringParameters": given}, lambda _: None)
 
-    def _publish(self, broadcast: str, audience: Arguments) -> None:
+    def _publish(self, broadcast: str, audience: Arguments, **wish: str) -> None:
         audience = self._audiences.setdefault(broadcast, audience)
-        body = codec.encode_text({"audience": audience, "message": broadcast, "broadcastId": broadcast})
+        body = codec.encode_text({"audience": audience, "message": broadcast, "broadcastId": broadcast, **wish})
         self._system.invoke("publish", {"requestContext": {}, "body": body}, lambda _: None)
 
     def _report(self, broadcast: str) -> None:

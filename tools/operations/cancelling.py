@@ -49,7 +49,7 @@ def _replace_waiting(deployment: Deployment, broadcast_id: BroadcastId) -> None:
             if chunk is None or chunk.broadcast_id != broadcast_id or chunk.cancelled:
                 others.append(message)
                 continue
-            deployment.queue(name).send_all([replace(chunk, cancelled=True).to_wire()])
+            deployment.queue(name).send_all([replace(chunk, cancelled=True).to_wire()], group=chunk.group)
             message.delete()
         for message in others:
             _put_back(deployment, name, message)
@@ -60,7 +60,7 @@ def _put_back(deployment: Deployment, shard: str, message: Received) -> None:
     if message.times < _LOOKS:
         message.put_back()
     else:
-        deployment.queue(shard).send_all([message.body])
+        deployment.queue(shard).send_all([message.body], group=message.system.get("MessageGroupId"))
         message.delete()
 
 

@@ -37,7 +37,10 @@ _READS_A_CONNECTION = 5
 """Tenant and session for PUT and authorizer (3); a checkpoint for each change (2)."""
 _SOURCE_ROW_BYTES = 1024
 
-_PIPELINE_QUEUES = 5
+WARM_MB = 3 * 512 + 1_024 + 2 * 1_769
+"""Memory of `swarm`, `query`, `settle`, of `publish`, and of the two that post, as the hub has it."""
+
+_PIPELINE_QUEUES = 6
 _POLLS_A_MINUTE = 2 * 3
 """Lambda's pollers go down to two a queue, and wait 20 seconds for a message.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
@@ -117,6 +120,12 @@ def bill(load: Load) -> list[BillItem]:
             sum((one.gb_seconds(times) for one, times in functions), Decimal(0)),
             prices.LAMBDA_ARM64,
             "arm64; an estimate, by function below",
+        ),
+        BillItem(
+            "kept warm",
+            Decimal(WARM_MB) / 1024 * 60 * MINUTES_A_MONTH * load.cells if load.warm else Decimal(0),
+            prices.LAMBDA_WARM,
+            "GB-seconds; one environment of each function on a broadcast's way, with --warm",
         ),
         BillItem("DynamoDB writes", _writes(load), prices.DYNAMODB_WRITES, "units of 1 KB"),
         BillItem("DynamoDB reads", _reads(load), prices.DYNAMODB_READS, "units of 4 KB, consistent"),

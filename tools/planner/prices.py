@@ -86,6 +86,9 @@ LAMBDA_ARM64 = _price(
     free=400_000,
 )
 
+LAMBDA_WARM = _price(_LAMBDA, (_REST, "0.0000033334"))
+"""A GB-second of provisioned concurrency on arm64; what runs in it is charged as well."""
+
 DYNAMODB_WRITES = _price(_DYNAMODB, (_REST, "0.625"), per=_MILLION)
 """Units of 1 KB; in a transaction two of them."""
 DYNAMODB_READS = _price(_DYNAMODB, (_REST, "0.125"), per=_MILLION)

@@ -47,6 +47,7 @@ class Summary:
         expected: number of recipients according to the counts; None if there are no counts, or not yet.
         missed: number of these that are in no source, because the broadcast ended before all were planned.
         swarmed_at: epoch milliseconds; when its sources were complete.
+        express: its recipients were fixed with it, in one chunk, which goes to the express lanes.
         cells: the further cells that it is for, each with its recipients by the last counts, or None where there is no
             count; None as a whole where there are no further cells.
         ends_at: epoch seconds; after this no one is sent it any more. It is noted where there are further cells.
@@ -64,6 +65,7 @@ class Summary:
     expected: int | None = None
     missed: int = 0
     swarmed_at: int | None = None
+    express: bool = False
     cells: Mapping[CellName, int | None] | None = None
     ends_at: int | None = None
 

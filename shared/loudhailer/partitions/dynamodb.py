@@ -10,6 +10,7 @@ from typing import override
 
 from loudhailer.aws.batches import get_rows
 from loudhailer.aws.conditions import new_nonce
+from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
 from loudhailer.aws.tables import DynamoTable
 from loudhailer.ids import Partition, ProbeId, TenantId, tenant_of
@@ -39,6 +40,12 @@ class DynamoPartitionStore(DynamoTable, PartitionStore):
     @override
     def everywhere(self) -> list[PartitionCount]:
         return list(map(_count_from_item, self._scan_rows()))
+
+    @override
+    def first_everywhere(self, most: int) -> list[PartitionCount]:
+        with calling("Scan"):
+            page = self._client.scan(TableName=self._table, Limit=most, ConsistentRead=True)
+        return list(map(_count_from_item, page["Items"]))
 
     @override
     def open(self, partitions: Iterable[Partition]) -> None:

@@ -19,6 +19,9 @@ class PartitionStore(Protocol):
     def everywhere(self) -> list[PartitionCount]:
         """All partitions of all tenants, in any order, read consistently."""
 
+    def first_everywhere(self, most: int) -> list[PartitionCount]:
+        """Up to `most` partitions of all tenants, in any order, read consistently, by one request."""
+
     def open(self, partitions: Iterable[Partition]) -> None:
         """Put a row without connections for each partition that has none yet; existing rows are not changed."""
 

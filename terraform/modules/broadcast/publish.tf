@@ -10,9 +10,17 @@ module "publish" {
 
   variables = {
     TENANTS_TABLE            = local.tenants.name
+    PARTITIONS_TABLE         = local.partitions.name
+    CONNECTIONS_TABLE        = local.connections.name
+    SESSIONS_TABLE           = local.sessions.name
+    DEVICES_TABLE            = local.devices.name
     BROADCASTS_TABLE         = local.broadcasts.name
     BROADCAST_KEYS           = var.settings.keys
     BROADCAST_TOPIC_ARN      = aws_sns_topic.broadcast.arn
+    EXPRESS_QUEUE_URL        = local.queues["express"].url
+    EXPRESS_RECIPIENTS       = coalesce(var.settings.express_recipients, min(var.settings.chunk_size, floor(var.quota.burst / 10)))
+    CALLBACK_ENDPOINT        = var.websocket_api.callback_endpoint
+    POSTS_PER_SECOND         = local.posts_per_second
     MESSAGE_LIFETIME_SECONDS = var.settings.lifetime_seconds
 
     CELLS            = try(var.cells.json, null)
@@ -24,6 +32,28 @@ module "publish" {
     ReadTenant = {
       actions   = ["dynamodb:GetItem"]
       resources = [local.tenants.arn]
+    }
+    # A scan of all partitions, for a broadcast to everyone.
+    CountRecipients = {
+      actions   = ["dynamodb:Query", "dynamodb:Scan"]
+      resources = [local.partitions.arn]
+    }
+    # The recipients of a small broadcast.
+    FindRecipients = {
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:Query"]
+      resources = [local.connections.arn]
+    }
+    FindMembersAndPlayers = {
+      actions   = ["dynamodb:Query"]
+      resources = [local.connections.by_room_arn, local.devices.arn]
+    }
+    ReadSession = {
+      actions   = ["dynamodb:GetItem"]
+      resources = [local.sessions.arn]
+    }
+    SendChunk = {
+      actions   = ["sqs:SendMessage"]
+      resources = [local.queues["express"].arn]
     }
     RecordBroadcast = {
       actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]

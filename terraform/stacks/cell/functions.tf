@@ -38,8 +38,9 @@ locals {
     swarm         = { timeout = 20 }
 
     # They are busy with signatures and TLS: each gets a whole vCPU.
-    post_message       = { memory = 1769 }
-    post_message-rooms = { memory = 1769 }
+    post_message         = { memory = 1769 }
+    post_message-rooms   = { memory = 1769 }
+    post_message-express = { memory = 1769 }
   }
 
   functions = {

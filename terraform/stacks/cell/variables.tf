@@ -78,6 +78,7 @@ variable "quota" {
     burst            = optional(number, 5000)
     headroom         = optional(number, 0.98)
     rooms            = optional(number, 0.1)
+    express          = optional(number, 0.05)
   })
   default = {}
 }

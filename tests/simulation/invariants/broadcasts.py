@@ -146,6 +146,8 @@ class Broadcasts(Observer):
         for write in ours:
             broadcast, _, _ = write.key[0].partition("#")
             kind, _, name = write.key[1].partition("#")
+            if kind == "source" and write.new is not None:
+                self._is_as_large_as_it_says(broadcast, int(name), write.new)
             if kind in {"chunk", "source"}:
                 self._ends_with_an_empty_chunk(broadcast, int(name.partition(".")[0]))
 
@@ -154,6 +156,7 @@ class Broadcasts(Observer):
         match self._read(queue, message):
             case ChunkMessage() as chunk:
                 self._on_its_way[chunk.broadcast_id, chunk.chunk_id][message.number] = chunk.remaining
+                self._frames[chunk.payload.open().decode()] = chunk.broadcast_id
             case OutcomeMessage() as outcome:
                 places = outcome.delivered | outcome.gone | outcome.failed
                 self._on_its_way[outcome.broadcast_id, outcome.chunk_id][message.number] = places
@@ -243,7 +246,7 @@ class Broadcasts(Observer):
         if summary is None or "sources" not in summary:
             return
         count = int(summary["sources"]["N"])
-        missed = int(summary["missed"]["N"])
+        missed = int(summary.get("missed", {"N": "0"})["N"])
         dispatched, by_account = 0, Counter[str]()
         sums = dict.fromkeys(("delivered", "gone", "failed"), 0)
         for number, source in self.broadcasts[broadcast].sources.items():
@@ -332,6 +335,9 @@ class Broadcasts(Observer):
         known.cancelled = known.cancelled or "cancelled" in summary
         if not known.published_at:
             known.published_at = self.system.scheduler.now
+            if "express" in summary and invocation is not None:
+                # Its recipients were found before: it is for the clients that were connected when it was requested.
+                known.published_at = invocation.begun
         if "sources" in summary and "sources" not in old:
             self._planned(broadcast, summary, invocation)
 
@@ -373,13 +379,16 @@ class Broadcasts(Observer):
         )
         source.complete = "dispatched" in row
         if source.complete:
-            found = sum(map(len, source.chunks))
-            holds(
-                that=int(row["dispatched"]["N"]) == found,
-                invariant=EMPTY,
-                text=f"source {number} of {broadcast} has {found} recipients and says {row['dispatched']['N']}",
-            )
             known.completed_at = self.system.scheduler.now
+
+    def _is_as_large_as_it_says(self, broadcast: str, number: int, row: "Item") -> None:
+        source = self.broadcasts[broadcast].sources[number]
+        found = sum(map(len, source.chunks))
+        holds(
+            that=not source.complete or int(row["dispatched"]["N"]) == found,
+            invariant=EMPTY,
+            text=f"source {number} of {broadcast} has {found} recipients and says {row.get('dispatched')}",
+        )
 
     def _chunk_written(
         self,

@@ -114,7 +114,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "            outbox.flush()",
     ),
     "query/partitions-in-any-order": Mutant(
-        "functions.broadcast.query.query",
+        "loudhailer.broadcast.search",
         "        left = (partition for partition in sorted(partitions) if",
         "        left = (partition for partition in sorted(partitions, reverse=True) if",
     ),
@@ -127,6 +127,18 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.broadcast.query.query",
         "        self.recipients += chunk.size",
         "        self.recipients += len(chunk.recipients)",
+    ),
+    "publish/notes-a-small-broadcast-before-it-sends-it": Mutant(
+        "functions.broadcast.publish.publish",
+        "            self._short_path.send(announcement, chunk, cancelled=recorded.cancelled)\n"
+        "            self._announce.note(recorded, announcement)\n",
+        "            self._announce.note(recorded, announcement)\n"
+        "            self._short_path.send(announcement, chunk, cancelled=recorded.cancelled)\n",
+    ),
+    "publish/sends-others-than-the-chunk-that-stands": Mutant(
+        "functions.broadcast.publish.short_path",
+        "        return standing, chunk if standing is whole else None",
+        "        return standing, chunk",
     ),
     "swarm/leaves-empty-partitions-out": Mutant(
         "functions.broadcast.swarm.swarm",

@@ -30,6 +30,10 @@ class MemoryPartitionStore(PartitionStore):
             return list(self.rows.values())
 
     @override
+    def first_everywhere(self, most: int) -> list[PartitionCount]:
+        return self.everywhere()[:most]
+
+    @override
     def open(self, partitions: Iterable[Partition]) -> None:
         with self._lock:
             for partition in partitions:

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from functions.broadcast.publish.cells import FurtherCells
 from functions.broadcast.publish.publish import Publish
+from functions.broadcast.publish.short_path import ShortPath
 from functions.broadcast.swarm.swarm import Swarm
 from loudhailer import codec
 from loudhailer.broadcast.combined import combined, report_over_cells
 from loudhailer.broadcast.messages import Announcement, SourceMessage
 from loudhailer.broadcast.model import Summary
 from loudhailer.broadcast.report import Report
+from loudhailer.broadcast.search import Search
 from loudhailer.cells.model import Lease
 from loudhailer.errors import TransientError
 from loudhailer.ids import HUB, CellName, TenantId
@@ -25,6 +27,7 @@ from loudhailer.tenants.model import Tenant
 from tests.support.broadcasts import (
     ACCOUNT,
     BROADCAST,
+    ENDPOINT,
     NORTH,
     NOW,
     OTHER_ACCOUNT,
@@ -34,10 +37,14 @@ from tests.support.broadcasts import (
     partition,
     summary,
 )
+from tests.support.executors import AtOnce
 from tests.support.fakes.broadcast import MemoryBroadcastStore, MemoryTopic
 from tests.support.fakes.cells import MemoryCellDirectory, MemoryPlacementStore
+from tests.support.fakes.connections import MemoryConnectionStore
+from tests.support.fakes.devices import MemoryDeviceStore
 from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.fakes.queues import MemoryQueue
+from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.fakes.snapshots import MemorySnapshotStore
 from tests.support.fakes.tenants import MemoryTenantStore
 
@@ -80,12 +87,22 @@ class PublishingFixture:
         self.topic = MemoryTopic()
         self._publish = Publish(
             CachedTenants(MemoryTenantStore(Tenant(TENANT, 100, 5, 60, 60, 60, 300)), clock=lambda: NOW),
+            MemoryPartitionStore(),
             self.broadcasts,
             self.topic,
+            self._short_path(),
+            posts_per_second=9_800,
             lifetime_seconds=300,
             clock=lambda: self.now,
             cells=FurtherCells(self.directory, self.placements, [NORTH, SOUTH]),
         )
+
+    def _short_path(self) -> ShortPath:
+        """Return one that no broadcast for further cells takes."""
+        connections = MemoryConnectionStore()
+        devices = MemoryDeviceStore(connections)
+        search = Search(connections, MemorySessionStore(), devices, executor=AtOnce(), clock=lambda: self.now)
+        return ShortPath(search, self.broadcasts, MemoryQueue(), endpoint=ENDPOINT, most=500, clock=lambda: self.now)
 
     def lease(self, cell: CellName, *, is_well: bool = True, connections: int = 0) -> None:
         """Have a cell write its lease."""

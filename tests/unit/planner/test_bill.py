@@ -65,6 +65,14 @@ def test_traces_are_on_the_bill_of_who_wants_them() -> None:
     assert traced["X-Ray traces"].cost == (traced["X-Ray traces"].units - 100_000) * 5 / 10**6
 
 
+def test_who_keeps_functions_warm_pays_for_it() -> None:
+    """One environment of each function on a broadcast's way, all month, in each cell; by default none."""
+    load = Load(connections=1_000_000, cells=2)
+    without, warm = ({item.name: item for item in bill(one)} for one in (load, replace(load, warm=True)))
+    assert without["kept warm"].cost == 0
+    assert 51 < warm["kept warm"].cost / 2 < 52
+
+
 def test_a_line_of_the_access_log_is_as_long_as_the_stage_writes_it() -> None:
     """The sample has the fields of the Terraform module, in its order or another."""
     stage = (Path(__file__).parents[3] / "terraform/modules/websocket_api/stage.tf").read_text()

@@ -34,11 +34,26 @@ class Deployment:
     audiences: list[set[str]] = field(default_factory=list)
     members: dict[int, Any] = field(default_factory=lambda: {0: SimpleNamespace(answer=b"")})
     pings_are_answered: bool = True
+    knows_priorities: bool = True
+    express: str | None = HUB
     answers: dict[str, bytes] = field(default_factory=dict)
     frames: list[str] = field(default_factory=list)
 
-    async def publish(self, audience: dict[str, Any], _message: Any, broadcast_id: BroadcastId) -> str:
+    async def publish(
+        self,
+        audience: dict[str, Any],
+        _message: Any,
+        broadcast_id: BroadcastId | None = None,
+        *,
+        priority: str | None = None,
+    ) -> str:
         """See `HttpApi`."""
+        if broadcast_id is None:
+            self.delivered_by["express"] = self.express
+            return "express"
+        if priority is not None and not self.knows_priorities:
+            raise ApiError(400, {"error": {"field": "priority"}})
+        assert (priority == "bulk") == self.knows_priorities
         self.audiences.append({*audience})
         shard = shard_of(broadcast_id, ChunkId("0.0"), SHARDS)
         self.sent[shard] += 1
@@ -98,6 +113,23 @@ def test_a_broadcast_goes_through_each_shard_that_is_looked_at() -> None:
     deployment = Deployment(lambda _shard, _turn: HUB)
     assert found_by_broadcasts(deployment, 1, 3) == []
     assert deployment.sent == {1: 1, 3: 1}
+
+
+def test_a_release_that_knows_no_priorities_is_asked_without() -> None:
+    """While traffic is shifted, either release may answer."""
+    deployment = Deployment(lambda _shard, _turn: HUB, knows_priorities=False)
+    assert found_by_broadcasts(deployment, 1, 3) == []
+    assert deployment.sent == {1: 1, 3: 1}
+
+
+def test_the_express_lanes_are_the_hubs_to_answer_for() -> None:
+    """A subscriber has no part in them."""
+    deployment = Deployment(lambda _shard, _turn: BLUE, express=None)
+    assert found_by_broadcasts(deployment, 1, account=BLUE) == []
+    assert found_by_broadcasts(deployment, 1) == [
+        "the synthetic broadcast through the express lanes did not arrive",
+        "the report of the synthetic broadcast through the express lanes stays delivering",
+    ]
 
 
 def test_accounts_are_checked_side_by_side() -> None:

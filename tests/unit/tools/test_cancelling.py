@@ -112,13 +112,15 @@ def test_every_shard_is_looked_through_to_its_end(
     assert deployment.sqs.bodies("shard-1") == [replace(WAITING, cancelled=True).to_wire()] * 25
 
 
-def test_what_is_said_in_a_large_room_can_be_cancelled(
-    deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("queue", ["rooms", "express"])
+def test_what_has_lanes_of_its_own_can_be_cancelled(
+    deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch, queue: str
 ) -> None:
-    """It waits in another queue than broadcasts do, and stays there."""
-    deployment.sqs.send("rooms", WAITING.to_wire())
+    """It waits in another queue than broadcasts do, and stays there, in its tenant's group."""
+    deployment.sqs.send(queue, replace(WAITING, group="acme").to_wire(), group="acme")
     cancel(deployment, monkeypatch)
-    assert deployment.sqs.bodies("rooms") == [replace(WAITING, cancelled=True).to_wire()]
+    assert deployment.sqs.bodies(queue) == [replace(WAITING, cancelled=True, group="acme").to_wire()]
+    assert deployment.sqs.groups(queue) == ["acme"]
 
 
 def test_an_unknown_broadcast_is_refused(deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def redrive(deployment: DeploymentStandIn, only: BroadcastId | None = None) -> R
     [
         (announcement(), "broadcast"),
         (source_message((partition(1),), source=1), "partition"),
-        (replace(chunk_message(attempt=8), remaining=0b100), "shard-0"),
+        (replace(chunk_message(attempt=8), remaining=0b100, group="acme"), "shard-0"),
         (replace(chunk_message(), chunk_id=ChunkId("1.2")), "shard-1"),
         (replace(chunk_message(), chunk_id=ChunkId("1.2"), priority=Priority.LOW), "rooms"),
         (outcome(delivered=0b111), "outcome"),
@@ -70,6 +70,7 @@ def test_a_letter_goes_to_the_queue_of_its_kind(
     if isinstance(letter, ChunkMessage):
         fresh |= {"attempt": 1}
     assert sent == replace(letter, **fresh)
+    assert deployment.sqs.groups(queue) == [getattr(letter, "group", None)]
     assert deployment.sqs.bodies(LETTERS) == []
     assert (dict(result.sent), dict(result.left)) == ({type(letter).__name__: 1}, {})
 
