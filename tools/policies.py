@@ -24,7 +24,7 @@ from tools.toolchain.terraform import find_terraform, terraform_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "terraform"
-STACKS = ("hub", "registry", "subscriber")
+STACKS = ("cell", "hub", "registry", "subscriber")
 
 RUN = "the_stack_with_all_its_roles"
 """The run in each stack's tests that plans whatever has a policy."""

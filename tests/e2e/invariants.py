@@ -15,7 +15,8 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import cycle, islice
+from math import ceil
 from typing import Any, Self
 
 from functions.connections.reconcile.reconcile import SETTLED_SECONDS
@@ -37,6 +38,9 @@ from tools.emulator.gateway.handshake import new_id
 from tools.operations.received import Received, received
 
 OUTCOMES = ("delivered", "gone", "failed", "inFlight")
+
+_IN_A_SESSION = 25
+"""Members of a session."""
 
 _MINUTE = 60
 _PATIENCE_SECONDS = 240.0
@@ -96,10 +100,14 @@ class Invariants:
         return [member for member in self.crowd.members.values() if member.is_open]
 
     async def join(self, number: int) -> list[Member]:
-        """Let as many sockets connect; their connections count as old, so that a 410 of theirs is believed."""
-        if self._session is None:
-            self._session = await self.scene.session(self.tenant)
-        joined = await self.crowd.connect([self._session.url] * number)
+        """Let as many sockets connect; their connections count as old, so that a 410 of theirs is believed.
+
+        They are in several sessions. Each connect writes to its session's row in a transaction. Hundreds at the same
+        moment would refuse one another, as in AWS.
+        """
+        sessions = [await self.scene.session(self.tenant) for _ in range(ceil(number / _IN_A_SESSION))]
+        self._session = self._session or sessions[0]
+        joined = await self.crowd.connect([session.url for session in islice(cycle(sessions), number)])
         members = [member for member in joined if isinstance(member, Member)]
         assert len(members) == number, joined
         await self.age()

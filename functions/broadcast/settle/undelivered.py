@@ -68,6 +68,10 @@ class GiveUp:
     def _end_broadcast(self, broadcast_id: BroadcastId) -> None:
         # These sources are final: a source that `swarm` fixes later is not part of the broadcast any more.
         sources = self._broadcasts.sources(broadcast_id)
+        summary = self._broadcasts.summary(broadcast_id)
+        if summary is not None and summary.sources is None:
+            # More recipients may be where `swarm` has not looked.
+            self._broadcasts.mark_expired(broadcast_id, cut_short=True)
         for source in sources:
             self._end_source(broadcast_id, source.number)
         self._broadcasts.complete_sources(broadcast_id, len(sources), None, self._now())
@@ -85,6 +89,9 @@ class GiveUp:
         )
         found = sum(sizes)
         missed = source.missed_behind(found)
+        if source.expected is None:
+            # Nobody counted the recipients, so no number of missed ones can show that some were not found.
+            self._broadcasts.mark_expired(broadcast_id, cut_short=True)
         if not self._broadcasts.complete_source(
             broadcast_id, number, chunks=len(sizes), dispatched=found, missed=missed, now=self._now()
         ):

@@ -19,13 +19,13 @@ from loudhailer.observability import logger, metrics
 from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.settings import from_env
 
-CALL_SECONDS = 1.0
-"""Time limit to connect to DynamoDB, and to read its answer, which takes milliseconds."""
+CALL_SECONDS = 2.5
+"""Time limit to read an answer of DynamoDB, which takes milliseconds. To connect to it may take a second."""
 
-RESERVE_SECONDS = 16.0
+RESERVE_SECONDS = 24.0
 """Part of the invocation's time that is kept for three calls: the last attempt's transactions, one for each key of the
-session, and the release of the reservation. Each call may take two attempts of two `CALL_SECONDS`. The SDK's pause
-between them is at most a second."""
+session, and the release of the reservation. Each call may take two attempts of 3.5 seconds, to connect and to read.
+The SDK's pause between them is at most a second."""
 
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb", attempts=2, seconds=CALL_SECONDS)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
 
-CONNECT_SECONDS = 2
+CONNECT_SECONDS = 1
 READ_SECONDS = 5
 POOLED_CONNECTIONS = 32
 
@@ -46,7 +46,7 @@ def config(attempts: int, seconds: float | None = None) -> "Config":
     from botocore.config import Config  # noqa: PLC0415  # late, as above
 
     return Config(
-        connect_timeout=seconds or CONNECT_SECONDS,
+        connect_timeout=min(seconds or CONNECT_SECONDS, CONNECT_SECONDS),
         read_timeout=seconds or READ_SECONDS,
         max_pool_connections=POOLED_CONNECTIONS,
         tcp_keepalive=True,

@@ -22,7 +22,7 @@ locals {
     accounting    = { timeout = 30 }
     authorizer    = {}
     beat          = { timeout = 20 }
-    connect       = {}
+    connect       = { timeout = 28 }
     default_route = { timeout = 5 }
     disconnect    = {}
     echo          = {}

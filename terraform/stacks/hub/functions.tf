@@ -15,8 +15,8 @@ variable "functions" {
     error_message = "functions: there is no ${join(", no ", setsubtract(keys(var.functions), keys(local.function_defaults)))}; the names are ${join(", ", keys(local.function_defaults))}."
   }
   validation {
-    condition     = coalesce(try(var.functions.connect.timeout, null), 20) >= 20
-    error_message = "functions: connect needs a timeout of 20 seconds at least, of which it keeps 16 for its slowest calls: with less it tries no transaction again."
+    condition     = coalesce(try(var.functions.connect.timeout, null), 28) >= 28
+    error_message = "functions: connect needs a timeout of 28 seconds at least, of which it keeps 24 for its slowest calls: with less it tries no transaction again."
   }
   # https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
   validation {
@@ -52,7 +52,7 @@ locals {
   function_defaults = {
     accounting    = { timeout = 30 }
     authorizer    = {}
-    connect       = { timeout = 20 }
+    connect       = { timeout = 28 }
     console       = {}
     default_route = { timeout = 5 }
     disconnect    = {}

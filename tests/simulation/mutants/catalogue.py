@@ -331,10 +331,10 @@ MUTANTS: Mapping[str, Mutant] = {
             "                self._delete_if(_EXISTS, tenant, session)"
         ),
     ),
-    "sessions/read-without-consistency": Mutant(
-        "loudhailer.sessions.dynamodb",
-        'Key=key, ConsistentRead=True).get("Item")',
-        'Key=key).get("Item")',
+    "stores/read-without-consistency": Mutant(
+        "loudhailer.aws.tables",
+        'Key=key, ConsistentRead=True, **request).get("Item")',
+        'Key=key, **request).get("Item")',
     ),
     "disconnect/acknowledges-what-is-open": Mutant(
         "functions.connections.disconnect.disconnect",
@@ -440,10 +440,10 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.broadcast.announcer",
         (
             "        self._topic.publish(announcement.to_wire(), group=announcement.group)\n"
-            "        self._broadcasts.mark_announced(summary.broadcast_id)\n"
+            "        self._broadcasts.mark_announced(summary.broadcast_id, ends_at=expires_at if has_cells else None)\n"
         ),
         (
-            "        self._broadcasts.mark_announced(summary.broadcast_id)\n"
+            "        self._broadcasts.mark_announced(summary.broadcast_id, ends_at=expires_at if has_cells else None)\n"
             "        self._topic.publish(announcement.to_wire(), group=announcement.group)\n"
         ),
     ),
@@ -464,8 +464,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "connections/a-room-is-one-tenants": Mutant(
         "loudhailer.connections.dynamodb",
-        'ExpressionAttributeValues={":room": {"S": f"{tenant}#{room}"}},',
-        'ExpressionAttributeValues={":room": {"S": f"acme#{room}"}},',
+        'values = {":room": {"S": f"{tenant}#{room}"}}',
+        'values = {":room": {"S": f"acme#{room}"}}',
     ),
     "rooms/of-all-tenants": Mutant(
         "loudhailer.rooms.dynamodb",
@@ -530,7 +530,7 @@ MUTANTS: Mapping[str, Mutant] = {
             "        sent, now = self._monotonic(), self._clock()\n"
             "        self._read(now)\n"
             "        if self._age(self._kind, now) >= MARK_EVERY_SECONDS:\n"
-            "            return 1.0, sent  # The mark took too long: others may take it for an old one."
+            "            return 1.0, sent  # The mark took too long: others may have missed it."
         ),
         (
             "        sent, now = self._monotonic(), self._clock()\n"

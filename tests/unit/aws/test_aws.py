@@ -217,15 +217,17 @@ def test_a_late_client_is_made_once_when_it_is_first_used(monkeypatch: pytest.Mo
 
 
 def test_clients_give_up_soon_and_repeat_as_they_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function has 15 s and more: 2 s to connect, 5 s to read, five attempts by default."""
+    """A function has 15 s and more: 1 s to connect, 5 s to read, five attempts by default."""
     for name, value in FUNCTION.items():
         monkeypatch.setenv(name, value)
     config: Any = clients.config(3)
-    assert (config.connect_timeout, config.read_timeout, config.max_pool_connections) == (2, 5, 32)
+    assert (config.connect_timeout, config.read_timeout, config.max_pool_connections) == (1, 5, 32)
     assert config.retries == {"mode": "standard", "total_max_attempts": 3}
     assert (config.tcp_keepalive, config.parameter_validation, config.user_agent) == (True, False, "loudhailer")
     hasty: Any = clients.config(1, 0.5)
     assert (hasty.connect_timeout, hasty.read_timeout) == (0.5, 0.5)
+    patient: Any = clients.config(2, 2.5)
+    assert (patient.connect_timeout, patient.read_timeout) == (1, 2.5)
     assert clients.client("sqs", seconds=0.5).meta.config.read_timeout == 0.5
     assert clients.client("sqs").meta.config.retries == {"mode": "standard", "total_max_attempts": 5}
     assert clients.client("dynamodb", attempts=1).meta.config.retries["total_max_attempts"] == 1

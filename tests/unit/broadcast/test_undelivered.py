@@ -9,13 +9,15 @@ import pytest
 
 from functions.broadcast.settle.settle import Settle
 from functions.broadcast.settle.undelivered import GiveUp
+from loudhailer.broadcast.audience import OfSession
 from loudhailer.broadcast.model import Source
 from loudhailer.broadcast.report import Report, report_of
 from loudhailer.errors import MalformedMessageError, TransientError
-from loudhailer.ids import BroadcastId
+from loudhailer.ids import BroadcastId, SessionId
 from tests.support.broadcasts import (
     BROADCAST,
     NOW,
+    TENANT,
     announcement,
     chunk,
     chunk_message,
@@ -88,6 +90,18 @@ def test_the_recipients_of_a_source_whom_nobody_has_found_fail() -> None:
     assert (broadcast.report().dispatched, broadcast.report().failed, broadcast.report().in_flight) == (10, 2, 8)
 
 
+def test_a_source_that_nobody_counted_is_reported_as_expired() -> None:
+    """The recipients in a session are not counted: without the mark, the report says that nobody failed."""
+    broadcast = GiveUpFixture()
+    scope = OfSession(TENANT, SessionId("s1"))
+    broadcast.broadcasts.fix_sources(BROADCAST, [Source(number=2, scope=scope, expected=None)])
+    broadcast.give_up(source_message(scope, source=2).to_wire())
+    source = broadcast.broadcasts.source(BROADCAST, 2)
+    assert source is not None
+    assert (source.dispatched, source.missed) == (0, 0)
+    assert broadcast.report().expired
+
+
 def test_a_source_that_is_complete_is_left_alone() -> None:
     """Its chunks are on their way: they have outcomes of their own."""
     broadcast = GiveUpFixture()
@@ -116,11 +130,12 @@ def test_a_source_that_a_query_goes_on_with_meanwhile_is_tried_again() -> None:
 
 
 def test_a_broadcast_ends_with_the_sources_that_stand() -> None:
-    """Its report comes to an end, and what was expected of them stays unknown."""
+    """Its report ends as expired, since more recipients may be where `swarm` has not looked."""
     broadcast = GiveUpFixture()
     broadcast.give_up(announcement().to_wire())
     report = broadcast.report()
     assert (report.status, report.dispatched, report.failed, report.expected) == ("finished", 10, 10, None)
+    assert report.expired
     assert report.finished_at == NOW * 1000
 
 

@@ -253,18 +253,18 @@ def test_a_message_that_could_not_be_finished_is_acknowledged_and_stays_one(
 
 
 def test_an_inbox_is_known_by_its_places_for_a_week_after_its_last_message(
-    world: SendMessageFixture, monkeypatch: pytest.MonkeyPatch
+    inboxes: SendMessageFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DynamoDB may delete the places' row before an expired message, which the tenant's erasure would not find then."""
     kept: list[int] = []
-    take = world.places.take
+    take = inboxes.places.take
 
     def note(*args: Any, expires_at: int) -> bool:
         kept.append(expires_at)
         return take(*args, expires_at=expires_at)
 
-    monkeypatch.setattr(world.places, "take", note)
-    world.send(SEED_FRAME, received_at=NOW * 1_000)
+    monkeypatch.setattr(inboxes.places, "take", note)
+    inboxes.send(SEED_FRAME, received_at=NOW * 1_000)
     assert kept == [NOW + LIFETIME + 7 * 24 * 3600]
 
 

@@ -113,55 +113,55 @@ class BeatFixture:
 
 
 @pytest.fixture
-def world() -> BeatFixture:
+def cell() -> BeatFixture:
     """A hub with one tenant."""
     return BeatFixture(replace(ACME, revision=1))
 
 
-def test_a_beat_copies_the_tenants_and_then_renews_the_lease(world: BeatFixture, counted: Counter[str]) -> None:
+def test_a_beat_copies_the_tenants_and_then_renews_the_lease(cell: BeatFixture, counted: Counter[str]) -> None:
     """Each beat renews it; tenants are copied when they have changed."""
     for at in (NOW, NOW + 5):
-        world.now = at
-        world.beat()
-        assert world.own == Lease(at=at, is_well=True, websocket_url=URL, connections=0, tenants=1)
-    assert world.local().tenant_id == TENANT
-    assert (world.hub.copied, counted["TenantCopied"], counted["LeaseRenewed"]) == (1, 1, 2)
+        cell.now = at
+        cell.beat()
+        assert cell.own == Lease(at=at, is_well=True, websocket_url=URL, connections=0, tenants=1)
+    assert cell.local().tenant_id == TENANT
+    assert (cell.hub.copied, counted["TenantCopied"], counted["LeaseRenewed"]) == (1, 1, 2)
 
 
-def test_limits_are_the_cells_part(world: BeatFixture) -> None:
+def test_limits_are_the_cells_part(cell: BeatFixture) -> None:
     """A third of what the tenant has in all; limits of one session or player are whole."""
-    world.beat()
-    local = world.local()
+    cell.beat()
+    local = cell.local()
     assert (local.tenant_connections, local.tenant_per_minute, local.tenant_sessions) == (10, 20, 30)
     assert local.post_budget == 7_000 // 3
     assert (local.connections_per_session, local.session_per_minute, local.messages_per_minute) == (2, 5, 70)
     assert local.session_seconds == 200
 
 
-def test_the_part_of_a_cell_that_is_lost_goes_to_the_others(world: BeatFixture) -> None:
+def test_the_part_of_a_cell_that_is_lost_goes_to_the_others(cell: BeatFixture) -> None:
     """With the next beat after its lease is over; it takes it back when it returns."""
     parts = []
     for seconds, returns in ((0, False), (16, False), (0, True)):
-        world.now += seconds
+        cell.now += seconds
         if returns:
-            world.lease(SOUTH)
-        world.beat()
-        parts.append(world.local().tenant_connections)
+            cell.lease(SOUTH)
+        cell.beat()
+        parts.append(cell.local().tenant_connections)
     assert parts == [10, 15, 10]
 
 
-def test_a_cell_that_is_drained_has_no_part(world: BeatFixture) -> None:
+def test_a_cell_that_is_drained_has_no_part(cell: BeatFixture) -> None:
     """Its clients are to find places elsewhere; the drained one itself can stand in for the largest home."""
-    world.directory.order(SOUTH, 0)
-    world.beat()
-    assert world.local().tenant_connections == 15
-    world.directory.order(SOUTH, None)
-    world.directory.order(NORTH, 0)
-    world.beat()
-    assert world.local().tenant_connections == 15
+    cell.directory.order(SOUTH, 0)
+    cell.beat()
+    assert cell.local().tenant_connections == 15
+    cell.directory.order(SOUTH, None)
+    cell.directory.order(NORTH, 0)
+    cell.beat()
+    assert cell.local().tenant_connections == 15
 
 
-def test_the_lease_says_the_revision_that_was_read_before_the_tenants(world: BeatFixture) -> None:
+def test_the_lease_says_the_revision_that_was_read_before_the_tenants(cell: BeatFixture) -> None:
     """A change in between is copied by the next beat."""
 
     class Changing(MemoryCellDirectory):
@@ -172,30 +172,30 @@ def test_the_lease_says_the_revision_that_was_read_before_the_tenants(world: Bea
 
     directory = Changing()
     directory.tenants = 1
-    world.beat._directory = world.directory = directory
+    cell.beat._directory = cell.directory = directory
     for revision in (1, 2):
-        world.beat()
-        assert world.own is not None
-        assert (world.own.tenants, world.hub.copied) == (revision, revision)
+        cell.beat()
+        assert cell.own is not None
+        assert (cell.own.tenants, cell.hub.copied) == (revision, revision)
 
 
-def test_changes_and_tombstones_reach_the_cell(world: BeatFixture, counted: Counter[str]) -> None:
+def test_changes_and_tombstones_reach_the_cell(cell: BeatFixture, counted: Counter[str]) -> None:
     """Rows that are the same already are not written again."""
-    world.hub.put(replace(ACME, tenant_id=TenantId("globex"), revision=1))
-    world.beat()
-    world.hub.put(replace(ACME, tenant_sessions=9, revision=2))
-    world.directory.tenants = 2
-    world.beat()
-    assert world.local().tenant_sessions == 3
+    cell.hub.put(replace(ACME, tenant_id=TenantId("globex"), revision=1))
+    cell.beat()
+    cell.hub.put(replace(ACME, tenant_sessions=9, revision=2))
+    cell.directory.tenants = 2
+    cell.beat()
+    assert cell.local().tenant_sessions == 3
     assert counted["TenantCopied"] == 3
-    world.hub.begin_erasing(TENANT)
-    world.hub.revisions[TENANT] = 3
-    world.directory.tenants = 3
-    world.beat()
-    assert world.tenants.get(TENANT) is None
-    assert [stone.tenant_id for stone in world.tenants.tombstones()] == [TENANT]
-    assert world.own is not None
-    assert world.own.tenants == 3
+    cell.hub.begin_erasing(TENANT)
+    cell.hub.revisions[TENANT] = 3
+    cell.directory.tenants = 3
+    cell.beat()
+    assert cell.tenants.get(TENANT) is None
+    assert [stone.tenant_id for stone in cell.tenants.tombstones()] == [TENANT]
+    assert cell.own is not None
+    assert cell.own.tenants == 3
 
 
 @pytest.mark.parametrize(
@@ -209,43 +209,43 @@ def test_changes_and_tombstones_reach_the_cell(world: BeatFixture, counted: Coun
     ],
 )
 def test_a_cell_is_well_if_its_api_answers(
-    world: BeatFixture, counted: Counter[str], outcome: Outcome, *, is_well: bool
+    cell: BeatFixture, counted: Counter[str], outcome: Outcome, *, is_well: bool
 ) -> None:
     """An account at its full rate answers 429: it is at work."""
-    world.lookup.outcome = outcome
-    world.beat()
-    assert world.own is not None
-    assert world.own.is_well is is_well
+    cell.lookup.outcome = outcome
+    cell.beat()
+    assert cell.own is not None
+    assert cell.own.is_well is is_well
     assert counted["CellNotWell"] == (not is_well)
-    assert [endpoint for endpoint, _ in world.lookup.asked] == [ENDPOINT]
+    assert [endpoint for endpoint, _ in cell.lookup.asked] == [ENDPOINT]
 
 
-def test_a_cell_that_does_not_reach_the_hub_renews_no_lease(world: BeatFixture) -> None:
+def test_a_cell_that_does_not_reach_the_hub_renews_no_lease(cell: BeatFixture) -> None:
     """It gets no new sessions, and the others continue."""
-    world.hub.is_down = True
+    cell.hub.is_down = True
     with pytest.raises(TransientError):
-        world.beat()
-    assert world.own is None
+        cell.beat()
+    assert cell.own is None
 
 
 def test_without_a_tenant_nothing_is_written() -> None:
     """A stack that was only just applied can be kept as a template."""
-    world = BeatFixture()
-    world.directory.tenants = 0
-    world.beat()
-    assert (world.own, world.lookup.asked) == (None, [])
+    cell = BeatFixture()
+    cell.directory.tenants = 0
+    cell.beat()
+    assert (cell.own, cell.lookup.asked) == (None, [])
 
 
-def test_connections_are_counted_once_a_minute(world: BeatFixture) -> None:
+def test_connections_are_counted_once_a_minute(cell: BeatFixture) -> None:
     """A count below none is none."""
-    world.partitions.rows[partition(1)] = PartitionCount(partition(1), -1)
+    cell.partitions.rows[partition(1)] = PartitionCount(partition(1), -1)
     found = []
     for seconds, number in ((0, 3), (59, 4), (1, 5)):
-        world.later(seconds)
-        world.partitions.rows[partition(0)] = PartitionCount(partition(0), number)
-        world.beat()
-        assert world.own is not None
-        found.append(world.own.connections)
+        cell.later(seconds)
+        cell.partitions.rows[partition(0)] = PartitionCount(partition(0), number)
+        cell.beat()
+        assert cell.own is not None
+        found.append(cell.own.connections)
     assert found == [3, 3, 5]
 
 

@@ -53,6 +53,7 @@ run "the_stack_with_all_its_roles" {
   variables {
     console     = { enabled = true }
     subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [1] } }
+    cells       = { north = { account_id = "444444444444", external_id = "north-1", region = "us-east-1" } }
   }
 
   assert {
@@ -201,7 +202,7 @@ run "a_connect_without_time_for_its_slowest_calls_is_refused" {
   command = plan
 
   variables {
-    functions = { connect = { timeout = 19 } }
+    functions = { connect = { timeout = 27 } }
   }
 
   expect_failures = [var.functions]
