@@ -10,7 +10,7 @@ import uvloop
 from loudhailer.broadcast.audience import OfTenant, to_wire
 from loudhailer.ids import TenantId
 from tests.bench import lanes
-from tests.bench.end_to_end import LARGE, Evening
+from tests.bench.end_to_end import LARGE, TIMES_THE_FLOOR, Evening
 from tests.bench.local_stack import PARTITION_SIZE, running_stack
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import (
@@ -36,12 +36,16 @@ that, as AWS has it; {sockets:,} seeded sockets of three tenants, with {few}, {s
 is from the frame's `publishedAt` to its arrival at the last socket. Small broadcasts are sent one after the other, in
 turn alone and while the large tenant broadcasts without a pause; and in turn on the short path and on the long way
 (`bulk`). Then the tenants with {some:,} and {large:,} publish at the same moment, in turn with the smaller one alone.
-Each ratio is of rounds that follow each other."""
+At last nothing is broadcast for a minute, then some small ones; local workers do not end meanwhile, as in AWS with
+`warm`. The first small one of all, before that, finds no worker. Each ratio is of rounds that follow each other. The
+floor is the recipients over the quota."""
 
-_ROUNDS, _SMALL_ONES, _TOGETHER = 5, 20, 5
+_ROUNDS, _SMALL_ONES, _TOGETHER, _MINUTES = 5, 20, 5, 3
 _MESSAGE = {"text": "x" * 400}
 _PATIENCE_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0
+_IDLE_SECONDS = 60.0
+_AFTER_IDLE = 5
 _ALIKE = 0.15
 
 
@@ -69,14 +73,21 @@ class _Race(Evening):
             await gateway.call("POST", "/_gateway/faults", document={"skip_connect": True, "drop_disconnect": 1.0})
             for size in (FEW, SOME, LARGE):
                 await self._seed(gateway, size)
+            self._note("first of all", [await self._send(api, FEW)])
             for size, priority in ((LARGE, None), (SOME, None), (FEW, None), (FEW, "bulk")):
                 await self._send(api, size, priority)
             for turn in range(_ROUNDS):
-                self.progressed(turn, 2 * _ROUNDS, "small broadcasts")
+                self.progressed(turn, _ROUNDS + _TOGETHER, "small broadcasts")
                 await self._small_ones(api)
             for turn in range(_TOGETHER):
-                self.progressed(_ROUNDS + turn, 2 * _ROUNDS, "two tenants at once")
+                self.progressed(_ROUNDS + turn, _ROUNDS + _TOGETHER, "two tenants at once")
                 await self._two_tenants(api)
+            for _ in range(_MINUTES):
+                self.progressed(_ROUNDS + _TOGETHER, _ROUNDS + _TOGETHER, "a minute without any")
+                await asyncio.sleep(_IDLE_SECONDS)
+                first, *later = [await self._send(api, FEW) for _ in range(1 + _AFTER_IDLE)]
+                self._note("after a minute", [first])
+                self._note("after that", later)
 
     async def _small_ones(self, api: HttpApi) -> None:
         await asyncio.sleep(_PAUSE_SECONDS)
@@ -129,9 +140,9 @@ class _Race(Evening):
 
 def measure(progressed: ReportProgress) -> Section:
     """Bring a stack up, measure, take it down."""
-    progressed(0, 2 * _ROUNDS, "what the gateway can do")
+    progressed(0, _ROUNDS + _TOGETHER, "what the gateway can do")
     quota = lanes.affordable_quota()
-    progressed(0, 2 * _ROUNDS, "a local stack comes up; that takes two minutes")
+    progressed(0, _ROUNDS + _TOGETHER, "a local stack comes up; that takes two minutes")
     variables = {
         "quota": {"posts_per_second": quota, "burst": quota // 2, "headroom": lanes.HEADROOM},
         "connections": {"connections_per_partition": PARTITION_SIZE},
@@ -139,7 +150,7 @@ def measure(progressed: ReportProgress) -> Section:
     with running_stack(**variables) as running:
         race = _Race(running, quota, progressed)
         uvloop.run(race.race())
-    progressed(2 * _ROUNDS, 2 * _ROUNDS, "")
+    progressed(_ROUNDS + _TOGETHER, _ROUNDS + _TOGETHER, "")
     return _section(race)
 
 
@@ -174,6 +185,9 @@ def _section(race: _Race) -> Section:
                 [
                     row("short path", "short path", FEW),
                     row("long way, in turn with it", "long way", FEW),
+                    row("short path, first of all", "first of all", FEW),
+                    row("short path, first after a minute", "after a minute", FEW),
+                    row("short path, the next ones", "after that", FEW),
                     row("short path, alone", "alone", FEW),
                     row(f"short path, beside broadcasts to {LARGE:,}", "beside", FEW),
                     row("alone", "smaller alone", SOME),
@@ -194,6 +208,18 @@ def _section(race: _Race) -> Section:
                 "short path, to the long way",
                 median_ratio(by_round("short path", 0.5), by_round("long way", 0.5)),
                 0.5,
+                times,
+            ),
+            at_most(
+                "first after a minute, to the next ones",
+                median_ratio(by_round("after a minute", 0.5), by_round("after that", 0.5)),
+                3,
+                times,
+            ),
+            at_most(
+                f"{SOME:,} sockets alone, to the floor",
+                median(by_round("smaller alone", 1)) / (SOME / race.quota * 1000),
+                TIMES_THE_FLOOR,
                 times,
             ),
             at_most(

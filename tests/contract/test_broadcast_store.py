@@ -171,6 +171,13 @@ def test_the_end_of_a_broadcast_is_noted_when_the_topic_has_taken_it(store: Broa
     assert store.summary(BROADCAST) == replace(recorded, announced=True, ends_at=NOW + 900)
 
 
+def test_a_deadline_stays_when_the_broadcast_is_announced(store: BroadcastStore) -> None:
+    """The publisher chose it, with further cells or without."""
+    recorded = store.record(replace(summary(), ends_at=NOW + 5, has_deadline=True))
+    store.mark_announced(BROADCAST)
+    assert store.summary(BROADCAST) == replace(recorded, announced=True)
+
+
 def test_each_version_that_is_taken_is_higher(store: BroadcastStore) -> None:
     """They begin with the time, so that a recreated table continues above; the clock may go back."""
     taken = [store.take_version(BROADCAST, now) for now in (NOW_MS, NOW_MS - 5, NOW_MS)]

@@ -51,6 +51,13 @@ def test_partitions_come_by_tenant_and_all_together(store: PartitionStore) -> No
     assert store.of_tenant(TenantId("nobody")) == []
 
 
+def test_the_first_partitions_of_all_tenants_are_no_more_than_asked_for(store: PartitionStore) -> None:
+    """All of them, if there are fewer."""
+    store.open([FIRST, SECOND, nth_partition(TenantId("other"), 0)])
+    assert {row.partition for row in store.first_everywhere(3)} == {row.partition for row in store.everywhere()}
+    assert len(store.first_everywhere(2)) == 2
+
+
 def test_checkpoints_are_read_of_those_that_exist(store: PartitionStore) -> None:
     """More partitions than one call takes; an absent one is left out."""
     partitions = [nth_partition(ACME, number) for number in range(130)]

@@ -1,8 +1,16 @@
 """Small broadcasts have a way of their own."""
 
+import time
+
+import pytest
+
 from loudhailer.broadcast.messages import ChunkMessage
+from loudhailer.ids import nth_partition
 from tests.e2e.faults import paused, taken
+from tests.e2e.invariants import letters_of
 from tests.e2e.scene import Scene
+from tests.support.waiting import eventually
+from tools.client.http import ApiError
 
 
 async def test_a_small_broadcast_waits_for_nobodys_large_one(scene: Scene) -> None:
@@ -34,3 +42,52 @@ async def test_what_an_express_lane_leaves_is_broadcast_as_any_other(scene: Scen
         scene.system.sqs.send_message(QueueUrl=queue, MessageBody=left.to_wire())
     assert (await guest.frame())["id"] == broadcast_id
     assert (await scene.report(broadcast_id))["delivered"] == 1
+
+
+async def test_a_deadline_ends_a_broadcast_without_a_dead_letter(scene: Scene) -> None:
+    """Its chunk comes to a worker too late: the report says that it expired, and nobody gets the frame."""
+    tenant = scene.tenant()
+    (guest,) = await scene.guests(await scene.session(tenant), 1)
+    with paused(scene.system, "express"):
+        accepted = await scene.api.accepted({"tenantId": tenant}, "late", priority="express", deadlineSeconds=1)
+        # A broadcast ends with a whole second, no sooner than its deadline.
+        over = time.time() + 2
+        await eventually(time.time, lambda now: now > over)
+    report = await scene.report(accepted["broadcastId"])
+    assert (report["failed"], report["delivered"], report["expired"]) == (1, 0, True)
+    after = await scene.broadcast({"tenantId": tenant}, "after", priority="express")
+    assert (await guest.frame())["id"] == after
+    assert letters_of(scene, [accepted["broadcastId"]]) == []
+
+
+async def test_an_unknown_priority_and_a_deadline_of_no_time_are_refused(scene: Scene) -> None:
+    """The answer names the field."""
+    tenant = scene.tenant()
+    for fields in ({"priority": "now"}, {"deadlineSeconds": 0}, {"deadlineSeconds": 301}):
+        with pytest.raises(ApiError) as refused:
+            await scene.api.accepted({"tenantId": tenant}, "hello", **fields)
+        assert (refused.value.status, refused.value.body["error"]["field"]) == (400, next(iter(fields)))
+
+
+async def test_express_for_a_million_is_bulk_and_the_answer_says_so(scene: Scene) -> None:
+    """The counts say so, although one of them is there."""
+    tenant = scene.tenant()
+    (guest,) = await scene.guests(await scene.session(tenant), 1)
+    await scene.counted(tenant, 1)
+
+    def count(more: int) -> None:
+        scene.system.dynamodb.update_item(
+            TableName=scene.system.table("partitions"),
+            Key={"tenantId": {"S": tenant}, "partition": {"S": nth_partition(tenant, 0)}},
+            UpdateExpression="ADD connectionCount :more",
+            ExpressionAttributeValues={":more": {"N": str(more)}},
+        )
+
+    count(999_999)
+    try:
+        accepted = await scene.api.accepted({"tenantId": tenant}, "hello", priority="express")
+    finally:
+        count(-999_999)
+    assert (accepted["priority"], accepted["expected"]) == ("bulk", 1_000_000)
+    assert accepted["note"] == "express is for at most 500 recipients; there are 1000000"
+    assert (await guest.frame())["id"] == accepted["broadcastId"]

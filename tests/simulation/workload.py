@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 
 _TENANTS = ("acme", "globex")
 _ROOMS = ("lobby", "attic")
+_WISHES: tuple[Mapping[str, Any], ...] = (
+    {},
+    {"priority": "bulk"},
+    {},
+    {"priority": "express"},
+    {"deadlineSeconds": 30},
+)
 _REST_SECONDS = 9_000.0
 
 type Arguments = Mapping[str, Any]
@@ -163,7 +170,7 @@ class _Planner:
         random = self._random
         if kind == "publish":
             self._broadcasts += random.random() < 0.9 or not self._broadcasts
-            wish = ({}, {}, {"priority": "bulk"}, {"priority": "express"})[self._broadcasts % 4]
+            wish = _WISHES[self._broadcasts % len(_WISHES)]
             return {"broadcast": f"b{self._broadcasts}", "audience": self._audience(), **wish}
         return {"broadcast": f"b{random.randint(max(1, self._broadcasts - 3), max(1, self._broadcasts))}"}
 
@@ -285,7 +292,7 @@ class Workload:
         given = {name: value for name, value in query.items() if value is not None}
         self._system.invoke(function, {"routeKey": route, "queryStringParameters": given}, lambda _: None)
 
-    def _publish(self, broadcast: str, audience: Arguments, **wish: str) -> None:
+    def _publish(self, broadcast: str, audience: Arguments, **wish: str | int) -> None:
         audience = self._audiences.setdefault(broadcast, audience)
         body = codec.encode_text({"audience": audience, "message": broadcast, "broadcastId": broadcast, **wish})
         self._system.invoke("publish", {"requestContext": {}, "body": body}, lambda _: None)

@@ -1,7 +1,7 @@
 """The bill of a month: what a load uses of each service, and what AWS asks for it.
 
 Not on it: what functions log and count (CloudWatch), what logs cost while they are kept, SNS, the registry, support and
-taxes.
+taxes. All broadcasts are to everyone; a small one costs less than a thousandth of a cent.
 """
 
 from collections.abc import Iterable
@@ -123,9 +123,9 @@ def bill(load: Load) -> list[BillItem]:
         ),
         BillItem(
             "kept warm",
-            Decimal(WARM_MB) / 1024 * 60 * MINUTES_A_MONTH * load.cells if load.warm else Decimal(0),
+            Decimal(WARM_MB) / 1024 * 60 * MINUTES_A_MONTH if load.warm else Decimal(0),
             prices.LAMBDA_WARM,
-            "GB-seconds; one environment of each function on a broadcast's way, with --warm",
+            "GB-seconds; one environment of each of the hub's functions on a broadcast's way, with --warm",
         ),
         BillItem("DynamoDB writes", _writes(load), prices.DYNAMODB_WRITES, "units of 1 KB"),
         BillItem("DynamoDB reads", _reads(load), prices.DYNAMODB_READS, "units of 4 KB, consistent"),
@@ -144,6 +144,12 @@ def bill(load: Load) -> list[BillItem]:
             _messages(load) * _TIMES_A_MESSAGE + idle_polls(load.cells, load.shards),
             prices.SQS_REQUESTS,
             "units of 64 KB, idle polls too",
+        ),
+        BillItem(
+            "SQS fair queues",
+            _grouped_messages(load) * _TIMES_A_MESSAGE,
+            prices.SQS_FAIR_QUEUES,
+            "units of 64 KB of messages with a group, on top of the requests",
         ),
         BillItem(
             "access logs",
@@ -246,6 +252,11 @@ def _gigabytes(load: Load) -> Decimal:
 
 def _messages(load: Load) -> Decimal:
     """Messages of a month in units of 64 KB: announcements, sources, chunks and outcomes."""
+    return _grouped_messages(load) + _broadcasts(load) * load.chunks
+
+
+def _grouped_messages(load: Load) -> Decimal:
+    """Messages of a month in units of 64 KB, without the outcomes."""
     chunk = parts(load.chunk_message_bytes, prices.SQS_REQUEST_BYTES)
     other = parts(load.frame_bytes, prices.SQS_REQUEST_BYTES)
-    return _broadcasts(load) * ((load.cells + load.sources) * other + load.chunks * (chunk + 1))
+    return _broadcasts(load) * ((load.cells + load.sources) * other + load.chunks * chunk)

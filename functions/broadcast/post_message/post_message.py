@@ -45,9 +45,9 @@ CLOSED_AT_REFUSAL = 5
 _DOUBLINGS = 4
 """Doublings of the delay before another attempt, which begins at 1 s: the longest delay is 16 s."""
 
-_REFUSED = "refused"
-"""Message group of all posts that were answered 429, of any broadcast. Once it uses a tenth of the workers' time, SQS
-delivers other groups first:
+_REFUSED = "!refused"
+"""Message group of all posts that were answered 429, of any broadcast; no tenant has this name. Once it uses a tenth of
+the workers' time, SQS delivers other groups first:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html"""
 _CLOSE_SECONDS = 1.0
 
@@ -133,6 +133,7 @@ class PostMessage:
             list(connections.values()),
             frame,
             seconds=seconds,
+            starts_within=chunk.expires_at - self._clock(),
             tries=ONE_TRY if chunk.refusals else FEW_TRIES,
         )
         found: dict[Outcome, Bitmap] = dict.fromkeys(Outcome, 0)

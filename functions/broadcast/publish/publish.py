@@ -2,12 +2,14 @@
 
 A broadcast is durable before the request is answered. The summary is recorded first. So publishing the same content
 again under the same id is the same broadcast. It is announced again only if the topic may not have it yet. A broadcast
-to few recipients takes the short path, unless the request says `bulk`.
+to few recipients takes the short path, unless the request says `bulk`. The summary keeps the deadline, so a repeated
+request does not change it.
 """
 
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Literal, Protocol
 
 from functions.broadcast.publish.short_path import MOST_PARTITIONS, ShortPath
@@ -97,6 +99,26 @@ class AcceptedBroadcast:
         return wire if self.note is None else {**wire, "note": self.note}
 
 
+@dataclass(slots=True)
+class _Found:
+    """Recipients of a broadcast as they were looked for; None where they are not known.
+
+    Attributes:
+        counts: those of the audience's partitions.
+        recipients: all of them, if they are few.
+        has_failed: some could not be read, or all could not be recorded.
+    """
+
+    counts: Mapping[Partition, int] | None = None
+    recipients: Page | None = None
+    has_failed: bool = False
+
+    @property
+    def expected(self) -> int | None:
+        """The number of recipients by the counts."""
+        return None if self.counts is None else sum(self.counts.values())
+
+
 class Publish:
     """Accepts one broadcast."""
 
@@ -143,70 +165,75 @@ class Publish:
             content_hash=hashlib.sha256(content).hexdigest(),
             published_at=now_ms,
             cells=None if self._cells is None else self._cells.of(audience),
-            ends_at=None if self._cells is None else now_ms // 1000 + (seconds or self._lifetime_seconds),
+            ends_at=self._ends_at(seconds),
+            has_deadline=seconds is not None,
         )
-        counts, recipients = self._look(summary, wanted)
-        recorded, chunk = self._record(summary, counts or {}, recipients)
+        standing = self._broadcasts.summary(broadcast_id) if "broadcastId" in request else None
+        found = self._look(summary, "bulk" if standing else wanted)
+        recorded, chunk = (standing, None) if standing else self._record(summary, found)
         if recorded.content_hash != summary.content_hash:
             raise ContentConflictError("broadcastId", "was used for a broadcast with other content")
         if not recorded.announced:
-            self._send(recorded, chunk, broadcast_frame(broadcast_id, recorded.published_at, message), seconds)
-        expected = sum(counts.values()) if recorded.expected is None and counts is not None else recorded.expected
+            self._send(recorded, chunk, broadcast_frame(broadcast_id, recorded.published_at, message))
+        expected = found.expected if recorded.expected is None else recorded.expected
         note = None
         if wanted == "express" and not recorded.express:
-            note = self._not_express(summary, expected) if recorded is summary else "it was accepted as bulk before"
-        return self._accepted(recorded, expected if recorded.cells is None else None, note)
+            note = self._not_express(summary, found) if recorded is summary else "it was accepted as bulk before"
+        return self._accepted(recorded, None if recorded.cells else expected, note)
 
-    def _look(
-        self, summary: Summary, wanted: Urgency | None
-    ) -> tuple[Mapping[Partition, int] | None, Page | None]:
+    def _look(self, summary: Summary, wanted: Urgency | None) -> _Found:
         """Return the counts of the audience's partitions, and the recipients of a small broadcast.
 
         Both are None where they are not known, or cannot be read now: then `swarm` and `query` read them.
         """
-        counts = None
+        found = _Found()
         try:
-            counts = self._counts(summary.audience)
-            is_known = counts is not None or not isinstance(summary.audience, Everyone | OfTenant)
-            if wanted == "bulk" or summary.cells is not None or not is_known:
-                return counts, None
-            return counts, self._short_path.recipients(summary.audience, counts or {})
+            found.counts = self._counts(summary.audience)
+            is_known = found.counts is not None or not isinstance(summary.audience, Everyone | OfTenant)
+            if wanted != "bulk" and not summary.cells and is_known:
+                found.recipients = self._short_path.recipients(summary.audience, found.counts or {})
         except TransientError:
+            found.has_failed = True
             count("ShortPathLeft")
             logger.exception("the recipients of a broadcast could not be read; it takes the long way")
-            return counts, None
+        return found
 
-    def _record(
-        self, summary: Summary, counts: Mapping[Partition, int], recipients: Page | None
-    ) -> tuple[Summary, Chunk | None]:
+    def _record(self, summary: Summary, found: _Found) -> tuple[Summary, Chunk | None]:
         """Record the broadcast; return the recorded summary, and the chunk of a small broadcast that is new.
 
         Whichever of the two writes is first, the other one's condition fails, so a transaction whose answer was lost
         or that met another one is followed by the single write.
         """
-        if recipients is not None:
+        if found.recipients is not None:
             try:
-                return self._short_path.record(summary, counts, recipients)
+                return self._short_path.record(summary, found.counts or {}, found.recipients)
             except TransientError:
+                found.has_failed = True
                 count("ShortPathLeft")
                 logger.exception("a broadcast could not be recorded whole; it takes the long way")
         return self._broadcasts.record(summary), None
 
-    def _send(self, recorded: Summary, chunk: Chunk | None, frame: str, seconds: int | None) -> None:
+    def _send(self, recorded: Summary, chunk: Chunk | None, frame: str) -> None:
         if recorded.express:
-            announcement = self._announce.announcement(recorded, frame, seconds=seconds)
+            announcement = self._announce.announcement(recorded, frame)
             self._short_path.send(announcement, chunk, cancelled=recorded.cancelled)
             self._announce.note(recorded, announcement)
         else:
-            self._announce(recorded, frame, seconds=seconds)
+            self._announce(recorded, frame)
 
-    def _not_express(self, summary: Summary, expected: int | None) -> str:
+    def _not_express(self, summary: Summary, found: _Found) -> str:
         most = self._short_path.most
-        if summary.cells is not None:
-            return "express is for broadcasts of one cell"
-        if expected is not None and expected > most:
-            return f"express is for at most {most} recipients; there are {expected}"
-        return f"express is for at most {most} recipients in {MOST_PARTITIONS} partitions; there are more"
+        if most == 0:
+            return "express is turned off"
+        if summary.cells:
+            return "express is for recipients on the hub's cell; there may be some on others"
+        if found.has_failed:
+            return "the recipients could not be read and recorded at once"
+        if found.expected is not None and found.expected > most:
+            return f"express is for at most {most} recipients; there are {found.expected}"
+        if found.counts is not None and len(found.counts) > MOST_PARTITIONS:
+            return f"express is for recipients in at most {MOST_PARTITIONS} partitions; they are in {len(found.counts)}"
+        return f"express is for at most {most} recipients; there are more"
 
     def _accepted(self, recorded: Summary, expected: int | None, note: str | None) -> AcceptedBroadcast:
         start = _EXPRESS_START_SECONDS if recorded.express else _START_SECONDS
@@ -230,6 +257,12 @@ class Publish:
             case _:
                 return None
         return {one.partition: max(0, one.count) for one in known}
+
+    def _ends_at(self, seconds: int | None) -> int | None:
+        """The end of a broadcast as it is recorded, in whole seconds and no sooner; None if nobody asks for it."""
+        if seconds is None and self._cells is None:
+            return None
+        return ceil(self._clock() + (self._lifetime_seconds if seconds is None else seconds))
 
     def _seconds(self, request: dict[str, Any]) -> int | None:
         """The time that the broadcast may take; None if the request says nothing of it."""

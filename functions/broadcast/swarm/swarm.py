@@ -115,7 +115,8 @@ class Swarm:
         return self._partitions.everywhere()
 
     def _fix_partitions(self, broadcast_id: BroadcastId, counts: Iterable[PartitionCount]) -> None:
-        expected = {known.partition: known.count for known in counts}
+        # A count may be below zero for a moment: somebody's end was counted before their beginning.
+        expected = {known.partition: max(0, known.count) for known in counts}
         while True:
             fixed = self._broadcasts.sources(broadcast_id)
             left = expected.keys() - {partition for source in fixed for partition in _partitions(source)}
@@ -170,7 +171,7 @@ def _message(announcement: Announcement, source: Source, expected: int | None) -
         published_at=announcement.published_at,
         expires_at=announcement.expires_at,
         priority=announcement.priority,
-        # A count may be below zero for a moment: somebody's end was counted before their beginning.
+        # Below zero it may be where a former release has fixed the sources.
         expected=None if expected is None else max(0, expected),
         group=announcement.group,
     )

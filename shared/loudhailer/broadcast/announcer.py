@@ -11,7 +11,7 @@ from loudhailer.observability import count, logger
 
 
 class Announcer:
-    """Announces broadcasts; they expire `lifetime_seconds` later unless another time is given."""
+    """Announces broadcasts; they expire `lifetime_seconds` later unless they have a deadline."""
 
     def __init__(
         self, broadcasts: BroadcastStore, topic: Topic, *, lifetime_seconds: int, clock: Callable[[], float]
@@ -21,29 +21,26 @@ class Announcer:
         self._lifetime_seconds = lifetime_seconds
         self._clock = clock
 
-    def __call__(
-        self, summary: Summary, frame: str, *, priority: Priority = Priority.NORMAL, seconds: int | None = None
-    ) -> None:
+    def __call__(self, summary: Summary, frame: str, *, priority: Priority = Priority.NORMAL) -> None:
         """Return once the topic has the broadcast and that is noted; TransientError otherwise."""
-        announcement = self.announcement(summary, frame, priority=priority, seconds=seconds)
+        announcement = self.announcement(summary, frame, priority=priority)
         self._topic.publish(announcement.to_wire(), group=announcement.group)
         self.note(summary, announcement)
 
-    def announcement(
-        self, summary: Summary, frame: str, *, priority: Priority = Priority.NORMAL, seconds: int | None = None
-    ) -> Announcement:
-        """Return the announcement of a broadcast that ends so many seconds from now, in whole seconds and no sooner."""
+    def announcement(self, summary: Summary, frame: str, *, priority: Priority = Priority.NORMAL) -> Announcement:
+        """Return the announcement of a recorded broadcast."""
         has_cells = summary.cells is not None
+        deadline = summary.ends_at if summary.has_deadline else None
         return Announcement(
             broadcast_id=summary.broadcast_id,
             audience=summary.audience,
             payload=Payload.of(frame),
             published_at=summary.published_at,
-            expires_at=ceil(self._clock() + (self._lifetime_seconds if seconds is None else seconds)),
+            expires_at=ceil(self._clock() + self._lifetime_seconds) if deadline is None else deadline,
             priority=priority,
             cells=None if summary.cells is None else frozenset(summary.cells),
             content_hash=summary.content_hash if has_cells else None,
-            has_deadline=seconds is not None,
+            has_deadline=deadline is not None,
         )
 
     def note(self, summary: Summary, announcement: Announcement) -> None:

@@ -3,7 +3,7 @@
 | part | attributes |
 |---|---|
 | `summary` | `audience contentHash publishedAt announced keys? cancelled? expired? cutShort?` |
-| | `sources? expected? missed? swarmedAt? express? cells? endsAt?` |
+| | `sources? expected? missed? swarmedAt? express? cells? endsAt? deadline?` |
 | `source#<n>` | `scope expected? dispatched? missed? queriedAt?` |
 | `chunk#<source>.<i>` | `chunkSize packed` (the recipients; none in the last one) `young youngUntil` |
 | `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
@@ -131,8 +131,8 @@ class DynamoBroadcastStore(BroadcastStore):
             "announced": {"BOOL": summary.announced},
             **{name: {"N": str(number)} for name, number in numbers.items() if number is not None},
         }
-        if summary.express:
-            item["express"] = {"BOOL": True}
+        flags = {"express": summary.express, "deadline": summary.has_deadline}
+        item |= {name: {"BOOL": True} for name, is_set in flags.items() if is_set}
         if self._keys > 1:
             item["keys"] = {"N": str(self._keys)}
         if summary.cells is not None:
@@ -187,6 +187,7 @@ class DynamoBroadcastStore(BroadcastStore):
             express="express" in item,
             cells=_cells(item),
             ends_at=_number(item, "endsAt"),
+            has_deadline="deadline" in item,
         )
 
     @override

@@ -4,6 +4,7 @@ Work that is the same for all posts is done once: the signing key and the payloa
 one signature in Python.
 """
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -55,6 +56,7 @@ class CurlSender(Sender):
         payload: bytes,
         *,
         seconds: float,
+        starts_within: float = math.inf,
         tries: int = FEW_TRIES,
     ) -> list[Outcome]:
         now = time.monotonic()
@@ -68,7 +70,7 @@ class CurlSender(Sender):
             signing=PostSigner(endpoint, self._region, payload),
             credentials=self._credentials,
             lane=self._lane,
-            starts_until=now + self._lane.patience,
+            starts_until=now + min(self._lane.patience, starts_within),
             throttling=self._throttling,
         )
         self._transfers.carry_out(posts, seconds)

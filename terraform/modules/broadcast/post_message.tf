@@ -84,7 +84,7 @@ module "post_message_own" {
     LANES_TABLE           = local.lanes.name
   }
 
-  queues_read = { ReadChunks = [local.queues["rooms"].arn] }
+  queues_read = { ReadChunks = [local.queues[each.key].arn] }
 
   statements = {
     # Closing too, for the same reason as the other one's.

@@ -9,7 +9,7 @@ variable "deployment" {
 }
 
 variable "settings" {
-  description = "Number of shard queues that share a broadcast's chunks; number of further shard queues that get nothing new and are read until they are empty; number of concurrent workers of each; largest number of connections in a chunk; largest number of recipients of a small broadcast, which takes the short path, null: as many as a chunk has; number of partition keys over which a broadcast's rows are spread, 1 while a release that knows only one key is running, too; how many invocations of query find recipients at the same time, each of which writes about 200 units a second into the table of broadcasts; and seconds after publishing in which a broadcast is delivered or settled as failed."
+  description = "Number of shard queues that share a broadcast's chunks; number of further shard queues that get nothing new and are read until they are empty; number of concurrent workers of each; largest number of connections in a chunk; largest number of recipients of a small broadcast, which takes the short path, null: as many as a chunk has and a lane posts at once, 0: none is small; number of partition keys over which a broadcast's rows are spread, 1 while a release that knows only one key is running, too; how many invocations of query find recipients at the same time, each of which writes about 200 units a second into the table of broadcasts; and seconds after publishing in which a broadcast is delivered or settled as failed."
   type = object({
     shards             = optional(object({ count = optional(number, 2), draining = optional(number, 0), concurrency = optional(number, 2) }), {})
     chunk_size         = optional(number, 500)
@@ -47,6 +47,10 @@ variable "settings" {
   validation {
     condition     = var.settings.express_recipients == null ? true : var.settings.express_recipients >= 0 && var.settings.express_recipients <= 500 && floor(var.settings.express_recipients) == var.settings.express_recipients
     error_message = "broadcast.express_recipients must be null or a whole number from 0 to 500, which fit into one chunk."
+  }
+  validation {
+    condition     = var.settings.express_recipients == null ? true : var.settings.express_recipients <= floor(var.quota.burst / 10)
+    error_message = "broadcast.express_recipients must be at most a tenth of quota.burst, which an express lane posts at once."
   }
   validation {
     condition     = var.settings.keys >= 1 && var.settings.keys <= 64 && floor(var.settings.keys) == var.settings.keys

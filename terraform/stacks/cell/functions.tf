@@ -40,7 +40,7 @@ locals {
     # They are busy with signatures and TLS: each gets a whole vCPU.
     post_message         = { memory = 1769 }
     post_message-rooms   = { memory = 1769 }
-    post_message-express = { memory = 1769 }
+    post_message-express = { memory = 1769, timeout = 7 }
   }
 
   functions = {

@@ -72,7 +72,7 @@ locals {
     # They are busy with signatures and TLS: each gets a whole vCPU.
     post_message         = { memory = 1769 }
     post_message-rooms   = { memory = 1769 }
-    post_message-express = { memory = 1769 }
+    post_message-express = { memory = 1769, timeout = 7 }
   }
 
   # Through which a broadcast goes, small or large.

@@ -45,6 +45,7 @@ REPORT = "9: inFlight >= 0, and finished is left by redrive alone"
 ENDS = "9: a report comes to its end"
 EXACT = "9: at rest a report is what its rows say"
 OTHERS = "10: nobody hears what is not for them"
+LATE = "9: nobody is sent a broadcast after the deadline that its publisher chose"
 OVERLOOKED = "9: whoever was there all the time is in a chunk, or in a shortfall that the report shows"
 
 LIFETIME_SECONDS = 300
@@ -74,6 +75,7 @@ class _Broadcast:
     recipients: set[tuple[str, str]] = field(default_factory=set)
     finished_at: float = float("inf")
     cancelled: bool = False
+    deadline: float = float("inf")
     published_at: float = 0.0
     completed_at: float | None = None
 
@@ -198,6 +200,8 @@ class Broadcasts(Observer):
         """Note who got which broadcast."""
         if (broadcast := self._frames.get(frame)) is not None:
             self._taken[broadcast].add(client.connection)
+            late = self.system.scheduler.now - self.broadcasts[broadcast].deadline
+            holds(that=late < _LAG_SECONDS, invariant=LATE, text=f"{client} gets {broadcast} {late:.0f} s too late")
             self._is_for(broadcast, client)
 
     def reported(self, broadcast: str, report: Any, begun: float) -> None:
@@ -333,6 +337,8 @@ class Broadcasts(Observer):
     ) -> None:
         known = self.broadcasts[broadcast]
         known.cancelled = known.cancelled or "cancelled" in summary
+        if "deadline" in summary:
+            known.deadline = min(known.deadline, float(summary["endsAt"]["N"]))
         if not known.published_at:
             known.published_at = self.system.scheduler.now
             if "express" in summary and invocation is not None:

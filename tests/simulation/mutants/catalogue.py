@@ -140,10 +140,15 @@ MUTANTS: Mapping[str, Mutant] = {
         "        return standing, chunk if standing is whole else None",
         "        return standing, chunk",
     ),
+    "broadcasts/a-small-one-may-grow": Mutant(
+        "loudhailer.broadcast.dynamodb",
+        "for one in (chunk, end) if one.size or one is end),",
+        "for one in (chunk, end) if one.size),",
+    ),
     "swarm/leaves-empty-partitions-out": Mutant(
         "functions.broadcast.swarm.swarm",
-        "        expected = {known.partition: known.count for known in counts}",
-        "        expected = {known.partition: known.count for known in counts if known.count}",
+        "        expected = {known.partition: max(0, known.count) for known in counts}",
+        "        expected = {known.partition: known.count for known in counts if known.count > 0}",
     ),
     "swarm/sends-once-only": Mutant(
         "functions.broadcast.swarm.swarm",
@@ -440,10 +445,10 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.broadcast.announcer",
         (
             "        self._topic.publish(announcement.to_wire(), group=announcement.group)\n"
-            "        self._broadcasts.mark_announced(summary.broadcast_id, ends_at=expires_at if has_cells else None)\n"
+            "        self.note(summary, announcement)\n"
         ),
         (
-            "        self._broadcasts.mark_announced(summary.broadcast_id, ends_at=expires_at if has_cells else None)\n"
+            "        self.note(summary, announcement)\n"
             "        self._topic.publish(announcement.to_wire(), group=announcement.group)\n"
         ),
     ),

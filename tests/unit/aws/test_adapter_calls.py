@@ -198,6 +198,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("DeleteItem", lambda client: connections(client).delete_if_older(KEY, 0)),
     ("Query", lambda client: partitions(client).of_tenant(ACME)),
     ("Scan", lambda client: partitions(client).everywhere()),
+    ("Scan", lambda client: partitions(client).first_everywhere(10)),
     ("PutItem", lambda client: partitions(client).open([FIRST])),
     ("BatchGetItem", lambda client: partitions(client).checkpoints([FIRST])),
     ("UpdateItem", lambda client: partitions(client).advance(FIRST, seen="", checkpoint="1", delta=1)),

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -111,10 +112,15 @@ class PublishingFixture:
 
     def publish(self, audience: dict[str, object]) -> Summary:
         """Publish, and return the summary."""
-        self._publish({"audience": audience, "message": codec.json_text("hello"), "broadcastId": BROADCAST})
+        self.answer(audience)
         head = self.broadcasts.summary(BROADCAST)
         assert head is not None
         return head
+
+    def answer(self, audience: dict[str, object], **fields: str) -> dict[str, Any]:
+        """Publish, and return the answer."""
+        request = {"audience": audience, "message": codec.json_text("hello"), "broadcastId": BROADCAST, **fields}
+        return self._publish(request).to_wire()
 
     @property
     def announced(self) -> list[Announcement]:
@@ -144,6 +150,30 @@ def test_a_broadcast_to_a_tenant_is_for_the_cells_that_it_was_placed_on(audience
         two_cells.placements.add_cell(tenant, cell, NOW)
     assert two_cells.publish(audience).cells == {NORTH: None}
     assert two_cells.announced[0].cells == frozenset({NORTH})
+
+
+def test_a_small_broadcast_that_a_further_cell_takes_part_in_takes_the_long_way() -> None:
+    """The cell hears of it from the topic alone; nobody has counted its recipients."""
+    two_cells = PublishingFixture()
+    two_cells.placements.add_cell(TENANT, NORTH, NOW)
+    answer = two_cells.answer({"tenantId": TENANT}, priority="express")
+    assert answer == {
+        "broadcastId": BROADCAST,
+        "expected": None,
+        "estimatedSeconds": None,
+        "priority": "bulk",
+        "note": "express is for recipients on the hub's cell; there may be some on others",
+    }
+    assert len(two_cells.announced) == 1
+
+
+def test_a_small_broadcast_for_the_hubs_cell_alone_takes_the_short_path() -> None:
+    """Further cells that the tenant was never placed on have no part in it."""
+    two_cells = PublishingFixture()
+    two_cells.placements.add_cell(TENANT, HUB, NOW)
+    answer = two_cells.answer({"tenantId": TENANT}, priority="express")
+    assert (answer["priority"], answer["expected"]) == ("express", 0)
+    assert two_cells.announced == []
 
 
 def test_a_repeated_broadcast_is_for_the_cells_of_the_first_time() -> None:

@@ -126,6 +126,7 @@ BITMAP: list[Any] = [None, 1, "?", "_w==", "/w==", []]
 ILLEGAL: dict[str, list[Any]] = {
     "broadcastId": [None, 1, "", "a#b", "x" * 65, []],
     "priority": [None, 1, "", "high", []],
+    "deadline": [None, 1, "", "true", []],
     "publishedAt": WHOLE,
     "expiresAt": WHOLE,
     "data": [None, 1, "", [], {}],
@@ -151,7 +152,8 @@ ILLEGAL: dict[str, list[Any]] = {
 @each_kind
 def test_an_illegal_field_is_malformed(kind: str) -> None:
     """A value of another type, or outside its field's grammar, is refused."""
-    fields = json.loads(READERS[kind][1]).keys() - {"v"} | {"expired" if kind == "outcome" else "priority"}
+    optional = {"expired"} if kind == "outcome" else {"priority", "deadline"}
+    fields = json.loads(READERS[kind][1]).keys() - {"v"} | optional
     assert accepted(kind, [changed(kind, **{field: value}) for field in fields for value in ILLEGAL[field]]) == []
 
 

@@ -1,5 +1,6 @@
 """The whole way of a broadcast in memory, with crashes, failing calls and double deliveries anywhere."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from random import Random
@@ -62,10 +63,11 @@ class Clients:
         payload: bytes,
         *,
         seconds: float,
+        starts_within: float = math.inf,
         tries: int = FEW_TRIES,
     ) -> list[Outcome]:
         """See `Sender.post`."""
-        assert (endpoint, seconds > 0, tries > 0) == (ENDPOINT, True, True)
+        assert (endpoint, seconds > 0, starts_within > 0, tries > 0) == (ENDPOINT, True, True, True)
         assert payload.startswith(b'{"type":"broadcast","id":"b1"')
         return [self._post(one) for one in connections]
 

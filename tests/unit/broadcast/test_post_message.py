@@ -409,7 +409,25 @@ def test_a_chunk_for_another_api_is_refused_before_anything_is_signed(endpoint: 
     assert worker.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
 
 
-@pytest.mark.parametrize(("priority", "group"), [(Priority.NORMAL, "refused"), (Priority.LOW, TENANT)])
+def test_a_chunk_whose_deadline_is_over_is_failed_and_no_dead_letter() -> None:
+    """The publisher asked for this end, so no operator needs to look at it."""
+    worker = PostMessageFixture()
+    worker.now = NOW + LIFETIME
+    worker.run(replace(chunk_message(2), has_deadline=True))
+    assert worker.sender.calls == []
+    assert worker.outcomes.bodies == [outcome(2, failed=0b11, expired=True).to_wire()]
+    assert worker.dead_letters.bodies == []
+
+
+def test_no_post_is_started_after_the_end_of_a_broadcast() -> None:
+    """A lane that is slow has more time than the broadcast."""
+    worker = PostMessageFixture()
+    worker.now = NOW + LIFETIME - 0.5
+    worker.run(chunk_message(2))
+    assert worker.sender.starts_within == [0.5]
+
+
+@pytest.mark.parametrize(("priority", "group"), [(Priority.NORMAL, "!refused"), (Priority.LOW, TENANT)])
 @pytest.mark.parametrize("outcome", [Outcome.SLOW, Outcome.THROTTLED])
 def test_what_was_refused_stands_behind_what_is_new(outcome: Outcome, priority: Priority, group: str) -> None:
     """It has a group of its own, which the queue puts behind others once it takes much of the workers' time."""

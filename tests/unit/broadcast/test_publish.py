@@ -516,8 +516,8 @@ def test_rooms_players_and_sessions_are_counted_as_they_are_read(
     ("counted", "there", "partitions", "note"),
     [
         (1_000_000, 1, 1, "express is for at most 3 recipients; there are 1000000"),
-        (1, 4, 1, "express is for at most 3 recipients in 20 partitions; there are more"),
-        (0, 1, MOST_PARTITIONS + 1, "express is for at most 3 recipients in 20 partitions; there are more"),
+        (1, 4, 1, "express is for at most 3 recipients; there are more"),
+        (0, 1, MOST_PARTITIONS + 1, "express is for recipients in at most 20 partitions; they are in 21"),
     ],
     ids=["by the counts", "as they were found", "in too many partitions"],
 )
@@ -535,6 +535,14 @@ def test_a_large_broadcast_goes_to_bulk_and_the_answer_says_so(
     assert answer.get("note") == (note if wanted else None)
     assert topic.chunks == []
     assert len(topic.announced) == 1
+
+
+def test_express_is_bulk_where_the_short_path_is_turned_off() -> None:
+    """The answer says so."""
+    topic = PublishFixture(most=0)
+    topic.connect(1)
+    answer = topic.post({**REQUEST, "priority": "express"})[1]
+    assert (answer["priority"], answer["note"]) == ("bulk", "express is turned off")
 
 
 def test_bulk_is_never_express() -> None:
@@ -567,6 +575,33 @@ def test_a_deadline_ends_the_broadcast(most: int, now: float, expires_at: int) -
     topic.post({**REQUEST, "deadlineSeconds": 5})
     messages: list[Announcement | ChunkMessage] = [*topic.announced, *topic.chunks]
     assert [message.expires_at for message in messages] == [expires_at]
+
+
+@pytest.mark.parametrize("most", [0, 3], ids=["long way", "short path"])
+@pytest.mark.parametrize("repeated", [{}, {"deadlineSeconds": 60}], ids=["without a deadline", "with another one"])
+def test_a_repeat_keeps_the_deadline_of_the_first_request(most: int, repeated: dict[str, int]) -> None:
+    """The caller's event is over by then, although the first attempt did not reach the queue."""
+    topic = PublishFixture(most)
+    topic.connect(1)
+    topic.topic.down = topic.express.down = True
+    with pytest.raises(TransientError):
+        topic.post({**REQUEST, "deadlineSeconds": 5})
+    topic.topic.down = topic.express.down = False
+    topic.now += 20
+    assert topic.post({**REQUEST, **repeated})[0] == 202
+    messages: list[Announcement | ChunkMessage] = [*topic.announced, *topic.chunks]
+    assert [(message.expires_at, message.has_deadline) for message in messages] == [(NOW + 5, True)]
+
+
+def test_a_broadcast_without_a_deadline_has_none_from_its_repeat() -> None:
+    """Nobody chose its end when it was accepted."""
+    topic = PublishFixture()
+    topic.topic.down = True
+    with pytest.raises(TransientError):
+        topic.post(REQUEST)
+    topic.topic.down = False
+    assert topic.post({**REQUEST, "deadlineSeconds": 5})[0] == 202
+    assert [(one.expires_at, one.has_deadline) for one in topic.announced] == [(NOW + LIFETIME, False)]
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
@@ -638,8 +673,9 @@ def test_a_broadcast_takes_the_long_way_if_its_recipients_cannot_be_read_or_reco
         return function(*arguments, **named)
 
     fixture.publish = fixture.publish_through(call)
-    status, answer = fixture.post(REQUEST)
+    status, answer = fixture.post({**REQUEST, "priority": "express"})
     assert (status, answer["priority"]) == (202, "bulk")
+    assert answer["note"] == "the recipients could not be read and recorded at once"
     assert answer["expected"] == (None if method == "of_tenant" else 2)
     assert [one.broadcast_id for one in fixture.announced] == ["b1"]
     assert fixture.chunks == []
@@ -669,6 +705,23 @@ def test_the_partitions_of_a_large_deployment_are_left_to_swarm(monkeypatch: pyt
     fixture = PublishFixture(most=10)
     for number in range(3):
         fixture.connect(number, in_partition=number)
-    status, answer = fixture.post({"audience": "*", "message": "hello", "broadcastId": "b1"})
+    status, answer = fixture.post({"audience": {"all": True}, "message": "hello", "broadcastId": "b1"})
     assert (status, answer["expected"], answer["priority"]) == (202, None, "bulk")
     assert len(fixture.announced) == 1
+
+
+def test_a_repeat_reads_no_recipients() -> None:
+    """The recorded broadcast has them."""
+    fixture = PublishFixture(most=10)
+    fixture.connect(1, 2)
+    fixture.post(REQUEST)
+    read: list[str] = []
+
+    def call(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        read.append(function.__name__)
+        return function(*arguments, **named)
+
+    fixture.publish = fixture.publish_through(call)
+    assert fixture.post(REQUEST)[1]["expected"] == 2
+    assert not {"in_partition", "record_whole"} & {*read}
+    assert len(fixture.chunks) == 1

@@ -335,3 +335,7 @@ def test_a_count_below_zero_is_nobody() -> None:
     tables = SwarmFixture({partition(0): -1})
     tables.run()
     assert [SourceMessage.from_wire(body).expected for body in tables.queue.bodies] == [0]
+    assert [source.expected for source in tables.broadcasts.sources(BROADCAST)] == [0]
+    recorded = tables.broadcasts.summary(BROADCAST)
+    assert recorded is not None
+    assert recorded.expected == 0

@@ -66,11 +66,19 @@ def test_traces_are_on_the_bill_of_who_wants_them() -> None:
 
 
 def test_who_keeps_functions_warm_pays_for_it() -> None:
-    """One environment of each function on a broadcast's way, all month, in each cell; by default none."""
+    """One environment of each function on a broadcast's way, all month, in the hub alone; by default none."""
     load = Load(connections=1_000_000, cells=2)
     without, warm = ({item.name: item for item in bill(one)} for one in (load, replace(load, warm=True)))
     assert without["kept warm"].cost == 0
-    assert 51 < warm["kept warm"].cost / 2 < 52
+    assert 51 < warm["kept warm"].cost < 52
+
+
+def test_messages_with_a_group_cost_more() -> None:
+    """A tenth of a dollar a million: less than a cent for a broadcast to a million."""
+    load = Load(connections=1_000_000)
+    items = {item.name: item for item in bill(load)}
+    assert 0 < items["SQS fair queues"].cost < Decimal("0.01") * 720
+    assert items["SQS fair queues"].units < items["SQS requests"].units
 
 
 def test_a_line_of_the_access_log_is_as_long_as_the_stage_writes_it() -> None:

@@ -22,6 +22,7 @@ from tools.release.health import ROUTES, SYNTHETIC, SyntheticBroadcast
 
 HUB, BLUE = "111111111111", "222222222222"
 SHARDS = 4
+UNREADABLE = "the recipients could not be read and recorded at once"
 
 
 @dataclass
@@ -36,21 +37,23 @@ class Deployment:
     pings_are_answered: bool = True
     knows_priorities: bool = True
     express: str | None = HUB
+    note: str | None = None
     answers: dict[str, bytes] = field(default_factory=dict)
     frames: list[str] = field(default_factory=list)
 
+    async def accepted(self, _audience: dict[str, Any], _message: Any, *, priority: str) -> dict[str, Any]:
+        """See `HttpApi`; it is a small broadcast unless there is a note."""
+        if not self.knows_priorities:
+            raise ApiError(400, {"error": {"field": "priority"}})
+        assert priority == "express"
+        self.delivered_by["express"] = self.express
+        accepted = {"broadcastId": "express", "priority": "bulk" if self.note else "express"}
+        return accepted | ({"note": self.note} if self.note else {})
+
     async def publish(
-        self,
-        audience: dict[str, Any],
-        _message: Any,
-        broadcast_id: BroadcastId | None = None,
-        *,
-        priority: str | None = None,
+        self, audience: dict[str, Any], _message: Any, broadcast_id: BroadcastId, *, priority: str | None = None
     ) -> str:
         """See `HttpApi`."""
-        if broadcast_id is None:
-            self.delivered_by["express"] = self.express
-            return "express"
         if priority is not None and not self.knows_priorities:
             raise ApiError(400, {"error": {"field": "priority"}})
         assert (priority == "bulk") == self.knows_priorities
@@ -130,6 +133,24 @@ def test_the_express_lanes_are_the_hubs_to_answer_for() -> None:
         "the synthetic broadcast through the express lanes did not arrive",
         "the report of the synthetic broadcast through the express lanes stays delivering",
     ]
+
+
+@pytest.mark.parametrize(
+    ("note", "problems"),
+    [
+        ("express is turned off", []),
+        (
+            UNREADABLE,
+            [f"a synthetic broadcast did not take the express lanes: {UNREADABLE}"],
+        ),
+    ],
+)
+def test_a_short_path_that_fails_is_a_problem_and_one_that_is_turned_off_is_none(
+    note: str, problems: list[str]
+) -> None:
+    """Otherwise a broken short path would be found well, since all broadcasts can take the long way."""
+    deployment = Deployment(lambda _shard, _turn: HUB, note=note)
+    assert found_by_broadcasts(deployment, 1) == problems
 
 
 def test_accounts_are_checked_side_by_side() -> None:

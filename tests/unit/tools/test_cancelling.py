@@ -1,6 +1,6 @@
 """A broadcast is ended: the chunks that wait are replaced, and nobody else's are harmed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -117,10 +117,30 @@ def test_what_has_lanes_of_its_own_can_be_cancelled(
     deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch, queue: str
 ) -> None:
     """It waits in another queue than broadcasts do, and stays there, in its tenant's group."""
+    standing = deployment.broadcasts.summary(BROADCAST)
+    assert standing is not None
+    found = replace(standing, express=queue == "express")
+    monkeypatch.setattr(deployment.broadcasts, "summary", lambda _: found)
     deployment.sqs.send(queue, replace(WAITING, group="acme").to_wire(), group="acme")
     cancel(deployment, monkeypatch)
     assert deployment.sqs.bodies(queue) == [replace(WAITING, cancelled=True, group="acme").to_wire()]
     assert deployment.sqs.groups(queue) == ["acme"]
+
+
+def test_the_queue_of_small_broadcasts_is_left_alone_for_a_large_one(
+    deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others' small broadcasts would wait while it is looked through."""
+    looked: list[str] = []
+
+    def received(_: object, url: str) -> Iterator[object]:
+        looked.append(url)
+        return iter(())
+
+    monkeypatch.setattr(cancelling, "received", received)
+    cancel(deployment, monkeypatch)
+    assert "express" not in looked
+    assert SHARD in looked
 
 
 def test_an_unknown_broadcast_is_refused(deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:

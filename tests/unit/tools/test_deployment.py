@@ -27,4 +27,4 @@ def test_a_drained_shard_is_a_shard_that_gets_nothing() -> None:
     assert deployment(queue_urls=queues).used_shard_names == ["shard-0", "shard-1", "shard-10"]
     drained = deployment(queue_urls=queues, shards=2)
     assert drained.used_shard_names == ["shard-0", "shard-1"]
-    assert drained.chunk_queue_names == ["shard-0", "shard-1", "shard-10", "rooms"]
+    assert drained.chunk_queue_names == ["shard-0", "shard-1", "shard-10", "rooms", "express"]

@@ -118,7 +118,7 @@ def test_what_is_sent_again_with_a_new_lifetime_is_not_expired_any_more(
 
 
 def test_what_cannot_be_sent_again_stays_and_the_reason_is_told(deployment: DeploymentStandIn) -> None:
-    """Garbage, another release's, and those of broadcasts that are forgotten or were cancelled."""
+    """Garbage, another release's, and those of broadcasts that are forgotten, were cancelled, or had a deadline."""
     deployment.broadcasts.record(summary(broadcast_id="ended"))
     deployment.broadcasts.cancel(BroadcastId("ended"))
     left = [
@@ -126,6 +126,7 @@ def test_what_cannot_be_sent_again_stays_and_the_reason_is_told(deployment: Depl
         chunk_message().to_wire().replace('"v":1', '"v":2'),
         replace(chunk_message(), broadcast_id=BroadcastId("forgotten")).to_wire(),
         replace(chunk_message(), broadcast_id=BroadcastId("ended")).to_wire(),
+        replace(chunk_message(), has_deadline=True).to_wire(),
     ]
     deployment.sqs.send(LETTERS, *left, chunk_message().to_wire())
     result = redrive(deployment)
@@ -134,6 +135,7 @@ def test_what_cannot_be_sent_again_stays_and_the_reason_is_told(deployment: Depl
         "malformed, or of another release": 2,
         "of a broadcast that is forgotten": 1,
         "of a broadcast that was cancelled": 1,
+        "of a broadcast whose deadline is over": 1,
     }
     assert result.sent == {"ChunkMessage": 1}
 

@@ -496,6 +496,55 @@ run "a_chunk_that_does_not_fit_is_refused" {
   expect_failures = [var.settings]
 }
 
+run "small_broadcasts_have_as_many_recipients_as_a_lane_posts_at_once" {
+  command = plan
+
+  variables {
+    quota = { posts_per_second = 2500, burst = 1250, headroom = 0.98, rooms = 0.1, express = 0.05 }
+  }
+
+  assert {
+    condition     = local.express_recipients == 125 && local.own_lanes.express.bucket == 125
+    error_message = "In a Region with a small quota fewer recipients must make a broadcast small."
+  }
+}
+
+run "a_small_broadcast_that_no_lane_posts_at_once_is_refused" {
+  command = plan
+
+  variables {
+    settings = { express_recipients = 501 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "a_small_broadcast_larger_than_a_tenth_of_the_bucket_is_refused" {
+  command = plan
+
+  variables {
+    settings = { express_recipients = 126 }
+    quota    = { posts_per_second = 2500, burst = 1250, headroom = 0.98, rooms = 0.1, express = 0.05 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "without_small_broadcasts_publish_finds_no_recipients" {
+  command = plan
+
+  variables {
+    settings = { express_recipients = 0 }
+  }
+
+  assert {
+    condition = !anytrue([
+      for statement in module.publish[0].role.policy.Statement : contains(["FindRecipients", "FindMembersAndPlayers", "ReadSession", "SendChunk"], statement.Sid)
+    ])
+    error_message = "publish must have no right that it has no use for."
+  }
+}
+
 run "no_key_is_refused" {
   command = plan
 
@@ -872,12 +921,13 @@ run "a_further_cells_queue_takes_the_hubs_topic_from_a_region_that_must_be_enabl
   variables {
     control_plane = false
     functions = {
-      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-      post_message-rooms = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-      report             = { timeout = 30, memory = 512, reserved = null, provisioned = null }
-      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      swarm                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message         = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-rooms   = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-express = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      report               = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
     }
     hub = {
       name       = "north"
