@@ -322,6 +322,9 @@ class Workload:
             summary = self._broadcasts.summary(message.broadcast_id)
             if summary is None or summary.cancelled:
                 continue
+            is_message = not isinstance(message, OutcomeMessage)
+            if is_message and message.has_deadline and message.expires_at <= system.scheduler.now:
+                continue
             system.watch.redriven(message.broadcast_id)
             self._send_again(message)
             letters.delete(letter.number)

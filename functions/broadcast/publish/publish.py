@@ -201,8 +201,8 @@ class Publish:
     def _record(self, summary: Summary, found: _Found) -> tuple[Summary, Chunk | None]:
         """Record the broadcast; return the recorded summary, and the chunk of a small broadcast that is new.
 
-        Whichever of the two writes is first, the other one's condition fails, so a transaction whose answer was lost
-        or that met another one is followed by the single write.
+        A transaction may fail because it met another one, or its answer may be lost. Then the summary is put alone.
+        Whichever of the two writes is first, the other one's condition fails.
         """
         if found.recipients is not None:
             try:

@@ -174,4 +174,5 @@ def _message(announcement: Announcement, source: Source, expected: int | None) -
         # Below zero it may be where a former release has fixed the sources.
         expected=None if expected is None else max(0, expected),
         group=announcement.group,
+        has_deadline=announcement.has_deadline,
     )

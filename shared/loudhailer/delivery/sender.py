@@ -29,7 +29,7 @@ class Sender(Protocol):
             connections: the connections to post to.
             payload: the frame, UTF-8.
             seconds: time limit; posts that are not answered by then are UNSENT.
-            starts_within: posts that have not started by then are UNSENT; those that have are waited for.
+            starts_within: posts that have not started by then are UNSENT; posts in flight are waited for.
             tries: number of 429 answers after which a connection is not tried again.
 
         Returns:

@@ -6,11 +6,11 @@ partitions: PK `tenantId`, SK `partition`; `connectionCount checkpoint probe?`, 
 
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import override
 
 from loudhailer.aws.batches import get_rows
 from loudhailer.aws.conditions import new_nonce
-from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
 from loudhailer.aws.tables import DynamoTable
 from loudhailer.ids import Partition, ProbeId, TenantId, tenant_of
@@ -43,9 +43,8 @@ class DynamoPartitionStore(DynamoTable, PartitionStore):
 
     @override
     def first_everywhere(self, most: int) -> list[PartitionCount]:
-        with calling("Scan"):
-            page = self._client.scan(TableName=self._table, Limit=most, ConsistentRead=True)
-        return list(map(_count_from_item, page["Items"]))
+        # A page may have fewer rows than its limit although there are more.
+        return list(map(_count_from_item, islice(self._scan_rows(Limit=most), most)))
 
     @override
     def open(self, partitions: Iterable[Partition]) -> None:

@@ -20,7 +20,7 @@ class PartitionStore(Protocol):
         """All partitions of all tenants, in any order, read consistently."""
 
     def first_everywhere(self, most: int) -> list[PartitionCount]:
-        """Up to `most` partitions of all tenants, in any order, read consistently, by one request."""
+        """Up to `most` partitions of all tenants, in any order, read consistently."""
 
     def open(self, partitions: Iterable[Partition]) -> None:
         """Put a row without connections for each partition that has none yet; existing rows are not changed."""

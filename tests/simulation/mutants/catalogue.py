@@ -150,6 +150,11 @@ MUTANTS: Mapping[str, Mutant] = {
         "        expected = {known.partition: max(0, known.count) for known in counts}",
         "        expected = {known.partition: known.count for known in counts if known.count > 0}",
     ),
+    "swarm/does-not-tell-of-a-deadline": Mutant(
+        "functions.broadcast.swarm.swarm",
+        "        has_deadline=announcement.has_deadline,\n",
+        "",
+    ),
     "swarm/sends-once-only": Mutant(
         "functions.broadcast.swarm.swarm",
         "            return self._broadcasts.sources(broadcast_id)[: summary.sources]",
@@ -387,7 +392,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "        failed: list[Any] = []\n",
     ),
     "query/goes-on-in-the-next-partition": Mutant(
-        "functions.broadcast.query.query",
+        "loudhailer.broadcast.search",
         "after is None or partition >= after.partition)",
         "after is None or partition > after.partition)",
     ),

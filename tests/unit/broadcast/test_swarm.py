@@ -330,6 +330,14 @@ def test_sources_know_their_group_and_how_many_recipients_the_broadcast_has(audi
     assert tables.queue.groups == [group] * 3
 
 
+@pytest.mark.parametrize("has_deadline", [False, True])
+def test_each_source_says_whether_the_publisher_chose_the_end(*, has_deadline: bool) -> None:
+    """A chunk that comes too late for a deadline is no dead letter."""
+    tables = SwarmFixture(SEVEN)
+    tables.swarm()(replace(announcement(), has_deadline=has_deadline).to_wire())
+    assert {SourceMessage.from_wire(body).has_deadline for body in tables.queue.bodies} == {has_deadline}
+
+
 def test_a_count_below_zero_is_nobody() -> None:
     """Somebody's end may be counted before their beginning; the source is read and searched all the same."""
     tables = SwarmFixture({partition(0): -1})
