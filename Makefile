@@ -141,7 +141,7 @@ spelling: setup ## Spelling in every file; pyproject.toml lists the words that c
 	$(TEXTS) $(RUN) codespell
 
 .PHONY: prose
-prose: setup ## Plain language in documents, docstrings, comments and error texts.
+prose: setup ## Plain language in documents, docstrings, comments, error texts and names of tests.
 	$(RUN) python -m tools.prose
 
 .PHONY: whitespace

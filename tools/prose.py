@@ -1,7 +1,8 @@
-"""`python -m tools.prose`: plain language in documents, docstrings, comments and error texts.
+"""`python -m tools.prose`: plain language in documents, docstrings, comments, error texts and names of tests.
 
 The words that it refuses, and the reasons, are in `RIDDLES`: each one has made a sentence hard to understand in this
-repository. `LONGEST_CLAUSE` bounds documents, docstrings and error texts. Links and code are not read.
+repository. `NAME_RIDDLES` are refused in names of tests as well, which have no sentence around them that would explain
+them. `LONGEST_CLAUSE` bounds documents, docstrings and error texts. Links and code are not read.
 """
 
 import ast
@@ -33,8 +34,26 @@ RIDDLES: Mapping[str, str] = {
 }
 """Words that hide what happens or who does it, each with plain ones in its place."""
 
+NAME_RIDDLES: Mapping[str, str] = {
+    r"what(?:ever)?|things?": "name the thing",
+    r"who(?:se|m)?(?:ever)?|one (?:who|that|of those)": "name the subject: a client, a connection, a caller",
+    r"(?:no|some|any|every)bodys?": "name the subject: no client, every connection",
+    r"those": "repeat the noun",
+    r"(?:is|are) none": "say is not found, or does not exist",
+    r"makes? no sense|nonsense": "say malformed",
+    r"comes? again": "say is redelivered, is repeated or returns",
+    r"anew": "say again, or recreated",
+    r"all the same": "say although what",
+    r"(?:says?|said)": "say names, states or reports",
+    **RIDDLES,
+}
+"""Words that hide the subject of a test, or what happens to it, each with plain ones in its place."""
+
 FIRST_WORDS = {"By", "How", "Of", "Those", "What", "Where", "Whether", "Which", "Who", "Whom", "Whose"}
 """Words that a sentence must not begin with, since its subject comes late or never; a question may."""
+
+FIRST_WORDS_OF_NAMES = {"as", "it", "its", "others", "that", "to", "without", *map(str.lower, FIRST_WORDS)}
+"""Words that the name of a test must not begin with."""
 
 PLAIN_BEGINNINGS = ("By default", "By hand", "Of course")
 
@@ -46,11 +65,13 @@ _SENTENCE = re.compile(r"(?<=[.!?:;])(?:\*\*)?\s+(?=[A-Z0-9`\"(*\[])")
 _CLAUSE = re.compile(r"[;:]\s| \(|\)[ .,]")
 _NOT_READ = re.compile(r"`[^`]*`|<!--|https?://[^\s)]+|checkov:skip=\S+")
 _RIDDLE = re.compile(rf"\b(?:{'|'.join(RIDDLES)})\b", re.IGNORECASE)
+_NAME_RIDDLE = re.compile(rf"\b(?:{'|'.join(NAME_RIDDLES)})\b")
 _MARKUP = re.compile(r"^(?:[-*#>]+ |\d+\. |\*\*|\()+")
 
 _COMMENT = re.compile(r"^\s*(?:#|//) ?(.*)$")
 _TEXT = re.compile(r'^\s*(?:description|error_message) *= *"(.*)"$')
 _INDENTED = re.compile(r"(?<=\n\n) {4,}\S.*(?:\n {4,}\S.*)*")
+_TEST = re.compile(r'^(?: *(?:async )?def test_|run ")(\w+)', re.MULTILINE)
 _FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 
 
@@ -131,19 +152,34 @@ def problems(passage: Passage) -> Iterator[str]:
         if words[0] in FIRST_WORDS and not sentence.endswith("?") and not sentence.startswith(PLAIN_BEGINNINGS):
             yield f"begin with the subject, not with {words[0]!r}: {sentence}"
         if riddle := _RIDDLE.search(sentence):
-            yield f"{_advice(riddle[0])}, not {riddle[0]!r}: {sentence}"
+            yield f"{_advice(riddle[0], RIDDLES)}, not {riddle[0]!r}: {sentence}"
         longest = max(len(clause.split()) for clause in _CLAUSE.split(sentence))
         if passage.is_bounded and longest > LONGEST_CLAUSE:
             yield f"split a clause of {longest} words: {sentence}"
+
+
+def problems_of_name(name: str) -> Iterator[str]:
+    """Yield a line for each thing in the name of a test, given without `test_`, that hides what is tested."""
+    words = name.replace("stand_in", "stand-in").replace("_", " ")
+    first = words.partition(" ")[0]
+    if first in FIRST_WORDS_OF_NAMES:
+        yield f"begin the name of a test with its subject, not with {first!r}: {name}"
+    elif riddle := _NAME_RIDDLE.search(words):
+        yield f"{_advice(riddle[0], NAME_RIDDLES)}, not {riddle[0]!r}: {name}"
 
 
 def found(root: Path, paths: list[Path]) -> Iterator[str]:
     """Yield the problems of the files, each with its place."""
     for path in paths:
         if read := READERS.get(path.suffix):
-            for passage in read((root / path).read_text()):
+            source = (root / path).read_text()
+            for passage in read(source):
                 for problem in problems(passage):
                     yield f"{path}:{passage.line}: {problem}"
+            for test in _TEST.finditer(source):
+                line = source.count("\n", 0, test.start(1)) + 1
+                for problem in problems_of_name(test[1]):
+                    yield f"{path}:{line}: {problem}"
 
 
 def main() -> int:
@@ -173,8 +209,8 @@ def _constant(part: ast.expr) -> str:
     return part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "it"
 
 
-def _advice(word: str) -> str:
-    return next(advice for riddle, advice in RIDDLES.items() if re.match(rf"(?:{riddle})\b", word, re.IGNORECASE))
+def _advice(word: str, riddles: Mapping[str, str]) -> str:
+    return next(advice for riddle, advice in riddles.items() if re.match(rf"(?:{riddle})\b", word, re.IGNORECASE))
 
 
 if __name__ == "__main__":

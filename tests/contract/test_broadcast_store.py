@@ -79,7 +79,7 @@ def test_a_summary_is_read_as_it_was_recorded(store: BroadcastStore, to: Any) ->
     assert store.summary(BROADCAST) == recorded
 
 
-def test_the_summary_that_was_first_stands(store: BroadcastStore) -> None:
+def test_the_first_summary_of_a_broadcast_is_kept(store: BroadcastStore) -> None:
     """The second one gets the stored summary; another id is another broadcast."""
     first = store.record(summary())
     assert store.record(summary(content_hash="f" * 64)) == first
@@ -109,7 +109,7 @@ def test_a_broadcast_is_recorded_with_its_recipients(store: BroadcastStore, size
         assert store.chunk(BROADCAST, only.chunk_id) == only
 
 
-def test_of_a_broadcast_that_stands_nothing_is_recorded(store: BroadcastStore) -> None:
+def test_a_recorded_broadcast_is_not_changed_by_another_record(store: BroadcastStore) -> None:
     """Neither of one that was recorded with its recipients, nor of any other."""
     first, part, only = whole()
     store.record_whole(first, part, only)
@@ -121,7 +121,7 @@ def test_of_a_broadcast_that_stands_nothing_is_recorded(store: BroadcastStore) -
     assert store.record(summary()) == first
 
 
-def test_what_nobody_recorded_is_not_there(store: BroadcastStore) -> None:
+def test_reads_of_an_unknown_broadcast_return_nothing(store: BroadcastStore) -> None:
     """None and empty lists, and no error."""
     store.record(summary())
     assert store.summary(UNKNOWN) is None
@@ -133,7 +133,7 @@ def test_what_nobody_recorded_is_not_there(store: BroadcastStore) -> None:
     assert store.tallies_of([]) == {}
 
 
-def test_nothing_brings_a_broadcast_to_life_that_is_not_there(store: BroadcastStore) -> None:
+def test_notes_about_an_unknown_broadcast_are_ignored(store: BroadcastStore) -> None:
     """Notes about an unknown broadcast or source are not taken, and are no errors."""
     store.mark_announced(UNKNOWN)
     store.complete_sources(UNKNOWN, 1, 5, NOW_MS)
@@ -146,7 +146,7 @@ def test_nothing_brings_a_broadcast_to_life_that_is_not_there(store: BroadcastSt
     assert store.chunk(UNKNOWN, ChunkId("0.0")) is None
 
 
-def test_that_the_topic_has_taken_it_is_noted(store: BroadcastStore) -> None:
+def test_the_acceptance_by_the_topic_is_recorded(store: BroadcastStore) -> None:
     """And nothing else changes."""
     recorded = store.record(summary())
     store.mark_announced(BROADCAST)
@@ -164,7 +164,7 @@ def test_the_further_cells_of_a_broadcast_are_kept(store: BroadcastStore) -> Non
         assert store.summary(recorded.broadcast_id) == recorded
 
 
-def test_the_end_of_a_broadcast_is_noted_when_the_topic_has_taken_it(store: BroadcastStore) -> None:
+def test_an_announcement_can_move_the_end_of_a_broadcast(store: BroadcastStore) -> None:
     """It may be announced long after it was recorded; one without further cells has none."""
     recorded = store.record(replace(summary(), cells={NORTH: 1}, ends_at=NOW + 300))
     store.mark_announced(BROADCAST, ends_at=NOW + 900)
@@ -178,7 +178,7 @@ def test_a_deadline_stays_when_the_broadcast_is_announced(store: BroadcastStore)
     assert store.summary(BROADCAST) == replace(recorded, announced=True)
 
 
-def test_each_version_that_is_taken_is_higher(store: BroadcastStore) -> None:
+def test_each_new_version_is_higher_than_the_last(store: BroadcastStore) -> None:
     """They begin with the time, so that a recreated table continues above; the clock may go back."""
     taken = [store.take_version(BROADCAST, now) for now in (NOW_MS, NOW_MS - 5, NOW_MS)]
     assert NOW_MS <= taken[0] < NOW_MS + 1_000
@@ -215,7 +215,7 @@ def test_sources_are_fixed_all_or_none(store: BroadcastStore) -> None:
     assert store.sources(OTHER) == [source(0, expected=99)]
 
 
-def test_as_many_sources_as_a_transaction_takes_are_read_by_number(store: BroadcastStore) -> None:
+def test_sources_of_the_largest_transaction_are_read_in_order_of_number(store: BroadcastStore) -> None:
     """`10` comes after `9`."""
     many = [source(number) for number in range(MAX_SOURCES_AT_ONCE)]
     assert store.fix_sources(BROADCAST, many)
@@ -252,7 +252,7 @@ def test_a_chunk_is_read_as_it_was_fixed(store: BroadcastStore) -> None:
     assert list(read.recipients) == [partition(9), partition(10)]
 
 
-def test_the_chunk_that_was_first_stands(store: BroadcastStore) -> None:
+def test_the_first_version_of_a_chunk_is_kept(store: BroadcastStore) -> None:
     """The second one gets the stored chunk."""
     first = store.fix_chunk(BROADCAST, chunk("0.0", 3))
     assert store.fix_chunk(BROADCAST, chunk("0.0", 2, first=7)) == first
@@ -267,7 +267,7 @@ def test_a_chunk_of_500_ids_of_the_greatest_length_is_kept(store: BroadcastStore
     assert store.chunk(BROADCAST, fixed.chunk_id) == fixed
 
 
-def test_sizes_are_those_of_one_sources_chunks_in_their_order(store: BroadcastStore) -> None:
+def test_chunk_sizes_are_returned_for_one_source_in_order(store: BroadcastStore) -> None:
     """`1.10` comes after `1.9`, and source 11 is not source 1."""
     mine = [chunk(f"1.{number}", number + 1) for number in range(12)]
     for one in [*mine, chunk("11.0"), chunk("0.0")]:
@@ -296,7 +296,7 @@ def test_a_source_with_a_further_chunk_is_not_completed(store: BroadcastStore) -
     assert store.complete_source(BROADCAST, 0, chunks=2, dispatched=6, now=NOW_MS)
 
 
-def test_a_tally_is_put_only_in_place_of_the_one_that_was_read(store: BroadcastStore) -> None:
+def test_a_tally_replaces_only_the_version_that_was_read(store: BroadcastStore) -> None:
     """A first one only where there is none, a later one only over its own."""
     first = Tally(size=3).after(outcome(delivered=0b001), NOW_MS)
     second = first.after(outcome(gone=0b010), NOW_MS + 1)
@@ -331,7 +331,7 @@ def test_tallies_are_read_by_their_keys(store: BroadcastStore) -> None:
     assert all(tally in kept.values() for tally in found)
 
 
-def test_of_many_who_change_a_tally_at_once_each_gets_through(store: BroadcastStore) -> None:
+def test_concurrent_updates_of_a_tally_all_succeed_in_turn(store: BroadcastStore) -> None:
     """Each tries until the tally is unchanged since it was read: no outcome is lost."""
 
     def settle(place: int) -> None:
@@ -347,7 +347,7 @@ def test_of_many_who_change_a_tally_at_once_each_gets_through(store: BroadcastSt
     assert store.tallies_of([KEY])[KEY].by_account == {ACCOUNT: 16}
 
 
-def test_of_many_who_fix_the_same_one_wins(store: BroadcastStore) -> None:
+def test_one_of_many_concurrent_writers_fixes_a_chunk(store: BroadcastStore) -> None:
     """Everybody gets the same chunk, and one group of sources is stored."""
     with ThreadPoolExecutor(8) as pool:
         chunks = list(pool.map(lambda size: store.fix_chunk(BROADCAST, chunk("0.0", size)), range(1, 9)))
@@ -359,7 +359,7 @@ def test_of_many_who_fix_the_same_one_wins(store: BroadcastStore) -> None:
     assert standing.expected == fixed.index(True)
 
 
-def test_behind_the_last_chunk_of_a_completed_source_there_is_an_empty_one(store: BroadcastStore) -> None:
+def test_a_completed_source_ends_with_an_empty_chunk(store: BroadcastStore) -> None:
     """A query that fixes a further chunk is refused; the chunks of the source are as many as before."""
     store.fix_sources(BROADCAST, [source(0)])
     store.fix_chunk(BROADCAST, chunk("0.0"))
@@ -368,7 +368,7 @@ def test_behind_the_last_chunk_of_a_completed_source_there_is_an_empty_one(store
     assert store.chunk_sizes(BROADCAST, 0) == [3]
 
 
-def test_a_source_that_is_opened_again_takes_further_chunks(store: BroadcastStore) -> None:
+def test_a_reopened_source_accepts_further_chunks(store: BroadcastStore) -> None:
     """It has the chunks that it had, and can be completed again; one that is open stays as it is."""
     store.fix_sources(BROADCAST, [source(0)])
     store.fix_chunk(BROADCAST, chunk("0.0"))
@@ -383,7 +383,7 @@ def test_a_source_that_is_opened_again_takes_further_chunks(store: BroadcastStor
     assert store.complete_source(BROADCAST, 0, chunks=2, dispatched=6, now=NOW_MS)
 
 
-def test_who_was_not_looked_for_counts_as_failed_until_the_source_is_opened_again(store: BroadcastStore) -> None:
+def test_recipients_never_searched_for_count_as_failed_until_the_source_is_reopened(store: BroadcastStore) -> None:
     """Count recipients that a source cut short did not find, and recipients that are in no source."""
     store.record(summary())
     store.fix_sources(BROADCAST, [source(0)])
@@ -401,7 +401,7 @@ def test_who_was_not_looked_for_counts_as_failed_until_the_source_is_opened_agai
     assert store.summary(BROADCAST) == summary()
 
 
-def test_sources_that_are_opened_again_can_be_completed_anew(store: BroadcastStore) -> None:
+def test_reopened_sources_can_be_completed_again(store: BroadcastStore) -> None:
     """The head is as it was before they were complete."""
     store.record(summary())
     store.complete_sources(BROADCAST, 1, 3, NOW_MS)
@@ -411,7 +411,7 @@ def test_sources_that_are_opened_again_can_be_completed_anew(store: BroadcastSto
     assert store.summary(BROADCAST) == replace(summary(), sources=2, expected=6, swarmed_at=NOW_MS)
 
 
-def test_that_a_broadcast_is_cancelled_is_noted(store: BroadcastStore) -> None:
+def test_a_cancellation_is_recorded(store: BroadcastStore) -> None:
     """And nothing else changes; its report says so."""
     store.record(summary())
     assert store.cancel(BROADCAST)
@@ -421,7 +421,7 @@ def test_that_a_broadcast_is_cancelled_is_noted(store: BroadcastStore) -> None:
     assert report.cancelled
 
 
-def test_that_a_broadcast_expired_is_noted_and_taken_back(store: BroadcastStore) -> None:
+def test_an_expiry_is_recorded_and_can_be_removed(store: BroadcastStore) -> None:
     """And nothing else changes; its report says so; one that does not exist is not made."""
     store.record(summary())
     store.mark_expired(BROADCAST)
@@ -470,7 +470,7 @@ def test_a_report_is_the_sum_of_the_rows(store: BroadcastStore) -> None:
     assert (redriven.status, redriven.delivered, redriven.gone) == ("finished", 3, 0)
 
 
-def test_a_source_beyond_those_that_were_completed_is_not_the_broadcasts(store: BroadcastStore) -> None:
+def test_a_source_fixed_after_completion_does_not_belong_to_the_broadcast(store: BroadcastStore) -> None:
     """A swarm that knew other partitions fixed it too late: the report does not wait for it."""
     store.record(summary())
     store.fix_sources(BROADCAST, [source(0)])
@@ -481,9 +481,7 @@ def test_a_source_beyond_those_that_were_completed_is_not_the_broadcasts(store: 
     assert report.status == "finished"
 
 
-def test_a_chunk_whose_row_does_not_say_its_size_is_counted(
-    aws: Callable[[str], Any], table: Callable[[TableKind], str]
-) -> None:
+def test_a_chunk_row_without_a_size_is_counted(aws: Callable[[str], Any], table: Callable[[TableKind], str]) -> None:
     """As a release wrote it that had no such attribute: its report and its source come to their ends."""
     name = table("broadcasts")
     store = DynamoBroadcastStore(aws("dynamodb"), name, clock=lambda: NOW)
@@ -502,7 +500,7 @@ def test_a_chunk_whose_row_does_not_say_its_size_is_counted(
     [(1, {BROADCAST}), (16, {BROADCAST, f"{BROADCAST}#0", f"{BROADCAST}#2"})],
     ids=["one-key", "sixteen-keys"],
 )
-def test_a_broadcast_stays_under_the_keys_that_it_was_recorded_with(
+def test_a_broadcast_keeps_its_first_keys(
     aws: Callable[[str], Any], table: Callable[[TableKind], str], recorded_over: int, keys: set[str]
 ) -> None:
     """Whatever number later broadcasts are recorded with: two releases run side by side during a rollout."""
@@ -536,9 +534,7 @@ def test_the_sources_of_a_spread_broadcast_end_at_a_gap(
     assert [found.number for found in store.sources(BROADCAST)] == [0, 1]
 
 
-def test_the_summary_outlives_the_rows_that_are_written_after_it(
-    aws: Callable[[str], Any], table: Callable[[TableKind], str]
-) -> None:
+def test_the_summary_expires_after_the_other_rows(aws: Callable[[str], Any], table: Callable[[TableKind], str]) -> None:
     """In epoch seconds, as DynamoDB's TTL wants it; what is sent again begins anew."""
     name = table("broadcasts")
     now = NOW

@@ -37,7 +37,7 @@ def test_a_lease_is_read_as_it_was_written(directory: CellDirectory) -> None:
     assert directory.standing([NORTH, SOUTH]) == {NORTH: Standing(LEASE), SOUTH: Standing(sick)}
 
 
-def test_an_older_lease_takes_no_later_ones_place(directory: CellDirectory) -> None:
+def test_an_older_lease_does_not_replace_a_newer_one(directory: CellDirectory) -> None:
     """One run of a cell may be overtaken by another."""
     later = replace(LEASE, at=NOW + 5)
     assert directory.renew(NORTH, later)
@@ -46,7 +46,7 @@ def test_an_older_lease_takes_no_later_ones_place(directory: CellDirectory) -> N
     assert directory.renew(NORTH, replace(LEASE, at=NOW + 6))
 
 
-def test_an_order_stands_until_it_is_taken_back(directory: CellDirectory) -> None:
+def test_a_weight_set_by_an_operator_is_kept_until_it_is_removed(directory: CellDirectory) -> None:
     """A weight of 0 is one too; the cell's lease is another row."""
     directory.renew(NORTH, LEASE)
     for weight in (0.0, 2.5):
@@ -57,6 +57,6 @@ def test_an_order_stands_until_it_is_taken_back(directory: CellDirectory) -> Non
     assert directory.standing([NORTH]) == {NORTH: Standing(LEASE)}
 
 
-def test_before_the_first_tenant_the_revision_is_0(directory: CellDirectory) -> None:
+def test_the_revision_is_0_before_the_first_tenant(directory: CellDirectory) -> None:
     """The commands that change tenants raise it."""
     assert directory.revision() == 0

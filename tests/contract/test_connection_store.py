@@ -90,7 +90,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     return _dynamodb(client, table, parse_pages_fast(aws_client("dynamodb", request.getfixturevalue("aws_endpoint"))))
 
 
-def test_a_connection_comes_back_as_it_was_recorded(case: Case) -> None:
+def test_a_connection_is_read_as_it_was_recorded(case: Case) -> None:
     """All that a row says survives the table."""
     rows = [connection("a=", player="ann"), connection("b=")]
     for row in rows:
@@ -108,7 +108,7 @@ def test_a_partition_is_read_in_the_order_of_ids(case: Case) -> None:
     assert found == [(ConnectionId("a"), 97), (ConnectionId("b"), 98), (ConnectionId("c"), 99)]
 
 
-def test_reading_goes_on_after_an_id(case: Case) -> None:
+def test_reading_continues_after_a_given_id(case: Case) -> None:
     """The id itself is not read again, and it need not exist any more."""
     for name in ("a", "c", "d"):
         case.add(connection(name))
@@ -158,7 +158,7 @@ def test_a_probe_leaves_no_row(case: Case) -> None:
     assert case.store.get(ConnectionKey(FIRST, PROBE)) is None
 
 
-def test_a_probe_that_is_left_is_nobody(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leftover_probe_is_not_a_recipient(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """`reconcile` may be killed before it deletes the row, which a clock that is behind takes for one that lives."""
     case.add(connection("a"))
     with monkeypatch.context() as killed:
@@ -167,7 +167,7 @@ def test_a_probe_that_is_left_is_nobody(case: Case, monkeypatch: pytest.MonkeyPa
     assert [name for name, _ in flat(case.store.in_partition(FIRST, after=None, not_expired_at=0))] == ["a"]
 
 
-def test_a_room_holds_those_who_joined_it(case: Case) -> None:
+def test_a_room_contains_the_connections_that_joined_it(case: Case) -> None:
     """The index is sparse: a connection without a room is not in it."""
     for name in ("a", "b", "c"):
         case.add(connection(name))
@@ -185,7 +185,7 @@ def test_no_more_of_a_room_is_read_than_is_asked_for(case: Case) -> None:
         assert len(case.store.in_room(ACME, RoomKey("red"), most=most)) == found
 
 
-def test_connection_times_are_found_for_those_that_exist(case: Case) -> None:
+def test_connection_times_are_returned_for_existing_connections(case: Case) -> None:
     """More keys than one call takes, repeated keys and unknown ones are all fine."""
     rows = [connection(f"c{number:03d}", connected_at=number) for number in range(130)]
     for row in rows:
@@ -195,7 +195,7 @@ def test_connection_times_are_found_for_those_that_exist(case: Case) -> None:
     assert case.store.connected_at([]) == {}
 
 
-def test_deleting_twice_is_as_good_as_once(case: Case) -> None:
+def test_deleting_a_row_twice_has_no_further_effect(case: Case) -> None:
     """A row that is not there is no error, and its neighbours stay."""
     case.add(connection("a"))
     case.add(connection("b"))
@@ -234,7 +234,7 @@ def test_many_rows_are_deleted_in_few_calls(aws_endpoint: str, table: Callable[[
 
 
 @pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
-def test_a_single_connection_is_deleted_if_it_is_older(case: Case) -> None:
+def test_a_connection_is_deleted_only_if_it_is_older_than_a_given_time(case: Case) -> None:
     """It connected before the time; a younger one stays, and one that is absent is none."""
     case.add(connection("a", connected_at=100))
     assert not case.store.delete_if_older(key("a"), 100)

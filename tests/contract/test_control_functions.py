@@ -141,7 +141,7 @@ def deployment(
         del sys.modules[module_of(name, "handler")]
 
 
-def test_a_client_lives_from_session_to_close(deployment: Deployment) -> None:
+def test_a_client_is_served_from_its_session_to_its_close(deployment: Deployment) -> None:
     """Each function finds what the one before it left, and nothing is left at the end."""
     assert deployment.handshake("a=")[0] == 403
     assert deployment.http("PUT /session", **WHO)["webSocketUrl"] == "ws://127.0.0.1:1/a1b2c3d4e5/live"
@@ -166,7 +166,7 @@ def test_a_client_lives_from_session_to_close(deployment: Deployment) -> None:
     assert deployment.handshake("b=")[0] == 403
 
 
-def test_a_session_takes_as_many_clients_as_it_may(deployment: Deployment) -> None:
+def test_a_session_accepts_clients_up_to_its_limit(deployment: Deployment) -> None:
     """The third is answered 429."""
     deployment.http("PUT /session", **WHO)
     assert [deployment.handshake(name)[0] for name in ("a=", "b=", "c=")] == [200, 200, 429]

@@ -44,7 +44,7 @@ def invoke(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_does_what_its_golden_event_is_for(
+def test_a_function_handles_its_golden_event(
     invoke: Callable[..., Any], surroundings: Surroundings, function: str
 ) -> None:
     """The image is asked the same in tests/image."""
@@ -53,7 +53,7 @@ def test_a_function_does_what_its_golden_event_is_for(
     golden.check(invoke(function, golden.event), surroundings)
 
 
-def test_connect_keeps_time_for_its_slowest_calls(invoke: Callable[..., Any], surroundings: Surroundings) -> None:
+def test_connect_reserves_time_for_its_slowest_calls(invoke: Callable[..., Any], surroundings: Surroundings) -> None:
     """Its time is enough to wait for a busy table, for one more transaction, and to give back what was reserved.
 
     Before, it kept two seconds, and a single call could take more than the function had.
@@ -103,7 +103,9 @@ def test_a_small_broadcast_is_recorded_and_in_the_express_queue(
     assert surroundings.row("broadcasts", {"broadcastId": {"S": "b2#0"}, "part": {"S": "chunk#0.0"}}) is not None
 
 
-def test_what_nobody_could_handle_is_given_up(invoke: Callable[..., Any], surroundings: Surroundings) -> None:
+def test_a_message_that_every_worker_failed_on_is_given_up(
+    invoke: Callable[..., Any], surroundings: Surroundings
+) -> None:
     """It comes from another queue than outcomes do, and what makes no sense goes to the dead letters."""
     golden = Golden.of("settle", surroundings)
     (record,) = golden.event["Records"][:1]

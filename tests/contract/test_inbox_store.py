@@ -37,7 +37,7 @@ def store(request: pytest.FixtureRequest) -> InboxStore:
     return DynamoInboxStore(dynamodb_of(request), table_of(request)("messages"))
 
 
-def test_an_inbox_that_nobody_wrote_to_is_empty(store: InboxStore) -> None:
+def test_an_inbox_without_messages_is_empty(store: InboxStore) -> None:
     """It needs not be made."""
     assert store.oldest(INBOX, 10) == []
 
@@ -70,14 +70,14 @@ def test_each_inbox_has_its_own_messages(store: InboxStore) -> None:
         f'"{"x" * 32_000}"',
     ],
 )
-def test_a_message_comes_out_as_it_went_in(store: InboxStore, text: str) -> None:
+def test_a_message_is_read_as_it_was_written(store: InboxStore, text: str) -> None:
     """Any JSON text, to the last digit and blank."""
     message = replace(direct(1), message=JsonText(text))
     store.put(message)
     assert store.oldest(INBOX, 10) == [message]
 
 
-def test_a_message_that_is_there_stays_as_it_is(store: InboxStore) -> None:
+def test_a_stored_message_is_not_overwritten(store: InboxStore) -> None:
     """A call that is repeated puts nothing twice."""
     store.put(direct(1, "first"))
     store.put(direct(1, "second"))
@@ -119,7 +119,7 @@ def test_a_table_that_does_not_answer_is_a_transient_error(aws: Callable[[str], 
             call()
 
 
-def test_a_row_is_as_the_table_documents_it(aws: Callable[[str], Any], table: Callable[[TableKind], str]) -> None:
+def test_a_row_has_the_documented_form(aws: Callable[[str], Any], table: Callable[[TableKind], str]) -> None:
     """The table has the design's names; `expiresAt` in epoch seconds, as DynamoDB's TTL wants it."""
     name = table("messages")
     DynamoInboxStore(aws("dynamodb"), name).put(direct(5, {"a": 1}))
@@ -135,7 +135,7 @@ def test_a_row_is_as_the_table_documents_it(aws: Callable[[str], Any], table: Ca
     ]
 
 
-def test_who_has_a_message_is_noted_on_it(store: InboxStore) -> None:
+def test_the_recipients_of_a_message_are_recorded_on_it(store: InboxStore) -> None:
     """Twice is as good as once, and a message that was deleted meanwhile does not come back."""
     store.put(direct(1))
     store.note_taken(direct(1), [ConnectionId("a="), ConnectionId("b=")])
@@ -156,7 +156,7 @@ def test_messages_are_counted(store: InboxStore) -> None:
     assert sum(store.count(INBOX)) == 3
 
 
-def test_a_message_is_known_by_its_inbox_and_its_id(store: InboxStore) -> None:
+def test_a_message_is_identified_by_its_inbox_and_its_id(store: InboxStore) -> None:
     """Another inbox may have one of the same id."""
     store.put(direct(1))
     assert store.has(INBOX, direct(1).message_id)

@@ -18,7 +18,7 @@ def store(request: pytest.FixtureRequest) -> LaneStore:
     return DynamoLaneStore(dynamodb_of(request), table_of(request)("lanes"))
 
 
-def test_nothing_is_marked_at_first(store: LaneStore) -> None:
+def test_no_kind_is_marked_at_first(store: LaneStore) -> None:
     """A new cell has no row."""
     assert store.marks() == {}
 
@@ -32,7 +32,7 @@ def test_each_kind_has_its_last_mark(store: LaneStore) -> None:
     assert store.marks() == {"normal": 1_800_000_000_123, "low": 6}
 
 
-def test_what_was_read_does_not_change_with_the_next_mark(store: LaneStore) -> None:
+def test_a_result_does_not_change_with_later_marks(store: LaneStore) -> None:
     """It is how things were at one moment."""
     store.mark("normal", 1)
     before = store.marks()
@@ -40,7 +40,7 @@ def test_what_was_read_does_not_change_with_the_next_mark(store: LaneStore) -> N
     assert before == {"normal": 1}
 
 
-def test_of_two_kinds_that_mark_and_then_read_one_sees_the_other(store: LaneStore) -> None:
+def test_one_of_two_kinds_that_mark_and_then_read_sees_the_other(store: LaneStore) -> None:
     """Whichever comes first, at any time: that is why never both borrow."""
 
     def mark_and_read(kind: str, at: int) -> int:
@@ -53,7 +53,7 @@ def test_of_two_kinds_that_mark_and_then_read_one_sees_the_other(store: LaneStor
             assert at in {each.result() for each in seen}
 
 
-def test_a_row_that_somebody_has_edited_is_read_all_the_same(request: pytest.FixtureRequest) -> None:
+def test_a_manually_edited_row_can_be_read(request: pytest.FixtureRequest) -> None:
     """An attribute that is no number is no mark."""
     client, table = request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("lanes")
     client.put_item(TableName=table, Item={"lanes": {"S": "marks"}, "low": {"N": "5"}, "normal": {"S": "yes"}})

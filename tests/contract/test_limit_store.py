@@ -51,7 +51,7 @@ def test_a_total_is_reserved_up_to_its_maximum(store: LimitStore) -> None:
     assert store.reserve(ACME, 2)
 
 
-def test_a_maximum_of_nothing_lets_nobody_in(store: LimitStore) -> None:
+def test_a_maximum_of_zero_admits_no_connection(store: LimitStore) -> None:
     """The first connection of a tenant is no exception."""
     assert not store.reserve(ACME, 0)
     assert store.total(ACME) == TenantTotal()
@@ -70,7 +70,7 @@ def test_a_total_does_not_go_below_zero(store: LimitStore) -> None:
 
 
 @pytest.mark.parametrize("meanwhile", [2, 3])
-def test_a_total_that_rises_while_it_is_released_is_not_lost(aws: Any, table: Any, meanwhile: int) -> None:
+def test_a_total_that_rises_during_its_release_is_kept(aws: Any, table: Any, meanwhile: int) -> None:
     """It was lower than what is released, and no more a moment later: what is reserved by then stays reserved."""
     client, name = aws("dynamodb"), table("limits")
     rival = DynamoLimitStore(client, name, pause=never)
@@ -94,7 +94,7 @@ def test_a_total_that_rises_while_it_is_released_is_not_lost(aws: Any, table: An
     assert rival.total(ACME).count == meanwhile
 
 
-def test_of_two_hundred_at_once_exactly_the_maximum_get_in(store: LimitStore) -> None:
+def test_two_hundred_concurrent_reservations_stop_exactly_at_the_maximum(store: LimitStore) -> None:
     """The check and the reservation are one."""
     with ThreadPoolExecutor(32) as pool:
         reserved = sum(pool.map(lambda _: store.reserve(ACME, 50), range(200)))
@@ -162,7 +162,7 @@ def test_attempts_are_counted_in_their_minute(store: LimitStore) -> None:
     assert store.count_in_minute(counter, 179, times=40) == 43
 
 
-def test_each_counter_counts_for_itself(store: LimitStore) -> None:
+def test_counters_are_independent(store: LimitStore) -> None:
     """Even if sessions and players are named alike, or like a part of a key; and the total is none of theirs."""
     names = ("s1", "minute", "minutemsg", "frames", "queued", "others", "posts")
     counters = [
@@ -182,14 +182,14 @@ def test_each_counter_counts_for_itself(store: LimitStore) -> None:
     assert store.total(ACME) == TenantTotal()
 
 
-def test_of_two_hundred_attempts_at_once_none_is_lost(store: LimitStore) -> None:
+def test_two_hundred_concurrent_attempts_are_all_counted(store: LimitStore) -> None:
     """Each gets another count."""
     with ThreadPoolExecutor(32) as pool:
         counts = pool.map(lambda _: store.count_in_minute(connects_of_tenant(ACME), 60), range(200))
         assert sorted(counts) == list(range(1, 201))
 
 
-def test_what_fits_is_taken_and_what_does_not_takes_nothing(store: LimitStore) -> None:
+def test_an_amount_over_the_maximum_takes_nothing(store: LimitStore) -> None:
     """Up to the maximum, in its minute; a smaller amount may still fit."""
     counter = posts_of_tenant(ACME)
     taken = [store.take_in_minute(counter, 120, amount, maximum=100) for amount in (60, 41, 30, 11, 10, 1)]
@@ -198,7 +198,7 @@ def test_what_fits_is_taken_and_what_does_not_takes_nothing(store: LimitStore) -
     assert store.take_in_minute(counter, 180, 100, maximum=100)
 
 
-def test_what_is_given_back_can_be_taken_again(store: LimitStore) -> None:
+def test_a_returned_amount_can_be_taken_again(store: LimitStore) -> None:
     """It is no longer the first amount of the minute, though, and must fit."""
     counter = posts_of_tenant(ACME)
     assert store.take_in_minute(counter, 120, 101, maximum=100)
@@ -206,13 +206,13 @@ def test_what_is_given_back_can_be_taken_again(store: LimitStore) -> None:
     assert [store.take_in_minute(counter, 120, amount, maximum=100) for amount in (101, 100, 1)] == [False, True, False]
 
 
-def test_the_first_amount_of_a_minute_is_taken_whatever_it_is(store: LimitStore) -> None:
+def test_the_first_amount_of_a_minute_is_always_taken(store: LimitStore) -> None:
     """Nothing fits behind it."""
     counter = posts_of_tenant(ACME)
     assert [store.take_in_minute(counter, 120, amount, maximum=100) for amount in (5_000, 1)] == [True, False]
 
 
-def test_of_two_hundred_that_take_at_once_as_many_as_fit_do(store: LimitStore) -> None:
+def test_two_hundred_concurrent_takers_stop_at_the_maximum(store: LimitStore) -> None:
     """The check and the taking are one."""
     counter = posts_of_tenant(ACME)
     with ThreadPoolExecutor(32) as pool:
@@ -220,7 +220,7 @@ def test_of_two_hundred_that_take_at_once_as_many_as_fit_do(store: LimitStore) -
     assert taken == 50
 
 
-def test_a_minutes_row_is_as_the_design_has_it(aws: Any, table: Any) -> None:
+def test_the_row_of_a_minute_has_the_documented_form(aws: Any, table: Any) -> None:
     """Its key leads with the tenant and ends with the minute's first second; it outlives the minute by a second."""
     client, name = aws("dynamodb"), table("limits")
     store = DynamoLimitStore(client, name, pause=never)
@@ -241,7 +241,7 @@ def test_a_minutes_row_is_as_the_design_has_it(aws: Any, table: Any) -> None:
     assert rows == {key: {"itemCount": {"N": "1"}, "itemTTL": {"N": "181"}} for key in counters}
 
 
-def test_all_rows_of_a_tenant_are_forgotten(aws: Any, table: Any) -> None:
+def test_all_rows_of_a_tenant_are_deleted(aws: Any, table: Any) -> None:
     """An id that is used again starts empty: a message under an id of the former tenant's client is a new one."""
     client, name = aws("dynamodb"), table("limits")
     store, sent = DynamoLimitStore(client, name, pause=never), DynamoSentStore(client, name)
@@ -260,7 +260,7 @@ def test_all_rows_of_a_tenant_are_forgotten(aws: Any, table: Any) -> None:
     )
 
 
-def test_the_first_refusal_of_a_minute_stands(store: LimitStore) -> None:
+def test_the_first_refusal_of_a_minute_is_kept(store: LimitStore) -> None:
     """It belongs to its counter alone, and changes nothing of what is counted."""
     counter, other = queued_of_session(ACME, SessionId("s1")), queued_of_session(ACME, SessionId("s2"))
     assert store.refused_from(counter, 120) is None
@@ -273,7 +273,7 @@ def test_the_first_refusal_of_a_minute_stands(store: LimitStore) -> None:
     assert store.count_in_minute(counter, 130) == 2
 
 
-def test_a_noted_refusal_outlives_its_minute(aws: Any, table: Any) -> None:
+def test_a_recorded_refusal_outlives_its_minute(aws: Any, table: Any) -> None:
     """The message that was refused may come again for a day: without the note, others would get it then."""
     client, name = aws("dynamodb"), table("limits")
     DynamoLimitStore(client, name, pause=never).refuse_from(queued_of_session(ACME, SessionId("s1")), 150, "005")

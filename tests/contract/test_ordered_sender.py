@@ -91,7 +91,7 @@ def test_each_connection_gets_its_own_frames_in_their_order(make: MakeSubject) -
         assert {one: subject.delivered(one) for one in everyone} == frames
 
 
-def test_nobody_has_no_outcome(make: MakeSubject) -> None:
+def test_a_call_without_connections_has_no_outcomes(make: MakeSubject) -> None:
     """And nobody is closed."""
     with make({}) as subject:
         assert subject.sender.post_in_order(subject.endpoint, {}, seconds=1) == {}
@@ -100,7 +100,7 @@ def test_nobody_has_no_outcome(make: MakeSubject) -> None:
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda outcome: outcome.name.lower())
-def test_after_the_first_that_is_not_delivered_nothing_more_is_sent(make: MakeSubject, bad: Outcome) -> None:
+def test_frames_after_an_undelivered_one_are_not_sent(make: MakeSubject, bad: Outcome) -> None:
     """To that connection; the others get all of theirs."""
     with make({TWO: [DELIVERED, bad]}) as subject:
         found = subject.sender.post_in_order(subject.endpoint, dict.fromkeys([ONE, TWO, THREE], FRAMES), seconds=0.8)
@@ -109,7 +109,7 @@ def test_after_the_first_that_is_not_delivered_nothing_more_is_sent(make: MakeSu
         assert subject.delivered(THREE) == FRAMES
 
 
-def test_while_the_account_refuses_everybody_nobody_is_slow(make: MakeSubject) -> None:
+def test_no_connection_is_slow_while_the_account_is_throttled(make: MakeSubject) -> None:
     """All are throttled at their first frame, and the call ends well before its time."""
     everyone = [connection(number) for number in range(5)]
     with make({one: [Outcome.THROTTLED] for one in everyone}) as subject:
@@ -138,7 +138,7 @@ def test_connections_are_looked_up(make: MakeSubject) -> None:
         assert (subject.delivered(ONE), subject.closed()) == ([], [])
 
 
-def test_one_sender_posts_and_closes_in_turns(make: MakeSubject) -> None:
+def test_posts_and_closes_alternate_on_one_sender(make: MakeSubject) -> None:
     """Each call's requests are its own."""
     with make({}) as subject:
         for frame in FRAMES:

@@ -42,7 +42,7 @@ def test_a_partition_is_opened_once(store: PartitionStore) -> None:
     ]
 
 
-def test_partitions_come_by_tenant_and_all_together(store: PartitionStore) -> None:
+def test_partitions_are_listed_by_tenant_or_all_together(store: PartitionStore) -> None:
     """A tenant's id that begins another's does not reach its partitions."""
     longer = nth_partition(TenantId("acme2"), 0)
     store.open([SECOND, FIRST, longer])
@@ -58,7 +58,7 @@ def test_the_first_partitions_of_all_tenants_are_no_more_than_asked_for(store: P
     assert len({row.partition for row in store.first_everywhere(4)}) == len(store.first_everywhere(4)) == 4
 
 
-def test_checkpoints_are_read_of_those_that_exist(store: PartitionStore) -> None:
+def test_checkpoints_are_returned_for_existing_partitions(store: PartitionStore) -> None:
     """More partitions than one call takes; an absent one is left out."""
     partitions = [nth_partition(ACME, number) for number in range(130)]
     store.open(partitions)
@@ -69,7 +69,7 @@ def test_checkpoints_are_read_of_those_that_exist(store: PartitionStore) -> None
     }
 
 
-def test_a_count_moves_only_from_the_checkpoint_that_was_seen(store: PartitionStore) -> None:
+def test_a_count_is_updated_only_from_the_checkpoint_that_was_read(store: PartitionStore) -> None:
     """The second of two writers changes nothing, and an absent partition is not made."""
     store.open([FIRST])
     assert store.advance(FIRST, seen="", checkpoint=EARLIER, delta=2)
@@ -79,7 +79,7 @@ def test_a_count_moves_only_from_the_checkpoint_that_was_seen(store: PartitionSt
     assert only(store) == PartitionCount(FIRST, count=1, checkpoint=LATER)
 
 
-def test_of_many_writers_at_once_each_step_has_one(store: PartitionStore) -> None:
+def test_one_of_many_concurrent_writers_moves_a_checkpoint(store: PartitionStore) -> None:
     """Twenty threads that saw the same checkpoint: one of them moves it."""
     store.open([FIRST])
 
@@ -91,7 +91,7 @@ def test_of_many_writers_at_once_each_step_has_one(store: PartitionStore) -> Non
     assert only(store).count == 1
 
 
-def test_the_last_probe_that_is_counted_is_noted(store: PartitionStore) -> None:
+def test_the_last_counted_probe_is_recorded(store: PartitionStore) -> None:
     """Twice is as good as once, and an absent partition is not made."""
     store.open([FIRST])
     for probe in ("a", "b", "b"):
@@ -100,7 +100,7 @@ def test_the_last_probe_that_is_counted_is_noted(store: PartitionStore) -> None:
     assert only(store) == PartitionCount(FIRST, probe=ProbeId("b"))
 
 
-def test_a_recount_replaces_the_count_if_nothing_moved(store: PartitionStore) -> None:
+def test_a_recount_replaces_the_count_of_an_unchanged_partition(store: PartitionStore) -> None:
     """Marked, sampled, corrected; the marks are gone then."""
     store.open([FIRST])
     store.advance(FIRST, seen="", checkpoint=EARLIER, delta=7)
@@ -122,7 +122,7 @@ def test_a_count_without_a_mark_is_corrected_too(store: PartitionStore) -> None:
     assert only(store) == PartitionCount(FIRST, 5)
 
 
-def test_a_sample_of_a_partition_that_was_marked_meanwhile_is_not_kept(store: PartitionStore) -> None:
+def test_a_sample_of_a_newly_marked_partition_is_discarded(store: PartitionStore) -> None:
     """Nor one for a recount, if the mark is gone."""
     store.open([FIRST])
     sample = Sample(5, "", at=60)
@@ -132,7 +132,7 @@ def test_a_sample_of_a_partition_that_was_marked_meanwhile_is_not_kept(store: Pa
     assert only(store) == PartitionCount(FIRST, recount=True)
 
 
-def test_only_the_sample_that_is_kept_corrects(store: PartitionStore) -> None:
+def test_only_the_stored_sample_corrects_a_count(store: PartitionStore) -> None:
     """One that a new mark or another run replaced says nothing any more."""
     store.open([FIRST])
     store.mark_for_recount(FIRST)
@@ -145,7 +145,7 @@ def test_only_the_sample_that_is_kept_corrects(store: PartitionStore) -> None:
     assert only(store).recount
 
 
-def test_a_recount_is_refused_if_a_record_came_in_between(store: PartitionStore) -> None:
+def test_a_recount_is_refused_after_a_new_record(store: PartitionStore) -> None:
     """A sample of an older checkpoint is neither kept nor applied."""
     store.open([FIRST])
     store.mark_for_recount(FIRST)
@@ -157,7 +157,7 @@ def test_a_recount_is_refused_if_a_record_came_in_between(store: PartitionStore)
     assert only(store).count == 1
 
 
-def test_a_sample_without_a_mark_is_refused_if_a_record_came_in_between(store: PartitionStore) -> None:
+def test_a_sample_without_a_mark_is_refused_after_a_new_record(store: PartitionStore) -> None:
     """It says nothing of the count by now."""
     store.open([FIRST])
     store.advance(FIRST, seen="", checkpoint=EARLIER, delta=1)
@@ -165,7 +165,7 @@ def test_a_sample_without_a_mark_is_refused_if_a_record_came_in_between(store: P
     assert only(store) == PartitionCount(FIRST, 1, EARLIER)
 
 
-def test_a_new_mark_forgets_the_old_sample(store: PartitionStore) -> None:
+def test_a_new_mark_removes_the_old_sample(store: PartitionStore) -> None:
     """Changes may have been lost again after the sample."""
     store.open([FIRST])
     store.keep_sample(FIRST, Sample(0, "", at=60), recount=False)
@@ -218,7 +218,7 @@ def test_a_retired_partition_is_reinstated(store: PartitionStore) -> None:
     assert only(store) == PartitionCount(FIRST)
 
 
-def test_no_method_but_open_makes_a_row(store: PartitionStore) -> None:
+def test_only_open_creates_a_row(store: PartitionStore) -> None:
     """Nothing resurrects a partition that was removed."""
     store.mark_for_recount(ABSENT)
     store.reinstate(ABSENT)

@@ -36,14 +36,14 @@ def test_places_are_taken_up_to_the_maximum(store: PlaceStore) -> None:
     assert not store.take(OTHER, "none", 0, expires_at=9)
 
 
-def test_of_two_hundred_at_once_exactly_the_maximum_get_a_place(store: PlaceStore) -> None:
+def test_two_hundred_concurrent_callers_take_exactly_the_maximum(store: PlaceStore) -> None:
     """A caller is refused when all are taken."""
     with ThreadPoolExecutor(16) as pool:
         taken = pool.map(lambda _: store.take(ACME, "sessions", 20, expires_at=9), range(200))
     assert sum(taken) == 20
 
 
-def test_rows_are_counted_by_one_and_not_again_for_a_while(store: PlaceStore) -> None:
+def test_one_caller_in_an_interval_counts_the_rows(store: PlaceStore) -> None:
     """Nothing is to be counted before the first place is taken."""
     assert store.claim_count(ACME, "sessions", now=100, every=10) is None
     store.take(ACME, "sessions", 5, expires_at=9)
@@ -55,7 +55,7 @@ def test_rows_are_counted_by_one_and_not_again_for_a_while(store: PlaceStore) ->
     ]
 
 
-def test_a_count_takes_the_place_of_what_was_taken_when_it_began(store: PlaceStore) -> None:
+def test_a_count_replaces_the_places_taken_before_it_began(store: PlaceStore) -> None:
     """A place that was taken meanwhile is not lost."""
     for _ in range(3):
         store.take(ACME, "sessions", 3, expires_at=9)
@@ -77,7 +77,7 @@ def test_the_places_of_a_tenant_are_found_and_deleted(store: PlaceStore) -> None
     assert store.take(ACME, "sessions", 1, expires_at=9)
 
 
-def test_what_went_makes_room_once_it_is_counted(store: PlaceStore) -> None:
+def test_deleted_rows_make_room_after_the_next_count(store: PlaceStore) -> None:
     """Nobody gives a place back: rows go by a TTL too."""
     assert [take(store, rows, now=100) for rows in range(3)] == [True, True, True]
     assert take(store, rows=1, now=101)
@@ -86,7 +86,7 @@ def test_what_went_makes_room_once_it_is_counted(store: PlaceStore) -> None:
     assert take(store, rows=0, now=111)
 
 
-def test_a_full_holder_is_counted_once_however_many_ask(store: PlaceStore) -> None:
+def test_a_full_holder_is_counted_once_for_many_requests(store: PlaceStore) -> None:
     """A refusal costs two writes, and no count of all its rows."""
     counts: list[int] = []
 
@@ -99,7 +99,7 @@ def test_a_full_holder_is_counted_once_however_many_ask(store: PlaceStore) -> No
     assert len(counts) == 2
 
 
-def test_rows_are_counted_no_further_than_they_matter(store: PlaceStore) -> None:
+def test_counting_stops_at_the_maximum(store: PlaceStore) -> None:
     """A full holder is full, however many more rows there are."""
     pages = iter([2, 2, 2])
     store.take(ACME, HOLDER.name, 1, expires_at=9)

@@ -48,7 +48,7 @@ def test_a_placement_is_read_as_it_was_put(store: PlacementStore) -> None:
     assert store.get(TENANT, []) == {}
 
 
-def test_a_placement_follows_the_one_before_alone(store: PlacementStore) -> None:
+def test_a_placement_replaces_only_its_predecessor(store: PlacementStore) -> None:
     """So two who place a session at once come to one cell."""
     assert not store.put(TENANT, S1, SECOND)
     assert store.put(TENANT, S1, FIRST)
@@ -59,7 +59,7 @@ def test_a_placement_follows_the_one_before_alone(store: PlacementStore) -> None
     assert store.get(TENANT, [S1]) == {S1: SECOND}
 
 
-def test_of_many_who_place_a_session_at_once_one_does(once: PlacementStore) -> None:
+def test_one_of_many_concurrent_placements_succeeds(once: PlacementStore) -> None:
     """The others get its result."""
     with ThreadPoolExecutor(4) as pool:
         placed = list(pool.map(lambda number: once.put(TENANT, S1, replace(FIRST, expires_at=number)), range(8)))
@@ -67,7 +67,7 @@ def test_of_many_who_place_a_session_at_once_one_does(once: PlacementStore) -> N
     assert once.get(TENANT, [S1])[S1].expires_at == placed.index(True)
 
 
-def test_the_cells_of_a_tenant_are_noted(store: PlacementStore) -> None:
+def test_the_cells_of_a_tenant_are_recorded(store: PlacementStore) -> None:
     """Anew each time; those of another tenant whose id begins alike are not its."""
     for cell, now in ((HUB, NOW), (NORTH, NOW), (NORTH, NOW + 9)):
         store.add_cell(TENANT, cell, now)
@@ -76,7 +76,7 @@ def test_the_cells_of_a_tenant_are_noted(store: PlacementStore) -> None:
     assert store.cells_of(OTHER) == {}
 
 
-def test_a_cell_that_was_noted_anew_is_not_forgotten(once: PlacementStore) -> None:
+def test_a_cell_that_was_recorded_again_is_not_forgotten(once: PlacementStore) -> None:
     """A client may have been placed there meanwhile."""
     once.add_cell(TENANT, NORTH, NOW + 9)
     assert not once.remove_cell(TENANT, NORTH, NOW)

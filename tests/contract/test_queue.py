@@ -92,7 +92,7 @@ def test_every_body_arrives_as_it_was_sent(subject: Subject) -> None:
     assert sorted(body for body, _ in subject.received()) == sorted(bodies)
 
 
-def test_no_bodies_are_no_messages(subject: Subject) -> None:
+def test_a_call_without_bodies_sends_no_message(subject: Subject) -> None:
     """There is nothing to send and no error."""
     subject.queue.send_all([])
     assert subject.received() == []
@@ -183,7 +183,7 @@ def test_a_groups_messages_arrive_in_their_order(fifo: Fifo) -> None:
         assert [one for one in found if one.group == group] == [one for one in messages if one.group == group]
 
 
-def test_a_message_that_comes_again_is_dropped(fifo: Fifo) -> None:
+def test_a_duplicate_message_is_dropped(fifo: Fifo) -> None:
     """Known by its deduplication id, within its group."""
     queue, received = fifo
     queue.send_all([FifoMessage("a", "g", "d1"), FifoMessage("b", "h", "d1")])

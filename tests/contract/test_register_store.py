@@ -114,7 +114,7 @@ def test_a_player_is_found_on_all_devices(case: Case) -> None:
     assert case.devices.of_player(ACME, ANN) == [second]
 
 
-def test_who_is_not_recorded_is_no_device(case: Case) -> None:
+def test_an_unrecorded_connection_is_not_found_as_a_device(case: Case) -> None:
     """All of it is written, or nothing."""
     case.sessions.renew(ACME, S1, player=ANN, expires_at=400, now=200)
     assert case.record(connection("a", player=ANN, at=201), limit=0) is Entry.SESSION_FULL
@@ -122,7 +122,7 @@ def test_who_is_not_recorded_is_no_device(case: Case) -> None:
     assert case.devices.of_player(ACME, ANN) == case.devices.of_player(ACME, BOB) == []
 
 
-def test_a_full_session_takes_no_more(case: Case) -> None:
+def test_a_full_session_refuses_a_connection(case: Case) -> None:
     """Nothing is written for the one too many."""
     assert [case.record(connection(name)) for name in "abc"] == [Entry.RECORDED, Entry.RECORDED, Entry.SESSION_FULL]
     assert case.connections.get(connection("c").key) is None
@@ -130,7 +130,7 @@ def test_a_full_session_takes_no_more(case: Case) -> None:
 
 
 @pytest.mark.parametrize(("session", "at"), [("s1", 200), ("s1", 900), ("unknown", 100)])
-def test_a_session_that_is_over_takes_none(case: Case, session: str, at: int) -> None:
+def test_an_expired_or_unknown_session_refuses_a_connection(case: Case, session: str, at: int) -> None:
     """Expired though its row is still there, or never made; and it is not made by trying."""
     row = connection("a", session=SessionId(session), at=at)
     assert case.record(row) is Entry.SESSION_OVER
@@ -139,7 +139,7 @@ def test_a_session_that_is_over_takes_none(case: Case, session: str, at: int) ->
 
 
 @pytest.mark.parametrize(("bound", "player"), [(ANN, BOB), (ANN, None), (None, ANN)])
-def test_who_was_let_in_as_another_player_is_not_recorded(
+def test_a_connection_authorized_as_another_player_is_not_recorded(
     case: Case, bound: PlayerId | None, player: PlayerId | None
 ) -> None:
     """The session was made anew, for somebody else, between the authorizer's look at it and the transaction."""
@@ -159,7 +159,7 @@ def test_a_repeated_connect_is_recorded_once(case: Case) -> None:
 
 
 @pytest.mark.parametrize("spread", [True, False])
-def test_a_connection_is_recorded_by_one_transaction_where_sessions_are_made_under_its_key(*, spread: bool) -> None:
+def test_a_connection_under_the_current_session_key_takes_one_transaction(*, spread: bool) -> None:
     """A transaction that finds no session is paid for; before, each connect beside a former release took two."""
     rows: Any = client_of_any_table()
     calls: Counter[str] = Counter()
@@ -177,7 +177,7 @@ def test_a_connection_is_recorded_by_one_transaction_where_sessions_are_made_und
 
 
 @pytest.mark.parametrize("spread", [True, False])
-def test_a_session_under_the_other_key_is_found_as_well(*, spread: bool) -> None:
+def test_a_session_under_the_former_key_is_found(*, spread: bool) -> None:
     """It was made before the deployment changed."""
     client: Any = client_of_any_table()
     names = "connections-x", "sessions-x", "devices-x"
@@ -187,7 +187,7 @@ def test_a_session_under_the_other_key_is_found_as_well(*, spread: bool) -> None
 
 
 @pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
-def test_of_two_hundred_at_once_exactly_the_limit_are_recorded(case: Case) -> None:
+def test_two_hundred_concurrent_connects_stop_exactly_at_the_limit(case: Case) -> None:
     """Two hundred connects of one session race for twenty places."""
 
     def attempt(number: int) -> Entry:
@@ -211,7 +211,7 @@ def test_of_two_hundred_at_once_exactly_the_limit_are_recorded(case: Case) -> No
     [(50, 200, 200, 200, 50), (200, 50, 200, 200, 50), (200, 200, 50, 200, 50), (200, 200, 200, 50, 50)],
     ids=["tenant", "session", "tenant-minute", "session-minute"],
 )
-def test_of_two_hundred_clients_at_once_exactly_the_limit_get_in(
+def test_two_hundred_concurrent_clients_are_admitted_up_to_each_limit(
     *,
     case: Case,
     tenant_connections: int,

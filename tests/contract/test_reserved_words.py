@@ -29,7 +29,7 @@ def test_the_list_is_complete() -> None:
         ("size = :size", ["size"]),
     ],
 )
-def test_a_reserved_word_is_found_where_it_is_a_name(expression: str, found: list[str]) -> None:
+def test_a_reserved_word_used_as_a_name_is_found(expression: str, found: list[str]) -> None:
     """In any case and place; not in placeholders, functions and the syntax itself."""
     assert reserved_in(expression) == found
 

@@ -97,7 +97,7 @@ def test_a_connection_is_in_one_room_at_a_time(case: Case) -> None:
     assert (case.members(RED), case.members(BLUE)) == ([bob], [ann])
 
 
-def test_joining_again_is_seen_to_be_that(case: Case) -> None:
+def test_a_repeated_join_is_recognised(case: Case) -> None:
     """The former membership is the same, or differs in the nickname alone."""
     ann = case.connection("a=")
     case.rooms.join(ann, ANN_IN_RED)
@@ -106,7 +106,7 @@ def test_joining_again_is_seen_to_be_that(case: Case) -> None:
     assert case.members(RED) == [ann]
 
 
-def test_joining_never_brings_a_connection_back(case: Case) -> None:
+def test_joining_does_not_restore_a_deleted_connection(case: Case) -> None:
     """A row that is gone stays gone."""
     ann = case.connection("a=")
     case.connections.delete(ann)
@@ -116,7 +116,7 @@ def test_joining_never_brings_a_connection_back(case: Case) -> None:
     assert case.members(RED) == []
 
 
-def test_a_room_is_read_over_its_pages_and_no_further_than_asked(case: Case) -> None:
+def test_a_room_is_read_over_pages_up_to_a_limit(case: Case) -> None:
     """Five members are three pages; a limit below that is kept to."""
     everyone = [case.connection(f"{number}=", f"acme#{number:05d}") for number in range(5)]
     for one in everyone:
@@ -126,7 +126,7 @@ def test_a_room_is_read_over_its_pages_and_no_further_than_asked(case: Case) -> 
         assert len(set(case.members(RED, limit=limit)) & set(everyone)) == limit
 
 
-def test_a_rooms_size_is_counted_over_its_pages_and_no_further_than_asked(case: Case) -> None:
+def test_the_size_of_a_room_is_counted_over_pages_up_to_a_limit(case: Case) -> None:
     """Nobody is in a room that nobody has joined."""
     for number in range(5):
         case.rooms.join(case.connection(f"{number}=", f"acme#{number:05d}"), ANN_IN_RED)

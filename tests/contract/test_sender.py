@@ -59,7 +59,7 @@ def make(request: pytest.FixtureRequest) -> MakeSubject:
     return made
 
 
-def test_there_is_one_outcome_for_each_connection_in_their_order(make: MakeSubject) -> None:
+def test_each_connection_has_one_outcome_in_order(make: MakeSubject) -> None:
     """Each kind of outcome among delivered ones; while other posts are accepted, a refused connection is slow."""
     kinds = [outcome for outcome in Outcome if outcome is not Outcome.THROTTLED]
     outcomes = [*kinds, *[Outcome.DELIVERED] * 100, *reversed(kinds)]
@@ -72,7 +72,7 @@ def test_there_is_one_outcome_for_each_connection_in_their_order(make: MakeSubje
         assert sorted(delivered()) == expected
 
 
-def test_while_the_account_refuses_everybody_nobody_is_slow(make: MakeSubject) -> None:
+def test_no_connection_is_slow_while_the_account_is_throttled(make: MakeSubject) -> None:
     """All are throttled, and the call ends well before its time."""
     everyone = [connection(place) for place in range(10)]
     with make(dict.fromkeys(everyone, Outcome.THROTTLED)) as (sender, endpoint, delivered):
@@ -80,7 +80,7 @@ def test_while_the_account_refuses_everybody_nobody_is_slow(make: MakeSubject) -
         assert delivered() == []
 
 
-def test_nobody_has_no_outcome(make: MakeSubject) -> None:
+def test_a_call_without_connections_has_no_outcomes(make: MakeSubject) -> None:
     """And nothing is delivered."""
     with make({}) as (sender, endpoint, delivered):
         assert sender.post(endpoint, [], FRAME, seconds=1) == []

@@ -31,7 +31,7 @@ def sent(progress: Progress, first: Attempt = FIRST) -> Sent:
     return Sent(progress, first.content_hash, first.request_id, first.received_at)
 
 
-def test_the_first_attempt_is_to_carry_the_message_out(store: SentStore) -> None:
+def test_the_first_attempt_carries_the_message_out(store: SentStore) -> None:
     """Another one meanwhile is not."""
     assert store.begin(FIRST, now=NOW) == sent(Progress.OPEN)
     assert store.begin(AGAIN, now=NOW) == sent(Progress.AT_WORK)
@@ -45,7 +45,7 @@ def test_the_same_request_again_is_the_same_attempt(store: SentStore) -> None:
     assert store.begin(AGAIN, now=NOW) == sent(Progress.AT_WORK)
 
 
-def test_what_is_finished_is_accepted(store: SentStore) -> None:
+def test_a_finished_message_is_accepted(store: SentStore) -> None:
     """For an hour, and as the first attempt came."""
     store.begin(FIRST, now=NOW)
     store.finish(FIRST)
@@ -62,7 +62,7 @@ def test_an_hour_later_the_id_is_free(store: SentStore) -> None:
     assert store.begin(FIRST, now=NOW + 3_601) == sent(Progress.AT_WORK, other)
 
 
-def test_an_attempt_that_died_is_taken_over_by_one(store: SentStore) -> None:
+def test_one_retry_takes_over_an_abandoned_attempt(store: SentStore) -> None:
     """After the time that a function may take; the time and the request stay those of the first attempt."""
     store.begin(FIRST, now=NOW)
     assert store.begin(AGAIN, now=NOW + 15) == sent(Progress.OPEN)
@@ -71,7 +71,7 @@ def test_an_attempt_that_died_is_taken_over_by_one(store: SentStore) -> None:
     assert store.begin(FIRST, now=NOW + 17) == sent(Progress.ACCEPTED)
 
 
-def test_a_released_message_is_open_at_once(store: SentStore) -> None:
+def test_a_released_message_can_be_attempted_at_once(store: SentStore) -> None:
     """As of its first attempt; what is accepted stays so."""
     store.begin(FIRST, now=NOW)
     store.release(FIRST)
@@ -81,7 +81,7 @@ def test_a_released_message_is_open_at_once(store: SentStore) -> None:
     assert store.begin(AGAIN, now=NOW + 1) == sent(Progress.ACCEPTED)
 
 
-def test_other_content_takes_nothing_over(store: SentStore) -> None:
+def test_a_used_id_with_other_content_is_refused(store: SentStore) -> None:
     """Its sender gets the error that the id was used."""
     store.begin(FIRST, now=NOW)
     other = replace(AGAIN, content_hash="b" * 64)
@@ -96,14 +96,14 @@ def test_other_content_takes_nothing_over(store: SentStore) -> None:
     [{"tenant_id": TenantId("acme2")}, {"sender": "player 2"}, {"client_message_id": ClientMessageId("m2")}],
     ids=["tenant", "sender", "id"],
 )
-def test_another_senders_ids_are_other_ids(store: SentStore, other: dict[str, Any]) -> None:
+def test_ids_of_different_senders_are_independent(store: SentStore, other: dict[str, Any]) -> None:
     """And so are another tenant's, and another id."""
     theirs = replace(FIRST, **other)
     store.begin(FIRST, now=NOW)
     assert store.begin(theirs, now=NOW) == sent(Progress.OPEN, theirs)
 
 
-def test_finishing_what_is_not_there_is_fine(store: SentStore) -> None:
+def test_finishing_an_unknown_message_has_no_effect(store: SentStore) -> None:
     """The row may have expired meanwhile, and none is made."""
     store.finish(FIRST)
     assert store.begin(AGAIN, now=NOW) == sent(Progress.OPEN, AGAIN)

@@ -73,7 +73,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     return _dynamodb(dynamodb_of(request), table_of(request)("sessions"))
 
 
-def test_a_session_is_made_and_lives_on(case: Case) -> None:
+def test_a_session_is_created_and_renewed(case: Case) -> None:
     """The first renewal makes it, a later one moves its end."""
     assert case.store.get(ACME, S1) is None
     assert case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
@@ -104,7 +104,7 @@ def test_a_live_session_keeps_its_player(case: Case) -> None:
 
 
 @pytest.mark.parametrize("player", [None, ANN, BOB])
-def test_an_expired_session_is_made_anew(case: Case, player: PlayerId | None) -> None:
+def test_an_expired_session_is_recreated(case: Case, player: PlayerId | None) -> None:
     """It inherits no connection from any player; a session whose end is now is over."""
     case.store.renew(ACME, S1, player=ANN, expires_at=200, now=0)
     case.add(FIRST)
@@ -112,7 +112,7 @@ def test_an_expired_session_is_made_anew(case: Case, player: PlayerId | None) ->
     assert case.store.get(ACME, S1) == Session(ACME, S1, expires_at=400, player_id=player)
 
 
-def test_a_session_that_is_bound_later_is_made_anew(case: Case) -> None:
+def test_a_session_that_is_bound_later_is_recreated(case: Case) -> None:
     """A client that connected before there was a player is not in the player's session."""
     case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
     case.add(FIRST)
@@ -121,7 +121,7 @@ def test_a_session_that_is_bound_later_is_made_anew(case: Case) -> None:
 
 
 @pytest.mark.parametrize("bound", [None, ANN])
-def test_an_old_session_is_removed_before_it_is_made_anew(
+def test_an_old_session_is_deleted_before_its_replacement_is_created(
     bound: PlayerId | None, aws: Callable[[str], Any], table: Callable[[TableKind], str]
 ) -> None:
     """The stream tells of the removal, with the old connections, and then of the new session."""
@@ -170,7 +170,7 @@ def test_a_removed_session_is_not_brought_back(case: Case) -> None:
 
 
 @pytest.mark.parametrize("how", ["deleted", "expired"])
-def test_a_session_that_goes_while_it_is_kept_alive_stays_gone(
+def test_a_session_deleted_during_a_renewal_stays_deleted(
     how: str, aws: Callable[[str], Any], table: Callable[[TableKind], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was live when it was read; the write finds it gone, or its time shortened until now."""
@@ -193,7 +193,7 @@ def test_a_session_that_goes_while_it_is_kept_alive_stays_gone(
     assert store.get(ACME, S1) == (None if how == "deleted" else Session(ACME, S1, 100))
 
 
-def test_deleting_wins_over_two_hundred_messages_at_once(case: Case) -> None:
+def test_a_deletion_prevails_over_two_hundred_concurrent_messages(case: Case) -> None:
     """Whatever their order, the session is gone in the end."""
     case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
 
@@ -230,7 +230,7 @@ def test_a_session_is_deleted_by_its_player(case: Case) -> None:
     assert case.store.get(ACME, S1) is None
 
 
-def test_connections_that_are_gone_leave_the_session(case: Case) -> None:
+def test_closed_connections_are_removed_from_the_session(case: Case) -> None:
     """Again and again is the same, and the last one may leave."""
     case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
     case.add(FIRST)
@@ -242,7 +242,7 @@ def test_connections_that_are_gone_leave_the_session(case: Case) -> None:
     assert case.store.get(ACME, S1) == Session(ACME, S1, 200)
 
 
-def test_forgetting_does_not_bring_a_session_back(case: Case) -> None:
+def test_forgetting_connections_does_not_recreate_a_session(case: Case) -> None:
     """The connections of a deleted session close after it."""
     case.store.forget(ACME, S1, [FIRST])
     assert case.store.get(ACME, S1) is None
@@ -276,7 +276,7 @@ def test_expired_sessions_are_deleted(case: Case) -> None:
     assert sum(case.store.delete_expired(200)) == 0
 
 
-def test_a_session_that_is_renewed_while_expired_ones_are_deleted_stays(
+def test_a_session_renewed_during_the_sweep_is_kept(
     aws: Callable[[str], Any], table: Callable[[TableKind], str]
 ) -> None:
     """It was over when it was found; the statement that would delete it looks at its end once more."""
@@ -301,7 +301,7 @@ def test_a_session_that_is_renewed_while_expired_ones_are_deleted_stays(
     assert store.get(ACME, S1) == Session(ACME, S1, 500)
 
 
-def test_expired_sessions_are_deleted_25_a_call_with_no_read_of_a_former_key() -> None:
+def test_expired_sessions_are_deleted_25_per_call_without_reading_a_former_key() -> None:
     """Before, each took a deletion and a read; a segment of a large table is reached once an hour."""
     client: Any = client_of_any_table()
     store = DynamoSessionStore(client, "sessions-x")
@@ -317,7 +317,7 @@ def test_expired_sessions_are_deleted_25_a_call_with_no_read_of_a_former_key() -
     assert calls == {"scan": 1, "batch_execute_statement": 20}
 
 
-def test_an_expired_session_that_cannot_be_deleted_does_not_keep_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_undeletable_expired_session_does_not_block_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     """A deletion that met a transaction is repeated by a separate call, a throttled one is not; the sweep continues.
 
     At its end it fails. Before, each throttled one was tried five times, for longer than the function's time.
@@ -375,7 +375,7 @@ def test_the_sessions_of_a_tenant_are_found(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", WITHOUT_MOTO, indirect=True)
-def test_a_session_of_a_former_release_is_a_session_as_any_other(case: Case) -> None:
+def test_a_session_of_a_former_release_works_like_any_other(case: Case) -> None:
     """It is found, kept alive, renewed, counted, left by its connections, and deleted."""
     new = SessionId("new")
     case.former.renew(ACME, S1, player=ANN, expires_at=200, now=0)
@@ -406,7 +406,7 @@ def test_connections_leave_a_session_of_a_former_release(
         assert case.store.get(ACME, S1) == Session(ACME, S1, 200, connections=frozenset({SECOND}))
 
 
-def test_a_session_of_a_former_release_that_is_over_is_made_under_its_own_key() -> None:
+def test_an_expired_session_of_a_former_release_is_recreated_under_its_own_key() -> None:
     """So the former keys empty themselves; a session that two releases have made at once is deleted twice."""
     client: Any = client_of_any_table()
     store, former = DynamoSessionStore(client, "sessions-x"), DynamoSessionStore(client, "sessions-x", spread=False)
@@ -420,7 +420,7 @@ def test_a_session_of_a_former_release_that_is_over_is_made_under_its_own_key() 
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["the new release asks first", "the former release asks first"])
-def test_a_session_that_two_releases_make_at_once_has_one_row(*, first: bool) -> None:
+def test_a_session_created_by_two_releases_at_once_has_one_row(*, first: bool) -> None:
     """Each has seen none, and puts it under its own key; before, there were two."""
     rows: Any = client_of_any_table()
     interrupted: list[bool] = []
@@ -439,7 +439,7 @@ def test_a_session_that_two_releases_make_at_once_has_one_row(*, first: bool) ->
     assert DynamoSessionStore(rows, "sessions-x").get(ACME, S1) == Session(ACME, S1, 210, ANN)
 
 
-def test_two_releases_that_see_each_others_row_try_again() -> None:
+def test_two_releases_that_create_a_session_at_once_retry() -> None:
     """Both have put theirs before either looks for the other's; one row is left, and both find it."""
     rows: Any = client_of_any_table()
     together = Barrier(2)
@@ -497,7 +497,7 @@ def _leading_keys(client: Any) -> Iterator[str]:
         yield from (row["tenantId"]["S"] for row in page["Items"])
 
 
-def test_a_throttled_former_key_of_one_tenant_keeps_no_other_tenants_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_throttled_former_key_does_not_block_sessions_of_other_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions that are gone are looked up at their tenant's former key; other tenants' are done with."""
     client: Any = client_of_any_table()
     store = DynamoSessionStore(client, "sessions-x")

@@ -56,13 +56,13 @@ def test_a_snapshot_is_read_as_it_was_put(store: SnapshotStore) -> None:
     assert store.of(BROADCAST, [SOUTH]) == {SOUTH: EARLIER}
 
 
-def test_cells_that_have_said_nothing_are_left_out(store: SnapshotStore) -> None:
+def test_cells_without_a_snapshot_are_omitted(store: SnapshotStore) -> None:
     """Nothing is made by looking."""
     assert store.of(BROADCAST, [NORTH]) == {}
     assert store.of(BROADCAST, []) == {}
 
 
-def test_an_older_snapshot_takes_no_newer_ones_place(store: SnapshotStore) -> None:
+def test_an_older_snapshot_does_not_replace_a_newer_one(store: SnapshotStore) -> None:
     """In whatever order they come."""
     assert store.put(BROADCAST, NORTH, 2, REPORT)
     assert not store.put(BROADCAST, NORTH, 1, EARLIER)

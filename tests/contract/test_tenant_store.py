@@ -34,7 +34,7 @@ def store(request: pytest.FixtureRequest) -> TenantStore:
     return DynamoTenantStore(dynamodb_of(request), table_of(request)("tenants"))
 
 
-def test_a_tenant_comes_back_as_it_was_put(store: TenantStore) -> None:
+def test_a_tenant_is_read_as_it_was_put(store: TenantStore) -> None:
     """All of its limits survive the table; a second put replaces the first."""
     store.put(ACME)
     assert store.get(ACME.tenant_id) == ACME
@@ -43,7 +43,7 @@ def test_a_tenant_comes_back_as_it_was_put(store: TenantStore) -> None:
     assert store.get(ACME.tenant_id) == changed
 
 
-def test_a_tenants_key_comes_back_and_is_not_shown(store: TenantStore) -> None:
+def test_the_key_of_a_tenant_is_stored_and_not_printed(store: TenantStore) -> None:
     """Neither by the API's names nor where the tenant is printed."""
     tenant = replace(ACME, session_key="a secret key")
     store.put(tenant)
@@ -53,7 +53,7 @@ def test_a_tenants_key_comes_back_and_is_not_shown(store: TenantStore) -> None:
     assert "a secret key" not in f"{kept!r} {kept} {kept.to_wire()}"
 
 
-def test_a_tenant_without_a_number_of_posts_has_a_hundred_for_each_message(store: TenantStore) -> None:
+def test_a_tenant_without_a_post_limit_has_a_hundred_posts_per_message(store: TenantStore) -> None:
     """It follows the messages when those change."""
     store.put(ACME)
     for messages in (70, 7):
@@ -64,7 +64,7 @@ def test_a_tenant_without_a_number_of_posts_has_a_hundred_for_each_message(store
         assert found.to_wire()["postsPerMinute"] == 100 * messages
 
 
-def test_an_unknown_tenant_is_none(store: TenantStore) -> None:
+def test_an_unknown_tenant_is_not_found(store: TenantStore) -> None:
     """Nothing is made by looking."""
     assert store.get(TenantId("nobody")) is None
     assert store.everyone() == []
@@ -78,7 +78,7 @@ def test_tenants_are_listed_by_id(store: TenantStore) -> None:
     assert [tenant.tenant_id for tenant in store.everyone()] == sorted(names)
 
 
-def test_a_tenant_that_is_being_erased_is_none(store: TenantStore) -> None:
+def test_a_tenant_under_erasure_is_not_found(store: TenantStore) -> None:
     """It leaves a tombstone, may be erased again, and is not put meanwhile."""
     other = replace(ACME, tenant_id=TenantId("other"))
     assert [store.put(ACME), store.put(other)] == [True, True]
@@ -89,7 +89,7 @@ def test_a_tenant_that_is_being_erased_is_none(store: TenantStore) -> None:
     assert [store.put(ACME), store.put(ACME, erased_before=10**9)] == [False, False]
 
 
-def test_the_id_of_an_erased_tenant_rests(store: TenantStore) -> None:
+def test_the_id_of_an_erased_tenant_is_blocked_for_a_while(store: TenantStore) -> None:
     """Then it can be used again; there is nothing to be erased by then."""
     store.put(ACME)
     store.begin_erasing(ACME.tenant_id)
@@ -111,7 +111,7 @@ def test_the_id_of_an_erased_tenant_can_be_used_at_once(store: TenantStore) -> N
     assert store.get(ACME.tenant_id) == ACME
 
 
-def test_only_what_is_there_is_erased(store: TenantStore) -> None:
+def test_only_a_tenant_under_erasure_gets_a_tombstone(store: TenantStore) -> None:
     """An unknown tenant gets no tombstone, nor does one whose erasing was never begun."""
     assert not store.begin_erasing(TenantId("nobody"))
     store.end_erasing(TenantId("nobody"), 500)
@@ -136,7 +136,7 @@ def test_rows_are_copied_as_they_are(store: TenantStore) -> None:
     assert store.tombstones() == [rows[1].tombstone, rows[2].tombstone]
 
 
-def test_an_older_row_takes_no_newer_ones_place(store: TenantStore) -> None:
+def test_an_older_row_does_not_replace_a_newer_one(store: TenantStore) -> None:
     """A row of the same revision does: another cell may have got another part of its limits."""
     erased = TenantRow(ACME.tenant_id, 4, None, Tombstone(ACME.tenant_id, None))
     standing = TenantRow(ACME.tenant_id, 3, replace(ACME, revision=3), None)
@@ -148,7 +148,7 @@ def test_an_older_row_takes_no_newer_ones_place(store: TenantStore) -> None:
     assert [store.copy(erased), store.copy(part), store.everything() == [erased]] == [True, False, True]
 
 
-def test_each_change_of_a_tenant_raises_the_revision_where_there_are_further_cells() -> None:
+def test_each_change_of_a_tenant_raises_the_revision_in_a_deployment_with_cells() -> None:
     """The row has the revision that its change has made; a change that is refused raises none."""
     client: Any = client_of_any_table()
     directory = DynamoCellDirectory(client, "cells-simulated")
@@ -182,9 +182,7 @@ def test_each_change_of_a_tenant_raises_the_revision_where_there_are_further_cel
 
 
 @pytest.mark.parametrize("times", [1, 5])
-def test_a_change_that_others_overtake_is_made_on_the_next_revision(
-    monkeypatch: pytest.MonkeyPatch, times: int
-) -> None:
+def test_a_concurrent_change_is_retried_on_the_next_revision(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """If that happens each time, the operator is to try again."""
     client: Any = client_of_any_table()
     store = DynamoTenantStore(client, "tenants-simulated", cells_table="cells-simulated")

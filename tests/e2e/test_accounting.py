@@ -28,7 +28,7 @@ def count_again(scene: Scene, tenant: TenantId, event: str, images: dict[str, It
 
 
 @pytest.mark.image_smoke
-async def test_counts_follow_connections_and_every_way_to_leave(scene: Scene) -> None:
+async def test_counts_follow_connections_through_every_kind_of_end(scene: Scene) -> None:
     """Each row names its partition; rows, partitions and the tenant's total agree with the sockets that are open."""
     tenant = scene.tenant()
     sessions = [await scene.session(tenant) for _ in range(3)]
@@ -91,7 +91,7 @@ async def test_a_lost_disconnect_is_healed_by_the_next_broadcast(scene: Scene) -
     assert [row["connectionId"]["S"] for row in scene.system.connections_of(tenant)] == [left]
 
 
-async def test_tabs_whose_disconnects_got_lost_lock_nobody_out(scene: Scene) -> None:
+async def test_tabs_with_lost_disconnects_do_not_block_their_session(scene: Scene) -> None:
     """Their full session asks API Gateway before it refuses: the rows are deleted, and the next two get in."""
     tenant = scene.tenant(connections_per_session=2)
     session = await scene.session(tenant)
@@ -131,7 +131,7 @@ async def test_a_lost_disconnect_is_healed_by_time(scene: Scene) -> None:
     assert (await stays.frame())["data"] == "still here?"
 
 
-async def test_counting_a_change_again_changes_nothing(scene: Scene) -> None:
+async def test_a_change_counted_twice_has_no_further_effect(scene: Scene) -> None:
     """A record of the stream comes a second time: the count stays what it is, and does not go below zero."""
     guest = await scene.guest(tenant := scene.tenant())
     (row,) = scene.system.connections_of(tenant)

@@ -36,12 +36,12 @@ def applied(system: System, service: str) -> set[str]:
     return {name.removeprefix(prefix) for name in names}
 
 
-def test_the_functions_are_those_of_the_stack(system: System) -> None:
+def test_the_architecture_page_lists_every_function(system: System) -> None:
     """Instances of a function, such as `echo-gold` and `post_message-rooms`, have one row."""
     assert described("Functions") == {name.partition("-")[0] for name in system.deployment.functions}
 
 
 @pytest.mark.parametrize(("section", "service"), [("Tables", "dynamodb"), ("Queues", "sqs")])
-def test_tables_and_queues_are_those_of_the_stack(system: System, section: str, service: str) -> None:
+def test_the_architecture_page_lists_every_table_and_queue(system: System, section: str, service: str) -> None:
     """Shards and silos have one row each."""
     assert described(section) == general(applied(system, service))

@@ -87,9 +87,7 @@ async def test_a_frame_of_more_than_128_kib_is_given_up_at_once(scene: Scene) ->
     ],
     ids=["empty", "not-utf-8", "illegal-id"],
 )
-async def test_a_chunk_that_makes_no_sense_rests_with_its_ids(
-    scene: Scene, fields: dict[str, Any], reason: str
-) -> None:
+async def test_a_malformed_chunk_is_kept_with_its_ids(scene: Scene, fields: dict[str, Any], reason: str) -> None:
     """Nobody is posted to; the letter says why, and so does the log; the report comes to an end."""
     await scene.guest(tenant := scene.tenant())
     with paused(scene.system, *scene.system.deployment.shard_names):

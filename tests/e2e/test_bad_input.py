@@ -37,7 +37,7 @@ def query_of(session: SceneSession) -> dict[str, str]:
     return {"tenantId": session.tenant, "sessionId": session.session}
 
 
-async def test_a_body_that_a_route_does_not_ask_for_changes_nothing(scene: Scene) -> None:
+async def test_an_unexpected_request_body_is_ignored(scene: Scene) -> None:
     """All it needs is in the query; of that, what is unknown is left aside."""
     url = f"{scene.system.deployment.http_url}/session"
     for body in (b"", b"hello", b"[]", b'{"tenantId": 5}', b"\xff" * 10_000):
@@ -48,7 +48,7 @@ async def test_a_body_that_a_route_does_not_ask_for_changes_nothing(scene: Scene
                 assert (answer.status, set(await answer.json())) == (200, keys), (method, body)
 
 
-async def test_a_report_of_no_legal_id_is_refused_by_the_fields_name(scene: Scene) -> None:
+async def test_a_report_request_with_an_illegal_id_is_refused_with_its_field(scene: Scene) -> None:
     """400 where it reaches the route, 404 where it is another path."""
     for illegal in ("a#b", "a/b", "a\0b", "ä", "😀", "a" * 129):
         url = URL(scene.system.deployment.http_url) / "broadcast" / illegal
@@ -57,7 +57,7 @@ async def test_a_report_of_no_legal_id_is_refused_by_the_fields_name(scene: Scen
             assert "broadcastId" in await answer.text() or "/" in illegal
 
 
-async def test_nobody_ends_a_session_of_another_tenant(scene: Scene) -> None:
+async def test_a_client_cannot_end_a_session_of_another_tenant(scene: Scene) -> None:
     """Its id alone opens nothing: the other tenant has no such session, and its own continues."""
     session = await scene.session(scene.tenant())
     guest = await scene.connect(session)
@@ -72,7 +72,7 @@ async def test_nobody_ends_a_session_of_another_tenant(scene: Scene) -> None:
     await scene.counted(session.tenant, 1)
 
 
-async def test_an_illegal_id_in_a_frame_is_refused_by_its_name(scene: Scene) -> None:
+async def test_an_illegal_id_in_a_frame_is_refused_with_its_field(scene: Scene) -> None:
     """Only the sender gets the error, no acknowledgement comes, and it stays connected."""
     session = await scene.session(scene.tenant(), "ann")
     sender, neighbour = await scene.guests(session, 2)
@@ -90,7 +90,7 @@ async def test_an_illegal_id_in_a_frame_is_refused_by_its_name(scene: Scene) -> 
     assert await scene.received([sender, neighbour]) == [[], []]
 
 
-async def test_a_frame_of_nothing_but_its_action_is_answered(scene: Scene) -> None:
+async def test_a_frame_with_only_an_action_is_answered(scene: Scene) -> None:
     """The answer names a field or, where any message is one, says what is wrong."""
     guest = await scene.connect(await scene.session(scene.tenant(), "ann"))
     for action in ("joinroom", "sendmessage", "SiloSQS"):
@@ -102,7 +102,7 @@ async def test_a_frame_of_nothing_but_its_action_is_answered(scene: Scene) -> No
     assert await guest.connection_id()
 
 
-async def test_fields_that_nobody_knows_are_left_aside(scene: Scene) -> None:
+async def test_unknown_fields_are_ignored(scene: Scene) -> None:
     """Fields that would say who sends are not believed."""
     session = await scene.session(scene.tenant(), "ann")
     sender = await scene.connect(session)
@@ -133,7 +133,7 @@ ODD = '{"n": 18446744073709551616, "f": [1.10, 1E2, 0.10000000000000000555111512
 """JSON that no parser and encoder would give back as it is written."""
 
 
-async def test_what_a_client_says_arrives_as_it_was_written(scene: Scene) -> None:
+async def test_a_message_arrives_as_its_client_wrote_it(scene: Scene) -> None:
     """In a broadcast, a direct message, its acknowledgement, a room and the pool: no digit becomes another one."""
     tenant = scene.tenant()
     guest = await scene.connect(await scene.session(tenant, "ann"))
@@ -156,7 +156,7 @@ async def test_what_a_client_says_arrives_as_it_was_written(scene: Scene) -> Non
     assert [f'"message":{frame},' in text for text in await texts(1)] == [True]
 
 
-async def test_json_that_is_not_supported_is_refused_for_the_true_reason(scene: Scene) -> None:
+async def test_unsupported_json_is_refused_with_its_reason(scene: Scene) -> None:
     """Every route that reads frames refuses it, as `POST /broadcast` does, and the sender stays connected."""
     guest = await scene.connect(await scene.session(scene.tenant(), "ann"))
     url = f"{scene.system.deployment.http_url}/broadcast"
@@ -171,7 +171,7 @@ async def test_json_that_is_not_supported_is_refused_for_the_true_reason(scene: 
             assert (answer.status, error) == (400, {"field": "body", "message": f"body: {reason}"})
 
 
-async def test_a_message_of_several_frames_is_refused_where_a_field_is_too_long(scene: Scene) -> None:
+async def test_a_message_of_several_frames_with_an_overlong_field_is_refused(scene: Scene) -> None:
     """API Gateway takes 128 KB in frames of 32; the route says what it takes."""
     sender, neighbour = await scene.guests(await scene.session(scene.tenant(), "ann"), 2)
     for frame, field in (
@@ -185,7 +185,7 @@ async def test_a_message_of_several_frames_is_refused_where_a_field_is_too_long(
     assert await scene.received([sender, neighbour]) == [[], []]
 
 
-async def test_a_message_of_several_frames_comes_back_from_the_pool_as_it_was_sent(scene: Scene) -> None:
+async def test_a_message_of_several_frames_returns_unchanged_from_the_pool(scene: Scene) -> None:
     """The others get what was sent, all get it parsed."""
     sender, other = await scene.guests(await scene.session(scene.tenant()), 2)
     sent = {"action": "PooledSQS", "message": "ü&+%00" * 14_000}
@@ -194,7 +194,7 @@ async def test_a_message_of_several_frames_comes_back_from_the_pool_as_it_was_se
     assert [await other.frame(), (await other.frame())["message"]] == [sent, sent]
 
 
-async def test_a_frame_over_32_kib_closes_its_socket_whatever_its_route(scene: Scene) -> None:
+async def test_a_frame_over_32_kib_closes_its_socket_on_every_route(scene: Scene) -> None:
     """With 1009, as API Gateway does; nothing of it reaches the route, and neighbours stay."""
     actions = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS")
     neighbour, *senders = await scene.guests(await scene.session(scene.tenant(), "ann"), 1 + len(actions))
@@ -274,7 +274,7 @@ async def api_with_tokens(scene: Scene, issuer: str) -> AsyncIterator[str]:
         gateway.delete_api(ApiId=api)
 
 
-async def test_a_token_says_who_the_player_is(scene: Scene) -> None:
+async def test_a_token_identifies_the_player(scene: Scene) -> None:
     """Whatever the query claims; a token that is no good or another tenant's opens nothing, a bad subject is named."""
     async with issuer_of_tokens() as issuer, api_with_tokens(scene, issuer) as url:
         session = SceneSession(scene.tenant(), scene.secret(), "")

@@ -76,7 +76,7 @@ async def test_a_broadcast_reaches_exactly_its_audience(scene: Scene) -> None:
 
 
 @pytest.mark.image_smoke
-async def test_a_report_adds_up_from_the_first_look_to_the_last(scene: Scene) -> None:
+async def test_a_report_adds_up_at_every_read(scene: Scene) -> None:
     """While the posts are on their way they are in flight; in the end all are delivered, by the account that posted."""
     tenant = scene.tenant()
     await scene.guests(await scene.session(tenant), 30)
@@ -92,13 +92,13 @@ async def test_a_report_adds_up_from_the_first_look_to_the_last(scene: Scene) ->
     assert all(report["finishedAt"] is None for report in reports[:-1])
 
 
-async def test_a_broadcast_to_nobody_is_finished(scene: Scene) -> None:
+async def test_a_broadcast_without_recipients_finishes(scene: Scene) -> None:
     """A tenant without a connection is no mistake."""
     report = await scene.report(await scene.broadcast({"tenantId": scene.tenant()}))
     assert (report["dispatched"], report["byAccount"]) == (0, {})
 
 
-async def test_a_report_of_no_broadcast_is_not_found(scene: Scene) -> None:
+async def test_the_report_of_an_unknown_broadcast_is_not_found(scene: Scene) -> None:
     """An id that was never published has no report."""
     body = await scene.api.call("GET", "/broadcast/never-published", success=404)
     assert body["error"]["field"] == "broadcastId"
@@ -210,7 +210,7 @@ async def test_128_kib_of_any_characters_arrive_as_they_were_sent(scene: Scene) 
     assert [(await scene.report(broadcast_id))["delivered"] for broadcast_id in sent] == [1] * len(sent)
 
 
-async def test_a_message_may_be_any_json(scene: Scene) -> None:
+async def test_any_json_is_a_message(scene: Scene) -> None:
     """Empty and false values are messages too."""
     guest = await scene.guest(tenant := scene.tenant())
     messages: list[Any] = [None, 0, "", [], {}, {"deep": [{"er": [None, 1.5, True, "ü"]}]}]

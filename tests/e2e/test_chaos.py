@@ -177,7 +177,9 @@ class Chaos:
 @pytest.mark.parametrize(
     "seconds", [pytest.param(0, id="each-fault-once"), pytest.param(SECONDS, id="long", marks=pytest.mark.nightly)]
 )
-async def test_chaos(scene: Scene, capsys: pytest.CaptureFixture[str], seconds: float) -> None:
+async def test_random_faults_lose_no_message_and_no_count(
+    scene: Scene, capsys: pytest.CaptureFixture[str], seconds: float
+) -> None:
     """Every socket that stayed has got everything, some of it more than once; every report and every count is true."""
     with capsys.disabled():
         sys.stdout.write(f"\nLOUDHAILER_CHAOS_SEED={SEED} LOUDHAILER_CHAOS_SECONDS={seconds:g}\n")

@@ -66,7 +66,7 @@ async def terminal(*command: str) -> AsyncIterator[Terminal]:
         await process.communicate()
 
 
-async def test_wscat_receives_a_broadcast_and_is_told_what_was_wrong(scene: Scene, wscat: list[str]) -> None:
+async def test_wscat_receives_broadcasts_and_error_frames(scene: Scene, wscat: list[str]) -> None:
     """It connects, gets the frame of a broadcast, and an error frame for what it sends; then its row goes."""
     session = await scene.session(tenant := scene.tenant())
     async with terminal(*wscat, "--connect", session.url) as screen:
@@ -79,7 +79,7 @@ async def test_wscat_receives_a_broadcast_and_is_told_what_was_wrong(scene: Scen
     await scene.counted(tenant, 0)
 
 
-async def test_wscat_is_told_the_status_of_a_refused_handshake(scene: Scene, wscat: list[str]) -> None:
+async def test_wscat_receives_the_status_of_a_refused_handshake(scene: Scene, wscat: list[str]) -> None:
     """An unknown session is forbidden to everybody's client."""
     url = scene.system.deployment.websocket_url
     async with terminal(*wscat, "--connect", f"{url}?tenantId=nobody&sessionId=none") as screen:

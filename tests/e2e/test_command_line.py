@@ -88,7 +88,7 @@ async def test_status_shows_every_part(system: System) -> None:
     assert [part for part in parts if part not in done.stdout] == []
 
 
-async def test_the_logs_of_a_function_tell_of_a_broadcast(scene: Scene) -> None:
+async def test_a_broadcast_is_found_in_the_logs_of_a_function(scene: Scene) -> None:
     """An operator finds a broadcast by its id."""
     broadcast_id = await scene.broadcast({"tenantId": scene.tenant()}, json.dumps("hello"))
     await scene.report(broadcast_id)

@@ -91,7 +91,7 @@ async def test_a_direct_message_arrives_and_its_sender_sees_that_it_is_stored(sc
         await expect(nobody.field("Direct messages", "Text")).to_be_disabled()
 
 
-async def test_a_broadcast_moves_the_count_and_the_plot_and_its_report_ends(scene: Scene, browser: Browser) -> None:
+async def test_a_broadcast_updates_the_count_the_plot_and_the_report(scene: Scene, browser: Browser) -> None:
     """It is published in one browser, and arrives in both."""
     tenant = scene.tenant()
     async with visits(browser, scene) as visit:
@@ -112,9 +112,7 @@ async def test_a_broadcast_moves_the_count_and_the_plot_and_its_report_ends(scen
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-async def test_a_device_whose_clock_is_wrong_shows_the_latency_all_the_same(
-    scene: Scene, browser: Browser, hours: int
-) -> None:
+async def test_latency_is_correct_on_a_device_with_a_wrong_clock(scene: Scene, browser: Browser, hours: int) -> None:
     """The page takes the server's time; a difference of the two clocks would be an hour."""
     tenant = scene.tenant()
     async with visits(browser, scene) as visit:
@@ -128,7 +126,7 @@ async def test_a_device_whose_clock_is_wrong_shows_the_latency_all_the_same(
         await expect(ann.page.locator("#report-text")).to_contain_text("1 of 1 delivered, 0 gone, 0 failed: finished")
 
 
-async def test_an_echo_comes_back_in_order(scene: Scene, browser: Browser) -> None:
+async def test_echoes_return_in_order(scene: Scene, browser: Browser) -> None:
     """Silo and pooled, each by its own button."""
     async with visits(browser, scene) as visit:
         ann = await visit()
@@ -142,7 +140,7 @@ async def test_an_echo_comes_back_in_order(scene: Scene, browser: Browser) -> No
 
 
 @pytest.mark.image_smoke
-async def test_a_session_is_seen_from_its_creation_to_its_end(scene: Scene, browser: Browser) -> None:
+async def test_the_page_shows_a_session_from_creation_to_end(scene: Scene, browser: Browser) -> None:
     """Tenant, session, connect, silo, pooled, disconnect, delete; the log shows every frame."""
     async with visits(browser, scene) as visit:
         ann = await visit()
@@ -165,7 +163,7 @@ async def test_a_session_is_seen_from_its_creation_to_its_end(scene: Scene, brow
         assert (await scene.refusal(tenantId=SILO, sessionId=session)).status == 403
 
 
-async def test_a_throttle_shows(scene: Scene, browser: Browser) -> None:
+async def test_the_page_shows_throttling(scene: Scene, browser: Browser) -> None:
     """At least one of three messages in one minute, or two, is over the limit of one."""
     tenant = scene.tenant(messages_per_minute=1)
     async with visits(browser, scene) as visit:
@@ -176,7 +174,7 @@ async def test_a_throttle_shows(scene: Scene, browser: Browser) -> None:
         await expect(ann.notice).to_contain_text("Wait until the next minute")
 
 
-async def test_a_dropped_connection_comes_back_and_joins_its_room_again(scene: Scene, browser: Browser) -> None:
+async def test_a_dropped_connection_reconnects_and_rejoins_its_room(scene: Scene, browser: Browser) -> None:
     """The page does it by itself: the visitor does nothing, and talks on."""
     tenant = scene.tenant()
     async with visits(browser, scene, *LOST) as visit:
@@ -196,7 +194,7 @@ async def test_a_dropped_connection_comes_back_and_joins_its_room_again(scene: S
         await expect(bob.log("Conversation")).to_contain_text("Ann here again")
 
 
-async def test_whoever_only_listens_keeps_the_session(scene: Scene, browser: Browser) -> None:
+async def test_a_silent_listener_keeps_its_session(scene: Scene, browser: Browser) -> None:
     """It is refreshed before its time is over, and the connection stays what it is."""
     tenant = scene.tenant(session_seconds=6)
     async with visits(browser, scene) as visit:
@@ -208,7 +206,7 @@ async def test_whoever_only_listens_keeps_the_session(scene: Scene, browser: Bro
         assert scene.system.connections_of(tenant) == connections
 
 
-async def test_a_killed_gateway_is_waited_for(scene: Scene, browser: Browser) -> None:
+async def test_the_page_reconnects_after_the_gateway_was_killed(scene: Scene, browser: Browser) -> None:
     """The page says that it tries again, and is connected once there is a gateway again."""
     tenant = scene.tenant()
     async with visits(browser, scene, *LOST) as visit:
@@ -226,7 +224,7 @@ async def test_a_killed_gateway_is_waited_for(scene: Scene, browser: Browser) ->
         await expect(ann.log("Conversation")).to_contain_text("Ann here again")
 
 
-async def test_what_others_write_stays_text(scene: Scene, browser: Browser) -> None:
+async def test_messages_of_others_are_shown_as_text(scene: Scene, browser: Browser) -> None:
     """A nickname, what is said, a direct message, a broadcast: none becomes an element, and none runs."""
     tenant = scene.tenant()
     async with visits(browser, scene) as visit:
@@ -245,7 +243,7 @@ async def test_what_others_write_stays_text(scene: Scene, browser: Browser) -> N
             assert await visitor.page.title() == "Loudhailer"
 
 
-async def test_the_page_cannot_make_markup_of_a_text(scene: Scene, browser: Browser) -> None:
+async def test_the_page_creates_no_markup_from_text(scene: Scene, browser: Browser) -> None:
     """Whatever its own code might do wrong, the policy refuses it, and the browser says so."""
     async with visits(browser, scene, "TrustedHTML", "trusted-types|Trusted Type|Content Security Policy") as visit:
         ann = await visit()
@@ -254,7 +252,7 @@ async def test_the_page_cannot_make_markup_of_a_text(scene: Scene, browser: Brow
         assert ann.complaints
 
 
-async def test_the_keyboard_is_enough(scene: Scene, browser: Browser) -> None:
+async def test_the_page_is_usable_by_keyboard(scene: Scene, browser: Browser) -> None:
     """From the first Tab to a word in the room."""
     tenant = scene.tenant()
     async with visits(browser, scene) as visit:
@@ -290,7 +288,7 @@ async def test_the_keyboard_is_enough(scene: Scene, browser: Browser) -> None:
         await expect(ann.log("Conversation")).to_contain_text("Ann hello")
 
 
-async def test_where_a_page_may_not_publish_it_says_so(scene: Scene, browser: Browser) -> None:
+async def test_the_page_states_that_publishing_is_not_allowed(scene: Scene, browser: Browser) -> None:
     """Before one tries, where the installation says it; after, where the answer does."""
     tenant = scene.tenant()
 
@@ -315,7 +313,7 @@ async def test_where_a_page_may_not_publish_it_says_so(scene: Scene, browser: Br
         await expect(ann.field("Broadcasts", "Text")).to_be_disabled()
 
 
-async def test_a_session_that_is_refused_says_what_to_do(scene: Scene, browser: Browser) -> None:
+async def test_the_page_explains_a_refused_session(scene: Scene, browser: Browser) -> None:
     """The tenant is gone since the list was made."""
     tenant = scene.tenant()
     async with visits(browser, scene, "status of 400") as visit:
@@ -330,7 +328,7 @@ async def test_a_session_that_is_refused_says_what_to_do(scene: Scene, browser: 
 
 
 @pytest.mark.parametrize(("colours", "size"), [("light", DESKTOP), ("dark", PHONE)])
-async def test_it_is_accessible_and_fits_its_window(
+async def test_the_page_is_accessible_and_fits_its_window(
     scene: Scene, browser: Browser, colours: Literal["light", "dark"], size: tuple[int, int]
 ) -> None:
     """Contrast, names, structure; in light and dark, wide and narrow, with and without a connection."""

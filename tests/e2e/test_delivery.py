@@ -79,7 +79,7 @@ async def test_every_partition_is_queried_and_their_connections_are_spread_over_
         await invariants.hold(gone=stale)
 
 
-async def test_everyone_stands_in_one_recorded_chunk_before_anybody_is_posted_to(scene: Scene) -> None:
+async def test_every_recipient_is_in_one_recorded_chunk_before_the_first_post(scene: Scene) -> None:
     """Published means recorded; thirty recipients are fixed in the table and wait in a single message of a shard."""
     guests = await scene.guests(await scene.session(tenant := scene.tenant()), 30)
     with paused(scene.system, *scene.system.deployment.shard_names):
@@ -113,7 +113,7 @@ async def test_a_partition_of_any_number_is_delivered(scene: Scene) -> None:
     scene.system.dynamodb.delete_item(TableName=table, Key=key | {"partition": {"S": late}})
 
 
-async def test_a_socket_whose_handshake_is_going_on_gets_the_frame(scene: Scene) -> None:
+async def test_a_socket_still_in_its_handshake_receives_the_frame(scene: Scene) -> None:
     """It has a row before it can be posted to: the 410 until then is not believed, and the frame comes later."""
     await scene.received([await scene.guest(scene.tenant())])  # no function starts cold while the handshake lasts
     session = await scene.session(tenant := scene.tenant())
@@ -131,7 +131,7 @@ async def test_a_socket_whose_handshake_is_going_on_gets_the_frame(scene: Scene)
     assert scene.system.connections_of(tenant) == [row]
 
 
-async def test_a_410_deletes_that_connections_row_alone_and_never_a_young_one(scene: Scene) -> None:
+async def test_a_410_deletes_only_the_row_of_its_connection_and_never_a_young_one(scene: Scene) -> None:
     """The one of two gone sockets that may still be connecting keeps its row."""
     session = await scene.session(tenant := scene.tenant())
     old, young, present = await scene.guests(session, 3)
@@ -148,7 +148,7 @@ async def test_a_410_deletes_that_connections_row_alone_and_never_a_young_one(sc
     scene.system.change_connection(rows[ids[1]], expiresAt=int(time.time()) - MINUTE)
 
 
-async def test_sockets_that_close_during_a_broadcast_cost_nobody_else(scene: Scene) -> None:
+async def test_sockets_that_close_during_a_broadcast_do_not_affect_others(scene: Scene) -> None:
     """Clients that stay get the frame, and clients that left are reported as gone."""
     session = await scene.session(tenant := scene.tenant())
     guests = await scene.guests(session, 30)
@@ -262,7 +262,9 @@ STEPS: dict[str, Callable[[Play], str]] = {
 
 
 @pytest.mark.parametrize("queue", STEPS)
-async def test_a_message_that_makes_no_sense_is_put_aside_and_its_neighbours_go_on(scene: Scene, queue: str) -> None:
+async def test_only_the_malformed_message_of_a_batch_is_moved_to_the_dead_letter_queue(
+    scene: Scene, queue: str
+) -> None:
     """It is in the dead-letter queue, with the reason; a good message of the same batch has its effect."""
     await scene.guest(tenant := scene.tenant())
     play = await Play.to(scene, tenant)
@@ -290,7 +292,7 @@ async def test_a_message_that_makes_no_sense_is_put_aside_and_its_neighbours_go_
 
 
 @pytest.mark.image_smoke
-async def test_a_chunk_that_nobody_could_handle_is_reported_as_failed(scene: Scene) -> None:
+async def test_a_chunk_that_every_worker_failed_on_is_reported_as_failed(scene: Scene) -> None:
     """A message that SQS delivered too often ends here: the report is finished, and the message kept with its ids."""
     await scene.guest(tenant := scene.tenant())
     play = await Play.to(scene, tenant)
@@ -302,7 +304,7 @@ async def test_a_chunk_that_nobody_could_handle_is_reported_as_failed(scene: Sce
 
 
 @pytest.mark.parametrize("queue", STEPS)
-async def test_a_message_that_comes_twice_changes_nothing_in_the_report(scene: Scene, queue: str) -> None:
+async def test_a_redelivered_message_does_not_change_the_report(scene: Scene, queue: str) -> None:
     """Every queue may deliver a message again, even long after it was handled."""
     guest = await scene.guest(tenant := scene.tenant())
     play = await Play.to(scene, tenant)

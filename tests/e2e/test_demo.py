@@ -17,7 +17,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "stacks"
 
 
-def test_the_demo_counts_every_frame_and_leaves_nothing(home: Path) -> None:
+def test_the_demo_counts_every_frame_and_cleans_up(home: Path) -> None:
     """It shows its tables, succeeds, and takes its stack with it."""
     demo = loudhailer(home, "unused", "demo", "--sockets", "60")
     assert demo.returncode == 0, demo.stdout + demo.stderr
@@ -28,7 +28,7 @@ def test_the_demo_counts_every_frame_and_leaves_nothing(home: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_demo_that_is_interrupted_leaves_nothing(
+async def test_an_interrupted_demo_cleans_up(
     home: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An interruption during the start leaves neither processes nor files."""

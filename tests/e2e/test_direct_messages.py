@@ -111,7 +111,7 @@ async def test_a_message_is_acknowledged_stored_delivered_once_and_deleted(scene
     assert await scene.received([two]) == [[]]
 
 
-async def test_a_message_that_is_sent_again_with_its_id_arrives_once(scene: Scene) -> None:
+async def test_a_message_resent_with_its_id_arrives_once(scene: Scene) -> None:
     """Also over another connection of the player, and after it was delivered."""
     tenant = scene.tenant()
     one, two = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
@@ -136,7 +136,7 @@ async def test_a_player_cannot_send_as_another(scene: Scene) -> None:
     assert await scene.received([two]) == [[]]
 
 
-async def test_a_player_that_sends_too_much_is_told_and_others_are_not(scene: Scene) -> None:
+async def test_the_message_limit_applies_to_each_player_separately(scene: Scene) -> None:
     """The limit of messages in a minute is each player's own."""
     tenant = scene.tenant(messages_per_minute=2)
     one, two = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
@@ -164,7 +164,7 @@ async def test_an_expired_message_is_not_delivered(scene: Scene) -> None:
 
 
 @pytest.mark.image_smoke
-async def test_many_messages_arrive_in_order_whether_one_is_there_or_comes(scene: Scene) -> None:
+async def test_many_messages_arrive_in_order_before_and_after_a_connect(scene: Scene) -> None:
     """Most are sent before the receiver connects, more than are read at once; the others to its two devices.
 
     A late disconnect of the first device takes nothing from the second.
@@ -186,7 +186,7 @@ async def test_many_messages_arrive_in_order_whether_one_is_there_or_comes(scene
     assert await messages(laptop, 1) == ["to the laptop"]
 
 
-async def test_many_messages_sent_at_once_arrive_once_each_with_the_gateways_time(scene: Scene) -> None:
+async def test_concurrent_messages_arrive_once_with_the_gateways_time(scene: Scene) -> None:
     """The gateway hands them on side by side; their times say in which order it took them, to the millisecond."""
     tenant = scene.tenant()
     sender, receiver = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
@@ -201,7 +201,7 @@ async def test_many_messages_sent_at_once_arrive_once_each_with_the_gateways_tim
     assert await scene.received([receiver]) == [[]]
 
 
-async def test_a_message_that_waits_arrives_though_the_handshake_takes_long(scene: Scene) -> None:
+async def test_a_waiting_message_arrives_after_a_long_handshake(scene: Scene) -> None:
     """The connection's row wakes the inbox while a post to the connection still is answered 410."""
     tenant = scene.tenant()
     sender = await player(scene, tenant, SENDER)
@@ -210,7 +210,7 @@ async def test_a_message_that_waits_arrives_though_the_handshake_takes_long(scen
         assert await messages(await connecting, 2) == ["a", "b"]
 
 
-async def test_a_message_that_comes_during_the_handshake_arrives(scene: Scene) -> None:
+async def test_a_message_sent_during_the_handshake_arrives(scene: Scene) -> None:
     """Its inbox was woken for the connection before, and found empty."""
     tenant = scene.tenant()
     sender = await player(scene, tenant, SENDER)
@@ -221,7 +221,7 @@ async def test_a_message_that_comes_during_the_handshake_arrives(scene: Scene) -
         assert await messages(await connecting, 1) == ["a"]
 
 
-async def test_one_who_does_not_read_delays_nobody_else(scene: Scene) -> None:
+async def test_a_player_that_does_not_read_delays_no_other_player(scene: Scene) -> None:
     """The others get theirs while its inbox cannot be emptied; it gets all of its own when it reads again."""
     tenant = scene.tenant()
     sender, slow, other = [await player(scene, tenant, name) for name in (SENDER, RECEIVER, OTHER)]
@@ -236,7 +236,7 @@ async def test_one_who_does_not_read_delays_nobody_else(scene: Scene) -> None:
     assert await messages(slow, 60) == texts
 
 
-async def test_a_message_that_comes_while_a_second_device_connects_reaches_both(scene: Scene) -> None:
+async def test_a_message_sent_while_a_second_device_connects_reaches_both(scene: Scene) -> None:
     """The first one takes it at once; it stays in the inbox until the second one has it, too."""
     tenant = scene.tenant()
     sender, phone = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
@@ -270,7 +270,7 @@ async def test_a_second_device_that_connects_too_slowly_for_a_message_is_closed(
     assert [await messages(device, 1) for device in (phone, again)] == [["d"]] * 2
 
 
-async def test_a_device_that_does_not_read_keeps_nothing_from_another(scene: Scene) -> None:
+async def test_a_device_that_does_not_read_blocks_no_other_device(scene: Scene) -> None:
     """The messages are delivered, and leave the inbox, though a device of the player takes no more: it is closed."""
     tenant = scene.tenant()
     sender, slow, reader = [await player(scene, tenant, name) for name in (SENDER, RECEIVER, RECEIVER)]
@@ -283,7 +283,7 @@ async def test_a_device_that_does_not_read_keeps_nothing_from_another(scene: Sce
     await slow.closed(PATIENCE_SECONDS)
 
 
-async def test_posts_that_fail_change_no_order_and_only_lost_answers_bring_doubles(scene: Scene) -> None:
+async def test_failed_posts_keep_the_order_and_only_lost_answers_cause_duplicates(scene: Scene) -> None:
     """A post is tried again until the gateway says that it took the frame."""
     tenant = scene.tenant()
     sender, receiver = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
@@ -301,7 +301,7 @@ async def test_posts_that_fail_change_no_order_and_only_lost_answers_bring_doubl
     assert doubles + len((await scene.received([receiver]))[0]) == lost
 
 
-async def test_a_relay_that_dies_once_it_has_posted_loses_nothing_and_changes_no_order(scene: Scene) -> None:
+async def test_a_relay_killed_after_posting_keeps_every_message_in_order(scene: Scene) -> None:
     """Its wake is delivered again, and the inbox is posted again: messages that were not deleted arrive twice."""
     tenant = scene.tenant()
     sender, receiver = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
@@ -316,7 +316,7 @@ async def test_a_relay_that_dies_once_it_has_posted_loses_nothing_and_changes_no
     await eventually(lambda: waiting(scene, tenant) == [])
 
 
-async def test_a_presence_that_dies_after_it_woke_an_inbox_brings_no_double(scene: Scene) -> None:
+async def test_a_presence_killed_after_waking_an_inbox_causes_no_duplicate(scene: Scene) -> None:
     """The stream brings the record again, and the queue knows the wake."""
     tenant = scene.tenant()
     sender, receiver = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)

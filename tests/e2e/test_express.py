@@ -13,7 +13,7 @@ from tests.support.waiting import eventually
 from tools.client.http import ApiError
 
 
-async def test_a_small_broadcast_waits_for_nobodys_large_one(scene: Scene) -> None:
+async def test_a_small_broadcast_does_not_wait_for_a_large_one(scene: Scene) -> None:
     """While nobody looks into the queues of the long way, it is delivered and its report ends."""
     tenant = scene.tenant()
     guests = await scene.guests(await scene.session(tenant), 3)
@@ -28,7 +28,7 @@ async def test_a_small_broadcast_waits_for_nobodys_large_one(scene: Scene) -> No
     assert (await scene.report(bulk))["delivered"] == 3
 
 
-async def test_what_an_express_lane_leaves_is_broadcast_as_any_other(scene: Scene) -> None:
+async def test_the_rest_of_an_express_chunk_is_sent_through_a_shard(scene: Scene) -> None:
     """While the gateway answers errors: the chunk goes to a shard, in its tenant's group."""
     tenant = scene.tenant()
     (guest,) = await scene.guests(await scene.session(tenant), 1)
@@ -69,7 +69,7 @@ async def test_an_unknown_priority_and_a_deadline_of_no_time_are_refused(scene: 
         assert (refused.value.status, refused.value.body["error"]["field"]) == (400, next(iter(fields)))
 
 
-async def test_express_for_a_million_is_bulk_and_the_answer_says_so(scene: Scene) -> None:
+async def test_an_express_broadcast_to_a_million_is_bulk_with_a_note(scene: Scene) -> None:
     """The counts say so, although one of them is there."""
     tenant = scene.tenant()
     (guest,) = await scene.guests(await scene.session(tenant), 1)

@@ -34,7 +34,7 @@ async def posts(scene: Scene, counter: str) -> int:
     return int(stats["posts_reset"] if counter == "reset" else stats["posts"].get(counter, 0))
 
 
-async def test_a_fifth_of_the_sockets_is_gone(scene: Scene) -> None:
+async def test_a_fifth_of_the_sockets_has_vanished(scene: Scene) -> None:
     """Nobody said that they left: the broadcast finds out, deletes their rows, and costs nobody else anything."""
     async with Invariants(scene) as invariants:
         everyone = await invariants.join(CROWD)
@@ -59,7 +59,7 @@ async def test_a_storm_of_429s(scene: Scene) -> None:
         await invariants.hold()
 
 
-async def test_one_client_that_does_not_read(scene: Scene) -> None:
+async def test_a_single_client_that_does_not_read(scene: Scene) -> None:
     """The others do not wait for it; it gets everything when it reads again."""
     async with Invariants(scene) as invariants:
         slow, *others = await invariants.join(CROWD)
@@ -102,9 +102,7 @@ def failures(system: System, function: str) -> int:
 
 
 @pytest.mark.parametrize("function", ["swarm", "query"])
-async def test_what_was_throttled_for_a_moment_comes_again_while_its_broadcast_lives(
-    scene: Scene, function: str
-) -> None:
+async def test_a_throttled_post_is_retried_while_its_broadcast_lives(scene: Scene, function: str) -> None:
     """With the invisibility of production, six timeouts of 20 seconds: a message that failed must not wait for that."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
@@ -133,7 +131,7 @@ async def test_a_worker_killed_in_the_middle_of_a_chunk(scene: Scene) -> None:
         await invariants.hold(duplicates=got)
 
 
-async def test_a_paused_shard_whose_chunk_comes_twice(scene: Scene) -> None:
+async def test_a_paused_shard_that_delivers_its_chunk_twice(scene: Scene) -> None:
     """Nobody gets anything until it continues; then two workers post the same chunk at once."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
@@ -148,7 +146,7 @@ async def test_a_paused_shard_whose_chunk_comes_twice(scene: Scene) -> None:
         await invariants.hold(duplicates=CROWD)
 
 
-async def test_a_chunk_that_comes_again_long_after(scene: Scene) -> None:
+async def test_a_chunk_redelivered_long_after_its_report(scene: Scene) -> None:
     """A report that is finished does not change, although everyone gets the frame again."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
@@ -174,7 +172,7 @@ async def test_a_chunk_that_comes_again_long_after(scene: Scene) -> None:
         assert await scene.report(broadcast_id) == report
 
 
-async def test_outcomes_that_nobody_reads_for_a_while(scene: Scene) -> None:
+async def test_outcomes_that_wait_while_settle_is_stopped(scene: Scene) -> None:
     """All get the frame, and the report says so as soon as it can."""
     async with Invariants(scene) as invariants:
         everyone = await invariants.join(CROWD)
@@ -187,7 +185,7 @@ async def test_outcomes_that_nobody_reads_for_a_while(scene: Scene) -> None:
 
 
 @pytest.mark.usefixtures("soon_visible_again")
-async def test_an_outcome_queue_that_is_gone_for_a_while(scene: Scene) -> None:
+async def test_an_outcome_queue_missing_for_a_while(scene: Scene) -> None:
     """Without its outcome being sent, a chunk is not acknowledged: it is posted again until that works."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
@@ -220,7 +218,7 @@ async def test_the_stream_consumer_killed_between_its_write_and_its_answer(scene
 
 
 @pytest.mark.nightly
-async def test_the_stream_consumer_killed_again_and_again(scene: Scene) -> None:
+async def test_the_stream_consumer_killed_repeatedly(scene: Scene) -> None:
     """While connections come and go."""
     async with Invariants(scene) as invariants:
         await invariants.join(10)
@@ -286,7 +284,7 @@ async def test_query_killed_half_way(scene: Scene) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.usefixtures("soon_visible_again")
-async def test_everything_that_carries_a_broadcast_killed_again_and_again(scene: Scene) -> None:
+async def test_all_functions_of_a_broadcast_killed_repeatedly(scene: Scene) -> None:
     """Swarm, query and settle at random moments while broadcasts are on their way."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)

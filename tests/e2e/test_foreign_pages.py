@@ -111,7 +111,7 @@ async def answers(page: Page, requests: list[list[str]]) -> tuple[list[dict[str,
 
 
 @pytest.mark.parametrize("host", ["attacker.example", "localhost", "127.0.0.1"])
-async def test_a_page_of_another_origin_changes_and_reads_nothing(
+async def test_a_page_of_another_origin_can_neither_read_nor_write(
     scene: Scene, browser: Browser, foreign_port: int, host: str
 ) -> None:
     """Not from another site, nor from another port of this machine; open connections stay open."""
@@ -128,7 +128,7 @@ async def test_a_page_of_another_origin_changes_and_reads_nothing(
 
 
 @pytest.mark.parametrize("server", ["local AWS", "gateway"])
-async def test_a_page_whose_name_leads_to_this_machine_changes_and_reads_nothing(
+async def test_a_page_with_dns_rebinding_can_neither_read_nor_write(
     scene: Scene, browser: Browser, server: str
 ) -> None:
     """With DNS rebinding the servers are the page's own origin: it may send what it likes, and read the answers."""
@@ -162,7 +162,7 @@ async def test_a_page_of_another_origin_may_open_a_websocket_with_a_session_of_i
     await page.close()
 
 
-async def test_nothing_of_the_stack_listens_beyond_this_machine(system: System) -> None:
+async def test_the_stack_listens_on_this_machine_only(system: System) -> None:
     """Neither the servers nor the processes of functions."""
     servers = [psutil.Process(pid) for pid in system.pids().values() if pid is not None]
     assert len(servers) == 2

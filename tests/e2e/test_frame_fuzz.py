@@ -100,7 +100,7 @@ def party(system: System, *, has_silo: bool) -> Iterator[tuple[Party, asyncio.Ru
 
 @pytest.mark.parametrize("frames", [8, pytest.param(200, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("route", ROUTES)
-def test_no_frame_is_left_without_a_legal_answer_or_harms_anybody(system: System, route: str, frames: int) -> None:
+def test_every_frame_gets_a_legal_answer_and_harms_no_other_client(system: System, route: str, frames: int) -> None:
     """Never `Internal server error`, never a closed neighbour, never a word to another tenant."""
     with party(system, has_silo=route == "SiloSQS") as (guests, runner):
 

@@ -77,7 +77,7 @@ async def test_a_session_keeps_its_player(scene: Scene) -> None:
     assert (refused.value.status, refused.value.body["error"]["field"]) == (409, "playerId")
 
 
-async def test_an_illegal_id_is_refused_where_it_enters(scene: Scene) -> None:
+async def test_an_illegal_id_is_refused_at_session_and_handshake(scene: Scene) -> None:
     """Neither a session can be opened with it, nor a socket."""
     tenant = scene.tenant()
     illegal_ids = ("a#b", "a b", "a:b", "a,b", "ä", "a/b", "x" * 65, "", "a\n")
@@ -87,7 +87,7 @@ async def test_an_illegal_id_is_refused_where_it_enters(scene: Scene) -> None:
         assert (await scene.refusal(**ids)).status == (403 if illegal else 401), ids
 
 
-async def test_an_illegal_player_is_refused_where_it_enters(scene: Scene) -> None:
+async def test_an_illegal_player_is_refused_at_session_and_handshake(scene: Scene) -> None:
     """A player's id has a grammar of its own, and an empty one is none."""
     ids = query_of(await scene.session(scene.tenant()))
     for illegal in ("ann#bob", ""):
@@ -97,7 +97,7 @@ async def test_an_illegal_player_is_refused_where_it_enters(scene: Scene) -> Non
         assert (await scene.refusal(**ids, playerId=illegal)).status == 403
 
 
-async def test_the_one_subprotocol_is_answered_and_no_token_is(scene: Scene) -> None:
+async def test_only_the_known_subprotocol_is_echoed(scene: Scene) -> None:
     """A client that offers others gets none of them back, whatever they are."""
     session = await scene.session(scene.tenant())
     for offered, answered in (
@@ -115,7 +115,7 @@ async def test_the_one_subprotocol_is_answered_and_no_token_is(scene: Scene) -> 
             assert await socket.receive_json() == {"action": "pong"}
 
 
-async def test_a_handshake_that_is_none_is_refused(scene: Scene) -> None:
+async def test_a_malformed_handshake_is_refused(scene: Scene) -> None:
     """As RFC 6455 has it; the session stays empty."""
     session = await scene.session(tenant := scene.tenant())
     handshake = {

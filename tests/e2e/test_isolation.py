@@ -99,7 +99,7 @@ def keys(place: TablePlace, tenant: str) -> list[str]:
     return [pattern.format(tenant) for pattern in LEADING_KEYS[place.name]]
 
 
-def test_every_function_acts_for_one_tenant_or_is_known_to_act_for_all(
+def test_every_function_is_listed_as_acting_for_one_tenant_or_for_all(
     system: System, functions: list[Function]
 ) -> None:
     """A new one must say which it is."""
@@ -146,7 +146,7 @@ def test_no_batch_reaches_the_rows_of_two_tenants(functions: list[Function]) -> 
     assert reached == []
 
 
-def test_no_tenant_reaches_its_own_total(functions: list[Function]) -> None:
+def test_tenant_credentials_do_not_reach_the_tenants_total(functions: list[Function]) -> None:
     """A function that counts minutes may not change what `connect` reserves."""
     grants = [(function, grant) for function in functions for grant in function.grants if grant.place.name == "limits"]
     assert grants
@@ -169,7 +169,7 @@ def test_a_function_without_a_tenants_role_finds_no_keys(account: GrantsAccount,
     assert not [role.arn for role in account.tenant_roles() if account.assumes(itself, role.arn, **as_tenant("a"))]
 
 
-def test_as_itself_a_function_reaches_no_tenants_rows(account: GrantsAccount, functions: list[Function]) -> None:
+def test_a_functions_own_role_reaches_no_tenants_rows(account: GrantsAccount, functions: list[Function]) -> None:
     """Without a tenant, no access: not even to what it may do for every single one."""
     reached = [
         str(grant)
@@ -180,7 +180,7 @@ def test_as_itself_a_function_reaches_no_tenants_rows(account: GrantsAccount, fu
     assert reached == []
 
 
-def test_a_tenant_scans_nothing(account: GrantsAccount, functions: list[Function]) -> None:
+def test_tenant_credentials_cannot_scan(account: GrantsAccount, functions: list[Function]) -> None:
     """A scan has no leading key."""
     scanned = [
         f"{function.role.arn} {place.name}"
@@ -192,7 +192,9 @@ def test_a_tenant_scans_nothing(account: GrantsAccount, functions: list[Function
 
 
 @pytest.mark.parametrize("table", ["broadcasts", "lanes", "partitions", "tenants"])
-def test_a_tenant_has_no_business_in_a_table(account: GrantsAccount, functions: list[Function], table: str) -> None:
+def test_tenant_credentials_reach_no_system_table(
+    account: GrantsAccount, functions: list[Function], table: str
+) -> None:
     """A broadcast is nobody's row; a tenant neither counts itself nor sets its own limits."""
     (place,) = (place for place in account.places.values() if place.name == table)
     reached = [
@@ -237,7 +239,9 @@ def test_a_tenants_role_is_assumed_by_its_own_function_alone(account: GrantsAcco
     assert assumed == {(function.role.function_role, function.role.arn) for function in functions}
 
 
-def test_a_tenants_session_becomes_no_other_tenants(account: GrantsAccount, functions: list[Function]) -> None:
+def test_a_tenants_role_session_cannot_become_another_tenants(
+    account: GrantsAccount, functions: list[Function]
+) -> None:
     """No tenant's role lets it in, neither its own nor that of another function."""
     assumed = [
         (function.role.arn, other.role.arn)

@@ -37,7 +37,7 @@ async def test_the_sample_tenants_are_listed_with_their_limits(scene: Scene) -> 
     assert {name: tuple(items[name][setting] for setting in SETTINGS) for name in SAMPLES} == SAMPLES
 
 
-async def test_a_tenant_has_so_many_sessions_and_no_more(scene: Scene) -> None:
+async def test_the_sessions_of_a_tenant_are_limited(scene: Scene) -> None:
     """The answer names the limit; another tenant has its own."""
     tenant = scene.tenant(tenant_sessions=2)
     for _ in range(2):
@@ -163,7 +163,7 @@ async def test_the_first_limit_in_order_refuses(scene: Scene) -> None:
     await scene.counted(tenant, 1)
 
 
-async def test_what_one_session_is_refused_leaves_its_tenant_alone(scene: Scene) -> None:
+async def test_refusals_of_one_session_do_not_affect_its_tenant(scene: Scene) -> None:
     """Its attempts to connect and its messages are far over the tenant's limits; another session does not notice."""
     tenant = scene.tenant(tenant_per_minute=60, session_per_minute=30, messages_per_minute=60)
     greedy = await scene.session(tenant)
@@ -222,7 +222,7 @@ async def test_refused_handshakes_end_a_session_that_floods(scene: Scene) -> Non
     assert (await scene.refusal(tenantId=tenant, sessionId=session.session)).status == 403
 
 
-async def test_what_is_said_in_rooms_keeps_to_the_budget_of_posts(scene: Scene) -> None:
+async def test_room_messages_keep_to_the_budget_of_posts(scene: Scene) -> None:
     """A session's share is three posts a minute, one frame to this room; another session still has its own."""
     tenant = scene.tenant(posts_per_minute=12)
     guests = [await scene.guest(tenant) for _ in range(3)]
@@ -241,7 +241,7 @@ async def test_what_is_said_in_rooms_keeps_to_the_budget_of_posts(scene: Scene) 
     assert await scene.received(guests[1:]) == [said, said]
 
 
-async def test_a_place_that_nobody_holds_is_free(scene: Scene) -> None:
+async def test_a_place_without_a_connection_is_freed(scene: Scene) -> None:
     """A connection's row went and `accounting` gave the record up: who comes next heals the session."""
     session = await scene.session(scene.tenant(connections_per_session=2))
     await scene.connect(session)
@@ -258,7 +258,7 @@ async def test_a_place_that_nobody_holds_is_free(scene: Scene) -> None:
     await scene.counted(session.tenant, 2)
 
 
-async def test_a_minutes_count_does_not_outlive_it(scene: Scene) -> None:
+async def test_the_count_of_a_minute_expires(scene: Scene) -> None:
     """Its row has a time to live."""
     session = await scene.session(scene.tenant())
     await asyncio.gather(*(scene.connect(session) for _ in range(3)))

@@ -38,7 +38,7 @@ def is_cancelled(scene: Scene, broadcast_id: BroadcastId) -> bool:
 
 
 @pytest.mark.image_smoke
-async def test_what_was_given_up_is_redriven(scene: Scene) -> None:
+async def test_a_given_up_message_is_redriven(scene: Scene) -> None:
     """Failed becomes delivered; letters of other broadcasts, and malformed ones, stay."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
@@ -56,7 +56,7 @@ async def test_what_was_given_up_is_redriven(scene: Scene) -> None:
         assert (invariants.got(redriven), invariants.got(resting)) == (CROWD, 0)
 
 
-async def test_what_was_received_too_often_is_failed_and_redriven(scene: Scene) -> None:
+async def test_a_message_received_too_often_is_failed_and_redriven(scene: Scene) -> None:
     """A message of each queue that no worker acknowledged: its report ends, it rests, and it can be sent again."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
@@ -86,7 +86,7 @@ async def test_what_was_received_too_often_is_failed_and_redriven(scene: Scene) 
         await invariants.hold()
 
 
-async def test_an_outcome_that_was_received_too_often_is_settled_all_the_same(scene: Scene) -> None:
+async def test_an_outcome_received_too_often_is_still_settled(scene: Scene) -> None:
     """It says what is true: nothing failed, and nothing rests."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
@@ -101,7 +101,7 @@ async def test_an_outcome_that_was_received_too_often_is_settled_all_the_same(sc
 
 
 @pytest.mark.image_smoke
-async def test_a_chunk_that_waits_is_cancelled(scene: Scene) -> None:
+async def test_a_waiting_chunk_is_cancelled(scene: Scene) -> None:
     """Nobody gets it any more; another broadcast's chunk in the same shard is delivered."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
@@ -144,7 +144,7 @@ async def test_a_broadcast_is_cancelled_before_its_recipients_are_found(scene: S
             assert invariants.got(ended) == 0
 
 
-async def test_a_broadcast_that_is_over_stays_what_it_was(scene: Scene) -> None:
+async def test_a_finished_broadcast_does_not_change(scene: Scene) -> None:
     """Clients keep what they got, and a broadcast that was cancelled is not redriven."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
@@ -159,7 +159,7 @@ async def test_a_broadcast_that_is_over_stays_what_it_was(scene: Scene) -> None:
         assert invariants.got(failed) == 0
 
 
-async def test_frames_that_nobody_could_handle_are_redriven_in_order(scene: Scene) -> None:
+async def test_given_up_frames_are_redriven_in_order(scene: Scene) -> None:
     """They rest in the FIFO dead-letter queue; sent again, the session hears them as they were sent."""
     session = await scene.session(scene.tenant())
     sender, other = await scene.guests(session, 2)

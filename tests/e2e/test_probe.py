@@ -32,7 +32,7 @@ def written(folder: Path) -> Any:
     return json.loads(path.read_text())
 
 
-async def test_a_probe_answers_every_question_as_the_page_says_of_the_stand_in(scene: Scene, tmp_path: Path) -> None:
+async def test_a_probe_gives_the_documented_answers_of_the_stand_in(scene: Scene, tmp_path: Path) -> None:
     """All except the slow ones and the one that uses up the quota; nothing is left behind."""
     arguments = ("probe", "local", "--account", ACCOUNT, "--into", str(tmp_path), "--json")
     done = await asyncio.to_thread(scene.system.loudhailer, *arguments)
@@ -49,7 +49,7 @@ async def test_a_probe_answers_every_question_as_the_page_says_of_the_stand_in(s
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_an_interrupted_probe_leaves_nothing_and_says_what_it_asked(
+async def test_an_interrupted_probe_cleans_up_and_lists_its_questions(
     scene: Scene, tmp_path: Path, number: signal.Signals
 ) -> None:
     """It is interrupted once a session of its tenant is there; a connection would stay open for two minutes."""
@@ -64,7 +64,7 @@ async def test_an_interrupted_probe_leaves_nothing_and_says_what_it_asked(
     assert written(tmp_path)["interrupted"] in (["keep-alive"], ["refused-connect"])
 
 
-async def test_a_probe_that_was_killed_is_in_the_way_until_its_rest_is_removed(scene: Scene) -> None:
+async def test_a_killed_probe_blocks_the_next_until_it_is_removed(scene: Scene) -> None:
     """The next one refuses, so that two never share an API."""
     client = scene.system.deployment.client("apigatewayv2")
     client.create_api(Name=own_api.NAME, ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action")

@@ -20,7 +20,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         yield running
 
 
-async def test_a_stack_comes_up_again_whatever_was_killed(system: System) -> None:
+async def test_a_stack_starts_again_after_any_kill(system: System) -> None:
     """The local AWS dies without a word, and so does the command that is about to bring it up again."""
     pid = system.pids()[AWS]
     assert pid is not None

@@ -98,7 +98,7 @@ def is_as_it_should_be(pipeline: Pipeline, name: str) -> bool:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("stack", [(), ("--subscriber", "green")], ids=["hub", "subscriber"])
-def test_what_was_never_promoted_has_no_plan_and_no_drift(
+def test_an_environment_without_a_promotion_has_no_plan_and_no_drift(
     pipeline: Pipeline, tmp_path: Path, stack: tuple[str, ...]
 ) -> None:
     """The command says so, and does not fail: a pull request is not to blame for it."""
@@ -111,13 +111,13 @@ def test_what_was_never_promoted_has_no_plan_and_no_drift(
     assert "Nothing has been promoted to" in pipeline.release("rollback", "local", *stack).stderr
 
 
-def test_the_digest_that_is_rolled_out_is_the_one_that_the_canary_runs(pipeline: Pipeline, canary: str) -> None:
+def test_the_canary_runs_the_rolled_out_digest(pipeline: Pipeline, canary: str) -> None:
     """Health proved that it delivers what goes through its own shard; it is written down, and nothing drifts."""
     runs(pipeline, "blue", canary)
 
 
 @pytest.mark.nightly
-def test_the_digest_that_is_rolled_out_is_the_one_that_each_account_runs(pipeline: Pipeline, everywhere: str) -> None:
+def test_each_account_runs_the_rolled_out_digest(pipeline: Pipeline, everywhere: str) -> None:
     """The second wave has it as well as the canary."""
     for name in MAP:
         runs(pipeline, name, everywhere)
@@ -131,7 +131,7 @@ def runs(pipeline: Pipeline, name: str, digest: str) -> None:
 
 
 @pytest.mark.nightly
-def test_the_digest_that_is_promoted_is_the_one_that_runs(pipeline: Pipeline, first: str) -> None:
+def test_the_promoted_digest_runs(pipeline: Pipeline, first: str) -> None:
     """Every function's alias leads to it, it is written down, and nothing drifts."""
     assert pipeline.running() == {first}
     assert first in pipeline.done("history", "local")
@@ -170,7 +170,7 @@ def through_the_hub(pipeline: Pipeline) -> str:
 
 
 @pytest.mark.nightly
-def test_a_digest_that_fails_is_taken_back_and_rolled_back(pipeline: Pipeline, first: str) -> None:
+def test_a_failing_digest_is_rolled_back(pipeline: Pipeline, first: str) -> None:
     """The traffic is back when the command ends; that it has drifted is said until the rollback."""
     commit = pipeline.released(pipeline.build(change=FAILING, of="functions/broadcast/publish/handler.py"))
     failed = pipeline.applied(pipeline.planned(commit))
@@ -208,7 +208,7 @@ def test_the_commands_of_readme_promote_and_roll_back(pipeline: Pipeline, first:
 
 @pytest.mark.nightly
 @pytest.mark.timeout(1800)
-def test_shards_are_drained_before_they_go(tmp_path: Path) -> None:
+def test_shards_are_drained_before_their_removal(tmp_path: Path) -> None:
     """Added ones are used at once. No queue goes while a version that runs, or may be returned to, sends to it."""
     with empty_pipeline(tmp_path, {}) as pipeline:
         pipeline.reconfigure("count = 4", "count = 2")
@@ -243,7 +243,7 @@ def promote(pipeline: Pipeline, change: str, *options: str) -> None:
 
 
 @pytest.mark.nightly
-def test_another_plan_than_the_approved_one_is_not_applied(pipeline: Pipeline, first: str) -> None:
+def test_a_plan_that_was_not_approved_is_not_applied(pipeline: Pipeline, first: str) -> None:
     """The fingerprint is that of the files that were shown."""
     pipeline.done("plan", "local")
     refused = pipeline.release("apply", "local", "--plan", "0" * 64)
@@ -264,7 +264,7 @@ def test_another_plan_than_the_approved_one_is_not_applied(pipeline: Pipeline, f
         (f"{REPOSITORY}:v1", f"sha256:{'0' * 64}", "It must be <12 digits>.dkr.ecr.<region>.amazonaws.com/<name>"),
     ],
 )
-def test_what_is_no_release_is_refused_before_anything_is_changed(
+def test_an_invalid_release_is_refused_before_any_change(
     pipeline: Pipeline, tmp_path: Path, repository: str, digest: str, sentence: str
 ) -> None:
     """The sentence says the legal form; nothing is planned, and the running release stays."""

@@ -79,7 +79,7 @@ async def party(scene: Scene, tenant: TenantId, *nicknames: str, room: str = "lo
 
 
 @pytest.mark.image_smoke
-async def test_a_room_talks(scene: Scene) -> None:
+async def test_members_of_a_room_receive_its_messages(scene: Scene) -> None:
     """The page's own frames; the nickname that it adds to what is said is not trusted."""
     ann, bob = await party(scene, scene.tenant(), "Ann", "Bob")
     before = int(time.time() * 1000)
@@ -94,7 +94,7 @@ async def test_a_room_talks(scene: Scene) -> None:
     assert await heard([ann, bob]) == [("Bob", "Hello Ann")] * 2
 
 
-async def test_who_takes_anothers_name_is_told_apart(scene: Scene) -> None:
+async def test_a_member_with_a_taken_nickname_is_distinguishable(scene: Scene) -> None:
     """Each frame of a room names the player and the connection; a name with something invisible in it is refused."""
     tenant = scene.tenant()
     ann, eve = [await scene.connect(await scene.session(tenant, player)) for player in ("ann", "eve")]
@@ -144,7 +144,7 @@ async def test_the_end_of_a_session_is_a_leave(scene: Scene) -> None:
     assert {frame["action"] for frame in told} == {"leaveroom"}
 
 
-async def test_a_stale_member_is_found_by_what_is_said_next(scene: Scene) -> None:
+async def test_a_stale_member_is_detected_by_the_next_message(scene: Scene) -> None:
     """A lost `$disconnect` leaves its row; the others hear all the same, and then that it has left."""
     tenant = scene.tenant()
     ann, bob, cid = await party(scene, tenant, "Ann", "Bob", "Cid")
@@ -155,7 +155,7 @@ async def test_a_stale_member_is_found_by_what_is_said_next(scene: Scene) -> Non
     await scene.counted(tenant, 2)
 
 
-async def test_a_stale_member_goes_with_its_time(scene: Scene) -> None:
+async def test_a_stale_member_expires(scene: Scene) -> None:
     """Nobody says anything, so its row stays until it expires."""
     tenant = scene.tenant()
     ann, bob = await party(scene, tenant, "Ann", "Bob")
@@ -165,7 +165,7 @@ async def test_a_stale_member_goes_with_its_time(scene: Scene) -> None:
     assert await ann.frame() == left("Bob")
 
 
-async def test_to_join_another_room_is_to_leave_the_former(scene: Scene) -> None:
+async def test_joining_another_room_leaves_the_former(scene: Scene) -> None:
     """The former room gets a leave; from then on the member hears, and is heard in, the new room only."""
     tenant = scene.tenant()
     ann, bob = await party(scene, tenant, "Ann", "Bob")
@@ -195,7 +195,7 @@ async def test_a_nickname_can_be_changed(scene: Scene) -> None:
     assert await heard([ann, bob]) == [("Queen Ann", "hello")] * 2
 
 
-async def test_who_is_not_in_the_room_has_no_say(scene: Scene) -> None:
+async def test_a_message_from_outside_the_room_is_refused(scene: Scene) -> None:
     """Only the sender gets an answer, and no message is sent."""
     tenant = scene.tenant()
     (ann,) = await party(scene, tenant, "Ann")
@@ -207,7 +207,7 @@ async def test_who_is_not_in_the_room_has_no_say(scene: Scene) -> None:
     assert await scene.received([ann, stranger]) == [[], []]
 
 
-async def test_what_is_sent_again_with_its_id_is_said_once(scene: Scene) -> None:
+async def test_a_message_resent_with_its_id_is_delivered_once(scene: Scene) -> None:
     """A client that got no answer may try again: it is acknowledged each time, and the room hears it once."""
     ann, bob = await party(scene, scene.tenant(), "Ann", "Bob")
     spoken = {"action": "sendmessage", "roomKey": "lobby", "content": "hello", "clientMessageId": "m1"}
@@ -228,7 +228,7 @@ async def test_what_is_sent_again_with_its_id_is_said_once(scene: Scene) -> None
     assert await scene.received([ann, bob]) == [[], []]
 
 
-async def test_one_who_never_joined_leaves_without_a_trace(scene: Scene) -> None:
+async def test_leaving_without_a_join_is_not_announced(scene: Scene) -> None:
     """And other members' joins are still announced."""
     tenant = scene.tenant()
     ann, bob = await party(scene, tenant, "Ann", "Bob")
@@ -267,7 +267,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_a_bad_field_is_answered_by_its_name(scene: Scene) -> None:
+async def test_a_bad_field_is_refused_with_its_name(scene: Scene) -> None:
     """The room hears nothing of it."""
     (ann,) = await party(scene, scene.tenant(), "Ann")
     named = []
@@ -281,7 +281,7 @@ async def test_a_bad_field_is_answered_by_its_name(scene: Scene) -> None:
     assert await heard([ann]) == [("Ann", "hello")]
 
 
-async def test_one_who_says_too_much_in_a_minute_is_throttled(scene: Scene) -> None:
+async def test_a_member_over_the_message_limit_is_throttled(scene: Scene) -> None:
     """Only the sender gets an answer; joins count as well."""
     tenant = scene.tenant(messages_per_minute=2)
     ann, bob = await party(scene, tenant, "Ann", "Bob")
@@ -299,7 +299,7 @@ async def test_one_who_says_too_much_in_a_minute_is_throttled(scene: Scene) -> N
 
 
 @pytest.mark.image_smoke
-async def test_a_broadcast_to_a_room_reaches_those_who_are_in_it(scene: Scene) -> None:
+async def test_a_broadcast_to_a_room_reaches_its_current_members(scene: Scene) -> None:
     """As the rows have it now: not who left it, not another room, not another tenant's."""
     tenant = scene.tenant()
     ann, bob, cid = await party(scene, tenant, "Ann", "Bob", "Cid")
@@ -387,7 +387,7 @@ def _write(scene: Scene, requests: Sequence[Any]) -> None:
 
 
 @pytest.mark.parametrize("size", [200, pytest.param(2_000, marks=pytest.mark.nightly)])
-async def test_a_large_room_hears_what_a_member_says(scene: Scene, size: int) -> None:
+async def test_a_message_to_a_large_room_reaches_its_members(scene: Scene, size: int) -> None:
     """It becomes a broadcast with a report; in so large a room joins and leaves are not announced."""
     assert size > SMALL_ROOM
     tenant = scene.tenant(tenant_connections=10_000)

@@ -59,7 +59,7 @@ def expires_at(system: System, session: SceneSession) -> int:
 
 
 @pytest.mark.image_smoke
-async def test_a_deleted_session_takes_its_connections_with_it(scene: Scene) -> None:
+async def test_deleting_a_session_closes_its_connections(scene: Scene) -> None:
     """All sockets are closed with a code, all rows go; other sessions of the tenant notice nothing."""
     session = await scene.session(scene.tenant())
     neighbour = await scene.guest(session.tenant)
@@ -87,7 +87,7 @@ async def test_a_session_is_put_refreshed_and_deleted_once(scene: Scene) -> None
     assert await scene.api.call("DELETE", "/session", query=query_of(session), success=400) == "Invalid request"
 
 
-async def test_slashes_at_the_beginning_of_a_path_are_one_and_a_slash_at_its_end_counts(scene: Scene) -> None:
+async def test_extra_leading_slashes_of_a_path_are_ignored_and_a_trailing_one_counts(scene: Scene) -> None:
     """So AWS answers, by the reports that docs/architecture.md names."""
     session = SceneSession(scene.tenant(), scene.secret(), "")
     put = await scene.api.call("PUT", "//session", query=query_of(session))
@@ -108,7 +108,7 @@ async def test_a_missing_or_unknown_id_is_an_invalid_request(scene: Scene) -> No
         assert answer == "Invalid request", (method, query)
 
 
-async def test_connections_are_in_their_sessions_set_and_renew_it(scene: Scene) -> None:
+async def test_a_connection_is_added_to_its_session_and_renews_it(scene: Scene) -> None:
     """A connection's row, the session's set and its time are written together; the set loses it when it closes."""
     session = await scene.session(scene.tenant())
     expire(scene.system, session, MINUTE)
@@ -147,7 +147,7 @@ async def test_reconcile_ends_sessions_too(scene: Scene) -> None:
     await scene.counted(session.tenant, 0)
 
 
-async def test_messages_in_flight_do_not_bring_a_session_back(scene: Scene) -> None:
+async def test_messages_in_flight_do_not_restore_a_deleted_session(scene: Scene) -> None:
     """Whatever its clients send until their sockets are closed."""
     session = await scene.session(scene.tenant(session_seconds=10))
     guests = await scene.guests(session, 3)
@@ -166,7 +166,7 @@ async def test_messages_in_flight_do_not_bring_a_session_back(scene: Scene) -> N
     assert row_of(scene.system, session) == {}
 
 
-async def test_a_session_made_anew_keeps_its_new_connections(scene: Scene) -> None:
+async def test_a_recreated_session_keeps_its_new_connections(scene: Scene) -> None:
     """Its id is free at once; only connections of the old one are closed."""
     session = await scene.session(scene.tenant())
     old = await scene.guests(session, 3)
@@ -179,7 +179,7 @@ async def test_a_session_made_anew_keeps_its_new_connections(scene: Scene) -> No
 
 
 @pytest.mark.parametrize("players", [("ann", "bob"), (None, "ann")], ids=["expired", "bound later"])
-async def test_who_puts_a_session_anew_inherits_nobody(scene: Scene, players: tuple[str | None, str]) -> None:
+async def test_a_recreated_session_inherits_no_connections(scene: Scene, players: tuple[str | None, str]) -> None:
     """The old player's sockets are closed, though the session has a new life, and none of their frames gets into it."""
     before, after = players
     session = await scene.session(scene.tenant(), before)
@@ -207,7 +207,7 @@ async def test_a_second_put_leaves_the_connections_alone(scene: Scene) -> None:
     await scene.counted(session.tenant, 1)
 
 
-async def test_who_connects_while_the_session_ends_does_not_stay(scene: Scene) -> None:
+async def test_a_client_that_connects_while_its_session_ends_is_closed(scene: Scene) -> None:
     """No client is left, also if its handshake was not over when it was closed."""
     session = await scene.session(scene.tenant())
 
@@ -226,7 +226,7 @@ async def test_who_connects_while_the_session_ends_does_not_stay(scene: Scene) -
     await scene.counted(session.tenant, 0)
 
 
-async def test_a_sessions_id_is_kept_nowhere(scene: Scene) -> None:
+async def test_the_id_of_a_session_is_stored_nowhere(scene: Scene) -> None:
     """Neither in a row of any table nor in a message of a queue; and what is kept in its place lets nobody in."""
     session = await scene.session(scene.tenant())
     guest = await scene.connect(session)

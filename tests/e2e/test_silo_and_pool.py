@@ -75,7 +75,7 @@ def exists(scene: Scene, session: SceneSession) -> bool:
 
 @pytest.mark.image_smoke
 @EITHER
-async def test_a_message_is_told_to_its_session_and_to_nobody_else(scene: Scene, way: Way) -> None:
+async def test_a_message_reaches_only_its_session(scene: Scene, way: Way) -> None:
     """The others get it as it is, byte for byte, and then, as the sender does, in an envelope."""
     tenant = way.tenant(scene)
     session = await scene.session(tenant)
@@ -91,7 +91,7 @@ async def test_a_message_is_told_to_its_session_and_to_nobody_else(scene: Scene,
     assert await scene.received([ann, bob, stranger, foreigner]) == [[], [], [], []]
 
 
-async def test_over_the_limit_the_sender_alone_is_told(scene: Scene) -> None:
+async def test_only_the_sender_is_notified_over_the_limit(scene: Scene) -> None:
     """At most two of five messages are echoed in each minute, and at most two minutes are begun meanwhile."""
     session = await scene.session(scene.tenant(messages_per_minute=8))  # a session gets a quarter
     ann, bob = await scene.guests(session, 2)
@@ -110,7 +110,7 @@ async def test_over_the_limit_the_sender_alone_is_told(scene: Scene) -> None:
     assert rest == []
 
 
-async def test_a_session_that_floods_is_closed_and_its_tenants_others_are_not(scene: Scene) -> None:
+async def test_a_flooding_session_is_closed_and_others_of_its_tenant_are_not(scene: Scene) -> None:
     """All its connections are, including silent ones; of so many messages most are in one minute."""
     tenant = scene.tenant(messages_per_minute=1)
     flooding = await scene.session(tenant)
@@ -126,7 +126,7 @@ async def test_a_session_that_floods_is_closed_and_its_tenants_others_are_not(sc
 
 
 @pytest.mark.parametrize(("way", "ends"), [(SILO, "DELETE"), (POOL, "TTL")], ids=["silo", "pool"])
-async def test_a_message_in_flight_never_brings_a_removed_session_back(scene: Scene, way: Way, ends: str) -> None:
+async def test_a_message_in_flight_does_not_restore_a_deleted_session(scene: Scene, way: Way, ends: str) -> None:
     """It is read when its session is gone, whatever ended it; the sockets are closed, and the row stays away."""
     session = await scene.session(way.tenant(scene))
     ann, bob = await scene.guests(session, 2)
@@ -158,7 +158,7 @@ async def queued(scene: Scene, queue: str) -> dict[str, Any]:
 
 
 @EITHER
-async def test_a_message_goes_straight_to_its_queue(scene: Scene, way: Way) -> None:
+async def test_a_message_is_sent_directly_to_its_queue(scene: Scene, way: Way) -> None:
     """Body as sent, grouped by session, deduplicated by request, with the settings as attributes; one consumer each."""
     session = await scene.session(tenant := way.tenant(scene))
     guest = await scene.connect(session)
@@ -194,7 +194,7 @@ async def test_a_message_renews_its_session(scene: Scene) -> None:
     assert int(row["sessionTTL"]["N"]) > time.time() + 600
 
 
-async def test_a_record_that_fails_does_not_take_its_batch_with_it(scene: Scene) -> None:
+async def test_a_failed_record_does_not_fail_its_batch(scene: Scene) -> None:
     """A malformed message is put aside with the reason; the messages of other sessions in the batch are answered."""
     guest = await scene.guest(scene.tenant())
     mark = uuid.uuid4().hex
@@ -212,7 +212,7 @@ async def test_a_record_that_fails_does_not_take_its_batch_with_it(scene: Scene)
     await eventually(lambda: scene.system.waiting("pooled") == 0)
 
 
-async def test_a_closed_connection_does_not_keep_messages_from_the_others(scene: Scene) -> None:
+async def test_a_closed_connection_does_not_block_messages_to_others(scene: Scene) -> None:
     """One vanished without a word, and all others get the message."""
     session = await scene.session(scene.tenant())
     sender, gone, other = await scene.guests(session, 3)
@@ -248,7 +248,7 @@ class Talker:
 
 
 @pytest.mark.parametrize("pooled", [60, pytest.param(1_000, marks=pytest.mark.nightly)])
-async def test_every_session_hears_its_messages_in_order_whatever_fails(scene: Scene, pooled: int) -> None:
+async def test_every_session_receives_its_messages_in_order_under_faults(scene: Scene, pooled: int) -> None:
     """Numbered messages from each of ten sessions at once, and a tenth as many from each of ten in the silo.
 
     Posts fail, are throttled, and are lost after their delivery; on the way all workers are killed. A message may be

@@ -31,7 +31,7 @@ async def heard(guest: Guest, frame: dict[str, Any]) -> Any:
     return await guest.frame()
 
 
-async def test_another_tenant_waits_for_no_client_that_does_not_read(scene: Scene) -> None:
+async def test_a_client_that_does_not_read_delays_no_other_tenant(scene: Scene) -> None:
     """Its broadcast, direct message, room and pool come through while posts to two sleepers are being refused."""
     began = time.time()
 

@@ -155,7 +155,7 @@ def test_the_cells_role_is_assumed_by_the_subscribers_function_with_its_external
         assert not GrantsAccount(system, account).assumes(root, blue.role_arn, ExternalId=its_id)
 
 
-def test_an_account_that_is_not_in_the_map_gets_nowhere(system: System, blue: Subscriber) -> None:
+def test_an_account_outside_the_map_has_no_access(system: System, blue: Subscriber) -> None:
     """Though its function has the name that a subscriber's has."""
     account = GrantsAccount(system, STRANGER)
     iam = account.client("iam")
@@ -177,7 +177,7 @@ def document(statement: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def test_a_subscriber_reaches_no_table_but_that_of_lanes(system: System, blue: Subscriber) -> None:
+def test_a_subscriber_can_access_the_lanes_table_only(system: System, blue: Subscriber) -> None:
     """And that one in the cell's role alone, to read the marks and to set its own."""
     key = {"lanes": {"S": "marks"}}
     reached = []
@@ -200,9 +200,7 @@ def test_a_subscriber_reaches_no_table_but_that_of_lanes(system: System, blue: S
     assert reached == [f"get_item {lanes}", f"update_item {lanes}"]
 
 
-def test_a_subscriber_reads_its_shard_and_sends_to_it_and_knows_no_other(
-    system: System, blue: Subscriber, green: Subscriber
-) -> None:
+def test_a_subscriber_can_access_its_own_shard_only(system: System, blue: Subscriber, green: Subscriber) -> None:
     """Reading is its own function's, sending is the cell's role's; neither has the rights of the other."""
     itself, for_the_cell = blue.itself, blue.for_the_cell
     queues = {name: system.queue(name) for name in system.deployment.queue_urls if not name.endswith("fifo")}
@@ -218,13 +216,13 @@ def test_a_subscriber_reads_its_shard_and_sends_to_it_and_knows_no_other(
         system.sqs.purge_queue(QueueUrl=queues[name])
 
 
-def test_a_subscriber_posts_in_the_cells_role_alone(system: System, blue: Subscriber) -> None:
+def test_a_subscriber_posts_with_the_cells_role_only(system: System, blue: Subscriber) -> None:
     """Only in the role is the API's account posted to; a post to nobody is in vain."""
     assert outcome_of_post(system, blue.itself) is Outcome.FAILED
     assert outcome_of_post(system, blue.for_the_cell) is Outcome.GONE
 
 
-async def test_a_subscriber_that_is_down_delays_its_shard_alone(scene: Scene, blue: Subscriber) -> None:
+async def test_a_stopped_subscriber_delays_its_own_shard_only(scene: Scene, blue: Subscriber) -> None:
     """The others' frames arrive; its own wait in its queue, on whose age there is an alarm, until it is back."""
     (alarm,) = [
         alarm
@@ -249,7 +247,7 @@ async def test_a_subscriber_that_is_down_delays_its_shard_alone(scene: Scene, bl
 
 
 @pytest.mark.nightly
-async def test_an_account_is_taken_out_while_broadcasts_are_in_flight(scene: Scene, green: Subscriber) -> None:
+async def test_an_account_is_removed_while_broadcasts_are_in_flight(scene: Scene, green: Subscriber) -> None:
     """Its shard is the cell's again. The cell posts its unfinished chunks, at worst once more; nothing is lost."""
     async with Invariants(scene) as invariants:
         await invariants.join(FEW)

@@ -19,7 +19,7 @@ def second(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield second
 
 
-def test_it_has_the_ids_of_the_first_stack_and_other_ports(system: System, second: System) -> None:
+def test_a_stack_from_a_template_has_the_same_ids_and_other_ports(system: System, second: System) -> None:
     """An apply would have made another API; and nothing leads to the first stack."""
     first_url, second_url = (urlsplit(stack.deployment.websocket_url) for stack in (system, second))
     assert second_url.path == first_url.path
@@ -28,7 +28,7 @@ def test_it_has_the_ids_of_the_first_stack_and_other_ports(system: System, secon
     assert ports == {second.state.aws_port} != {system.state.aws_port}
 
 
-def test_it_has_a_secret_of_its_own(system: System, second: System) -> None:
+def test_a_stack_from_a_template_has_its_own_secret(system: System, second: System) -> None:
     """The first stack's root is nobody in the second, and none of its files holds the first one's secret."""
     stranger = replace(second.deployment, secret=system.state.secret)
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
@@ -37,13 +37,13 @@ def test_it_has_a_secret_of_its_own(system: System, second: System) -> None:
     assert not [path for path in files if system.state.secret.encode() in path.read_bytes()]
 
 
-def test_terraform_finds_nothing_to_change(second: System) -> None:
+def test_a_plan_of_a_stack_from_a_template_shows_no_changes(second: System) -> None:
     """Data and state are as an apply would have made them."""
     plan = second.loudhailer("terraform", "plan", "-detailed-exitcode", "-input=false", "-no-color")
     assert plan.returncode == 0, plan.stdout + plan.stderr
 
 
-async def test_a_broadcast_arrives_and_is_counted(second: System) -> None:
+async def test_a_stack_from_a_template_delivers_and_counts_a_broadcast(second: System) -> None:
     """APIs, streams, mappings, aliases and credentials work."""
     async with Scene(second) as scene:
         tenant = scene.tenant()

@@ -37,7 +37,7 @@ SENSELESS = [
 
 
 @pytest.mark.image_smoke
-async def test_a_frame_that_makes_no_sense_is_answered_with_what_is_wrong(scene: Scene) -> None:
+async def test_a_malformed_frame_is_answered_with_its_error(scene: Scene) -> None:
     """The sender alone gets an error frame, and stays connected."""
     session = await scene.session(scene.tenant())
     sender, neighbour = await scene.guests(session, 2)
@@ -62,7 +62,7 @@ async def test_a_message_of_128_kib_in_frames_of_32_kib_is_taken(scene: Scene) -
     assert (await guest.frame())["error"]["code"] == "NOT_JSON"
 
 
-async def test_a_frame_that_api_gateway_does_not_take_closes_the_socket(scene: Scene) -> None:
+async def test_a_frame_that_api_gateway_rejects_closes_the_socket(scene: Scene) -> None:
     """With the close code that AWS uses; the neighbours stay, and the counts follow."""
     session = await scene.session(tenant := scene.tenant())
     binary, frame, message, neighbour = await scene.guests(session, 4)

@@ -138,7 +138,7 @@ async def test_a_good_version_takes_over_step_by_step(checkout: Checkout) -> Non
 
 
 @pytest.mark.parametrize("function", [pytest.param("publish", marks=pytest.mark.nightly), "query"])
-async def test_a_version_that_fails_is_taken_back(checkout: Checkout, function: str) -> None:
+async def test_a_failing_version_is_rolled_back(checkout: Checkout, function: str) -> None:
     """Its errors, or the synthetic broadcast, say so; what it had begun the earlier version brings to its end."""
     handler = f"functions/broadcast/{function}/handler.py"
     before = (checkout.stack.project.root / handler).read_text()

@@ -64,7 +64,7 @@ def _layers(engine: ContainerEngine, tag: str) -> list[str]:
     return engine.run("image", "inspect", "--format", "{{range .RootFS.Layers}}{{println .}}{{end}}", tag).split()
 
 
-def test_only_what_ships_is_in_it(files: dict[str, bytes]) -> None:
+def test_the_image_contains_only_shipped_files(files: dict[str, bytes]) -> None:
     """The functions and what they need; no tests, no tools, nothing to build or install with."""
     ours = {path.split("/")[0] for path in files if not path.split("/")[0].endswith(".dist-info")}
     assert {"functions", "loudhailer", "boto3", "pycurl"} <= ours

@@ -17,7 +17,7 @@ from tools.image.build import BuiltImage
 
 
 @pytest.mark.parametrize("function", functions())
-def test_a_function_does_what_its_golden_event_is_for(
+def test_a_function_handles_its_golden_event(
     image: BuiltImage, surroundings: Surroundings, function: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its handler is imported in the image, and answers and works, cold and warm, as it must; the times are printed."""
@@ -37,7 +37,7 @@ def test_a_function_does_what_its_golden_event_is_for(
         print(f"  {function}: cold {cold:.2f} s, warm {warm * 1000:.1f} ms")  # noqa: T201
 
 
-def test_a_function_without_its_variables_fails_at_init_and_lists_what_is_missing(image: BuiltImage) -> None:
+def test_a_function_without_its_variables_fails_at_init_and_lists_the_missing_ones(image: BuiltImage) -> None:
     """One message names every variable; which ones each function needs, the unit tests of the settings say."""
     with running(image.tag, "query", {}) as ask:
         error = ask({})

@@ -91,7 +91,7 @@ def functions(engine: ContainerEngine, probe: str, tmp_path_factory: pytest.Temp
         processes.stop("aws")
 
 
-def test_a_function_is_told_what_lambda_tells(functions: Lambda) -> None:
+def test_a_function_gets_lambdas_environment(functions: Lambda) -> None:
     """Its own variables and Lambda's, its ARN, its time; it runs as a user without rights, and its log is kept."""
     name = functions.function(timeout=20)
     answer = functions.invoke(name, say="hello")
@@ -106,7 +106,7 @@ def test_a_function_is_told_what_lambda_tells(functions: Lambda) -> None:
     wait_until(lambda: "probe says hello" in str(functions.logs.filter_log_events(logGroupName=group)["events"]))
 
 
-def test_a_handler_that_raises_keeps_its_container_and_one_that_exits_or_times_out_gets_a_new_one(
+def test_a_handler_that_raises_keeps_its_container_and_an_exit_or_a_timeout_replaces_it(
     functions: Lambda,
 ) -> None:
     """The errors are Lambda's."""

@@ -71,6 +71,7 @@ class Profile:
         jumps: seconds by which the time may jump.
         devices: connections that a session may have, one of these in each tenant.
         tenants: connections that a tenant may have, likewise.
+        messages: messages that a session may send a minute, likewise.
         strangers: share of the requests for a session that another player makes.
         sizes: how large everything is.
     """
@@ -85,6 +86,7 @@ class Profile:
     jumps: Sequence[float] = (60.0, 60.0, 400.0, 400.0, 4_000.0, 4_000.0, 100_000.0)
     devices: Sequence[int] = (1, 2, 3, 5)
     tenants: Sequence[int] = (4, 8, 20)
+    messages: Sequence[int] = (5, 60)
     strangers: float = 0.1
     sizes: Sizes = Sizes()
 
@@ -108,22 +110,29 @@ PROFILES: Mapping[str, Profile] = {
         tenants=(20,),
     ),
     "messages": Profile(
-        {"tell": 4.0, "silo": 2.0}, _FEW, {KILLED_BEFORE: 4.0, KILLED_AFTER: 4.0}, devices=(3, 5), tenants=(20,)
+        {"tell": 4.0, "silo": 10.0},
+        _FEW,
+        {KILLED_BEFORE: 4.0, KILLED_AFTER: 4.0},
+        paces=(0.5, 3.0),
+        devices=(3, 5),
+        tenants=(20,),
+        messages=(5,),
     ),
     "broadcasts": Profile(
         {
             "publish": 3.0,
             "redrive": 8.0,
+            "report": 8.0,
             "connect": 1.5,
-            **dict.fromkeys(("leave", "report", "join", "say", "tell", "silo", "delete"), 0.3),
+            **dict.fromkeys(("leave", "join", "say", "tell", "silo", "delete"), 0.3),
         },
         _FEW,
-        {SLOW_CALL: 8.0, CLIENT_SLOW: 4.0, DUPLICATE: 3.0, POST_FAILS: 3.0, TIME_JUMPS: 2.0},
+        {SLOW_CALL: 8.0, CLIENT_SLOW: 4.0, DUPLICATE: 3.0, POST_FAILS: 3.0, TIME_JUMPS: 2.0, KILLED_AFTER: 3.0},
         paces=(0.5, 3.0),
         jumps=(60.0, 400.0),
         devices=(5,),
         tenants=(20,),
-        sizes=Sizes(chunk=(4, 6), recipients_a_source=12, partition=6),
+        sizes=Sizes(chunk=(4, 6), recipients_a_source=12, partition=6, receives=1),
     ),
     "partitions": Profile(
         {

@@ -24,7 +24,7 @@ def test_every_invariant_holds_and_every_fault_strikes() -> None:
     assert found.returncode == 0, found.stdout[-20_000:]
 
 
-def test_a_broadcast_to_a_crowd_reaches_everyone_who_is_there() -> None:
+def test_a_broadcast_to_a_crowd_reaches_every_connection() -> None:
     """In the sizes that are shipped, and with every fault that can strike a broadcast; a million take it by night."""
     found = _run("--crowd", "5000")
     assert found.returncode == 0, found.stdout[-20_000:]

@@ -41,7 +41,7 @@ def test_every_function_is_deployed() -> None:
 
 
 @pytest.mark.parametrize("call", sorted(CALLS), ids=str)
-def test_a_function_gets_the_variables_that_it_asks_for(call: Path) -> None:
+def test_a_function_gets_its_required_variables_and_no_unknown_ones(call: Path) -> None:
     """Every required variable is set, and none that the function does not know."""
     name = call.parent.stem
     asked = []
@@ -53,6 +53,6 @@ def test_a_function_gets_the_variables_that_it_asks_for(call: Path) -> None:
 
 
 @pytest.mark.parametrize("call", sorted(CALLS), ids=str)
-def test_a_function_of_the_release_before_gets_what_it_requires(call: Path) -> None:
+def test_a_function_of_the_previous_release_gets_its_required_variables(call: Path) -> None:
     """A rollback runs the earlier image with newer Terraform sources: it cannot start without a required variable."""
     assert set(FORMER.get(call.parent.stem, [])) <= variables_in(CALLS[call])

@@ -24,7 +24,7 @@ def test_sources_are_formatted(terraform: LinkedTerraform) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_module_keeps_its_promises(terraform: LinkedTerraform, tree: Path, module: str) -> None:
+def test_every_module_passes_its_tests(terraform: LinkedTerraform, tree: Path, module: str) -> None:
     """Its runs pass: legal values make what is meant, illegal ones are refused."""
     terraform.initialise(tree / "modules" / module)
     assert terraform.passed_runs(tree / "modules" / module), f"{module} has no tests"
@@ -47,7 +47,7 @@ def test_every_role_of_a_deployment_has_the_boundary() -> None:
     assert [name for name, block in found.items() if "  permissions_boundary " not in block] == []
 
 
-def test_every_role_of_a_deployment_lies_in_its_own_path() -> None:
+def test_every_role_of_a_deployment_has_the_deployments_path() -> None:
     """CI may pass on, and change the trust of, nothing else: a role that happens to bear the prefix is not its own."""
     found = roles()
     own = re.compile(r'^  path += "/\$\{var\.(deployment\.)?prefix\}/"$', re.MULTILINE)
@@ -64,7 +64,7 @@ _TAKER = {
 }
 
 
-def test_ci_may_pass_roles_to_the_services_that_take_one_and_to_no_other() -> None:
+def test_ci_may_pass_roles_only_to_services_that_need_them() -> None:
     """The apply role's policy names each service that a resource hands a role to, and none besides."""
     takers = {
         found["type"]

@@ -23,7 +23,7 @@ def function(name: str, reserved: int = -1, **variables: str) -> PlannedResource
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_a_name_may_be_as_long_as_aws_takes_it(kind: str) -> None:
+def test_a_name_over_the_aws_limit_is_found(kind: str) -> None:
     """One character more is found in the plan."""
     attribute, most = NAMES[kind]
     legal, illegal = (PlannedResource(f"{kind}.a", kind, {attribute: "n" * length}) for length in (most, most + 1))
@@ -32,7 +32,7 @@ def test_a_name_may_be_as_long_as_aws_takes_it(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
-def test_a_policy_may_be_as_long_as_aws_takes_it(kind: str) -> None:
+def test_a_policy_over_the_aws_limit_is_found(kind: str) -> None:
     """White space is not counted."""
     attribute, most = DOCUMENTS[kind]
     legal = PlannedResource(f"{kind}.a", kind, {attribute: document(most, spaces=50)})
@@ -55,13 +55,13 @@ def test_the_policies_of_a_role_are_counted_together() -> None:
     assert len(broken(policies("module.a.", "module.a."), concurrency=1_000)) == 1
 
 
-def test_the_variables_of_a_function_have_four_kilobytes() -> None:
+def test_the_variables_of_a_function_are_limited_to_four_kilobytes() -> None:
     """Bytes, not characters."""
     assert broken([function("a", QUEUES="x" * 4_083)], concurrency=1_000) == []
     assert len(broken([function("a", QUEUES="x" * 4_084)], concurrency=1_000)) == 1
 
 
-def test_reserved_concurrency_leaves_a_hundred_to_the_others() -> None:
+def test_reserved_concurrency_leaves_a_hundred_executions_unreserved() -> None:
     """-1 is AWS's way to say that nothing is reserved; a new account has 10, and nothing to reserve."""
     assert broken([function("a", 450), function("b", 450), function("c")], concurrency=1_000) == []
     assert len(broken([function("a", 450), function("b", 451)], concurrency=1_000)) == 1

@@ -84,7 +84,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_stack_is_valid_and_keeps_its_promises_with_the_values_of_every_environment(
+def test_a_stack_is_valid_with_the_values_of_every_environment(
     terraform: LinkedTerraform, tree: Path, stack: str
 ) -> None:
     """With the locked provider; values as they are committed go through all validations, and keep AWS's quotas."""

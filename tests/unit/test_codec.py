@@ -24,7 +24,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_what_is_encoded_is_decoded_again(value: object) -> None:
+def test_encoded_values_are_decoded_unchanged(value: object) -> None:
     """Every JSON value survives, as bytes and as text."""
     assert codec.decode(codec.encode(value)) == value
     assert codec.decode(codec.encode_text(value)) == value
@@ -63,7 +63,7 @@ def test_the_canonical_form_does_not_depend_on_the_order_of_keys(value: dict[str
         b"\xef\xbb\xbf{}",
     ],
 )
-def test_what_is_not_json_is_a_permanent_error(text: str | bytes) -> None:
+def test_invalid_json_is_a_permanent_error(text: str | bytes) -> None:
     """NaN, infinity, trailing text and bad UTF-8 are refused, whatever the parser."""
     with pytest.raises(codec.NotJsonError, match=r"^is not JSON$") as refused:
         codec.decode(text)
@@ -73,7 +73,7 @@ def test_what_is_not_json_is_a_permanent_error(text: str | bytes) -> None:
 
 @pytest.mark.parametrize(("text", "reason"), [*UNSUPPORTED, ("[" * 100_000, TOO_DEEP)])
 @pytest.mark.parametrize("kind", [str, str.encode])
-def test_json_that_is_not_supported_says_why(text: str, reason: str, kind: Callable[[str], str | bytes]) -> None:
+def test_unsupported_json_has_a_reason(text: str, reason: str, kind: Callable[[str], str | bytes]) -> None:
     """Numbers that are not finite, lone surrogates and endless nesting are JSON, and refused all the same."""
     with pytest.raises(codec.UnsupportedJsonError) as refused:
         codec.decode(kind(text))
@@ -85,7 +85,7 @@ def test_json_that_is_not_supported_says_why(text: str, reason: str, kind: Calla
 
 
 @pytest.mark.parametrize("value", ["\ud800", {"\udfff": 1}, 2**64, {1: 2}, b"bytes", {1, 2}])
-def test_what_json_cannot_carry_is_refused(value: object) -> None:
+def test_values_outside_json_are_refused(value: object) -> None:
     """Lone surrogates, numbers beyond 64 bits and foreign types are a NotJsonError, not an error of the encoder."""
     with pytest.raises(codec.NotJsonError):
         codec.encode(value)
@@ -103,7 +103,7 @@ def test_a_value_nested_too_deeply_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["null", "[]", "1", '"{}"', "true", ""])
-def test_only_an_object_is_an_object(text: str) -> None:
+def test_only_a_json_object_is_decoded_as_an_object(text: str) -> None:
     """Other JSON values are refused where an object is wanted."""
     assert codec.decode_object("{}") == {}
     with pytest.raises(codec.NotJsonError, match=r"^is not a JSON object$"):
@@ -111,7 +111,7 @@ def test_only_an_object_is_an_object(text: str) -> None:
 
 
 @given(json_values)
-def test_a_json_text_is_put_in_as_it_stands(value: object) -> None:
+def test_a_json_text_is_inserted_unchanged(value: object) -> None:
     """With its spaces and its digits, however many."""
     text = f"[ {codec.encode_text(value)}, 123456789012345678901 ]"
     verbatim = codec.verbatim(codec.JsonText(text))
@@ -153,7 +153,7 @@ def test_a_member_is_read_as_it_was_written(members: list[tuple[str, str, str, s
 
 @pytest.mark.parametrize("count", [1_000, 20_000])
 @pytest.mark.parametrize("start", ['{ "a":', '\n{\r\n\t"a":', '{"a":'])
-def test_a_document_of_many_short_values_is_read_however_it_begins(start: str, count: int) -> None:
+def test_a_document_of_many_short_values_is_read_with_any_beginning(start: str, count: int) -> None:
     """A space behind the first bracket has orjson set aside too little memory."""
     document = f"{start}[{','.join('7' * count)}]}}"
     assert codec.decode(document) == codec.decode(document.encode()) == {"a": [7] * count}
@@ -189,7 +189,7 @@ def test_an_integer_of_any_size_is_put_into_json() -> None:
     assert codec.json_text({"a": [2**64, -(2**70)]}) == f'{{"a":[{2**64},{-(2**70)}]}}'
 
 
-def test_what_is_no_json_value_is_not_put_into_json() -> None:
+def test_a_text_that_is_not_json_is_not_inserted() -> None:
     """Each is refused for its reason."""
     for value in (float("nan"), float("inf"), [float("-inf")]):
         with pytest.raises(codec.UnsupportedJsonError, match=r"^has a number beyond"):

@@ -21,7 +21,7 @@ def read(function: str, **changed: str) -> Any:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_reads_what_terraform_sets_and_lists_what_is_missing(function: str) -> None:
+def test_a_function_reads_its_variables_and_lists_the_missing_ones(function: str) -> None:
     """One message has every variable that it needs, and no other; each becomes the field of its name."""
     settings = import_module(module_of(function, "settings")).Settings
     needed = [field.name.upper() for field in fields(settings) if field.default is MISSING]
@@ -83,7 +83,7 @@ def test_a_list_of_tenants_is_read(text: str, tenants: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("text", ["{}", "[1]", "acme", '["a b"]', "null", '"a"', "[null]"])
-def test_what_is_no_list_of_tenants_is_refused(text: str) -> None:
+def test_a_malformed_list_of_tenants_is_refused(text: str) -> None:
     """The function refuses to start, and names the variable."""
     with pytest.raises(ConfigurationError, match=r"SILO_TENANTS must be a JSON list of tenants' ids$"):
         read("session_api", SILO_TENANTS=text)
@@ -99,7 +99,7 @@ def test_the_shares_of_lanes_are_read(shares: dict[str, float]) -> None:
     "text",
     ["[]", "{}", "acme", '{"normal": 0}', '{"normal": 1.1}', '{"a": -1, "b": 2}', '{"a": "1"}', '{"a": 0.5}', "null"],
 )
-def test_shares_that_are_no_shares_are_refused(text: str) -> None:
+def test_malformed_shares_are_refused(text: str) -> None:
     """The function refuses to start, and names the variable."""
     with pytest.raises(ConfigurationError, match=r"LANE_SHARES must be (a JSON object of )?shares"):
         read("post_message", LANE_SHARES=text)

@@ -35,7 +35,7 @@ def test_an_id_may_use_its_whole_alphabet_up_to_its_length(
 
 
 @pytest.mark.parametrize(("parse", "field", "alphabet", "longest"), PARSERS, ids=NAMES)
-def test_what_is_not_an_id_is_refused_by_the_fields_name(
+def test_an_illegal_id_is_refused_with_its_field(
     parse: Callable[..., str], field: str, alphabet: str, longest: int
 ) -> None:
     """Separators, white space, other scripts, control characters and other types never get in, nor into the error."""
@@ -65,7 +65,7 @@ def test_what_is_not_an_id_is_refused_by_the_fields_name(
         assert "ä" not in str(refused.value)
 
 
-def test_the_caller_may_say_how_the_client_wrote_the_field() -> None:
+def test_an_error_uses_the_callers_name_of_the_field() -> None:
     """A dotted name is passed on as it is."""
     with pytest.raises(InvalidFieldError) as refused:
         ids.tenant_id("", "audience.tenantId")
@@ -101,7 +101,7 @@ def test_a_chunks_id_is_two_numbers() -> None:
 
 
 @given(st.text("ab1_-", min_size=1, max_size=64), st.integers(0, 10**7))
-def test_a_partitions_key_tells_its_tenant_and_number(tenant: str, number: int) -> None:
+def test_a_partition_key_contains_its_tenant_and_number(tenant: str, number: int) -> None:
     """The parts of the key are read back, and the key is legal."""
     key = ids.nth_partition(ids.tenant_id(tenant), number)
     assert (ids.tenant_of(ids.partition(key)), ids.number_of(key)) == (tenant, number)
@@ -124,7 +124,7 @@ def test_a_cells_name_is_short_and_lowercase(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a", "x" * 17, "Blue", "2nd", "-a", "a b", "a#b", "a_b", None, 7, ["hub"]])
-def test_what_is_no_cells_name_is_refused(name: object) -> None:
+def test_an_illegal_cell_name_is_refused(name: object) -> None:
     """The error does not repeat it."""
     with pytest.raises(InvalidFieldError) as refused:
         ids.cell_name(name)

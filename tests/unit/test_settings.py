@@ -105,7 +105,7 @@ def test_a_bad_variable_is_named(name: str, text: str) -> None:
         from_env(Example, {**LEGAL, name: text})
 
 
-def test_every_problem_is_told_in_one_message() -> None:
+def test_every_problem_is_reported_in_one_message() -> None:
     """Missing and bad variables are listed together, and nothing that is right is."""
     environment = {**LEGAL, "SIZE": "many", "RATE": "", "LISTED": "maybe"}
     del environment["TABLE"]
@@ -148,7 +148,7 @@ def test_bounds_below_zero_are_read() -> None:
         decimal(0.1, 10_000)("-1")
 
 
-def test_the_parsers_say_what_is_legal() -> None:
+def test_the_parsers_state_the_legal_values() -> None:
     """In the words of an operator."""
     for name, text, form in [
         ("TABLE", "ab", "the name of a DynamoDB table"),

@@ -89,9 +89,8 @@ class GiveUp:
         )
         found = sum(sizes)
         missed = source.missed_behind(found)
-        if source.expected is None:
-            # Nobody counted the recipients, so no number of missed ones can show that some were not found.
-            self._broadcasts.mark_expired(broadcast_id, cut_short=True)
+        # A count lags behind connections by seconds, so more recipients than the missed ones may not have been found.
+        self._broadcasts.mark_expired(broadcast_id, cut_short=True)
         if not self._broadcasts.complete_source(
             broadcast_id, number, chunks=len(sizes), dispatched=found, missed=missed, now=self._now()
         ):

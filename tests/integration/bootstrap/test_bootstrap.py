@@ -61,7 +61,7 @@ def test_a_second_setup_fetches_nothing(checkout: Checkout) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_nothing_is_written_outside_the_checkout_and_the_cache(checkout: Checkout) -> None:
+def test_setup_writes_only_to_the_checkout_and_the_cache(checkout: Checkout) -> None:
     """The home stays as it was."""
     assert checkout.written_in_home() <= {".cache"}
 
@@ -82,7 +82,7 @@ def test_a_missing_terraform_is_fetched_from_hashicorps_releases(checkout: Check
     assert "Downloading" not in kept.stdout
 
 
-def test_no_mirror_and_no_registry_is_one_sentence_with_the_fix(checkout: Checkout) -> None:
+def test_a_missing_mirror_and_registry_are_reported_in_one_sentence_with_the_fix(checkout: Checkout) -> None:
     """The lock names a version that no mirror has."""
     stack = "terraform/stacks/hub"
     checkout.replace(f"{stack}/.terraform.lock.hcl", '"5.100.0"', f'"{VERSION_OF_NO_MIRROR}"')
@@ -95,7 +95,7 @@ def test_no_mirror_and_no_registry_is_one_sentence_with_the_fix(checkout: Checko
     assert "Traceback" not in done.stdout
 
 
-def test_a_full_disk_ends_in_a_sentence_and_a_killed_try_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_a_killed_attempt_blocks_nothing(tmp_path: Path) -> None:
     """Pip's files may not grow over a megabyte at first; the second try is killed half-way; the third one works."""
     checkout = Checkout(tmp_path)
     full = checkout.run("bash", "-c", "ulimit -f 1000 && exec tools/bootstrap uv --version")

@@ -90,7 +90,7 @@ async def site(limits: Limits = LOW, faults: Faults | None = None, **changes: An
 @pytest.mark.parametrize(
     "question", [each for each in QUESTIONS if each.needs in {Need.API, Need.QUOTA}], ids=lambda each: each.name
 )
-async def test_the_stand_in_answers_as_the_question_says(question: Question) -> None:
+async def test_the_stand_in_gives_the_expected_answer(question: Question) -> None:
     """Questions that wait for minutes in AWS are asked, too."""
     async with site() as asked:
         answer = await question.ask(asked)
@@ -123,7 +123,7 @@ async def test_another_behaviour_gets_another_answer(name: str, verdict: str, el
     assert answer.verdict == verdict, answer.seen
 
 
-async def test_a_connection_that_the_server_closes_is_seen() -> None:
+async def test_a_connection_closed_by_the_server_is_detected() -> None:
     """Its answer comes whole before."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -56,7 +56,7 @@ def test_a_plan_after_the_first_apply_shows_no_changes(accounts: Accounts) -> No
         ("apply", "environment:dev"),
     ],
 )
-def test_a_run_takes_the_role_that_is_for_it(accounts: Accounts, kind: str, about: str) -> None:
+def test_each_workflow_run_takes_its_own_role(accounts: Accounts, kind: str, about: str) -> None:
     """GitHub's token is all that it needs."""
     keys = accounts.dev.assume(kind, f"{REPOSITORY}:{about}")
     caller = accounts.dev.client("sts", keys).get_caller_identity()
@@ -79,7 +79,7 @@ def test_a_run_takes_the_role_that_is_for_it(accounts: Accounts, kind: str, abou
         ("apply", "repo:example@7654321/loudhailer@987654321:environment:dev"),
     ],
 )
-def test_nobody_else_takes_a_role(accounts: Accounts, kind: str, subject: str) -> None:
+def test_no_other_identity_takes_a_role(accounts: Accounts, kind: str, subject: str) -> None:
     """Another branch, another environment, somebody's fork, and who took over the names without the ids."""
     with pytest.raises(ClientError, match="AccessDenied"):
         accounts.dev.assume(kind, subject)
@@ -92,13 +92,13 @@ def test_only_main_pushes_images(accounts: Accounts, subject: str) -> None:
         accounts.production.assume("release", f"{REPOSITORY}:{subject}")
 
 
-def test_a_token_for_somebody_else_takes_no_role(accounts: Accounts) -> None:
+def test_a_token_for_another_audience_takes_no_role(accounts: Accounts) -> None:
     """A token that a workflow got for another service is worth nothing here."""
     with pytest.raises(ClientError, match="AccessDenied"):
         accounts.dev.assume("plan", f"{REPOSITORY}:pull_request", audience="https://example.com")
 
 
-def test_a_tag_stays_with_its_image(accounts: Accounts, release_keys: AccessKeys, image: dict[str, str]) -> None:
+def test_a_tag_is_immutable(accounts: Accounts, release_keys: AccessKeys, image: dict[str, str]) -> None:
     """Even the release cannot push another image by the same commit."""
     ecr = accounts.production.client("ecr", release_keys)
     with pytest.raises(ClientError, match="ImageTagAlreadyExists"):
@@ -199,7 +199,7 @@ def test_every_role_that_ci_made_is_within_the_boundary(hub: RegistryAccount) ->
             assert {action for statement in own["Statement"] for action in statement["Action"]} <= bounded, name
 
 
-def test_ci_cannot_raise_itself(hub: RegistryAccount, apply_keys: AccessKeys) -> None:
+def test_ci_cannot_extend_its_own_permissions(hub: RegistryAccount, apply_keys: AccessKeys) -> None:
     """No role without the boundary, none taken out of it, and nothing changed of what CI itself is made of."""
     iam = hub.client("iam", apply_keys)
     role, ci = "loudhailer-dev-swarm", "loudhailer-dev-apply"
@@ -245,7 +245,7 @@ def role_of_somebody_else(hub: RegistryAccount) -> Iterator[str]:
     iam.delete_role(RoleName=name)
 
 
-def test_ci_leaves_roles_alone_that_only_bear_its_prefix(
+def test_ci_cannot_change_roles_outside_its_path(
     hub: RegistryAccount, apply_keys: AccessKeys, role_of_somebody_else: str
 ) -> None:
     """A principal that changes its trust, or passes it to a function, has its rights."""
@@ -262,7 +262,7 @@ def test_ci_leaves_roles_alone_that_only_bear_its_prefix(
     )
 
 
-def test_ci_passes_on_roles_of_its_deployment_and_only_to_the_services_that_take_one(
+def test_ci_passes_only_roles_of_its_deployment_to_known_services(
     hub: RegistryAccount, apply_keys: AccessKeys, role_of_somebody_else: str
 ) -> None:
     """A function in a role of somebody else's, or a rule that acts in one, would have that role's rights."""
@@ -278,7 +278,7 @@ def test_ci_passes_on_roles_of_its_deployment_and_only_to_the_services_that_take
         events.put_targets(Rule=rule, Targets=[target | {"RoleArn": own}])
 
 
-def test_ci_opens_the_state_and_the_history_of_its_own_stack_alone(
+def test_ci_reads_only_the_state_and_history_of_its_own_stack(
     hub: RegistryAccount, plan_keys: AccessKeys, apply_keys: AccessKeys
 ) -> None:
     """The state of the registry says what CI's own roles are made of, and is an administrator's."""
@@ -316,7 +316,7 @@ def open_to_all(accounts: Accounts) -> Iterator[tuple[str, str]]:
     iam.delete_role(RoleName=name)
 
 
-def test_a_role_that_was_given_everything_can_do_what_functions_do_and_no_more(
+def test_a_role_with_every_permission_stays_within_the_boundary(
     hub: RegistryAccount, apply_keys: AccessKeys, open_to_all: tuple[str, str]
 ) -> None:
     """The boundary is what counts: a policy that allows everything opens no other service."""
@@ -355,7 +355,7 @@ def test_a_pull_request_sees_no_changes_in_the_subscriber_that_ci_applied(
     assert "No changes." in subscriber.terraform("subscriber", *arguments, keys=blue_plan_keys).stdout
 
 
-def test_its_state_is_in_its_own_bucket_and_its_role_within_its_own_boundary(subscriber: RegistryAccount) -> None:
+def test_the_subscribers_state_and_role_are_in_its_own_account(subscriber: RegistryAccount) -> None:
     """The hub's account has neither."""
     state = subscriber.client("s3").get_object(Bucket=subscriber.bucket, Key="subscriber.tfstate")["Body"].read()
     assert json.loads(state)["outputs"]["functions"]["value"] == {"post_message": FUNCTION}
@@ -373,7 +373,7 @@ def shift(subscriber: RegistryAccount, blue_apply_keys: AccessKeys) -> Shift:
     return pending
 
 
-def test_a_release_shifts_the_traffic_and_takes_it_back(
+def test_a_release_shifts_the_traffic_and_rolls_it_back(
     subscriber: RegistryAccount, blue_apply_keys: AccessKeys, image: dict[str, str], shift: Shift
 ) -> None:
     """The traffic goes to a share, back to none, to all of it, and back to the digest that ran before."""
@@ -389,7 +389,7 @@ def test_a_release_shifts_the_traffic_and_takes_it_back(
     assert traffic.return_to(image["digest"]) == {FUNCTION: shift.newest}
 
 
-def test_a_release_reads_what_the_new_version_logs(
+def test_a_release_reads_the_logs_of_the_new_version(
     subscriber: RegistryAccount, blue_apply_keys: AccessKeys, blue_plan_keys: AccessKeys, shift: Shift
 ) -> None:
     """Its errors, which a plan does not get to see."""
@@ -405,9 +405,7 @@ def test_a_release_reads_what_the_new_version_logs(
     are_refused(lambda: [*ErrorLog(subscriber.client("logs", blue_plan_keys)).lines(*version)])
 
 
-def test_a_release_is_written_down(
-    subscriber: RegistryAccount, blue_apply_keys: AccessKeys, image: dict[str, str]
-) -> None:
+def test_a_release_is_recorded(subscriber: RegistryAccount, blue_apply_keys: AccessKeys, image: dict[str, str]) -> None:
     """Beside the state, in the subscriber's own bucket."""
     release = Manifest.now(COMMIT, Image(**image))
     history = History(subscriber.client("s3", blue_apply_keys), subscriber.bucket, "subscriber")

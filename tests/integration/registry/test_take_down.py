@@ -53,7 +53,7 @@ def empty(account: RegistryAccount) -> None:
 
 
 @pytest.mark.parametrize(("stack", "name"), [("subscriber", "without_subscriber"), ("hub", "without_hub")])
-def test_ci_destroys_what_it_applied(request: pytest.FixtureRequest, stack: str, name: str) -> None:
+def test_ci_destroys_its_own_deployment(request: pytest.FixtureRequest, stack: str, name: str) -> None:
     """Nothing of it is left, in the account or in its state."""
     account: RegistryAccount = request.getfixturevalue(name)
     assert account.terraform(stack, "state", "list").stdout == ""

@@ -65,7 +65,7 @@ def test_a_commit_is_released_once(local_aws: LocalAws, bucket: str) -> None:
         manifests.get("f" * 40)
 
 
-def test_a_missing_bucket_is_named_and_is_no_empty_history(local_aws: LocalAws) -> None:
+def test_a_missing_bucket_is_an_error_and_not_an_empty_history(local_aws: LocalAws) -> None:
     """A wrong name must not look like a stack without releases; the sentence says what to apply."""
     name = local_aws.name("bucket")
     manifests = Manifests(local_aws.client("s3"), name)
@@ -82,7 +82,7 @@ def test_a_missing_bucket_is_named_and_is_no_empty_history(local_aws: LocalAws) 
         assert "Apply the stack `registry` first" in told.value.remedy
 
 
-def test_a_history_without_entries_has_nothing_to_go_back_to(local_aws: LocalAws, bucket: str) -> None:
+def test_a_history_without_entries_has_no_rollback_target(local_aws: LocalAws, bucket: str) -> None:
     """Nor has one with a single release."""
     assert history(local_aws, bucket).current() is None
     assert history(local_aws, bucket, (Action.PROMOTED, 1)).previous() is None
@@ -101,7 +101,7 @@ P, R = Action.PROMOTED, Action.ROLLED_BACK
         ([(P, 1), (P, 2), (P, 1)], 2),
     ],
 )
-def test_the_previous_release_is_none_that_was_rolled_back_from(
+def test_the_previous_release_skips_rolled_back_releases(
     local_aws: LocalAws, bucket: str, actions: list[Any], previous: int
 ) -> None:
     """Two rollbacks lead two releases back, not back and forth."""
@@ -114,7 +114,7 @@ def test_the_previous_release_is_none_that_was_rolled_back_from(
     ]
 
 
-def test_a_promotion_is_written_down_before_it_applies(local_aws: LocalAws, bucket: str) -> None:
+def test_a_promotion_is_recorded_before_it_applies(local_aws: LocalAws, bucket: str) -> None:
     """If it fails, a rollback needs its Terraform sources; the release before is still running."""
     written = history(local_aws, bucket, (P, 1))
     assert (written.begun(), written.sources()) == (None, manifest(1).commit)
@@ -138,7 +138,7 @@ def test_a_first_promotion_that_never_ended_has_sources_and_no_release(local_aws
     assert (written.current(), written.entries(), written.sources()) == (None, [], manifest(1).commit)
 
 
-def test_two_who_write_at_once_do_not_lose_a_line(local_aws: LocalAws, bucket: str) -> None:
+def test_concurrent_writers_of_the_history_lose_no_line(local_aws: LocalAws, bucket: str) -> None:
     """The second is refused: it has not seen the first."""
     written = history(local_aws, bucket, (Action.PROMOTED, 1))
     before = written._read()

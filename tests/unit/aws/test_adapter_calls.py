@@ -286,7 +286,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
 
 
 @pytest.mark.parametrize(("operation", "call"), CALLS)
-def test_a_call_that_fails_is_named_its_shape_is_right_and_reads_are_consistent(
+def test_every_adapter_call_is_valid_named_and_reads_consistently(
     operation: str, call: Callable[[Any], object]
 ) -> None:
     """An operator sees which call it was; the shipped client does not check it; a new row is seen."""
@@ -303,7 +303,7 @@ def test_a_call_that_fails_is_named_its_shape_is_right_and_reads_are_consistent(
         assert consistent is (client.request.get("Key") != {"tenantId": {"S": ACME}})
 
 
-def test_of_recipients_no_more_is_read_than_is_needed() -> None:
+def test_only_the_needed_attributes_of_recipients_are_read() -> None:
     """Their id and when they connected: what is read is paid for and waited for."""
     client: Any = Refusing()
     with pytest.raises(TransientError):

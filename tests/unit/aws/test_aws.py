@@ -72,7 +72,7 @@ def test_a_batch_that_is_processed_takes_one_call() -> None:
     assert (stub.calls, pauses) == ([100, 100, 1, 25, 25, 1], [])
 
 
-def test_what_is_left_is_asked_for_again_later_each_time() -> None:
+def test_unprocessed_items_are_requested_again_with_growing_delays() -> None:
     """Half of it each time: all of it comes, in five attempts, with pauses that grow and are never the same."""
     stub, pauses = StubDynamo(lambda keys: (keys + 1) // 2), list[float]()
     assert read(stub, rows(20), pauses) == rows(20)
@@ -85,7 +85,7 @@ def test_what_is_left_is_asked_for_again_later_each_time() -> None:
 
 
 @pytest.mark.parametrize("call", [read, lambda stub, keys, pauses: delete_rows(stub, TABLE, keys, pause=pauses.append)])
-def test_what_is_never_processed_is_a_transient_error(call: Callable[..., object]) -> None:
+def test_items_that_are_never_processed_are_a_transient_error(call: Callable[..., object]) -> None:
     """After so many attempts, and less than three seconds."""
     stub, pauses = StubDynamo(lambda _: 0), list[float]()
     with pytest.raises(TransientError, match="unprocessed in 6 attempts"):
@@ -138,7 +138,7 @@ CANCELLED = "TransactionCanceledException"
     ],
     ids=str,
 )
-def test_a_write_whose_condition_does_not_hold_is_no_error(error: ClientError) -> None:
+def test_a_write_with_a_false_condition_is_no_error(error: ClientError) -> None:
     """Nothing was written, and trying again would change nothing."""
     assert is_refused(error)
     assert not holds("Write", raising(error))
@@ -157,7 +157,7 @@ def test_a_write_whose_condition_does_not_hold_is_no_error(error: ClientError) -
     ],
     ids=lambda error: f"{error} {error.response.get('CancellationReasons')}",
 )
-def test_a_write_that_was_cancelled_for_another_reason_may_succeed_later(error: ClientError) -> None:
+def test_a_write_cancelled_for_another_reason_may_be_retried(error: ClientError) -> None:
     """It counts neither as written nor as refused: whether its condition holds is not known.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html#API_TransactWriteItems_Errors
@@ -168,13 +168,13 @@ def test_a_write_that_was_cancelled_for_another_reason_may_succeed_later(error: 
     assert raised.value.__cause__ is error
 
 
-def test_a_write_that_is_carried_out_holds() -> None:
+def test_a_successful_write_counts_as_held() -> None:
     """Whatever it answers."""
     assert holds("Write", lambda: None)
 
 
 @pytest.mark.parametrize("code", ["ConditionalCheckFailedException", CANCELLED])
-def test_the_caller_reads_a_condition_that_does_not_hold(code: str) -> None:
+def test_a_failed_condition_is_raised_unchanged(code: str) -> None:
     """It passes through as AWS said it."""
     error = refusal(code)
     with pytest.raises(ClientError) as raised, calling("Call"):
@@ -193,7 +193,7 @@ def test_any_other_error_of_a_call_names_the_call(error: Exception) -> None:
     assert raised.value.__cause__ is error
 
 
-def test_a_late_client_is_made_once_when_it_is_first_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_client_is_created_once_at_its_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of its methods is looked up once."""
     made: list[str] = []
 
@@ -216,7 +216,7 @@ def test_a_late_client_is_made_once_when_it_is_first_used(monkeypatch: pytest.Mo
     assert "publish" in vars(late)
 
 
-def test_clients_give_up_soon_and_repeat_as_they_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clients_have_short_timeouts_and_the_configured_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """A function has 15 s and more: 1 s to connect, 5 s to read, five attempts by default."""
     for name, value in FUNCTION.items():
         monkeypatch.setenv(name, value)
@@ -253,7 +253,7 @@ def test_two_threads_do_not_make_clients_of_one_session_at_the_same_time(monkeyp
     assert set(most) == {1}
 
 
-def test_a_late_client_may_have_another_maker() -> None:
+def test_a_late_client_can_use_another_factory() -> None:
     """A subscriber's are made in the role of the cell."""
     late = LateClient("dynamodb", lambda service: {"dynamodb": [3, 1]}[service])
     late.sort()
@@ -261,7 +261,7 @@ def test_a_late_client_may_have_another_maker() -> None:
 
 
 @pytest.mark.parametrize("values", [None, {":yes": {"BOOL": True}}])
-def test_an_update_of_a_row_names_values_only_if_there_are_any(values: dict[str, Any] | None) -> None:
+def test_an_update_of_a_row_has_values_only_if_its_expression_uses_some(values: dict[str, Any] | None) -> None:
     """DynamoDB refuses ExpressionAttributeValues that are empty."""
     calls: list[dict[str, Any]] = []
 

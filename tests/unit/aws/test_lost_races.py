@@ -91,20 +91,20 @@ class Moving(Client):
 IN_RED = Membership(RoomKey("red"), NickName("Ann"))
 
 
-def test_a_join_between_other_joins_of_the_connection_tells_the_room_that_it_leaves() -> None:
+def test_a_join_between_other_joins_reports_the_room_it_left() -> None:
     """It is read again each time, so no room is announced that another frame has left before."""
     store = DynamoRoomStore(Moving(3), "connections")  # type: ignore[arg-type]
     assert store.join(A, IN_RED) == Joined(Membership(RoomKey("room-0"), NickName("Ann")))
 
 
-def test_a_join_that_others_overtake_each_time_is_tried_again_later() -> None:
+def test_a_join_that_loses_every_race_is_a_transient_error() -> None:
     """Its caller gets an error."""
     store = DynamoRoomStore(Moving(99), "connections")  # type: ignore[arg-type]
     with pytest.raises(TransientError, match="changed its room"):
         store.join(A, IN_RED)
 
 
-def test_a_renewal_that_is_refused_each_time_is_tried_again_later() -> None:
+def test_a_renewal_that_loses_every_race_is_a_transient_error() -> None:
     """The session lives, and is another's or over whenever it is written."""
     row = {"tenantId": {"S": ACME}, "sessionId": {"S": S1}, "sessionTTL": {"N": "500"}}
     client: Any = Client(update_item=refused(), get_item={"Item": row})
@@ -113,7 +113,7 @@ def test_a_renewal_that_is_refused_each_time_is_tried_again_later() -> None:
 
 
 @pytest.mark.parametrize("group", [None, "tenant-a"])
-def test_a_topic_is_told_a_group_only_where_there_is_one(group: str | None) -> None:
+def test_a_message_without_a_group_has_no_group_id(group: str | None) -> None:
     """SNS refuses an empty one."""
     client: Any = Client(publish={})
     SnsTopic(client, "arn").publish("body", group=group)
@@ -130,7 +130,7 @@ def test_a_topic_is_told_a_group_only_where_there_is_one(group: str | None) -> N
     ],
     ids=["fix sources", "complete a source", "reopen a source"],
 )
-def test_a_broadcasts_transaction_that_meets_another_is_tried_again(
+def test_a_conflicting_transaction_of_a_broadcast_is_retried(
     write: Callable[[DynamoBroadcastStore], object],
 ) -> None:
     """Its existence is unknown, so it is neither done nor refused: in the end its message comes again."""
@@ -142,7 +142,7 @@ def test_a_broadcasts_transaction_that_meets_another_is_tried_again(
     assert [name for name, _ in client.calls].count("transact_write_items") == BATCH_ATTEMPTS
 
 
-def test_a_row_that_goes_while_it_is_fixed_is_a_transient_error() -> None:
+def test_a_row_deleted_between_put_and_read_is_a_transient_error() -> None:
     """It was there when it was put and is not when it is read: next time there is one or the other."""
     client: Any = Client(put_item=refused(), get_item={})
     store = DynamoBroadcastStore(client, "broadcasts")
@@ -168,7 +168,7 @@ def test_a_row_that_goes_while_it_is_fixed_is_a_transient_error() -> None:
         (REFUSED, CONFLICT, Entry.SESSION_OVER),
     ],
 )
-def test_a_connection_that_is_not_recorded_says_why(row: Any, session: Any, entry: Entry) -> None:
+def test_an_unrecorded_connection_has_a_reason(row: Any, session: Any, entry: Entry) -> None:
     """A refusal counts before a conflict, and of two refusals that of the connection's own row."""
     client: Any = Client(transact_write_items=cancelled(row, session))
     register = DynamoRegister(client, "connections", "sessions", "devices")
@@ -176,7 +176,7 @@ def test_a_connection_that_is_not_recorded_says_why(row: Any, session: Any, entr
     assert register.record(wanted, connections_per_session=2, session_expires_at=500) is entry
 
 
-def test_a_deletion_that_a_batch_refuses_is_done_by_a_call_of_its_own() -> None:
+def test_a_deletion_refused_in_a_batch_is_repeated_alone() -> None:
     """Rows of the batch that were deleted or are not there need none."""
     refused = {"Error": {"Code": "TransactionConflict"}}
     client: Any = Client(batch_execute_statement={"Responses": [{}, {}, refused]}, delete_item={})
@@ -186,7 +186,7 @@ def test_a_deletion_that_a_batch_refuses_is_done_by_a_call_of_its_own() -> None:
     assert request == {"TableName": "connections", "Key": {"partition": {"S": FIRST}, "connectionId": {"S": "c"}}}
 
 
-def test_a_session_in_doubt_forgets_by_a_call_of_its_own() -> None:
+def test_a_session_in_doubt_is_updated_by_a_separate_call() -> None:
     """Sessions of the batch that were written or are not there need none."""
     gone = {(ACME, S1): [A], (ACME, SessionId("none")): [B], (ACME, S2): [C]}
     answers = [{}, {"Error": {"Code": "ConditionalCheckFailed"}}, {"Error": {"Code": "ThrottlingError"}}]
@@ -200,7 +200,7 @@ def test_a_session_in_doubt_forgets_by_a_call_of_its_own() -> None:
     assert request["ExpressionAttributeValues"] == {":gone": {"SS": ["00000#c"]}}
 
 
-def test_a_session_that_others_write_all_the_time_does_not_hold_up_the_others() -> None:
+def test_a_contended_session_does_not_block_the_others() -> None:
     """It is reported, so that its connections are counted later; the batch of the others continues."""
     conflict = {"Error": {"Code": "TransactionConflict"}}
     busy = ClientError({"Error": {"Code": "TransactionConflictException", "Message": ""}}, "UpdateItem")
@@ -209,14 +209,14 @@ def test_a_session_that_others_write_all_the_time_does_not_hold_up_the_others() 
     assert left == {(ACME, S1)}
 
 
-def test_a_session_that_goes_while_it_is_kept_alive_is_gone() -> None:
+def test_a_session_deleted_during_its_renewal_stays_deleted() -> None:
     """It is never brought back."""
     row = {"tenantId": {"S": ACME}, "sessionId": {"S": S1}, "sessionTTL": {"N": "200"}}
     client: Any = Client(get_item={"Item": row}, update_item=refused())
     assert DynamoSessionStore(client, "sessions").keep_alive(ACME, S1, session_seconds=200, now=100) is None
 
 
-def test_an_error_page_is_left_to_the_sdk() -> None:
+def test_error_responses_are_parsed_by_the_sdk() -> None:
     """The codec takes the items of pages that are answers."""
     registered: list[Any] = []
     client: Any = Client()

@@ -19,14 +19,14 @@ KINDS = ["service-2", "paginators-1", "endpoint-rule-set-1"]
 
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_services_models_are_those_of_the_sdk(service: str, kind: str) -> None:
+def test_service_models_match_the_sdks(service: str, kind: str) -> None:
     """Whatever the SDK's own loader finds is found, and is the same."""
     found = SdkSession().get_component("data_loader").load_service_model(service, kind)
     assert found == Loader().load_service_model(service, kind)
 
 
 @pytest.mark.parametrize("name", ["endpoints", "partitions", "_retry", "sdk-default-configuration"])
-def test_what_is_no_services_is_found_as_well(name: str) -> None:
+def test_files_shared_by_all_services_are_found(name: str) -> None:
     """The files that serve all services."""
     assert SdkSession().get_component("data_loader").load_data(name) == Loader().load_data(name)
 
@@ -39,13 +39,13 @@ def test_a_file_that_is_not_packed_is_read(tmp_path: Path) -> None:
     assert loader.load_data("plain") == {"is": "plain"}
 
 
-def test_a_file_that_is_not_there_is_not_found() -> None:
+def test_a_missing_file_is_not_found() -> None:
     """As the SDK expects, so that it continues without optional ones."""
     with pytest.raises(DataNotFoundError, match="no-such-file"):
         SdkSession().get_component("data_loader").load_data("no-such-file")
 
 
-def test_a_service_that_no_function_calls_is_refused_by_its_name() -> None:
+def test_a_service_without_a_packed_model_is_refused_by_name() -> None:
     """With the existing ones."""
     with pytest.raises(UnknownServiceError, match="dynamodb, sns, sqs, sts"):
         SdkSession().get_component("data_loader").load_service_model("ec2", "service-2")
@@ -53,7 +53,7 @@ def test_a_service_that_no_function_calls_is_refused_by_its_name() -> None:
 
 @pytest.mark.parametrize(("conflicts", "requests"), [(0, 1), (1, 2), (3, 4), (9, 4)])
 @pytest.mark.parametrize("attempts", [1, 5])
-def test_a_write_is_repeated_while_a_transaction_is_in_its_way(
+def test_a_write_that_conflicts_with_a_transaction_is_retried(
     monkeypatch: pytest.MonkeyPatch, attempts: int, conflicts: int, requests: int
 ) -> None:
     """Three times at most, also where the SDK must not repeat a request: DynamoDB has done nothing."""
@@ -63,7 +63,7 @@ def test_a_write_is_repeated_while_a_transaction_is_in_its_way(
     assert ends_well is (conflicts <= 3)
 
 
-def test_a_write_that_is_refused_for_another_reason_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_refused_for_another_reason_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its condition would not hold the next time."""
     assert _deleted(monkeypatch, 5, [_error("ConditionalCheckFailedException")] * 9) == (1, False)
 

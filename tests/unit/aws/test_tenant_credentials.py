@@ -94,7 +94,7 @@ def test_the_role_is_assumed_with_the_tenant_as_a_transitive_tag(wire: Wire) -> 
     ]
 
 
-def test_sts_is_asked_in_the_functions_own_region(wire: Wire) -> None:
+def test_sts_is_called_in_the_functions_own_region(wire: Wire) -> None:
     """The global endpoint is in one Region, far from most functions, and fails with it."""
     _read(_clients().of(ACME))
     assert wire.sts_hosts == {"sts.eu-west-1.amazonaws.com"}
@@ -129,7 +129,7 @@ def test_credentials_are_renewed_before_they_expire(wire: Wire) -> None:
     assert first != second == third
 
 
-def test_nothing_is_asked_for_before_a_tenants_first_call(wire: Wire) -> None:
+def test_no_role_is_assumed_before_a_tenants_first_call(wire: Wire) -> None:
     """A function starts, and a tenant's clients are made, without a call."""
     _clients().of(ACME)
     assert not wire.assumed
@@ -152,7 +152,7 @@ def test_all_clients_share_one_pool_of_connections(wire: Wire) -> None:
     assert len(wire.pools) == 1
 
 
-def test_the_tenants_last_used_are_kept(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_most_recently_used_tenants_are_kept(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded: what was not used for longest is made again."""
     monkeypatch.setattr(scope, "_TENANTS", 2)
     clients = _clients()
@@ -208,7 +208,7 @@ def test_threads_do_not_take_each_others_credentials(wire: Wire) -> None:
     assert len(wire.assumed) == len(tenants)
 
 
-def test_what_cannot_be_built_is_known_at_the_start(wire: Wire) -> None:
+def test_a_client_that_cannot_be_built_fails_at_init(wire: Wire) -> None:
     """A function with a mistake in its wiring fails at init, not at its first tenant."""
     with pytest.raises(KeyError):
         PerTenant(lambda client: {"client": client("dynamodb")}["other"], role_arn=ROLE)

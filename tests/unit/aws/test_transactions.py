@@ -40,7 +40,7 @@ def written(client: Any, pauses: list[float]) -> bool:
 @pytest.mark.parametrize(
     "reasons", [("None", CONFLICT), (THROTTLED, "None"), (SLOWER, CONFLICT), (REFUSED, CONFLICT)], ids=" ".join
 )
-def test_a_transaction_that_is_kept_off_is_tried_again_later_each_time(reasons: Sequence[str]) -> None:
+def test_a_conflicting_transaction_is_retried_with_growing_delays(reasons: Sequence[str]) -> None:
     """Up to five times, with pauses that grow and are never the same; nothing was written before."""
     client, pauses = Client(*[reasons] * 5), list[float]()
     assert written(client, pauses)
@@ -49,7 +49,7 @@ def test_a_transaction_that_is_kept_off_is_tried_again_later_each_time(reasons: 
     assert all(0.5 <= pause / longest <= 1.5 for pause, longest in zip(pauses, (0.05, 0.1, 0.2, 0.4, 0.8), strict=True))
 
 
-def test_a_transaction_that_is_always_kept_off_is_neither_written_nor_refused() -> None:
+def test_a_transaction_that_always_conflicts_is_neither_written_nor_refused() -> None:
     """Its caller tries again later."""
     client, pauses = Client(*[("None", CONFLICT)] * 9), list[float]()
     with pytest.raises(TransientError, match="TransactWriteItems failed: ") as failed:
@@ -59,7 +59,7 @@ def test_a_transaction_that_is_always_kept_off_is_neither_written_nor_refused() 
 
 
 @pytest.mark.parametrize("before", [0, 2])
-def test_a_condition_that_does_not_hold_ends_the_attempts(before: int) -> None:
+def test_a_false_condition_ends_the_attempts(before: int) -> None:
     """Also where others were in the way at first."""
     client, pauses = Client(*[("None", CONFLICT)] * before, (REFUSED, "None")), list[float]()
     assert not written(client, pauses)

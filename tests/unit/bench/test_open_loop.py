@@ -7,7 +7,7 @@ import time
 from tests.bench.open_loop import Times, at_rate
 
 
-async def test_what_is_due_begins_although_nothing_has_ended() -> None:
+async def test_due_operations_start_before_earlier_ones_have_ended() -> None:
     """All are under way together, each with its number; the load ends when the last has ended."""
     begun: list[int] = []
     all_begun = asyncio.Event()
@@ -23,7 +23,7 @@ async def test_what_is_due_begins_although_nothing_has_ended() -> None:
     assert begun == list(range(10))
 
 
-async def test_latency_begins_when_a_thing_is_due() -> None:
+async def test_latency_is_measured_from_the_due_time() -> None:
     """Not when it was begun at last: a late start is the system's slowness, too."""
     times = Times()
 
@@ -34,7 +34,7 @@ async def test_latency_begins_when_a_thing_is_due() -> None:
     assert (times.seconds, times.at(0.5), times.error_rate) == ([2.0], 2.0, 0.0)
 
 
-def test_what_does_not_come_is_an_error_and_no_time() -> None:
+def test_a_missing_answer_is_an_error_without_a_latency() -> None:
     """It cannot make a percentile better."""
     assert Times([0.01, 0.02], failures=2).error_rate == 0.5
     nothing = Times([], failures=1)

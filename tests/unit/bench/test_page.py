@@ -21,7 +21,7 @@ SECTION = Section(
 MACHINE = ResultTable("Machine", ("", ""), [("cores", "2")])
 
 
-def test_the_page_says_what_was_reached_and_where(tmp_path: Path) -> None:
+def test_the_page_states_the_results_and_the_machine(tmp_path: Path) -> None:
     """Targets come first, missed ones are marked, and the command and the machine are named."""
     path = tmp_path / "benchmarks.md"
     page.write(path, [SECTION], [MACHINE], command="make bench", date="2026-01-02")
@@ -32,7 +32,7 @@ def test_the_page_says_what_was_reached_and_where(tmp_path: Path) -> None:
     assert "### 512 bytes\n\n| client | posts | CPU |\n| --- | --: | --: |\n| ours | 46,000 | 21 us |\n" in text
 
 
-def test_charts_lie_beside_the_page(tmp_path: Path) -> None:
+def test_charts_are_stored_beside_the_page(tmp_path: Path) -> None:
     """The page shows them by their names."""
     page.write(tmp_path / "benchmarks.md", [SECTION], [], command="make bench", date="2026-01-02")
     assert (tmp_path / "bench-x.svg").read_text() == "<svg/>"

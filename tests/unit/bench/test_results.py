@@ -18,7 +18,7 @@ def test_the_rounds_of_a_ratio_must_match() -> None:
         median_ratio([1.0], to=[1.0, 2.0])
 
 
-def test_what_was_not_measured_is_no_number() -> None:
+def test_a_missing_measurement_has_no_number() -> None:
     """No value is made up, and no target is reached by it."""
     assert math.isnan(median([]))
     assert (number(math.nan), percent(math.nan)) == ("-", "-")

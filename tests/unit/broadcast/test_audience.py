@@ -49,7 +49,7 @@ def test_every_audience_survives_the_wire(to: Audience) -> None:
         ({"tenantId": "acme", "tenantid": "acme"}, "audience"),
     ],
 )
-def test_an_illegal_audience_is_refused_by_its_fields_name(wire: object, field: str) -> None:
+def test_an_illegal_audience_is_refused_with_its_field(wire: object, field: str) -> None:
     """Anything but one audience is refused, and the field at fault is named."""
     with pytest.raises(InvalidFieldError) as refused:
         audience.from_wire(wire)

@@ -33,7 +33,7 @@ def test_members_are_the_places_in_ascending_order(places: set[int]) -> None:
 
 
 @given(st.integers(0, 600))
-def test_all_of_a_chunk_are_as_many_as_its_size(size: int) -> None:
+def test_the_full_bitmap_has_every_place_of_the_chunk(size: int) -> None:
     """The full bitmap has every place below the size, and no other."""
     assert list(bitmaps.members(bitmaps.full(size))) == list(range(size))
 
@@ -54,7 +54,7 @@ def test_a_bit_beyond_the_size_is_refused(size: int, beyond: int) -> None:
 
 
 @pytest.mark.parametrize("text", [None, 7, True, [], {}, "AQ", "A===", "ä", "AQ==\n", "A Q=", "_w==", "\ud800"])
-def test_what_is_not_base64_is_refused(text: object) -> None:
+def test_malformed_base64_is_refused(text: object) -> None:
     """Other types, other alphabets, wrong padding and white space are malformed."""
     with pytest.raises(MalformedMessageError, match=r"^a bitmap is not base64$"):
         bitmaps.from_wire(text, 8)

@@ -124,7 +124,7 @@ def test_a_role_without_an_external_id_is_assumed_without_one(wire: Wire) -> Non
     assert "ExternalId" not in request
 
 
-def test_its_credentials_are_renewed_before_they_expire(wire: Wire) -> None:
+def test_the_roles_credentials_are_renewed_before_they_expire(wire: Wire) -> None:
     """Some minutes are left of the first ones when the next use asks for new ones."""
     worker = identity(SETTINGS)
     wire.lifetime = timedelta(minutes=5)
@@ -136,7 +136,7 @@ def test_its_credentials_are_renewed_before_they_expire(wire: Wire) -> None:
     assert wire.sent_with == ["ASIA-CELL-2"]
 
 
-def test_a_refused_role_fails_the_chunk_for_now(wire: Wire) -> None:
+def test_a_refused_role_is_a_transient_error_of_the_chunk(wire: Wire) -> None:
     """Before anything is posted: the message is delivered again."""
     wire.refuses = True
     worker = identity(SETTINGS)
@@ -146,7 +146,7 @@ def test_a_refused_role_fails_the_chunk_for_now(wire: Wire) -> None:
         tell(worker)
 
 
-def test_the_cells_own_worker_speaks_as_itself(wire: Wire) -> None:
+def test_the_cells_own_worker_uses_its_own_role(wire: Wire) -> None:
     """Without a role, nothing is assumed."""
     worker = identity(replace(SETTINGS, assume_role_arn=None, external_id=None))
     tell(worker)

@@ -128,7 +128,7 @@ class PublishingFixture:
         return [Announcement.from_wire(body) for body in self.topic.bodies]
 
 
-def test_a_broadcast_to_everyone_is_for_all_cells_that_were_ever_seen() -> None:
+def test_a_broadcast_to_everyone_is_for_every_cell_with_a_lease() -> None:
     """A sick one still has connections; one without a lease never had any."""
     two_cells = PublishingFixture()
     two_cells.lease(NORTH, is_well=False, connections=7)
@@ -142,7 +142,7 @@ def test_a_broadcast_to_everyone_is_for_all_cells_that_were_ever_seen() -> None:
 @pytest.mark.parametrize(
     "audience", [{"tenantId": TENANT}, {"tenantId": TENANT, "roomKey": "red"}, {"tenantId": TENANT, "playerId": "ann"}]
 )
-def test_a_broadcast_to_a_tenant_is_for_the_cells_that_it_was_placed_on(audience: dict[str, object]) -> None:
+def test_a_broadcast_to_a_tenant_is_for_the_cells_of_its_placements(audience: dict[str, object]) -> None:
     """The hub takes part anyway, and another tenant's cells and those declared no more do not."""
     two_cells = PublishingFixture()
     two_cells.lease(SOUTH)
@@ -211,7 +211,7 @@ class CellFixture:
         return [SourceMessage.from_wire(body).source for body in self.queue.bodies]
 
 
-def test_a_cell_that_is_named_records_the_broadcast_and_plans_it(counted: Counter[str]) -> None:
+def test_a_named_cell_records_and_plans_the_broadcast(counted: Counter[str]) -> None:
     """A second delivery finds the summary that it has."""
     two_cells = CellFixture(NORTH)
     for _ in range(2):
@@ -234,7 +234,7 @@ def test_a_cell_that_is_not_named_drops_the_broadcast(cells: frozenset[CellName]
     assert counted["BroadcastOfOtherCells"] == 1
 
 
-def test_a_cell_plans_what_it_has_recorded_itself() -> None:
+def test_a_cell_plans_its_own_broadcasts() -> None:
     """Its own large rooms are announced without cells."""
     two_cells = CellFixture(NORTH)
     two_cells.broadcasts.record(summary())
@@ -251,7 +251,7 @@ def test_the_hub_takes_part_in_every_broadcast(cells: frozenset[CellName] | None
     assert two_cells.sent == [0]
 
 
-def test_without_further_cells_a_report_is_the_hubs() -> None:
+def test_the_report_of_a_deployment_without_cells_is_the_hubs() -> None:
     """And has no field of theirs."""
     own = part()
     assert combined(summary(), own, {}, NOW, GRACE) is own
@@ -277,19 +277,19 @@ def test_a_report_waits_for_the_cells_that_have_not_finished() -> None:
     assert report.finished_at is None
 
 
-def test_without_a_count_nobody_knows_what_is_expected() -> None:
+def test_the_expected_number_is_unknown_without_a_count() -> None:
     """Until the cell says so."""
     assert combined(HEAD, part(), {}, NOW, GRACE).expected is None
     assert combined(HEAD, part(), {SOUTH: part()}, NOW, GRACE).expected == 18
 
 
-def test_a_cell_that_has_begun_and_not_counted_yet_is_expected_by_its_count() -> None:
+def test_a_cell_without_a_plan_is_expected_by_its_count() -> None:
     """Its first snapshot may be of a summary alone."""
     begun = part(status="accepted", expected=None, dispatched=0, delivered=0, finished_at=None)
     assert combined(HEAD, part(), {NORTH: begun, SOUTH: part()}, NOW, GRACE).expected == 18
 
 
-def test_a_silent_cell_is_named_and_its_recipients_have_failed() -> None:
+def test_a_silent_cell_is_named_and_its_recipients_count_as_failed() -> None:
     """The number is its count, or all of its part that is neither delivered nor gone."""
     report = combined(HEAD, part(), {SOUTH: UNDER_WAY}, SILENT_FROM, GRACE)
     assert (report.status, report.waiting_for, report.silent) == ("finished", (), (NORTH, SOUTH))
@@ -299,7 +299,7 @@ def test_a_silent_cell_is_named_and_its_recipients_have_failed() -> None:
     assert (report.expected, report.dispatched, report.failed) == (26, 26, 20)
 
 
-def test_a_cell_that_speaks_again_is_believed() -> None:
+def test_the_numbers_of_a_cell_that_reports_again_are_used() -> None:
     """Its snapshot takes the place of what was assumed."""
     report = combined(HEAD, part(), {NORTH: part(), SOUTH: part()}, SILENT_FROM + 9_999, GRACE)
     assert (report.status, report.silent, report.failed) == ("finished", (), 0)
@@ -374,7 +374,7 @@ def test_the_order_in_which_snapshots_arrive_does_not_matter(order: list[tuple[C
     assert combined(HEAD, own, said, NOW, GRACE).delivered == own.delivered + 5
 
 
-def test_a_report_over_cells_reads_what_the_summary_names() -> None:
+def test_a_report_reads_the_cells_named_in_the_summary() -> None:
     """And there is none of a broadcast that does not exist."""
     store, broadcasts = MemorySnapshotStore(), MemoryBroadcastStore()
     assert report_over_cells(broadcasts, store, BROADCAST, now=NOW, grace=GRACE) is None

@@ -82,14 +82,14 @@ def test_an_outcome_is_read_as_it_was_written(message: OutcomeMessage) -> None:
     assert OutcomeMessage.from_wire(message.to_wire()) == message
 
 
-def test_the_first_message_of_a_chunk_does_not_spell_out_that_all_remain() -> None:
+def test_a_new_chunk_omits_the_list_of_remaining_connections() -> None:
     """Without the field, everyone remains."""
     body = chunk_message(3).to_wire()
     assert "remaining" not in json.loads(body)
     assert ChunkMessage.from_wire(body).remaining == 0b111
 
 
-def test_a_cancelled_chunk_is_understood_by_the_release_before_and_by_the_one_after() -> None:
+def test_a_cancelled_chunk_is_readable_by_the_previous_and_the_next_release() -> None:
     """The release before knows it by the time 0 alone; the one after may write the field alone."""
     wire = json.loads(replace(chunk_message(), cancelled=True).to_wire())
     assert (wire["cancelled"], wire["expiresAt"]) == (True, 0)
@@ -108,7 +108,7 @@ def test_another_version_is_malformed(kind: str) -> None:
 
 
 @each_kind
-def test_what_is_no_message_at_all_is_malformed(kind: str) -> None:
+def test_a_text_that_is_not_a_message_is_malformed(kind: str) -> None:
     """Anything but a JSON object of the version is refused."""
     assert accepted(kind, ["", "null", "[]", "1", '"text"', "{}", "{", "NaN", '{"v":1}']) == []
 
@@ -184,7 +184,7 @@ CELL_FORM = "must be 2 to 16 lowercase letters, digits or '-', a letter first"
         ("announcement", {"encoding": "gzip"}, "encoding must be base64 or absent"),
     ],
 )
-def test_a_refusal_says_what_is_wrong(kind: str, fields: dict[str, object], reason: str) -> None:
+def test_a_malformed_message_has_a_reason(kind: str, fields: dict[str, object], reason: str) -> None:
     """It is the dead letter's reason."""
     with pytest.raises(MalformedMessageError) as refused:
         READERS[kind][0](changed(kind, **fields))
@@ -210,7 +210,7 @@ def test_a_source_has_exactly_one_scope() -> None:
     assert accepted("partition", [json.dumps(wire | scope) for scope in scopes]) == []
 
 
-def test_cells_are_written_where_there_are_further_ones() -> None:
+def test_an_announcement_names_cells_only_in_a_deployment_with_cells() -> None:
     """A hub alone writes what it always did."""
     assert json.loads(announcement().to_wire()).keys().isdisjoint({"cells", "contentHash"})
     wire = json.loads(replace(announcement(), cells=frozenset({SOUTH, NORTH}), content_hash="0" * 64).to_wire())
@@ -220,7 +220,7 @@ def test_cells_are_written_where_there_are_further_ones() -> None:
 @pytest.mark.parametrize(
     "message", [announcement(), source_message(), chunk_message()], ids=["announcement", "partition", "chunk"]
 )
-def test_a_priority_is_written_where_it_is_not_the_normal_one(
+def test_a_message_names_only_a_priority_other_than_normal(
     message: Announcement | SourceMessage | ChunkMessage,
 ) -> None:
     """A release that does not know of priorities reads and writes what it always did."""
@@ -253,6 +253,6 @@ def test_a_group_that_is_no_tenants_is_malformed(group: object) -> None:
 
 
 @pytest.mark.parametrize("expected", [None, -1, 1.5, "1"])
-def test_a_number_of_recipients_that_is_none_is_malformed(expected: object) -> None:
+def test_a_wrong_number_of_recipients_is_malformed(expected: object) -> None:
     """The field is left out if nobody has counted."""
     assert accepted("partition", [changed("partition", expected=expected)]) == []

@@ -21,7 +21,7 @@ def connections(*ids: str) -> list[ConnectionId]:
 
 
 @given(st.dictionaries(st.text("ab#0", min_size=1), st.lists(IDS, min_size=1), max_size=4))
-def test_recipients_come_out_as_they_went_in(recipients: dict[str, list[str]]) -> None:
+def test_recipients_survive_packing_in_order(recipients: dict[str, list[str]]) -> None:
     """In their order, which is that of the chunk's bitmaps, whatever the ids are."""
     given_ = {Partition(partition): connections(*found) for partition, found in recipients.items()}
     found = unpack(pack(given_))
@@ -35,7 +35,7 @@ def test_a_chunk_of_500_takes_less_than_six_kilobytes() -> None:
 
 
 @pytest.mark.parametrize("ids", [("QQ==", "QR=="), ("QUFB", "QQ=="), ("not base64!",), ("Q", "QUFB"), ("",)])
-def test_ids_that_are_no_base64_of_one_length_are_kept_as_they_are(ids: tuple[str, ...]) -> None:
+def test_ids_that_cannot_be_packed_are_kept_unchanged(ids: tuple[str, ...]) -> None:
     """Nothing says how API Gateway makes its ids tomorrow."""
     recipients = {Partition("a#00000"): connections(*ids)}
     assert unpack(pack(recipients)) == recipients

@@ -43,7 +43,7 @@ def frame_full_of(text: str) -> str:
     ],
     ids=lambda text: text.encode("utf-16-be", "surrogatepass").hex(),
 )
-def test_a_frame_of_128_kb_fits_whatever_it_consists_of(text: str) -> None:
+def test_a_frame_of_128_kb_fits_with_any_content(text: str) -> None:
     """The message is at most 175 KB on the wire, SQS takes it, and the frame comes out as it went in."""
     frame = frame_full_of(text)
     assert MAX_MESSAGE_BYTES - 100 < len(frame.encode()) <= MAX_MESSAGE_BYTES
@@ -82,7 +82,7 @@ def test_the_shorter_form_is_chosen(text: str) -> None:
     assert ("encoding" in wire) == (len(codec.encode(text)) - 2 > base64_bytes)
 
 
-def test_plain_text_travels_as_it_is() -> None:
+def test_plain_text_is_sent_unencoded() -> None:
     """An operator can read the message of an ordinary broadcast."""
     frame = broadcast_frame(BROADCAST, NOW * 1000, codec.json_text("nothing to escape but the frame, which is short"))
     assert Payload.of(frame).to_wire() == {"data": frame}
@@ -116,7 +116,7 @@ def test_a_message_without_a_frame_is_malformed(wire: dict[str, object]) -> None
         Payload.from_wire(wire).open()
 
 
-def test_a_frame_travels_as_whatever_is_shorter() -> None:
+def test_a_frame_is_sent_in_its_shorter_encoding() -> None:
     """Its text as JSON has it, without the quotes around it, or base64; the text where both are as long."""
     assert Payload.of('"ab').to_wire() == {"data": '"ab'}
     assert Payload.of('""a').to_wire() == {"data": "IiJh", "encoding": "base64"}

@@ -278,7 +278,7 @@ troubles = st.dictionaries(
 
 @examples(300)
 @given(crowds(), troubles, st.integers(0, 25), seeds, st.sampled_from([0, 30]))
-def test_everybody_gets_it_and_the_report_is_the_truth(
+def test_every_open_client_receives_under_faults_and_the_report_is_correct(
     crowd: list[tuple[int, bool]], trouble: dict[int, list[Outcome]], faults: int, seed: int, express: int
 ) -> None:
     """Whatever crashes, fails or comes twice: open clients receive, closed ones are counted and deleted.
@@ -308,7 +308,7 @@ def test_everybody_gets_it_and_the_report_is_the_truth(
 
 @examples(60)
 @given(crowds(), st.integers(0, 10), st.integers(0, 60), seeds, st.sampled_from([0, 30]))
-def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
+def test_a_broadcast_that_expires_in_progress_finishes(
     crowd: list[tuple[int, bool]], faults: int, after: int, seed: int, express: int
 ) -> None:
     """At any step: found recipients that did not get it are failed or gone, the others are delivered.
@@ -340,7 +340,7 @@ def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
     assert faults or report.delivered == received
 
 
-def test_everybody_gets_it_once_when_nothing_goes_wrong() -> None:
+def test_every_client_receives_once_without_faults() -> None:
     """Without faults there are no duplicates, and the report says so."""
     pipeline = PipelineFixture(1, twice=0)
     for number in range(300):
@@ -351,7 +351,7 @@ def test_everybody_gets_it_once_when_nothing_goes_wrong() -> None:
     assert (pipeline.report().status, pipeline.report().delivered) == ("finished", 300)
 
 
-def test_a_broadcast_to_nobody_finishes() -> None:
+def test_a_broadcast_without_recipients_finishes() -> None:
     """There are partitions, and nobody in them."""
     pipeline = PipelineFixture(1)
     pipeline.partitions.rows[partition(0)] = PartitionCount(partition(0))

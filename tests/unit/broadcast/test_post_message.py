@@ -87,7 +87,7 @@ class PostMessageFixture:
         return tally
 
 
-def test_a_chunk_that_is_delivered_is_told_in_one_outcome() -> None:
+def test_a_delivered_chunk_is_reported_in_one_outcome() -> None:
     """Every connection gets the frame, once."""
     worker = PostMessageFixture()
     worker.run(chunk_message(3))
@@ -107,7 +107,7 @@ def test_a_connection_that_is_closed_is_gone(counted: Counter[str]) -> None:
     assert counted == {"PostDelivered": 2, "PostGone": 1, "PostFailed": 0}
 
 
-def test_a_410_of_a_young_connection_is_tried_again() -> None:
+def test_a_410_of_a_young_connection_is_retried() -> None:
     """Its handshake may not be complete: it is not reported, and goes back with a delay."""
     worker = PostMessageFixture({0: [Outcome.GONE], 1: [Outcome.GONE]})
     worker.run(chunk_message(3, young=0b010))
@@ -116,7 +116,7 @@ def test_a_410_of_a_young_connection_is_tried_again() -> None:
     assert worker.shard.delays == [1]
 
 
-def test_a_410_is_believed_once_nobody_is_young_any_more() -> None:
+def test_a_410_is_final_once_no_connection_is_young() -> None:
     """From `youngUntil` on, gone is gone."""
     worker = PostMessageFixture({1: [Outcome.GONE]})
     worker.now = NOW + 30
@@ -126,7 +126,7 @@ def test_a_410_is_believed_once_nobody_is_young_any_more() -> None:
 
 
 @pytest.mark.parametrize("ended", RETRIED)
-def test_what_may_work_later_goes_back_under_the_same_id(ended: Outcome, counted: Counter[str]) -> None:
+def test_retryable_connections_return_to_the_shard_under_the_same_id(ended: Outcome, counted: Counter[str]) -> None:
     """Only the remaining connections are posted to then; delivered ones are reported now."""
     worker = PostMessageFixture({0: [ended], 2: [ended]})
     worker.run(chunk_message(3))
@@ -142,21 +142,21 @@ def test_what_may_work_later_goes_back_under_the_same_id(ended: Outcome, counted
 
 
 @pytest.mark.parametrize(("refusals", "tries"), [(0, 3), (1, 1), (9, 1)])
-def test_what_was_refused_before_is_tried_once(refusals: int, tries: int) -> None:
+def test_a_chunk_refused_before_is_tried_once(refusals: int, tries: int) -> None:
     """It was waited for already, and comes again later: a worker that waits for it is kept from others' chunks."""
     worker = PostMessageFixture({0: [Outcome.THROTTLED]})
     worker.run(chunk_message(1, refusals=refusals))
     assert worker.sender.tries == [tries]
 
 
-def test_what_could_not_be_sent_in_time_goes_back_at_once() -> None:
+def test_connections_not_reached_in_time_are_requeued_at_once() -> None:
     """It has done nothing wrong, so it does not wait."""
     worker = PostMessageFixture({0: [Outcome.UNSENT], 2: [Outcome.UNSENT]})
     worker.run(chunk_message(3, attempt=5))
     assert worker.shard.delays == [0]
 
 
-def test_what_failed_waits_longer_each_time() -> None:
+def test_the_delay_grows_with_each_failure() -> None:
     """The delay grows, up to a bound that SQS accepts."""
     delays = []
     for attempt in range(1, MAX_ATTEMPTS):
@@ -170,7 +170,7 @@ def test_what_failed_waits_longer_each_time() -> None:
 
 
 @pytest.mark.parametrize(("ended", "slow"), [(Outcome.THROTTLED, 0), (Outcome.SLOW, 0b001)])
-def test_what_is_refused_waits_longer_each_time(ended: Outcome, slow: int) -> None:
+def test_the_delay_grows_with_each_refusal(ended: Outcome, slow: int) -> None:
     """Up to a quarter of a minute: the account has others' posts to let in, and each return has its cost."""
     worker, delays = PostMessageFixture({0: [ended]}), list[int]()
     worker.closer = MemoryOrderedSender({connection(0): [Outcome.FAILED]})
@@ -183,7 +183,7 @@ def test_what_is_refused_waits_longer_each_time(ended: Outcome, slow: int) -> No
     assert back == chunk_message(3, attempt=2, remaining=0b001, refusals=7, slow=slow)
 
 
-def test_a_chunk_that_claims_to_have_been_refused_for_ages_waits_no_longer() -> None:
+def test_the_delay_of_a_chunk_refused_for_ages_is_bounded() -> None:
     """The number comes from a queue's message."""
     worker = PostMessageFixture({0: [Outcome.THROTTLED]})
     worker.run(chunk_message(3, refusals=10**15))
@@ -191,7 +191,7 @@ def test_a_chunk_that_claims_to_have_been_refused_for_ages_waits_no_longer() -> 
 
 
 @pytest.mark.parametrize("ended", [Outcome.SLOW, Outcome.THROTTLED, Outcome.UNSENT])
-def test_what_no_connection_has_failed_is_not_given_up_before_its_time(ended: Outcome) -> None:
+def test_a_chunk_without_failed_connections_is_not_given_up_before_it_expires(ended: Outcome) -> None:
     """A slow lane or a throttled account used up the attempts in a minute of five; the lifetime ends it."""
     worker = PostMessageFixture({0: [ended]})
     worker.closer = MemoryOrderedSender({connection(0): [Outcome.FAILED]})
@@ -206,7 +206,7 @@ def test_what_no_connection_has_failed_is_not_given_up_before_its_time(ended: Ou
     assert worker.dead_letters.attributes == [{"reason": "the broadcast expired"}]
 
 
-def test_a_client_that_was_not_tried_is_not_closed_for_it() -> None:
+def test_a_client_is_not_closed_for_attempts_without_a_post() -> None:
     """Deliveries in which nothing was sent to it say nothing of it: its fifth refusal closes it, not its first."""
     worker = PostMessageFixture({0: [Outcome.UNSENT] * 8 + [Outcome.SLOW]})
     back = chunk_message(1)
@@ -227,9 +227,7 @@ def test_a_client_that_was_not_tried_is_not_closed_for_it() -> None:
         ([Outcome.SLOW, Outcome.SLOW], CLOSED_AT_REFUSAL),
     ],
 )
-def test_a_client_is_closed_once_it_was_found_slow_twice_and_for_half_a_minute(
-    ends: list[Outcome], refusals: int
-) -> None:
+def test_a_client_is_closed_after_two_slow_findings_and_half_a_minute(ends: list[Outcome], refusals: int) -> None:
     """One worker's judgement is not enough; what an earlier one found is kept, whatever others cannot tell."""
     worker = PostMessageFixture({0: ends})
     back = chunk_message(1)
@@ -242,7 +240,7 @@ def test_a_client_is_closed_once_it_was_found_slow_twice_and_for_half_a_minute(
     assert worker.closer.closed == [connection(0)]
 
 
-def test_what_remains_after_the_last_attempt_is_failed_and_kept(counted: Counter[str]) -> None:
+def test_connections_left_after_the_last_attempt_are_failed_and_kept(counted: Counter[str]) -> None:
     """The dead letter has the ids and the reason; if it is redriven, it is posted to the remaining connections."""
     worker = PostMessageFixture({1: [Outcome.FAILED]})
     worker.run(chunk_message(3, attempt=MAX_ATTEMPTS))
@@ -254,7 +252,7 @@ def test_what_remains_after_the_last_attempt_is_failed_and_kept(counted: Counter
     assert counted["PostFailed"] == 1
 
 
-def test_what_was_refused_goes_back_in_one_part_apart_from_the_rest() -> None:
+def test_refused_connections_are_requeued_in_one_separate_part() -> None:
     """Under the same id; the rest does not wait for it, and each connection is in one part."""
     worker = PostMessageFixture({0: [Outcome.SLOW], 1: [Outcome.UNSENT], 2: [Outcome.SLOW], 3: [Outcome.THROTTLED]})
     worker.run(chunk_message(5))
@@ -274,7 +272,7 @@ def test_what_was_refused_goes_back_in_one_part_apart_from_the_rest() -> None:
 
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0], [0, 0, 1, 1], [1, 0, 1, 0]], ids=str)
-def test_parts_that_come_back_in_any_order_and_twice_add_up(order: list[int]) -> None:
+def test_parts_that_return_in_any_order_and_twice_add_up(order: list[int]) -> None:
     """Also when one of them is reported after the broadcast expired: delivered stays delivered."""
     for late in (None, 0, 1):
         worker = PostMessageFixture({0: [Outcome.SLOW], 1: [Outcome.UNSENT], 2: [Outcome.SLOW]})
@@ -303,7 +301,7 @@ def test_a_client_that_does_not_read_for_half_a_minute_is_closed(counted: Counte
 
 
 @pytest.mark.parametrize("answer", [Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT])
-def test_a_client_that_cannot_be_closed_is_tried_again(answer: Outcome, counted: Counter[str]) -> None:
+def test_the_close_of_a_client_is_retried(answer: Outcome, counted: Counter[str]) -> None:
     """It is not reported; one that was gone before counts as closed."""
     worker = PostMessageFixture({0: [Outcome.SLOW], 1: [Outcome.SLOW]})
     worker.closer = MemoryOrderedSender({connection(0): [answer], connection(1): [Outcome.GONE]})
@@ -333,7 +331,7 @@ def test_a_chunk_of_a_cancelled_broadcast_is_failed_without_a_post_and_without_a
     assert worker.dead_letters.bodies == []
 
 
-def test_a_connection_whose_post_is_refused_for_good_is_failed_at_once() -> None:
+def test_a_permanently_refused_connection_is_failed_at_once() -> None:
     """The others go their way."""
     worker = PostMessageFixture({0: [Outcome.REJECTED], 1: [Outcome.THROTTLED]})
     worker.run(chunk_message(3))
@@ -368,7 +366,7 @@ def test_a_malformed_chunk_is_a_permanent_error(body: str) -> None:
     ],
     ids=str,
 )
-def test_a_chunk_of_another_release_is_told_as_failed(fields: dict[str, Any]) -> None:
+def test_a_chunk_of_another_release_is_reported_as_failed(fields: dict[str, Any]) -> None:
     """It goes to the dead-letter queue, but its report comes to an end."""
     worker = PostMessageFixture()
     post_message = PostMessage(
@@ -409,7 +407,7 @@ def test_a_chunk_for_another_api_is_refused_before_anything_is_signed(endpoint: 
     assert worker.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
 
 
-def test_a_chunk_whose_deadline_is_over_is_failed_and_no_dead_letter() -> None:
+def test_a_chunk_that_misses_its_deadline_fails_without_a_dead_letter() -> None:
     """The publisher asked for this end, so no operator needs to look at it."""
     worker = PostMessageFixture()
     worker.now = NOW + LIFETIME
@@ -429,7 +427,7 @@ def test_no_post_is_started_after_the_end_of_a_broadcast() -> None:
 
 @pytest.mark.parametrize(("priority", "group"), [(Priority.NORMAL, "!refused"), (Priority.LOW, TENANT)])
 @pytest.mark.parametrize("outcome", [Outcome.SLOW, Outcome.THROTTLED])
-def test_what_was_refused_stands_behind_what_is_new(outcome: Outcome, priority: Priority, group: str) -> None:
+def test_refused_connections_wait_behind_new_chunks(outcome: Outcome, priority: Priority, group: str) -> None:
     """It has a group of its own, which the queue puts behind others once it takes much of the workers' time."""
     worker = PostMessageFixture({0: [outcome], 1: [Outcome.FAILED]})
     worker.run(replace(chunk_message(3), priority=priority, group=TENANT))
@@ -440,7 +438,7 @@ def test_what_was_refused_stands_behind_what_is_new(outcome: Outcome, priority: 
 
 
 @pytest.mark.parametrize("queue", ["outcomes", "shard", "dead_letters"])
-def test_a_queue_that_is_down_has_the_chunk_delivered_again(queue: str) -> None:
+def test_a_chunk_is_redelivered_when_its_queue_is_down(queue: str) -> None:
     """The message is not acknowledged."""
     worker = PostMessageFixture({0: [Outcome.FAILED], 1: [Outcome.REJECTED]})
     getattr(worker, queue).down = True
@@ -449,7 +447,7 @@ def test_a_queue_that_is_down_has_the_chunk_delivered_again(queue: str) -> None:
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
-def test_killed_at_any_call_nothing_is_lost(*, carried_out: bool) -> None:
+def test_a_worker_killed_at_any_call_loses_no_connection(*, carried_out: bool) -> None:
     """SQS delivers the chunk again: in the end everything is reported, or is back in the shard."""
     for at in range(1, 20):
         worker = PostMessageFixture(
@@ -467,7 +465,7 @@ def test_killed_at_any_call_nothing_is_lost(*, carried_out: bool) -> None:
 
 
 @given(st.integers(0, 40), st.data())
-def test_every_connection_is_told_or_goes_back_and_never_both(size: int, data: st.DataObject) -> None:
+def test_every_connection_is_either_reported_or_requeued(size: int, data: st.DataObject) -> None:
     """Whatever the sender says, in whatever attempt: nobody is lost."""
     ends = {place: [data.draw(st.sampled_from(Outcome))] for place in range(size)}
     bits = st.integers(0, bitmaps.full(size))
@@ -508,7 +506,7 @@ def test_every_line_of_a_chunk_names_the_broadcast_the_chunk_and_the_attempt(
 @pytest.mark.parametrize(
     ("priority", "group"), [(Priority.NORMAL, None), (Priority.NORMAL, "*"), (Priority.LOW, TENANT)]
 )
-def test_what_is_left_of_a_chunk_keeps_its_priority_and_its_group(priority: Priority, group: str | None) -> None:
+def test_the_rest_of_a_chunk_keeps_its_priority_and_its_group(priority: Priority, group: str | None) -> None:
     """Tenants share the lanes; a former release says nothing of groups."""
     worker = PostMessageFixture(ends={1: [Outcome.FAILED]})
     worker.run(replace(chunk_message(), priority=priority, group=group))
@@ -517,7 +515,7 @@ def test_what_is_left_of_a_chunk_keeps_its_priority_and_its_group(priority: Prio
 
 
 @pytest.mark.parametrize("outcome", [Outcome.UNSENT, Outcome.FAILED, Outcome.SLOW])
-def test_what_an_express_lane_leaves_goes_to_a_shard(outcome: Outcome) -> None:
+def test_the_rest_of_an_express_chunk_goes_to_a_shard(outcome: Outcome) -> None:
     """It is the shard in which the chunk would have been as any other."""
     worker, shards = PostMessageFixture({1: [outcome]}), [MemoryQueue() for _ in range(4)]
     post_message = PostMessage(

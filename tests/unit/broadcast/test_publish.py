@@ -198,9 +198,7 @@ def test_any_json_is_a_message(message: object) -> None:
         ("hello", 400, "body"),
     ],
 )
-def test_a_bad_request_is_refused_by_its_fields_name_and_nothing_is_sent(
-    request_: object, status: int, field: str
-) -> None:
+def test_a_bad_request_is_refused_with_its_field_and_sends_nothing(request_: object, status: int, field: str) -> None:
     """The body of the answer names the field; nothing is recorded under the id."""
     topic = PublishFixture()
     answered, body = topic.post(request_)
@@ -236,7 +234,7 @@ def test_a_bad_request_is_refused_by_its_fields_name_and_nothing_is_sent(
         ),
     ],
 )
-def test_the_answer_says_what_is_wrong(changed: dict[str, object], message: str) -> None:
+def test_an_error_states_the_legal_values(changed: dict[str, object], message: str) -> None:
     """In one sentence, with what is legal."""
     request = {name: value for name, value in (REQUEST | changed).items() if value is not ...}
     _, body = PublishFixture().post(request)
@@ -244,7 +242,7 @@ def test_the_answer_says_what_is_wrong(changed: dict[str, object], message: str)
 
 
 @pytest.mark.parametrize("text", ["", "{", "hello", '{"message":NaN}', "{}{}", "[1]"])
-def test_what_is_not_json_is_refused(text: str) -> None:
+def test_invalid_json_is_refused(text: str) -> None:
     """400, and the body is named."""
     topic = PublishFixture()
     status, body = topic.post(text, raw=True)
@@ -253,7 +251,7 @@ def test_what_is_not_json_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
-def test_json_that_is_not_supported_is_refused_for_the_true_reason(value: str, reason: str) -> None:
+def test_unsupported_json_is_refused_with_its_reason(value: str, reason: str) -> None:
     """It is a JSON object, so no error denies that."""
     topic = PublishFixture()
     status, body = topic.post(f'{{"audience":{{"all":true}},"message":{value}}}', raw=True)
@@ -291,7 +289,7 @@ def test_a_direct_invocation_keeps_integers_of_any_size() -> None:
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_a_direct_invocation_refuses_what_json_has_not(number: float) -> None:
+def test_a_direct_invocation_refuses_values_outside_json(number: float) -> None:
     """The runtime's parser lets it through."""
     with pytest.raises(InvalidFieldError, match=r"^message: has a number beyond the range of double precision"):
         respond(PublishFixture().publish, {"message": {"n": number}})
@@ -358,7 +356,7 @@ def test_the_content_of_a_broadcast_is_the_bytes_of_its_message(first: str, seco
     assert len(topic.announced) == 1
 
 
-def test_a_topic_that_is_down_is_no_success() -> None:
+def test_a_failed_topic_is_reported_as_an_error() -> None:
     """The client gets an error and may post again; then it is announced as of the first time."""
     topic = PublishFixture()
     topic.topic.down = True
@@ -371,7 +369,7 @@ def test_a_topic_that_is_down_is_no_success() -> None:
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
-def test_killed_at_any_call_a_repeat_announces_the_same(*, carried_out: bool) -> None:
+def test_a_repeat_after_a_kill_at_any_call_announces_the_same(*, carried_out: bool) -> None:
     """Recorded but not announced: the repeat announces it once. Announced but not noted: once more, with a new life."""
     for at in range(1, 10):
         topic = PublishFixture()
@@ -423,7 +421,7 @@ def test_a_bad_direct_invocation_is_an_error_that_names_the_field(event: dict[st
 
 
 @pytest.mark.parametrize("session_key", [None, "an old key"])
-def test_a_session_is_announced_by_the_key_that_its_tenant_has_got_since(session_key: str | None) -> None:
+def test_a_session_is_announced_by_its_tenants_new_key(session_key: str | None) -> None:
     """The tenant is remembered for a minute; a broadcast by an old hidden id would reach nobody."""
     topic, tenant = PublishFixture(), replace(ACME, session_key="a new key")
     topic.tenants.put(replace(ACME, session_key=session_key))
@@ -468,7 +466,7 @@ def test_a_small_broadcast_is_fixed_and_sent_at_once(counted: Counter[str]) -> N
     assert counted == {"BroadcastPublished": 1, "BroadcastExpress": 1, "RecipientDispatched": 3}
 
 
-def test_a_small_broadcast_to_nobody_is_finished_at_once() -> None:
+def test_a_small_broadcast_without_recipients_is_finished_at_once() -> None:
     """There is nothing to send."""
     topic = PublishFixture(most=3)
     assert topic.post(REQUEST)[1]["priority"] == "express"
@@ -521,7 +519,7 @@ def test_rooms_players_and_sessions_are_counted_as_they_are_read(
     ],
     ids=["by the counts", "as they were found", "in too many partitions"],
 )
-def test_a_large_broadcast_goes_to_bulk_and_the_answer_says_so(
+def test_a_large_broadcast_is_bulk_with_a_note(
     wanted: str | None, counted: int, there: int, partitions: int, note: str
 ) -> None:
     """A request that did not ask for express gets no note."""
@@ -625,7 +623,7 @@ def test_a_small_broadcast_that_was_killed_at_any_call_is_sent_by_a_repeat(*, ca
     pytest.fail("it never came to its end")
 
 
-def test_a_small_broadcast_that_was_cancelled_before_it_was_sent_is_told_as_failed() -> None:
+def test_a_small_broadcast_that_was_cancelled_before_it_was_sent_fails() -> None:
     """Its report comes to an end: the worker posts nothing, and says so."""
     topic = PublishFixture(most=3)
     topic.connect(1)
@@ -648,7 +646,7 @@ def test_the_same_id_for_other_content_is_a_conflict_on_the_short_path_too(conte
     assert len(topic.chunks) == 1
 
 
-def test_a_chunk_whose_row_is_gone_cannot_be_sent() -> None:
+def test_a_chunk_without_its_row_cannot_be_sent() -> None:
     """The broadcast is older than its report; the caller may use another id."""
     topic = PublishFixture(most=3)
     topic.connect(1)
@@ -681,7 +679,7 @@ def test_a_broadcast_takes_the_long_way_if_its_recipients_cannot_be_read_or_reco
     assert fixture.chunks == []
 
 
-def test_a_transaction_whose_answer_was_lost_is_found_by_the_single_write() -> None:
+def test_a_transaction_with_a_lost_answer_is_found_by_the_single_write() -> None:
     """The recorded broadcast is the small one, and its chunk is sent."""
     fixture = PublishFixture(most=10)
     fixture.connect(1, 2)

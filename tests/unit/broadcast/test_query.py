@@ -199,7 +199,7 @@ def test_ids_are_ordered_as_dynamodb_orders_them() -> None:
     assert [found.connection_id[0] for found in tables.dispatched()] == sorted(letters, key=str.encode)
 
 
-def test_connections_of_other_partitions_are_left_alone() -> None:
+def test_connections_of_other_partitions_are_ignored() -> None:
     """A source is its partitions and no other."""
     tables = QueryFixture((partition(0),))
     tables.connect([key(1), key(2, 1)])
@@ -248,7 +248,7 @@ def test_a_players_connections_are_found_on_all_devices() -> None:
     assert tables.dispatched() == [key(1), key(2, 1)]
 
 
-def test_a_sessions_connections_are_those_that_still_have_a_row() -> None:
+def test_the_recipients_of_a_session_are_its_connections_with_a_row() -> None:
     """The session's set may lag behind the rows."""
     tables = QueryFixture(OfSession(TENANT, SESSION))
     tables.connect([key(2, 1), key(1)])
@@ -259,7 +259,7 @@ def test_a_sessions_connections_are_those_that_still_have_a_row() -> None:
     assert tables.dispatched() == [key(1), key(2, 1)]
 
 
-def test_a_session_that_is_not_there_has_no_recipients() -> None:
+def test_an_unknown_session_has_no_recipients() -> None:
     """The source ends all the same."""
     tables = QueryFixture(OfSession(TENANT, SESSION))
     tables.run()
@@ -277,7 +277,7 @@ def test_a_source_that_was_finished_is_not_sent_again() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 5], ids=lambda size: f"{size} of another query")
-def test_a_chunk_that_stands_is_sent_as_it_stands(size: int) -> None:
+def test_an_existing_chunk_is_sent_unchanged(size: int) -> None:
     """Fewer or more recipients than this query would have put into it: it continues right behind them."""
     tables = QueryFixture()
     tables.connect(map(key, range(8)))
@@ -296,7 +296,7 @@ def test_a_chunk_that_stands_is_sent_as_it_stands(size: int) -> None:
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
-def test_killed_at_any_call_it_goes_on_with_the_same_chunks(*, carried_out: bool) -> None:
+def test_a_query_killed_at_any_call_continues_with_the_same_chunks(*, carried_out: bool) -> None:
     """Whatever has changed by then: existing chunks stay, and nobody is lost or in two of them."""
     early = [*map(key, range(0, 20, 2)), *(key(number, 1) for number in range(4))]
     left = {key(0), key(10), key(3, 1)}
@@ -319,7 +319,7 @@ def test_killed_at_any_call_it_goes_on_with_the_same_chunks(*, carried_out: bool
     pytest.fail("it never came to its end")
 
 
-def test_of_the_chunks_that_stand_one_is_held_at_a_time() -> None:
+def test_existing_chunks_are_loaded_one_at_a_time() -> None:
     """However many there are: a source of any size is gone on with in the memory of a few chunks."""
     tables = QueryFixture()
     tables.connect(map(key, range(CHUNK_SIZE * 200)))
@@ -349,7 +349,7 @@ def test_of_the_chunks_that_stand_one_is_held_at_a_time() -> None:
 
 
 @given(st.lists(st.integers(0, 1), max_size=60), st.sets(st.integers(0, 12)), st.sets(st.integers(0, 12)))
-def test_two_at_once_come_to_the_same_chunks(schedule: list[int], come: set[int], gone: set[int]) -> None:
+def test_two_concurrent_queries_agree_on_the_chunks(schedule: list[int], come: set[int], gone: set[int]) -> None:
     """Also when the one sees connections that the other does not: what is counted is what was sent."""
     tables, other = QueryFixture(), QueryFixture()
     other.broadcasts, other.shards = tables.broadcasts, tables.shards
@@ -366,7 +366,7 @@ def test_two_at_once_come_to_the_same_chunks(schedule: list[int], come: set[int]
     assert found.keys() >= {key(number) for number in range(0, 12, 2)} - {key(number) for number in gone}
 
 
-def test_a_source_that_another_query_goes_on_with_meanwhile_is_not_complete() -> None:
+def test_a_source_extended_by_another_query_is_not_complete() -> None:
     """The other one has fixed a chunk more: this one's message comes again, and finds it."""
     tables = QueryFixture()
     tables.connect(map(key, range(4)))
@@ -386,7 +386,7 @@ def test_a_source_that_another_query_goes_on_with_meanwhile_is_not_complete() ->
     assert tables.dispatched() == [*(key(number) for number in range(4)), key(9)]
 
 
-def test_a_source_that_another_query_completes_meanwhile_is_complete(counted: Counter[str]) -> None:
+def test_a_source_completed_by_another_query_is_complete(counted: Counter[str]) -> None:
     """The worker that noted the recipients counts them."""
     tables = QueryFixture()
     tables.connect(map(key, range(4)))
@@ -402,7 +402,7 @@ def test_a_source_that_another_query_completes_meanwhile_is_complete(counted: Co
     assert counted["RecipientDispatched"] == 0
 
 
-def test_what_is_sent_in_the_background_is_in_its_queue_when_the_query_returns() -> None:
+def test_chunks_sent_in_the_background_are_queued_when_the_query_returns() -> None:
     """Every chunk, once, also when a shard is slow."""
     tables = QueryFixture()
     tables.connect([*map(key, range(200)), *(key(number, 1) for number in range(200))])
@@ -461,7 +461,7 @@ def test_a_source_is_not_complete_while_a_chunk_of_it_could_not_be_sent(shard: i
     assert tables.dispatched() == sorted(tables.connections.rows)
 
 
-def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted: Counter[str]) -> None:
+def test_an_expired_source_sends_only_its_existing_chunks(counted: Counter[str]) -> None:
     """Settle existing chunks as failed, count recipients that were not found as failed, and end the report."""
     tables = QueryFixture(expected=7)
     tables.connect(map(key, range(7)))
@@ -480,7 +480,7 @@ def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted
 
 
 @pytest.mark.parametrize("expected", [None, 3, 8])
-def test_nobody_is_missed_where_all_were_looked_for(counted: Counter[str], expected: int | None) -> None:
+def test_a_complete_search_misses_no_recipient(counted: Counter[str], expected: int | None) -> None:
     """A recipient that was counted and is not found has left meanwhile."""
     tables = QueryFixture(expected=expected)
     tables.connect(map(key, range(7)))
@@ -496,7 +496,7 @@ def is_marked_as_expired(tables: QueryFixture) -> bool:
     return report.expired
 
 
-def test_a_cancelled_source_finds_no_more_and_tells_the_next_to_send_nothing() -> None:
+def test_a_cancelled_source_finds_no_more_and_passes_the_cancellation_on() -> None:
     """The existing chunks are passed on, so that they are settled, and say that they are cancelled."""
     tables = QueryFixture()
     tables.connect(map(key, range(7)))
@@ -511,7 +511,7 @@ def test_a_cancelled_source_finds_no_more_and_tells_the_next_to_send_nothing() -
 @pytest.mark.parametrize(
     ("scope", "source"), [((partition(0),), 0), ((partition(0), partition(1)), 1)], ids=["other scope", "other source"]
 )
-def test_a_source_that_is_not_the_broadcasts_is_a_permanent_error(scope: Scope, source: int) -> None:
+def test_a_source_of_another_broadcast_is_a_permanent_error(scope: Scope, source: int) -> None:
     """Nobody is sent what was not planned."""
     tables = QueryFixture()
     with pytest.raises(PermanentError, match="not one of its broadcast's"):
@@ -533,7 +533,7 @@ def test_every_line_names_the_broadcast_and_the_source(logged: Callable[..., lis
     assert logged("message", "broadcast_id", "source", "chunks", "recipients") == [("chunks sent", BROADCAST, 0, 2, 4)]
 
 
-def test_what_is_said_in_a_large_room_goes_to_a_queue_of_its_own() -> None:
+def test_messages_to_a_large_room_use_their_own_queue() -> None:
     """With its priority, and in its tenant's group: no broadcast waits for it, and no other tenant's room."""
     tables = QueryFixture(InRoom(TENANT, RoomKey("red")))
     members = [*map(key, range(CHUNK_SIZE + 1))]
@@ -583,7 +583,7 @@ def test_the_lanes_are_marked_before_the_first_chunk_is_sent(priority: Priority)
     assert tables.lanes.marks() == {priority: NOW * 1000}
 
 
-def test_lanes_that_cannot_be_marked_hold_up_nothing() -> None:
+def test_a_failed_mark_of_the_lanes_delays_nothing() -> None:
     """The workers mark them once they post."""
     tables = QueryFixture()
     tables.connect([key(0)])
@@ -592,7 +592,7 @@ def test_lanes_that_cannot_be_marked_hold_up_nothing() -> None:
     assert tables.dispatched() == [key(0)]
 
 
-def test_a_mark_that_hangs_holds_up_nothing() -> None:
+def test_a_hanging_mark_of_the_lanes_delays_nothing() -> None:
     """A quarter of a second, and no longer."""
     tables = QueryFixture()
     tables.connect([key(0)])

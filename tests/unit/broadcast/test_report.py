@@ -50,7 +50,7 @@ def test_the_order_of_outcomes_does_not_matter(found: list[OutcomeMessage], rand
 
 
 @given(several.filter(bool), st.data())
-def test_an_outcome_that_comes_again_changes_nothing(found: list[OutcomeMessage], data: st.DataObject) -> None:
+def test_a_repeated_outcome_changes_nothing(found: list[OutcomeMessage], data: st.DataObject) -> None:
     """The very same tally is returned, so that nothing is written."""
     tally = tally_of(found)
     assert tally.after(data.draw(st.sampled_from(found)), NOW_MS + 60_000) is tally
@@ -90,7 +90,7 @@ STEPS = ["fix chunk", "settle", "complete source", "complete sources"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), outcomes(3)), max_size=25), st.data())
-def test_what_was_dispatched_is_accounted_for_at_every_moment(
+def test_dispatched_recipients_add_up_at_every_moment(
     steps: list[tuple[int, int, OutcomeMessage]], data: st.DataObject
 ) -> None:
     """In any interleaving of chunks, completions and outcomes the four numbers add up, and none is negative."""
@@ -135,7 +135,7 @@ def test_a_report_is_accepted_then_delivering_then_finished() -> None:
     assert (report.status, report.finished_at, report.by_account) == ("finished", NOW_MS + 3, {ACCOUNT: 2})
 
 
-def test_a_broadcast_to_nobody_finishes() -> None:
+def test_a_broadcast_without_recipients_finishes() -> None:
     """No sources, or sources without recipients: the report ends all the same."""
     nobody = summarise(replace(summary(), sources=0, expected=0, swarmed_at=NOW_MS), [], 0, [])
     assert (nobody.status, nobody.finished_at) == ("finished", NOW_MS)

@@ -106,7 +106,7 @@ def test_outcomes_are_added_to_their_chunks_tallies() -> None:
     assert sets_of(broadcast.tally("0.1")) == (0b111, 0, 0)
 
 
-def test_an_outcome_that_comes_again_writes_nothing() -> None:
+def test_a_repeated_outcome_writes_nothing() -> None:
     """A redelivered message finds its tally as it left it."""
     broadcast = SettleFixture()
     broadcast.run(outcome(delivered=0b011, gone=0b100))
@@ -116,7 +116,7 @@ def test_an_outcome_that_comes_again_writes_nothing() -> None:
     assert broadcast.tally() == before
 
 
-def test_a_gone_connection_is_deleted_and_no_other(counted: Counter[str]) -> None:
+def test_only_the_row_of_a_gone_connection_is_deleted(counted: Counter[str]) -> None:
     """Bit i is the chunk's i-th connection."""
     broadcast = SettleFixture()
     broadcast.run(outcome(delivered=0b101, gone=0b010))
@@ -124,7 +124,7 @@ def test_a_gone_connection_is_deleted_and_no_other(counted: Counter[str]) -> Non
     assert counted == {"StaleConnectionDeleted": 1}
 
 
-def test_a_young_connection_keeps_its_row_whatever_an_outcome_says() -> None:
+def test_a_young_connection_keeps_its_row_after_any_outcome() -> None:
     """The row of the chunk says who was young, and until when."""
     broadcast = SettleFixture()
     broadcast.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 3, young=0b101))
@@ -136,7 +136,7 @@ def test_a_young_connection_keeps_its_row_whatever_an_outcome_says() -> None:
     assert broadcast.connected() == [0, 3, 4, 5]
 
 
-def test_a_connection_that_left_by_itself_is_fine() -> None:
+def test_a_connection_without_a_row_is_no_error() -> None:
     """Its row is gone already."""
     broadcast = SettleFixture()
     broadcast.connections.rows.clear()
@@ -144,7 +144,7 @@ def test_a_connection_that_left_by_itself_is_fine() -> None:
     assert sets_of(broadcast.tally()) == (0, 0b111, 0)
 
 
-def test_what_is_settled_is_not_deleted_again() -> None:
+def test_settled_connections_are_not_deleted_again() -> None:
     """A repeated batch continues where it stopped, or a long batch would never end."""
     broadcast = SettleFixture()
     deletions: list[int] = []
@@ -165,7 +165,7 @@ def test_what_is_settled_is_not_deleted_again() -> None:
     assert broadcast.connected() == []
 
 
-def test_what_there_is_no_time_for_goes_back_to_the_queue(counted: Counter[str]) -> None:
+def test_messages_without_time_left_return_to_the_queue(counted: Counter[str]) -> None:
     """One chunk is settled whatever the time; a message that failed for good is not sent again."""
     broadcast = SettleFixture()
     broadcast.ends = broadcast.now
@@ -178,7 +178,7 @@ def test_what_there_is_no_time_for_goes_back_to_the_queue(counted: Counter[str])
     assert broadcast.connected() == [1, 2, 5]
 
 
-def test_what_cannot_be_sent_again_comes_again() -> None:
+def test_a_message_that_cannot_be_requeued_is_redelivered() -> None:
     """The queue delivers it after its visibility timeout."""
     broadcast = SettleFixture()
     broadcast.ends = broadcast.now
@@ -212,7 +212,7 @@ def test_connections_of_an_unknown_chunk_are_not_deleted() -> None:
     assert broadcast.connected() == [1, 2, 3, 4, 5]
 
 
-def test_a_tally_that_others_change_meanwhile_is_read_again() -> None:
+def test_a_tally_changed_concurrently_is_read_again() -> None:
     """Neither outcome is lost."""
     broadcast = SettleFixture()
     replace_tally = broadcast.broadcasts.replace_tally
@@ -229,7 +229,7 @@ def test_a_tally_that_others_change_meanwhile_is_read_again() -> None:
     assert sets_of(broadcast.tally()) == (0b011, 0, 0b100)
 
 
-def test_a_tally_of_another_size_that_comes_meanwhile_stays() -> None:
+def test_a_concurrent_tally_of_another_size_is_kept() -> None:
     """Either that worker or this outcome is wrong: it is kept where an operator finds it."""
     broadcast = SettleFixture()
     replace_tally = broadcast.broadcasts.replace_tally
@@ -244,7 +244,7 @@ def test_a_tally_of_another_size_that_comes_meanwhile_stays() -> None:
     assert broadcast.tally() == Tally(size=5, delivered=0b10000)
 
 
-def test_a_tally_that_never_stands_still_is_tried_again_later() -> None:
+def test_a_tally_that_keeps_changing_is_retried_later() -> None:
     """Its messages are reported, and those of other chunks are settled."""
     broadcast = SettleFixture()
     replace_tally = broadcast.broadcasts.replace_tally
@@ -257,7 +257,7 @@ def test_a_tally_that_never_stands_still_is_tried_again_later() -> None:
     assert sets_of(broadcast.tally("0.1")) == (1, 0, 0)
 
 
-def test_a_table_that_is_down_fails_only_what_needs_it() -> None:
+def test_a_failed_table_fails_only_the_messages_that_need_it() -> None:
     """A connection that cannot be deleted has its outcome delivered again; nothing of it is settled before."""
     broadcast = SettleFixture()
 
@@ -272,7 +272,7 @@ def test_a_table_that_is_down_fails_only_what_needs_it() -> None:
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
-def test_killed_at_any_call_the_next_run_settles_the_same(*, carried_out: bool) -> None:
+def test_a_run_after_a_kill_at_any_call_settles_the_same(*, carried_out: bool) -> None:
     """The batch is delivered again as a whole."""
     batch = [
         outcome(delivered=0b001, gone=0b110),
@@ -297,7 +297,7 @@ def test_killed_at_any_call_the_next_run_settles_the_same(*, carried_out: bool) 
     st.lists(st.lists(outcomes(3), min_size=1, max_size=3), min_size=2, max_size=4),
     st.lists(st.integers(0, 3), max_size=40),
 )
-def test_any_number_at_once_settle_the_union(batches: list[list[OutcomeMessage]], schedule: list[int]) -> None:
+def test_concurrent_settlements_add_up_to_the_union(batches: list[list[OutcomeMessage]], schedule: list[int]) -> None:
     """Call by call in any order: what cannot be settled for rivals is reported, and is settled when it comes again."""
     broadcast = SettleFixture()
     turns = FaultTurns(schedule)
@@ -348,7 +348,7 @@ def test_outcomes_of_two_sizes_and_no_chunk_fail() -> None:
     assert [type(error) for error in failures.values()] == [PermanentError, PermanentError]
 
 
-def test_a_broadcast_whose_chunk_expired_is_marked() -> None:
+def test_a_broadcast_with_an_expired_chunk_is_marked() -> None:
     """The report says why those connections failed."""
     broadcast = SettleFixture()
     assert broadcast.run(outcome(3, failed=0b1)) == {}

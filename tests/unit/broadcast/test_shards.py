@@ -24,6 +24,6 @@ def test_broadcasts_of_one_chunk_are_spread_over_all_shards() -> None:
     assert max(found.values()) < 2 * min(found.values())
 
 
-def test_a_chunk_that_is_sent_again_goes_where_it_went() -> None:
+def test_a_resent_chunk_goes_to_the_same_shard() -> None:
     """In another process, too: the CRC-32 of `a` is 0xe8b7be43."""
     assert [shard_of(BroadcastId("a"), ChunkId(f"2.{number}"), SHARDS) for number in range(3)] == [1, 2, 3]

@@ -59,19 +59,19 @@ MALFORMED: list[object] = [
 
 
 @pytest.mark.parametrize("text", MALFORMED)
-def test_a_snapshot_that_makes_no_sense_is_refused(text: object) -> None:
+def test_a_malformed_snapshot_is_refused(text: object) -> None:
     """A cell writes it, and may have been taken over."""
     with pytest.raises(MalformedMessageError):
         snapshot_from(text)
 
 
-def test_cells_of_a_cell_are_not_read() -> None:
+def test_cells_inside_a_cells_snapshot_are_ignored() -> None:
     """They would be anybody's."""
     text = changed(byCell={"south": REPORT.to_wire()}, waitingFor=["south"], silent=["south"])
     assert snapshot_from(text) == REPORT
 
 
-def test_one_cells_nonsense_does_not_keep_the_others_from_being_read(
+def test_a_malformed_snapshot_of_one_cell_does_not_block_the_others(
     counted: Counter[str], logged: Callable[..., list[Any]]
 ) -> None:
     """It counts as if the cell had said nothing, and is counted and logged."""

@@ -88,7 +88,7 @@ class SwarmFixture:
 SEVEN = {partition(number): 1500 for number in range(7)}
 
 
-def test_every_known_partition_is_in_exactly_one_source_empty_ones_too() -> None:
+def test_every_known_partition_even_an_empty_one_is_in_exactly_one_source() -> None:
     """A connection may have come since they were counted."""
     tables = SwarmFixture({partition(0): 0, partition(1): 3, partition(0, "other"): 0})
     tables.run()
@@ -153,7 +153,7 @@ def test_a_plan_has_every_partition_once_in_key_order_and_keeps_to_its_sizes(
         assert source.expected <= RECIPIENTS_A_SOURCE or len(scope) == 1
 
 
-def test_more_sources_than_one_transaction_takes_are_put_in_several() -> None:
+def test_sources_beyond_one_transaction_are_put_in_several() -> None:
     """Two hundred and fifty full partitions make as many sources."""
     tables = SwarmFixture({partition(number): RECIPIENTS_A_SOURCE for number in range(250)})
     tables.run()
@@ -161,7 +161,7 @@ def test_more_sources_than_one_transaction_takes_are_put_in_several() -> None:
     assert sorted(tables.planned()) == sorted(tables.partitions.rows)
 
 
-def test_a_repeated_announcement_sends_only_what_is_not_finished(counted: Counter[str]) -> None:
+def test_a_repeated_announcement_sends_only_unfinished_sources(counted: Counter[str]) -> None:
     """A source that was queried to its end is not sent again."""
     tables = SwarmFixture(SEVEN)
     tables.run()
@@ -174,7 +174,7 @@ def test_a_repeated_announcement_sends_only_what_is_not_finished(counted: Counte
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
-def test_killed_at_any_call_it_goes_on_with_the_same_plan(*, carried_out: bool) -> None:
+def test_a_swarm_killed_at_any_call_continues_with_the_same_plan(*, carried_out: bool) -> None:
     """Whatever the counts say by then: existing sources stay, and every partition is in exactly one."""
     many = {partition(number): RECIPIENTS_A_SOURCE for number in range(150)}
     for at in range(1, 1000):
@@ -195,7 +195,7 @@ def test_killed_at_any_call_it_goes_on_with_the_same_plan(*, carried_out: bool) 
 
 
 @given(st.lists(st.integers(0, 1), max_size=40), st.booleans())
-def test_two_at_once_come_to_one_plan(schedule: list[int], opened: bool) -> None:  # noqa: FBT001  # drawn
+def test_two_concurrent_swarms_agree_on_one_plan(schedule: list[int], opened: bool) -> None:  # noqa: FBT001  # drawn
     """Also when a partition was opened between the one's reading and the other's."""
     tables = SwarmFixture(SEVEN)
     turns = FaultTurns(schedule)
@@ -225,7 +225,7 @@ def test_two_at_once_come_to_one_plan(schedule: list[int], opened: bool) -> None
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_broadcast_that_expires_unplanned_says_so(
+def test_a_broadcast_that_expires_unplanned_is_reported_as_expired(
     counted: Counter[str], audience: Audience, expected: int | None
 ) -> None:
     """The report finishes, is marked as expired, and has the known number of recipients, never 0 without a plan."""
@@ -241,7 +241,7 @@ def test_a_broadcast_that_expires_unplanned_says_so(
     assert counted["BroadcastExpired"] == 1
 
 
-def test_a_count_that_is_in_doubt_takes_nothing_off_what_was_expected() -> None:
+def test_a_doubtful_count_lowers_no_expected_number() -> None:
     """A partition's count may be below zero until it is counted again."""
     tables = SwarmFixture({partition(0): 7, partition(1): -2})
     tables.now += LIFETIME
@@ -262,7 +262,7 @@ def test_a_broadcast_that_was_planned_in_time_is_not_expired_by_a_second_deliver
     assert (report.expired, report.expected) == (False, sum(SEVEN.values()))
 
 
-def test_a_broadcast_that_expires_half_planned_sends_what_is_fixed() -> None:
+def test_a_broadcast_that_expires_half_planned_sends_its_fixed_sources() -> None:
     """Later functions settle its sources, so that the report ends."""
     tables = SwarmFixture({partition(number): RECIPIENTS_A_SOURCE for number in range(150)})
     assert killed(tables.swarm(Fuse(4, carried_out=True).call), announcement().to_wire())
@@ -274,7 +274,7 @@ def test_a_broadcast_that_expires_half_planned_sends_what_is_fixed() -> None:
     assert summary.missed == (150 - MAX_SOURCES_AT_ONCE) * RECIPIENTS_A_SOURCE
 
 
-def test_a_cancelled_broadcast_is_planned_no_further_and_finishes() -> None:
+def test_a_cancelled_broadcast_is_not_planned_further_and_finishes() -> None:
     """Nothing is sent; the report says that it was cancelled."""
     tables = SwarmFixture(SEVEN)
     tables.broadcasts.cancel(BROADCAST)
@@ -295,7 +295,7 @@ def test_a_malformed_announcement_is_a_permanent_error() -> None:
     assert {tenant_of(key) for key in tables.partitions.rows} == {TENANT}
 
 
-def test_everyone_is_every_tenant() -> None:
+def test_an_audience_of_everyone_covers_every_tenant() -> None:
     """The plan has the partitions of all tenants together."""
     tables = SwarmFixture({partition(0): 1, partition(0, "other"): 1})
     tables.run(Everyone())
@@ -331,14 +331,14 @@ def test_sources_know_their_group_and_how_many_recipients_the_broadcast_has(audi
 
 
 @pytest.mark.parametrize("has_deadline", [False, True])
-def test_each_source_says_whether_the_publisher_chose_the_end(*, has_deadline: bool) -> None:
+def test_each_source_has_the_deadline_of_its_announcement(*, has_deadline: bool) -> None:
     """A chunk that comes too late for a deadline is no dead letter."""
     tables = SwarmFixture(SEVEN)
     tables.swarm()(replace(announcement(), has_deadline=has_deadline).to_wire())
     assert {SourceMessage.from_wire(body).has_deadline for body in tables.queue.bodies} == {has_deadline}
 
 
-def test_a_count_below_zero_is_nobody() -> None:
+def test_a_count_below_zero_is_zero() -> None:
     """Somebody's end may be counted before their beginning; the source is read and searched all the same."""
     tables = SwarmFixture({partition(0): -1})
     tables.run()

@@ -73,7 +73,7 @@ def world() -> TellHubFixture:
     return TellHubFixture()
 
 
-def test_the_hub_is_told_once_for_each_broadcast_of_a_batch(world: TellHubFixture, counted: Counter[str]) -> None:
+def test_the_hub_gets_one_report_for_each_broadcast_of_a_batch(world: TellHubFixture, counted: Counter[str]) -> None:
     """Whichever of its rows have changed; spread rows belong to their broadcast."""
     records = [record(1), record(2, f"{BROADCAST}#3", part="tally#3.0"), record(3, OTHER), record(4)]
     assert world.tell_hub(batch(*records)) == {"batchItemFailures": []}
@@ -82,7 +82,7 @@ def test_the_hub_is_told_once_for_each_broadcast_of_a_batch(world: TellHubFixtur
     assert counted["SnapshotSent"] == 2
 
 
-def test_a_later_report_takes_the_place_of_an_earlier_one(world: TellHubFixture) -> None:
+def test_a_later_report_replaces_an_earlier_one(world: TellHubFixture) -> None:
     """Its version is higher, also if the clock goes back."""
     world.tell_hub(batch(record(1)))
     world.now -= 60
@@ -93,7 +93,7 @@ def test_a_later_report_takes_the_place_of_an_earlier_one(world: TellHubFixture)
     assert (report.status, report.expected) == ("delivering", 3)
 
 
-def test_a_report_that_was_overtaken_is_dropped(world: TellHubFixture, counted: Counter[str]) -> None:
+def test_an_outdated_report_is_dropped(world: TellHubFixture, counted: Counter[str]) -> None:
     """Another run took its version later, and reached the hub before."""
     later = Report(
         status="finished",
@@ -112,7 +112,7 @@ def test_a_report_that_was_overtaken_is_dropped(world: TellHubFixture, counted: 
     assert (counted["SnapshotSuperseded"], counted["SnapshotSent"]) == (1, 0)
 
 
-def test_a_cell_that_was_made_anew_goes_on_above_its_former_versions(world: TellHubFixture) -> None:
+def test_a_recreated_cell_continues_above_its_former_versions(world: TellHubFixture) -> None:
     """Its table is empty, and the clock has gone on."""
     for _ in range(5):
         world.tell_hub(batch(record(1)))
@@ -125,7 +125,7 @@ def test_a_cell_that_was_made_anew_goes_on_above_its_former_versions(world: Tell
     assert report.expected == 3
 
 
-def test_rooms_of_the_cell_and_expired_rows_are_not_told(world: TellHubFixture) -> None:
+def test_rooms_of_the_cell_and_expired_rows_are_not_reported(world: TellHubFixture) -> None:
     """Nobody at the hub asks for them."""
     world.record(summary(broadcast_id="room-1"))
     event = batch(record(1, "room-1"), record(2, event="REMOVE"), record(3, "gone-1"), {"eventID": "4"})
@@ -133,7 +133,7 @@ def test_rooms_of_the_cell_and_expired_rows_are_not_told(world: TellHubFixture) 
     assert world.hub.rows == {}
 
 
-def test_a_broadcast_that_could_not_be_told_comes_again(world: TellHubFixture, counted: Counter[str]) -> None:
+def test_a_broadcast_that_could_not_be_reported_is_retried(world: TellHubFixture, counted: Counter[str]) -> None:
     """From its first record on; the reports of the others arrive all the same."""
     world.hub.down = {OTHER}
     answer = world.tell_hub(batch(record(9), record(10, OTHER), record(11, OTHER), record(12)))
@@ -143,7 +143,7 @@ def test_a_broadcast_that_could_not_be_told_comes_again(world: TellHubFixture, c
 
 
 @given(st.data())
-def test_the_hub_comes_to_the_truth_in_any_interleaving(data: st.DataObject) -> None:
+def test_the_hub_converges_to_the_true_report_in_any_interleaving(data: st.DataObject) -> None:
     """Two runs at once, each of which reads after it took its version; the last change causes one more."""
     world = TellHubFixture()
     world.broadcasts.fix_chunk(BROADCAST, chunk("0.0", 8))

@@ -57,7 +57,7 @@ class GiveUpFixture:
         return report
 
 
-def test_a_chunk_fails_for_those_that_remain() -> None:
+def test_a_given_up_chunk_fails_its_remaining_connections() -> None:
     """The others keep their outcomes, even if these are reported later."""
     broadcast = GiveUpFixture()
     message = replace(chunk_message(size=3), remaining=0b110)
@@ -68,7 +68,7 @@ def test_a_chunk_fails_for_those_that_remain() -> None:
     assert broadcast.report().by_account == {"111111111111": 2}
 
 
-def test_a_source_fails_for_the_chunks_that_stand_and_ends() -> None:
+def test_a_given_up_source_fails_its_existing_chunks_and_ends() -> None:
     """No further recipients are looked for; a query that comes after all finds the end."""
     broadcast = GiveUpFixture()
     broadcast.settle.outcomes([outcome(5, delivered=0b11111, chunk_id="0.1")])
@@ -80,17 +80,18 @@ def test_a_source_fails_for_the_chunks_that_stand_and_ends() -> None:
     assert broadcast.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 1)).size == 0
 
 
-def test_the_recipients_of_a_source_whom_nobody_has_found_fail() -> None:
-    """Its count expected two, and no chunk exists."""
+def test_recipients_not_yet_found_in_a_given_up_source_fail() -> None:
+    """Two were expected, and no chunk exists. The count may lag behind, so the report is expired."""
     broadcast = GiveUpFixture()
     broadcast.give_up(source_message((partition(1),), source=1).to_wire())
     source = broadcast.broadcasts.source(BROADCAST, 1)
     assert source is not None
     assert (source.dispatched, source.missed) == (0, 2)
+    assert broadcast.report().expired
     assert (broadcast.report().dispatched, broadcast.report().failed, broadcast.report().in_flight) == (10, 2, 8)
 
 
-def test_a_source_that_nobody_counted_is_reported_as_expired() -> None:
+def test_a_given_up_source_without_a_count_is_reported_as_expired() -> None:
     """The recipients in a session are not counted: without the mark, the report says that nobody failed."""
     broadcast = GiveUpFixture()
     scope = OfSession(TENANT, SessionId("s1"))
@@ -102,7 +103,7 @@ def test_a_source_that_nobody_counted_is_reported_as_expired() -> None:
     assert broadcast.report().expired
 
 
-def test_a_source_that_is_complete_is_left_alone() -> None:
+def test_a_completed_source_is_not_changed() -> None:
     """Its chunks are on their way: they have outcomes of their own."""
     broadcast = GiveUpFixture()
     broadcast.broadcasts.complete_source(BROADCAST, 0, chunks=2, dispatched=8, now=NOW * 1000)
@@ -110,7 +111,7 @@ def test_a_source_that_is_complete_is_left_alone() -> None:
     assert (broadcast.report().failed, broadcast.report().in_flight) == (0, 8)
 
 
-def test_a_source_that_a_query_goes_on_with_meanwhile_is_tried_again() -> None:
+def test_a_source_extended_by_a_query_is_retried() -> None:
     """The query has fixed a further chunk: the source does not end without it, and the message comes again."""
     broadcast = GiveUpFixture()
     sizes = broadcast.broadcasts.chunk_sizes
@@ -129,7 +130,7 @@ def test_a_source_that_a_query_goes_on_with_meanwhile_is_tried_again() -> None:
     assert (broadcast.report().failed, broadcast.report().dispatched) == (12, 12)
 
 
-def test_a_broadcast_ends_with_the_sources_that_stand() -> None:
+def test_a_given_up_broadcast_ends_with_its_existing_sources() -> None:
     """Its report ends as expired, since more recipients may be where `swarm` has not looked."""
     broadcast = GiveUpFixture()
     broadcast.give_up(announcement().to_wire())
@@ -139,7 +140,7 @@ def test_a_broadcast_ends_with_the_sources_that_stand() -> None:
     assert report.finished_at == NOW * 1000
 
 
-def test_a_source_that_is_fixed_while_a_broadcast_ends_is_no_part_of_it() -> None:
+def test_a_source_fixed_while_its_broadcast_ends_is_excluded() -> None:
     """A swarm runs at the same time; a report with a source that nobody ends would never finish."""
     broadcast = GiveUpFixture()
     sizes = broadcast.broadcasts.chunk_sizes
@@ -153,7 +154,7 @@ def test_a_source_that_is_fixed_while_a_broadcast_ends_is_no_part_of_it() -> Non
     assert broadcast.report().status == "finished"
 
 
-def test_an_outcome_is_tried_once_more_and_not_kept() -> None:
+def test_a_given_up_outcome_is_tried_once_more_and_not_kept() -> None:
     """It says what is true, not what failed."""
     broadcast = GiveUpFixture()
     broadcast.give_up(outcome(3, delivered=0b111, chunk_id="0.0").to_wire())
@@ -162,7 +163,7 @@ def test_an_outcome_is_tried_once_more_and_not_kept() -> None:
 
 
 @pytest.mark.parametrize("body", [announcement().to_wire(), source_message(SCOPE).to_wire()], ids=["all", "source"])
-def test_what_is_given_up_rests_in_the_dead_letter_queue(body: str, counted: Counter[str]) -> None:
+def test_a_given_up_message_is_kept_in_the_dead_letter_queue(body: str, counted: Counter[str]) -> None:
     """As it came, so that it can be sent again."""
     broadcast = GiveUpFixture()
     broadcast.give_up(body)
@@ -171,7 +172,7 @@ def test_what_is_given_up_rests_in_the_dead_letter_queue(body: str, counted: Cou
     assert counted["MessageGivenUp"] == 1
 
 
-def test_given_up_twice_is_given_up_once() -> None:
+def test_giving_a_message_up_twice_has_no_further_effect() -> None:
     """The queue may deliver it again."""
     broadcast = GiveUpFixture()
     for _ in range(2):
@@ -179,13 +180,13 @@ def test_given_up_twice_is_given_up_once() -> None:
     assert (broadcast.report().dispatched, broadcast.report().failed) == (10, 10)
 
 
-def test_a_message_of_no_kind_is_refused() -> None:
+def test_a_message_of_an_unknown_kind_is_refused() -> None:
     """There is nothing to settle in it."""
     with pytest.raises(MalformedMessageError):
         GiveUpFixture().give_up('{"v":1}')
 
 
-def test_a_message_that_is_given_up_is_logged(logged: Callable[..., list[Any]]) -> None:
+def test_giving_up_a_message_is_logged(logged: Callable[..., list[Any]]) -> None:
     """With its broadcast and its kind."""
     GiveUpFixture().give_up(announcement().to_wire())
     assert ("message given up", BROADCAST, "Announcement") in logged("message", "broadcast_id", "kind")

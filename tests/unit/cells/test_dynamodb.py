@@ -37,7 +37,7 @@ ROW: dict[str, Any] = {
     ],
     ids=str,
 )
-def test_a_lease_that_makes_no_sense_counts_as_none(
+def test_a_malformed_lease_is_ignored(
     change: dict[str, Any], counted: Counter[str], logged: Callable[..., list[Any]]
 ) -> None:
     """A cell writes it, and may have been taken over; the others' leases are read all the same."""
@@ -55,7 +55,7 @@ def test_a_lease_that_makes_no_sense_counts_as_none(
     assert [key for (key,) in logged("key")] == ["seen#north"]
 
 
-def test_a_change_of_a_tenant_that_meets_another_one_is_to_be_tried_again() -> None:
+def test_a_conflicting_change_of_a_tenant_asks_for_a_retry() -> None:
     """A conflict of transactions says nothing of what was to be changed."""
 
     class Conflicting:

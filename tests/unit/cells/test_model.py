@@ -40,14 +40,14 @@ def test_cells_are_read_as_they_are_declared() -> None:
         ({"north": {}}, "accountId"),
     ],
 )
-def test_a_bad_declaration_is_refused_by_its_field(wire: dict[str, Any], field: str) -> None:
+def test_a_bad_declaration_is_refused_with_its_field(wire: dict[str, Any], field: str) -> None:
     """A function with it does not start."""
     with pytest.raises(ValueError, match=f"must be a JSON object of cells: {field}: "):
         declared_cells(encode_text(wire))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "north"])
-def test_what_is_no_object_declares_nothing(text: str) -> None:
+def test_a_declaration_that_is_not_an_object_is_refused(text: str) -> None:
     """Neither cells nor weights."""
     for read in (declared_cells, cell_weights):
         with pytest.raises(ValueError, match="must be a JSON object"):
@@ -105,6 +105,6 @@ def test_clients_are_sent_to_api_gateway_in_the_cells_region_alone(url: str, *, 
         ("ws://[", False),
     ],
 )
-def test_on_a_local_stack_clients_stay_on_its_host(url: str, *, expected: bool) -> None:
+def test_clients_of_a_local_stack_stay_on_its_host(url: str, *, expected: bool) -> None:
     """Each cell has a port of its own."""
     assert is_url_in("us-east-1", url, LOCAL) is expected

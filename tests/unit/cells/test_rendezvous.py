@@ -31,7 +31,7 @@ def test_keys_are_spread_by_weight(weights: Mapping[CellName, float]) -> None:
         assert abs(found[cell] - len(KEYS) * part) < 3 * deviation
 
 
-def test_a_further_cell_takes_its_part_and_moves_nothing_else() -> None:
+def test_a_new_cell_takes_its_share_and_moves_no_other_key() -> None:
     """Keys go to the new one, or stay where they were."""
     before = {key: ranked(key, {HUB: 1.0, NORTH: 1.0})[0] for key in KEYS}
     after = {key: ranked(key, EVEN)[0] for key in KEYS}
@@ -41,7 +41,7 @@ def test_a_further_cell_takes_its_part_and_moves_nothing_else() -> None:
 
 
 @given(st.text(), weights_of_cells)
-def test_without_a_cell_the_others_keep_their_order(key: str, weights: Mapping[CellName, float]) -> None:
+def test_the_remaining_cells_keep_their_order_without_one_cell(key: str, weights: Mapping[CellName, float]) -> None:
     """So sessions on the remaining cells stay there."""
     order = ranked(key, weights)
     assert sorted(order) == sorted(weights)
@@ -50,7 +50,7 @@ def test_without_a_cell_the_others_keep_their_order(key: str, weights: Mapping[C
         assert ranked(key, left) == [cell for cell in order if cell != gone]
 
 
-def test_a_cell_of_no_weight_is_never_chosen() -> None:
+def test_a_cell_of_weight_zero_is_never_chosen() -> None:
     """It may be the last one."""
     assert ranked("key", {HUB: 0.0, NORTH: 1.0}) == [NORTH]
     assert ranked("key", {HUB: 0.0}) == []
@@ -71,12 +71,12 @@ def test_the_parts_of_a_limit_add_up_to_it(limit: int, weights: Mapping[CellName
     assert sum(parts.values()) == limit or (min(parts.values()) == 1 and sum(parts.values()) <= limit + len(weights))
 
 
-def test_a_cell_that_is_no_home_stands_in_for_the_largest_home() -> None:
+def test_a_cell_outside_the_homes_has_the_limit_of_the_largest_home() -> None:
     """So it can take over all of its clients."""
     weights = {HUB: 1.0, NORTH: 3.0, SOUTH: 1.0}
     assert share(100, SOUTH, [HUB, NORTH], weights) == share(100, NORTH, [HUB, NORTH], weights) == 75
 
 
-def test_without_homes_a_limit_is_whole() -> None:
+def test_a_limit_without_homes_is_undivided() -> None:
     """Nobody knows of a cell that is alive, so nobody is refused for it."""
     assert share(100, HUB, [], EVEN) == 100

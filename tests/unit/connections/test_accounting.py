@@ -155,7 +155,7 @@ def tables() -> AccountingFixture:
     return AccountingFixture()
 
 
-def test_connections_are_counted_in_and_out(tables: AccountingFixture, counted: Counter[str]) -> None:
+def test_opened_and_closed_connections_are_counted(tables: AccountingFixture, counted: Counter[str]) -> None:
     """One update a partition; a change of a row counts nothing, but moves the checkpoint."""
     first = tables.connect(FIRST, "a")
     tables.connect(FIRST, "b")
@@ -181,7 +181,7 @@ def test_a_closed_connection_is_released_everywhere(tables: AccountingFixture) -
     assert tables.limits.total(OTHER).count == 1
 
 
-def test_a_probe_is_noted_and_neither_counted_nor_released(tables: AccountingFixture, counted: Counter[str]) -> None:
+def test_a_probe_is_recorded_and_neither_counted_nor_released(tables: AccountingFixture, counted: Counter[str]) -> None:
     """The last one of a batch; one that comes again is noted again, since the first time may have been cut off."""
     tables.connect(FIRST, "a")
     for name in "pq":
@@ -194,7 +194,7 @@ def test_a_probe_is_noted_and_neither_counted_nor_released(tables: AccountingFix
     assert (counted["ConnectionOpened"], counted["ConnectionClosed"]) == (1, 0)
 
 
-def test_a_probe_is_noted_once_all_before_it_is_released() -> None:
+def test_a_probe_is_recorded_after_all_earlier_changes_are_released() -> None:
     """Wherever the function dies before: a probe that is noted says that nothing before it is still to be released."""
     for calls in range(1, 9):
         fresh = AccountingFixture()
@@ -206,7 +206,7 @@ def test_a_probe_is_noted_once_all_before_it_is_released() -> None:
     assert fresh.partitions.rows[FIRST].probe == "p"
 
 
-def test_a_probe_in_a_partition_that_was_removed_is_no_error(tables: AccountingFixture, counted: Counter[str]) -> None:
+def test_a_probe_in_a_removed_partition_is_no_error(tables: AccountingFixture, counted: Counter[str]) -> None:
     """It was put in the minute in which the partition was removed; nobody waits for it."""
     tables.probe(nth_partition(ACME, 9), ProbeId("p"))
     assert tables.deliver(tables.stream) == []
@@ -214,7 +214,7 @@ def test_a_probe_in_a_partition_that_was_removed_is_no_error(tables: AccountingF
     assert nth_partition(ACME, 9) not in tables.counts
 
 
-def test_a_probe_that_cannot_be_noted_holds_nothing_up(
+def test_a_probe_that_cannot_be_recorded_delays_nothing(
     tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`reconcile` puts another one."""
@@ -228,7 +228,7 @@ def test_a_probe_that_cannot_be_noted_holds_nothing_up(
     assert tables.partitions.rows[FIRST].probe is None
 
 
-def test_a_batch_that_comes_again_changes_nothing(tables: AccountingFixture) -> None:
+def test_a_redelivered_batch_changes_nothing(tables: AccountingFixture) -> None:
     """Neither whole, nor in parts, nor with more after it."""
     for name in "abc":
         tables.connect(FIRST, name)
@@ -250,7 +250,7 @@ def test_sequence_numbers_compare_as_numbers(tables: AccountingFixture) -> None:
     assert tables.counts[FIRST] == 2
 
 
-def test_a_session_that_ended_is_not_brought_back(tables: AccountingFixture) -> None:
+def test_an_ended_session_is_not_restored(tables: AccountingFixture) -> None:
     """Its connections close after it."""
     key = tables.connect(FIRST, "a")
     tables.sessions.delete(ACME, S1)
@@ -259,7 +259,7 @@ def test_a_session_that_ended_is_not_brought_back(tables: AccountingFixture) -> 
     assert (ACME, S1) not in tables.sessions.rows
 
 
-def test_a_session_that_others_write_all_the_time_delays_its_own_partitions_alone(
+def test_a_contended_session_delays_only_its_own_partitions(
     tables: AccountingFixture, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its changes come again; a neighbour's are counted, and are not counted twice then."""
@@ -314,7 +314,7 @@ def test_a_malformed_record_is_skipped(tables: AccountingFixture, counted: Count
     assert counted["RecordSkipped"] == 2
 
 
-def test_a_row_that_names_no_session_counts_all_the_same(tables: AccountingFixture) -> None:
+def test_a_row_without_a_session_is_counted(tables: AccountingFixture) -> None:
     """A counted connection must be taken off again."""
     tables.disconnect(tables.connect(FIRST, "a"))
     for change in tables.stream:
@@ -345,7 +345,7 @@ def test_a_partition_that_fails_is_reported_from_its_first_record(
     assert (tables.counts[FIRST], tables.counts[SECOND]) == (2, 2)
 
 
-def test_a_batch_whose_checkpoints_cannot_be_read_comes_again(
+def test_a_batch_without_readable_checkpoints_is_redelivered(
     tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From its first record."""
@@ -358,7 +358,7 @@ def test_a_batch_whose_checkpoints_cannot_be_read_comes_again(
     assert tables.deliver(tables.stream) == [str(START)]
 
 
-def test_another_writer_is_taken_into_account(tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_update_of_a_concurrent_writer_is_kept(tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same batch, counted by another environment a moment before, is not counted again."""
     tables.connect(FIRST, "a")
     tables.connect(FIRST, "b")
@@ -374,7 +374,7 @@ def test_another_writer_is_taken_into_account(tables: AccountingFixture, monkeyp
     assert tables.counts[FIRST] == 2
 
 
-def test_a_partition_that_others_keep_moving_comes_again(
+def test_a_batch_of_a_contended_partition_is_redelivered(
     tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is an end to trying."""
@@ -383,7 +383,7 @@ def test_a_partition_that_others_keep_moving_comes_again(
     assert tables.deliver(tables.stream) == [str(START)]
 
 
-def test_a_total_that_cannot_be_released_does_not_hold_the_stream_up(
+def test_a_total_that_cannot_be_released_does_not_block_the_stream(
     tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """The count has moved: coming again would not release it either. `reconcile` does."""

@@ -116,7 +116,7 @@ class Handshakes:
         self.units[kind, table.name, key] += units
 
 
-def test_one_tenants_arrivals_may_be_all_that_an_account_takes() -> None:
+def test_one_tenant_can_use_the_arrival_rate_of_the_account() -> None:
     """No key gets more than DynamoDB takes; before, the tenant's sessions had one, which took 333 arrivals a second."""
     handshakes = Handshakes()
     for number in range(ARRIVALS):

@@ -122,7 +122,7 @@ def test_environments_that_started_together_do_not_read_together() -> None:
     assert max(later) <= 33
 
 
-def test_at_half_full_a_quarter_more_is_opened_together() -> None:
+def test_a_quarter_more_partitions_are_opened_at_half_full() -> None:
     """Eight partitions of ten, forty connections: two more, not one."""
     assignment = AssignmentFixture(capacity=10, maximum=100)
     put(assignment, *(PartitionCount(nth_partition(ACME, number), 5) for number in range(8)))
@@ -130,7 +130,7 @@ def test_at_half_full_a_quarter_more_is_opened_together() -> None:
     assert len(assignment.store.rows) == 10
 
 
-def test_below_half_full_none_is_opened() -> None:
+def test_no_partition_is_opened_below_half_full() -> None:
     """One connection less, and the eight are enough."""
     assignment = AssignmentFixture(capacity=10, maximum=100)
     put(assignment, *(PartitionCount(nth_partition(ACME, number), 5) for number in range(7)))
@@ -148,7 +148,7 @@ def test_numbers_that_were_freed_are_used_again() -> None:
 
 
 @pytest.mark.parametrize("marks", [{"retired_at": 900}, {"recount": True}])
-def test_marked_partitions_are_left_alone(marks: dict[str, int]) -> None:
+def test_marked_partitions_are_avoided(marks: dict[str, int]) -> None:
     """However empty they are; while all are marked, another is opened."""
     assignment = AssignmentFixture(capacity=10, maximum=5)
     put(assignment, PartitionCount(FIRST, **marks), PartitionCount(SECOND, 4))  # type: ignore[arg-type]
@@ -164,7 +164,7 @@ def test_marked_partitions_are_used_if_nothing_else_is_left() -> None:
     assert assignment.assigner().assign(ACME) == SECOND
 
 
-def test_partitions_that_cannot_be_opened_do_not_stop_the_others() -> None:
+def test_a_partition_that_cannot_be_opened_does_not_block_the_others() -> None:
     """Opening is tried again with the next connection."""
     assignment = AssignmentFixture(capacity=10, maximum=5)
     assignment.store = BrokenStore()
@@ -187,7 +187,7 @@ def test_a_tenant_without_any_partition_must_wait_for_one() -> None:
     maximum=st.integers(1, 12),
     connections=st.integers(1, 60),
 )
-def test_there_is_always_a_partition_and_its_row_exists(
+def test_every_assignment_names_an_existing_partition(
     counts: list[int], marked: set[int], capacity: int, maximum: int, connections: int
 ) -> None:
     """Whatever the counts, marks and limits: never an error, never more partitions than the maximum."""
@@ -207,7 +207,7 @@ def test_there_is_always_a_partition_and_its_row_exists(
 
 @examples(20)
 @given(seed=st.integers(0, 2**16), environments=st.integers(1, 25))
-def test_a_storm_over_many_environments_stays_in_balance(seed: int, environments: int) -> None:
+def test_connections_of_a_storm_are_balanced_over_many_environments(seed: int, environments: int) -> None:
     """500 connects a second, counts that lag by two seconds: no partition gets far beyond its share."""
     assignment = AssignmentFixture(capacity=100, maximum=100, environments=environments)
     pick = Random(seed)  # noqa: S311  # a test repeats itself

@@ -75,7 +75,7 @@ def effect(policy: dict[str, Any]) -> str:
     return str(statement["Effect"])
 
 
-def test_a_live_session_is_let_in_with_its_context(authorizer: Authorizer, counted: Counter[str]) -> None:
+def test_a_live_session_is_admitted_with_its_context(authorizer: Authorizer, counted: Counter[str]) -> None:
     """Later routes see the tenant's limits and the partition."""
     policy = authorizer(event(tenantId="acme", sessionId="s1"))
     assert effect(policy) == "Allow"
@@ -96,7 +96,7 @@ def test_a_live_session_is_let_in_with_its_context(authorizer: Authorizer, count
     assert counted == {"HandshakeAllowed": 1, "PartitionOpened": 1}
 
 
-def test_a_bound_player_stands_in_the_context(authorizer: Authorizer, sessions: MemorySessionStore) -> None:
+def test_the_context_contains_the_bound_player(authorizer: Authorizer, sessions: MemorySessionStore) -> None:
     """The client may name the player or not."""
     sessions.renew(ACME, S1, player=PlayerId("ann"), expires_at=NOW + 1, now=NOW)
     for claim in ({}, {"playerId": "ann"}):
@@ -146,9 +146,7 @@ def test_a_bad_identity_is_denied(authorizer: Authorizer, counted: Counter[str],
     assert counted["HandshakeDenied"] == 1
 
 
-def test_an_expired_session_is_denied_though_its_row_stands(
-    authorizer: Authorizer, sessions: MemorySessionStore
-) -> None:
+def test_an_expired_session_is_denied_even_with_a_row(authorizer: Authorizer, sessions: MemorySessionStore) -> None:
     """TTL deletes hours later; the time decides."""
     sessions.renew(ACME, S1, player=None, expires_at=NOW, now=NOW)
     assert effect(authorizer(event(tenantId="acme", sessionId="s1"))) == "Deny"
@@ -176,7 +174,7 @@ def test_a_session_is_looked_up_by_its_hidden_id(sessions: MemorySessionStore) -
         assert denied["policyDocument"]["Statement"][0]["Effect"] == "Deny"
 
 
-def test_made_up_sessions_cost_no_read_of_the_tenant_each(sessions: MemorySessionStore) -> None:
+def test_made_up_sessions_cause_few_reads_of_the_tenant(sessions: MemorySessionStore) -> None:
     """A stranger may try as many as the stage lets in: each costs the read of a session, and nothing else."""
     store = MemoryTenantStore(replace(TENANT, session_key="a key"))
     authorizer = made_of(store, sessions)
@@ -187,7 +185,7 @@ def test_made_up_sessions_cost_no_read_of_the_tenant_each(sessions: MemorySessio
 
 
 @pytest.mark.parametrize("session_key", [None, "an old key"])
-def test_a_new_key_is_known_before_the_tenant_is_read_anew(
+def test_a_new_key_is_used_before_the_tenants_cache_entry_expires(
     sessions: MemorySessionStore, session_key: str | None
 ) -> None:
     """A session that was put a moment ago is found, though the tenant is remembered for a minute."""

@@ -125,7 +125,7 @@ def test_a_connection_is_recorded(handshakes: ConnectFixture, counted: Counter[s
         (None, False),
     ],
 )
-def test_the_one_subprotocol_is_answered_and_nothing_else(
+def test_only_the_known_subprotocol_is_echoed(
     handshakes: ConnectFixture, headers: dict[str, list[str]] | None, *, chosen: bool
 ) -> None:
     """A browser that offers any needs one back; a token that a client puts there never comes back."""
@@ -146,7 +146,7 @@ def test_a_refusal_chooses_no_subprotocol(handshakes: ConnectFixture) -> None:
     assert handshakes.connect({**event(tenantConnections="0"), **offer}).keys() == {"statusCode", "body"}
 
 
-def test_over_the_tenants_total_is_refused(handshakes: ConnectFixture) -> None:
+def test_a_connection_over_the_tenants_total_is_refused(handshakes: ConnectFixture) -> None:
     """429 names the limit, and nothing is reserved for it."""
     for name in ("a", "b"):
         handshakes.handshake(name)
@@ -156,7 +156,7 @@ def test_over_the_tenants_total_is_refused(handshakes: ConnectFixture) -> None:
     assert handshakes.reserved == 2
 
 
-def test_over_the_sessions_connections_is_refused(handshakes: ConnectFixture, counted: Counter[str]) -> None:
+def test_a_connection_over_the_sessions_limit_is_refused(handshakes: ConnectFixture, counted: Counter[str]) -> None:
     """Its reservation is given back."""
     for name in ("a", "b"):
         handshakes.handshake(name)
@@ -171,7 +171,7 @@ LIMITS = ("sessionPerMinute", "connectionsPerSession", "tenantPerMinute", "tenan
 
 
 @pytest.mark.parametrize("place", range(4), ids=LIMITS)
-def test_limits_refuse_in_their_order(handshakes: ConnectFixture, counted: Counter[str], place: int) -> None:
+def test_limits_are_checked_in_order(handshakes: ConnectFixture, counted: Counter[str], place: int) -> None:
     """The first limit that is reached is named, by the answer and by a metric of its own."""
     handshakes.handshake("a")
     reached = dict.fromkeys(LIMITS[place:], "1")
@@ -197,14 +197,14 @@ def test_attempts_are_limited_by_the_minute(handshakes: ConnectFixture, limit: s
     assert statuses == [200, 429, 200]
 
 
-def test_what_a_session_is_refused_counts_for_it_alone(handshakes: ConnectFixture) -> None:
+def test_refused_attempts_count_for_their_session_only(handshakes: ConnectFixture) -> None:
     """Its attempts all count; the tenant's minute has the ones within its limit."""
     for name in ("a", "b", "c"):
         handshakes.handshake(name, sessionPerMinute="1")
     assert handshakes.limits.minutes == {"acme:minute:960": 1, "acme:s1:minute:960": 3}
 
 
-def test_what_a_full_session_is_refused_counts_for_it_alone(handshakes: ConnectFixture) -> None:
+def test_refused_attempts_of_a_full_session_count_for_it_only(handshakes: ConnectFixture) -> None:
     """Its tenant may connect as often as before; what the tenant's total refuses counts for the tenant, too."""
     handshakes.handshake("a")
     handshakes.handshake("b", connectionsPerSession="1")
@@ -213,7 +213,7 @@ def test_what_a_full_session_is_refused_counts_for_it_alone(handshakes: ConnectF
     assert handshakes.limits.minutes == {"acme:minute:960": 2, "acme:s1:minute:960": 3}
 
 
-def test_one_session_does_not_lock_out_its_tenant(handshakes: ConnectFixture) -> None:
+def test_one_session_does_not_block_its_tenant(handshakes: ConnectFixture) -> None:
     """70 attempts of a session that may connect 5 times leave 55 of the tenant's 60; before, they left none."""
     limits = {"tenantPerMinute": "60", "connectionsPerSession": "100", "tenantConnections": "100"}
     own = limits | {"sessionPerMinute": "5"}
@@ -272,7 +272,7 @@ def test_refused_handshakes_of_a_full_session_cost_little_and_end_it(
     assert counted["SessionFlooded"] == 1
 
 
-def test_a_full_session_is_looked_into_ten_times_a_minute(
+def test_a_full_session_is_checked_ten_times_a_minute(
     handshakes: ConnectFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever its limit is, what it is refused stays cheap; the next minute looks again, and who leaves makes room."""
@@ -294,7 +294,7 @@ def test_a_full_session_is_looked_into_ten_times_a_minute(
     assert len(reads) == 9
 
 
-def test_a_connection_that_has_no_row_takes_no_place(handshakes: ConnectFixture, counted: Counter[str]) -> None:
+def test_a_connection_without_a_row_takes_no_place(handshakes: ConnectFixture, counted: Counter[str]) -> None:
     """Its record was given up on the way to `accounting`: the full session is repaired, and the attempt continues."""
     for name in ("a", "b"):
         handshakes.handshake(name)
@@ -307,7 +307,7 @@ def test_a_connection_that_has_no_row_takes_no_place(handshakes: ConnectFixture,
     assert counted["SessionHealed"] == 1
 
 
-def test_a_connection_whose_time_is_over_takes_no_place(handshakes: ConnectFixture) -> None:
+def test_an_expired_connection_takes_no_place(handshakes: ConnectFixture) -> None:
     """Its `$disconnect` was lost, and its row not swept yet."""
     for name in ("a", "b"):
         handshakes.handshake(name)
@@ -318,7 +318,7 @@ def test_a_connection_whose_time_is_over_takes_no_place(handshakes: ConnectFixtu
     assert handshakes.handshake("c")["statusCode"] == 200
 
 
-def test_two_tabs_whose_disconnects_got_lost_lock_nobody_out(counted: Counter[str]) -> None:
+def test_two_tabs_with_lost_disconnects_do_not_block_the_session(counted: Counter[str]) -> None:
     """The rows stand for two hours, and API Gateway does not know the connections: they are deleted, and make room."""
     handshakes = ConnectFixture(Outcome.GONE)
     handshakes.sessions.renew(ACME, S1, player=None, expires_at=NOW + 1_000, now=NOW)
@@ -334,7 +334,7 @@ def test_two_tabs_whose_disconnects_got_lost_lock_nobody_out(counted: Counter[st
     assert counted["StaleConnectionDeleted"] == 2
 
 
-def test_of_a_young_connection_api_gateway_is_not_asked() -> None:
+def test_api_gateway_is_not_asked_about_a_young_connection() -> None:
     """Its handshake may not be over: it would be taken for gone."""
     handshakes = ConnectFixture(Outcome.GONE)
     for name in ("a", "b"):
@@ -345,7 +345,7 @@ def test_of_a_young_connection_api_gateway_is_not_asked() -> None:
 
 
 @pytest.mark.parametrize("answer", [Outcome.FAILED, Outcome.THROTTLED, Outcome.UNSENT])
-def test_a_connection_that_api_gateway_does_not_answer_for_is_open(answer: Outcome) -> None:
+def test_a_connection_with_an_unknown_state_counts_as_open(answer: Outcome) -> None:
     """An error says nothing about the connection: it keeps its row and its place."""
     handshakes = ConnectFixture(answer)
     for name in ("a", "b"):
@@ -355,7 +355,7 @@ def test_a_connection_that_api_gateway_does_not_answer_for_is_open(answer: Outco
     assert (sorted(handshakes.gateway.looked_up), len(handshakes.connections.rows)) == (["a", "b"], 2)
 
 
-def test_api_gateway_is_asked_little_and_only_if_the_rows_do_not_tell(handshakes: ConnectFixture) -> None:
+def test_api_gateway_is_asked_rarely_and_only_if_the_rows_are_inconclusive(handshakes: ConnectFixture) -> None:
     """For ten connections an attempt, ten times a minute, whatever the session's limit: the quota is that of posts."""
     limits = dict.fromkeys(LIMITS, "9999") | {"connectionsPerSession": "50"}
     handshakes.sessions.renew(ACME, S1, player=None, expires_at=NOW + 1_000, now=NOW)
@@ -371,7 +371,7 @@ def test_api_gateway_is_asked_little_and_only_if_the_rows_do_not_tell(handshakes
     assert len(handshakes.gateway.looked_up) == 100
 
 
-def test_a_session_that_is_not_full_is_not_looked_into(handshakes: ConnectFixture, counted: Counter[str]) -> None:
+def test_a_session_with_room_is_not_checked(handshakes: ConnectFixture, counted: Counter[str]) -> None:
     """A dead connection in a session with room costs no read."""
     handshakes.handshake("a")
     handshakes.connections.delete(ConnectionKey(PARTITION, ConnectionId("a")))
@@ -379,7 +379,7 @@ def test_a_session_that_is_not_full_is_not_looked_into(handshakes: ConnectFixtur
     assert "SessionHealed" not in counted
 
 
-def test_a_large_full_session_is_looked_into_by_chance(
+def test_a_large_full_session_is_checked_in_random_parts(
     handshakes: ConnectFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refusal costs one batch of reads at most; sooner or later each dead connection is met."""
@@ -422,7 +422,7 @@ def test_a_check_that_fails_reserves_nothing(
 
 
 @pytest.mark.parametrize("seen", ["0", "1", None])
-def test_a_session_that_fills_up_meanwhile_is_refused_by_the_transaction(
+def test_a_session_that_fills_up_concurrently_is_refused_by_the_transaction(
     handshakes: ConnectFixture, seen: str | None
 ) -> None:
     """The authorizer saw room, but others came first; or it is of an earlier release and does not say what it saw."""
@@ -435,14 +435,14 @@ def test_a_session_that_fills_up_meanwhile_is_refused_by_the_transaction(
     assert handshakes.reserved == 2
 
 
-def test_a_session_that_was_full_may_have_room_by_now(handshakes: ConnectFixture) -> None:
+def test_a_formerly_full_session_may_have_room(handshakes: ConnectFixture) -> None:
     """Somebody left since the authorizer saw it."""
     assert handshakes.connect(event("a", sessionConnections="2"))["statusCode"] == 200
 
 
 @pytest.mark.parametrize("seen", ["0", "2"], ids=["had-room", "was-full"])
 @pytest.mark.parametrize("gone", ["deleted", "expired"])
-def test_a_session_that_ended_since_it_was_authorized_is_refused(
+def test_a_session_ended_after_authorization_is_refused(
     handshakes: ConnectFixture, gone: str, seen: str, counted: Counter[str]
 ) -> None:
     """403, as the authorizer would have answered a moment later."""
@@ -464,7 +464,7 @@ def test_a_repeated_connect_counts_once(handshakes: ConnectFixture) -> None:
     assert len(handshakes.connections.rows) == 1
 
 
-def test_contention_is_waited_out(handshakes: ConnectFixture) -> None:
+def test_a_contended_transaction_is_retried(handshakes: ConnectFixture) -> None:
     """Another writer at the session is no reason to turn a client away."""
     handshakes.register.does_nothing = [Entry.CONTENDED] * 4
     assert handshakes.handshake()["statusCode"] == 200
@@ -483,7 +483,7 @@ def test_a_throttled_transaction_is_tried_again_at_growing_intervals(handshakes:
 
 @pytest.mark.parametrize(("left", "longest"), [(8.0, LONGEST_WAIT_SECONDS), (1.0, 1.0)])
 @pytest.mark.parametrize(("entry", "throttled"), [(Entry.CONTENDED, 0), (Entry.THROTTLED, 1)])
-def test_a_transaction_that_never_does_anything_is_given_up_after_a_few_seconds(
+def test_a_transaction_that_always_conflicts_is_given_up_after_a_few_seconds(
     handshakes: ConnectFixture, counted: Counter[str], entry: Entry, *, throttled: int, left: float, longest: float
 ) -> None:
     """Not only when the function's time is over: a throttled tenant's clients must not take all of its concurrency.
@@ -498,7 +498,7 @@ def test_a_transaction_that_never_does_anything_is_given_up_after_a_few_seconds(
     assert (counted["ConnectionFailed"], counted["ConnectionThrottled"]) == (1, throttled)
 
 
-def test_an_unknown_outcome_keeps_the_reservation_and_takes_the_row_away(
+def test_an_unknown_outcome_keeps_the_reservation_and_deletes_the_row(
     handshakes: ConnectFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row was written, the answer was lost: `accounting` releases the total when the row goes, nobody else."""
@@ -530,7 +530,7 @@ def test_a_reservation_that_cannot_be_given_back_does_not_change_the_answer(
     assert counted["ReservationKept"] == 1
 
 
-def test_a_limit_that_cannot_be_read_lets_nobody_in(
+def test_a_limit_that_cannot_be_read_admits_no_connection(
     handshakes: ConnectFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """500: the client tries again."""

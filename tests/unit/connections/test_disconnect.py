@@ -52,7 +52,7 @@ def test_a_row_is_deleted_by_its_key(
 @pytest.mark.parametrize(
     "body", ["", " ", " a=", "acme#00002", "acme#00002 ", "acme a=", "acme#00002 a= b=", "${x} a="]
 )
-def test_a_row_that_cannot_be_found_is_left_to_expire(
+def test_an_unknown_row_is_left_to_expire(
     disconnect: Disconnect, connections: MemoryConnectionStore, counted: Counter[str], body: str
 ) -> None:
     """Nobody else's row is touched, and the others of the batch go."""
@@ -61,7 +61,7 @@ def test_a_row_that_cannot_be_found_is_left_to_expire(
     assert counted["DisconnectWithoutContext"] == 1
 
 
-def test_what_cannot_be_deleted_now_comes_again(
+def test_a_row_that_cannot_be_deleted_is_retried(
     disconnect: Disconnect, connections: MemoryConnectionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """API Gateway tells of a connection's end once: the message must not be lost."""
@@ -84,7 +84,7 @@ def test_the_rows_of_a_batch_are_deleted_together(
     assert calls == [[KEY, NEIGHBOUR], [ConnectionKey(Partition("other#00000"), ConnectionId("c="))]]
 
 
-def test_rows_of_one_tenant_that_cannot_be_deleted_keep_no_other_tenants(
+def test_undeletable_rows_of_one_tenant_do_not_block_other_tenants(
     disconnect: Disconnect, connections: MemoryConnectionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the messages of that tenant come again."""
@@ -113,7 +113,7 @@ def test_a_connection_that_is_to_be_closed_is_closed_first(
     assert (connections.rows, counted["ConnectionClosed"]) == ({}, int(is_closed))
 
 
-def test_a_connection_that_cannot_be_closed_now_keeps_its_row_and_comes_again(
+def test_a_connection_that_cannot_be_closed_keeps_its_row_and_is_retried(
     connections: MemoryConnectionStore,
 ) -> None:
     """Nothing would reach it without its row."""

@@ -8,7 +8,7 @@ from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, nth_par
 
 
 @given(number=st.integers(0, 200_000), connection=st.from_regex(r"[A-Za-z0-9_+/=-]{1,128}", fullmatch=True))
-def test_a_session_leads_back_to_the_full_key(number: int, connection: str) -> None:
+def test_a_key_survives_its_form_in_a_session(number: int, connection: str) -> None:
     """A session's element and its tenant make the key again."""
     acme = TenantId("acme")
     key = ConnectionKey(nth_partition(acme, number), ConnectionId(connection))

@@ -153,7 +153,7 @@ def test_expired_sessions_are_deleted(tables: ReconcileFixture, counted: Counter
     assert counted["ExpiredSessionDeleted"] == 1
 
 
-def test_changes_that_were_given_up_have_every_partition_recounted(
+def test_changes_given_up_by_the_stream_cause_a_recount_of_every_partition(
     tables: ReconcileFixture, counted: Counter[str]
 ) -> None:
     """The message does not name the partitions."""
@@ -179,7 +179,7 @@ def test_a_count_below_zero_is_doubtful(tables: ReconcileFixture) -> None:
     assert tables.partitions.of_tenant(ACME) == [PartitionCount(FIRST, 1)]
 
 
-def test_a_partition_is_not_recounted_while_records_come(tables: ReconcileFixture) -> None:
+def test_a_partition_is_not_recounted_while_records_arrive(tables: ReconcileFixture) -> None:
     """The rows may include some whose records are still to come: they would be counted twice."""
     tables.put(PartitionCount(FIRST, 7, recount=True))
     tables.connect("a")
@@ -193,7 +193,7 @@ def test_a_partition_is_not_recounted_while_records_come(tables: ReconcileFixtur
     assert tables.partitions.of_tenant(ACME)[0].count == 2
 
 
-def test_a_stream_that_stands_still_is_not_taken_for_a_quiet_one(tables: ReconcileFixture) -> None:
+def test_a_stopped_stream_is_not_mistaken_for_a_quiet_one(tables: ReconcileFixture) -> None:
     """Records may come for an hour: a recount in the meantime would have them counted twice."""
     tables.put(PartitionCount(FIRST, 0, recount=True))
     for number in range(5):
@@ -232,7 +232,7 @@ def test_a_count_that_lags_is_not_wrong(tables: ReconcileFixture) -> None:
     assert tables.partitions.rows[FIRST].count == 2 * SETTLED
 
 
-def test_a_count_that_agrees_again_is_left_alone(tables: ReconcileFixture) -> None:
+def test_a_count_that_matches_again_is_not_changed(tables: ReconcileFixture) -> None:
     """Connections that came and went before they were counted are no difference any more."""
     tables.put(PartitionCount(FIRST))
     key = tables.join("a")
@@ -243,7 +243,9 @@ def test_a_count_that_agrees_again_is_left_alone(tables: ReconcileFixture) -> No
     assert tables.partitions.rows[FIRST].count == 0
 
 
-def test_an_excess_of_the_total_is_taken_off_at_the_third_look(tables: ReconcileFixture, counted: Counter[str]) -> None:
+def test_an_excess_of_the_total_is_subtracted_at_the_third_look(
+    tables: ReconcileFixture, counted: Counter[str]
+) -> None:
     """Not before, and no more than that."""
     tables.put(PartitionCount(FIRST))
     for name in "ab":
@@ -259,7 +261,7 @@ def test_an_excess_of_the_total_is_taken_off_at_the_third_look(tables: Reconcile
     assert tables.limits.total(ACME).count == 2
 
 
-def test_connections_on_their_way_to_the_count_are_no_excess(tables: ReconcileFixture, counted: Counter[str]) -> None:
+def test_connections_not_counted_yet_are_no_excess(tables: ReconcileFixture, counted: Counter[str]) -> None:
     """A busy tenant's total is always ahead of its counts, and never too high; its rows are not even read."""
     tables.put(PartitionCount(FIRST, 0))
     tables.reserve(40)
@@ -271,7 +273,7 @@ def test_connections_on_their_way_to_the_count_are_no_excess(tables: ReconcileFi
     assert not counted["TotalRepaired"] + counted["TotalRaised"]
 
 
-def test_connections_that_come_and_go_are_no_excess(tables: ReconcileFixture) -> None:
+def test_connections_that_open_and_close_are_no_excess(tables: ReconcileFixture) -> None:
     """The counts do not change, although fifty are on their way at any time."""
     tables.put(PartitionCount(FIRST, 0))
     tables.reserve(50)
@@ -282,7 +284,7 @@ def test_connections_that_come_and_go_are_no_excess(tables: ReconcileFixture) ->
     assert tables.limits.total(ACME).count == 50
 
 
-def test_an_excess_is_taken_off_in_a_busy_tenant_too(tables: ReconcileFixture) -> None:
+def test_an_excess_is_subtracted_in_a_busy_tenant_too(tables: ReconcileFixture) -> None:
     """As far as it is certain: as many as were reserved meanwhile may be on their way."""
     tables.put(PartitionCount(FIRST, 0))
     tables.reserve(70)
@@ -293,7 +295,7 @@ def test_an_excess_is_taken_off_in_a_busy_tenant_too(tables: ReconcileFixture) -
     assert tables.limits.total(ACME).count == 10
 
 
-def test_connections_that_are_not_counted_for_long_are_no_excess(tables: ReconcileFixture) -> None:
+def test_connections_uncounted_for_long_are_no_excess(tables: ReconcileFixture) -> None:
     """While `accounting` is stopped nothing is subtracted, whatever happens; afterwards the total is right."""
     tables.put(PartitionCount(FIRST), PartitionCount(SECOND))
     early = [tables.join(f"early{number}", (FIRST, SECOND)[number % 2]) for number in range(20)]
@@ -307,7 +309,7 @@ def test_connections_that_are_not_counted_for_long_are_no_excess(tables: Reconci
     assert tables.limits.total(ACME).count == len(tables.connections.rows) == 33
 
 
-def test_connections_that_come_and_go_while_nothing_is_counted_are_no_excess(tables: ReconcileFixture) -> None:
+def test_connections_that_open_and_close_while_counting_is_stopped_are_no_excess(tables: ReconcileFixture) -> None:
     """The rows agree with the counts at every look, and yet nothing of it may be taken off: it will be released."""
     tables.put(PartitionCount(FIRST))
     for number in range(10):
@@ -320,7 +322,7 @@ def test_connections_that_come_and_go_while_nothing_is_counted_are_no_excess(tab
     assert tables.limits.total(ACME).count == 10
 
 
-def test_a_storm_that_is_not_counted_for_long_is_no_excess(tables: ReconcileFixture) -> None:
+def test_a_storm_uncounted_for_long_is_no_excess(tables: ReconcileFixture) -> None:
     """Many go and come, then nobody does, and nothing is counted."""
     tables.put(PartitionCount(FIRST))
     early = [tables.join(f"early{number}") for number in range(20)]
@@ -350,7 +352,7 @@ def test_a_backlog_that_is_counted_slowly_is_no_excess(tables: ReconcileFixture)
     assert tables.limits.total(ACME).count == 10
 
 
-def test_as_many_that_go_as_come_while_nothing_is_counted_are_no_excess(tables: ReconcileFixture) -> None:
+def test_equal_numbers_of_opens_and_closes_while_counting_is_stopped_are_no_excess(tables: ReconcileFixture) -> None:
     """The counts are the rows, nothing moves for an hour, and all that are gone are still to be released."""
     tables.put(PartitionCount(FIRST))
     early = [tables.join(f"early{number}") for number in range(10)]
@@ -365,7 +367,7 @@ def test_as_many_that_go_as_come_while_nothing_is_counted_are_no_excess(tables: 
     assert tables.limits.total(ACME).count == 10
 
 
-def test_probes_that_are_never_told_of_are_put_anew(tables: ReconcileFixture) -> None:
+def test_lost_probes_are_written_again(tables: ReconcileFixture) -> None:
     """The stream gave them up with all before them."""
     tables.put(PartitionCount(FIRST))
     tables.reserve(4)
@@ -381,7 +383,7 @@ def test_probes_that_are_never_told_of_are_put_anew(tables: ReconcileFixture) ->
     assert tables.limits.total(ACME).count == 0
 
 
-def test_connections_that_only_come_while_nothing_is_counted_are_no_excess(tables: ReconcileFixture) -> None:
+def test_connections_that_only_open_while_counting_is_stopped_are_no_excess(tables: ReconcileFixture) -> None:
     """All at once, then nobody."""
     tables.put(PartitionCount(FIRST))
     for number in range(20):
@@ -390,7 +392,7 @@ def test_connections_that_only_come_while_nothing_is_counted_are_no_excess(table
     assert tables.limits.total(ACME).count == 20
 
 
-def test_connections_that_only_go_while_nothing_is_counted_are_released_once(tables: ReconcileFixture) -> None:
+def test_connections_that_only_close_while_counting_is_stopped_are_released_once(tables: ReconcileFixture) -> None:
     """Their rows are gone and their reservations are not: that is no excess, since they will be released."""
     tables.put(PartitionCount(FIRST))
     keys = [tables.join(f"c{number}") for number in range(20)]
@@ -417,7 +419,7 @@ def test_the_excess_of_a_tenant_with_a_count_in_doubt_waits(tables: ReconcileFix
     assert tables.limits.total(ACME).count == 3
 
 
-def test_an_excess_waits_if_its_count_comes_into_doubt_meanwhile(tables: ReconcileFixture) -> None:
+def test_an_excess_waits_if_its_count_becomes_doubtful(tables: ReconcileFixture) -> None:
     """Between the looks: accounting gave a record up."""
     tables.put(PartitionCount(FIRST))
     tables.reserve(4)
@@ -427,7 +429,7 @@ def test_an_excess_waits_if_its_count_comes_into_doubt_meanwhile(tables: Reconci
     assert tables.limits.total(ACME).count == 4
 
 
-def test_an_excess_waits_if_a_partition_comes_meanwhile(tables: ReconcileFixture) -> None:
+def test_an_excess_waits_if_a_partition_is_opened(tables: ReconcileFixture) -> None:
     """It has no probe; the looks begin anew when all probes must be counted or given up."""
     tables.put(PartitionCount(FIRST))
     tables.reserve(4)
@@ -439,7 +441,7 @@ def test_an_excess_waits_if_a_partition_comes_meanwhile(tables: ReconcileFixture
     assert tables.limits.total(ACME).count == 0
 
 
-def test_an_excess_that_another_run_has_taken_off_is_not_taken_off_again(
+def test_an_excess_subtracted_by_another_run_is_not_subtracted_again(
     tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """The inquiry is over then."""
@@ -460,7 +462,7 @@ def test_an_excess_that_another_run_has_taken_off_is_not_taken_off_again(
     assert counted["TotalRepaired"] == 0
 
 
-def test_an_excess_that_is_gone_when_the_probes_are_counted_is_none(
+def test_an_excess_that_vanishes_once_the_probes_are_counted_is_ignored(
     tables: ReconcileFixture, counted: Counter[str]
 ) -> None:
     """Some were released late."""
@@ -473,9 +475,7 @@ def test_an_excess_that_is_gone_when_the_probes_are_counted_is_none(
     assert counted["TotalRepaired"] == 0
 
 
-def test_a_sample_is_not_believed_if_a_record_comes_meanwhile(
-    tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sample_followed_by_a_record_is_discarded(tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is refused by the store, and taken anew in the next run."""
     tables.put(PartitionCount(FIRST, 3, recount=True))
     monkeypatch.setattr(tables.partitions, "keep_sample", lambda *_, **__: False)
@@ -495,7 +495,7 @@ def test_a_total_is_not_lowered_below_the_rows(tables: ReconcileFixture) -> None
     assert tables.limits.total(ACME).count == 10
 
 
-def test_runs_that_follow_at_once_do_not_hasten_the_repair(tables: ReconcileFixture) -> None:
+def test_immediately_repeated_runs_do_not_speed_up_the_repair(tables: ReconcileFixture) -> None:
     """A repeated run sees the same connections on their way."""
     tables.put(PartitionCount(FIRST, 0))
     tables.reserve(5)
@@ -505,7 +505,7 @@ def test_runs_that_follow_at_once_do_not_hasten_the_repair(tables: ReconcileFixt
     assert tables.limits.total(ACME).count == 5
 
 
-def test_a_total_that_is_right_is_not_written(tables: ReconcileFixture) -> None:
+def test_a_correct_total_is_not_written(tables: ReconcileFixture) -> None:
     """Once a minute for every tenant would be much for nothing."""
     tables.put(PartitionCount(FIRST))
     for name in "ab":
@@ -529,7 +529,7 @@ def test_a_partition_that_stays_empty_is_retired_then_removed(tables: ReconcileF
     assert (counted["PartitionRetired"], counted["PartitionRemoved"]) == (1, 1)
 
 
-def test_a_retired_partition_whose_last_change_is_young_is_kept(tables: ReconcileFixture) -> None:
+def test_a_retired_partition_with_a_recent_change_is_kept(tables: ReconcileFixture) -> None:
     """The change may come again for an hour: without its checkpoint, the partition opened anew would count it twice."""
     tables.put(PartitionCount(FIRST), PartitionCount(SECOND))
     tables.run(11)
@@ -571,9 +571,7 @@ def test_a_retired_partition_with_an_uncounted_row_is_reinstated_before_it_is_re
     assert tables.partitions.rows[SECOND] == PartitionCount(SECOND, recount=True)
 
 
-def test_a_partition_with_rows_that_are_not_counted_is_not_idle(
-    tables: ReconcileFixture, counted: Counter[str]
-) -> None:
+def test_a_partition_with_uncounted_rows_is_not_idle(tables: ReconcileFixture, counted: Counter[str]) -> None:
     """Its count is wrong, or late."""
     tables.put(PartitionCount(SECOND))
     tables.join("a", SECOND)
@@ -590,7 +588,7 @@ def test_a_partition_that_was_used_is_not_idle(tables: ReconcileFixture) -> None
     assert tables.partitions.rows[SECOND].retired_at is None
 
 
-def test_a_retired_partition_that_got_connections_is_reinstated(tables: ReconcileFixture) -> None:
+def test_a_retired_partition_with_new_connections_is_reinstated(tables: ReconcileFixture) -> None:
     """One that is not counted although it has some is counted again."""
     third = nth_partition(ACME, 2)
     retired = int(tables.now)
@@ -601,7 +599,7 @@ def test_a_retired_partition_that_got_connections_is_reinstated(tables: Reconcil
     assert tables.partitions.of_tenant(ACME) == [PartitionCount(SECOND, 1), PartitionCount(third, 1)]
 
 
-def test_attempts_that_are_under_way_at_every_look_are_no_excess(tables: ReconcileFixture) -> None:
+def test_attempts_in_progress_at_every_look_are_no_excess(tables: ReconcileFixture) -> None:
     """Twenty at a time, each refused in the end: at each look others are reserved, and little else is counted."""
     tables.put(PartitionCount(FIRST))
     for number in range(10):
@@ -634,7 +632,7 @@ def test_a_total_that_is_too_low_is_raised(tables: ReconcileFixture, counted: Co
     assert counted["TotalRaised"] == 5
 
 
-def test_a_total_is_raised_by_what_is_missing_while_others_come_and_go(
+def test_a_total_is_raised_by_the_missing_amount_while_connections_open_and_close(
     tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """Between two reads of the total, some connect, whose rows are found or not, and some leave."""
@@ -662,7 +660,7 @@ def test_a_total_is_raised_by_what_is_missing_while_others_come_and_go(
     assert counted["TotalRaised"] == 6
 
 
-def test_connections_that_leave_while_the_rows_are_read_raise_no_total(
+def test_connections_closed_during_the_read_raise_no_total(
     tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The total is lower than the rows that were found, and right."""
@@ -696,7 +694,7 @@ def test_a_total_below_counts_that_are_too_high_is_not_raised(tables: ReconcileF
     assert tables.limits.total(ACME).count == 4
 
 
-def test_a_total_that_another_run_has_raised_is_not_raised_again(
+def test_a_total_raised_by_another_run_is_not_raised_again(
     tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """The inquiry is over then."""
@@ -718,7 +716,7 @@ def test_a_total_that_another_run_has_raised_is_not_raised_again(
     assert counted["TotalRaised"] == 0
 
 
-def test_of_those_that_fail_in_a_step_the_first_one_is_logged(
+def test_only_the_first_failure_of_a_step_is_logged(
     tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], log: StringIO
 ) -> None:
     """A table that is down would fill the log; the metric counts them all."""
@@ -744,7 +742,7 @@ def test_of_those_that_fail_in_a_step_the_first_one_is_logged(
         ("limits", "repair"),
     ],
 )
-def test_one_that_cannot_be_repaired_does_not_stop_the_others(
+def test_an_item_that_cannot_be_repaired_does_not_block_the_others(
     tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], store: str, method: str
 ) -> None:
     """A partition or a tenant of which a call fails, for whatever reason, every time."""
@@ -777,7 +775,7 @@ def test_one_that_cannot_be_repaired_does_not_stop_the_others(
     assert tables.limits.total(other).count == 0
 
 
-def test_the_size_of_the_crowd_is_measured(tables: ReconcileFixture, counted: Counter[str]) -> None:
+def test_the_number_of_connections_is_measured(tables: ReconcileFixture, counted: Counter[str]) -> None:
     """As the partitions count it."""
     tables.put(PartitionCount(FIRST, 7), PartitionCount(SECOND, 5, recount=True))
     for partition, rows in ((FIRST, 7), (SECOND, 5)):
@@ -805,7 +803,7 @@ def test_a_step_that_fails_does_not_stop_the_others(
     assert counted["ReconcileStepFailed"] == 1
 
 
-def test_partitions_that_cannot_be_read_leave_the_sessions_swept(
+def test_unreadable_partitions_do_not_block_the_sweep_of_sessions(
     tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every step but that one needs them."""
@@ -843,9 +841,7 @@ def slow(tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, store: objec
     monkeypatch.setattr(store, method, slowed)
 
 
-def test_a_step_that_takes_all_its_time_leaves_some_to_the_others(
-    tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_step_leaves_time_for_the_others(tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many sessions are over, and each takes a second."""
     tables.put(PartitionCount(FIRST))
     for number in range(100):
@@ -876,7 +872,7 @@ def test_a_long_search_ends_in_time(tables: ReconcileFixture, monkeypatch: pytes
     tables.run()
 
 
-def test_what_one_run_has_no_time_for_has_its_turn(tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_left_by_one_run_is_done_by_a_later_one(tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sweep of which a run gets through a tenth leaves none of the partitions out."""
     partitions = [nth_partition(ACME, place) for place in range(50)]
     tables.put(*(PartitionCount(partition, 1) for partition in partitions))
@@ -887,7 +883,7 @@ def test_what_one_run_has_no_time_for_has_its_turn(tables: ReconcileFixture, mon
     assert tables.connections.rows == {}
 
 
-def test_marking_goes_on_where_the_run_before_had_no_more_time(
+def test_marking_continues_after_the_last_partition_of_the_previous_run(
     tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """Nothing is marked twice, and the message goes when all is marked."""
@@ -911,7 +907,7 @@ def test_marking_goes_on_where_the_run_before_had_no_more_time(
     assert counted["PartitionRecounted"] == 50
 
 
-def test_a_partition_that_is_marked_in_a_run_is_not_taken_for_empty_in_it(tables: ReconcileFixture) -> None:
+def test_a_partition_marked_in_a_run_does_not_count_as_empty_in_it(tables: ReconcileFixture) -> None:
     """Its count of nothing is in doubt."""
     tables.put(PartitionCount(FIRST), PartitionCount(SECOND))
     for number in range(3):

@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_release_stands_on_the_pinned_digest(root: Path) -> None:
+def test_a_release_is_built_on_the_pinned_digest(root: Path) -> None:
     """The tag is for people; the digest decides."""
     (root / PIN).write_text(f"{DIGEST}\n")
     assert released(root) == f"public.ecr.aws/lambda/python:3.13@{DIGEST}"
@@ -43,7 +43,7 @@ def test_a_release_without_a_pinned_base_is_refused(root: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "3.13", DIGEST[:-1], DIGEST.upper(), DIGEST.replace("sha256", "sha512")])
-def test_what_is_no_digest_is_refused(root: Path, text: str) -> None:
+def test_a_malformed_digest_is_refused(root: Path, text: str) -> None:
     """A tag or a cut digest would be another base tomorrow."""
     (root / PIN).write_text(text)
     with pytest.raises(OperatorError, match="sha256: and 64 hexadecimal digits"):
@@ -74,19 +74,19 @@ class Offline(ContainerEngine):
         raise OperatorError("out of reach")
 
 
-def test_a_base_that_the_engine_has_is_taken_where_the_registry_is_out_of_reach(root: Path, terminal: Terminal) -> None:
+def test_a_pulled_base_is_used_when_the_registry_is_unreachable(root: Path, terminal: Terminal) -> None:
     """An image that was pulled once is AWS's own."""
     engine = Offline("public.ecr.aws/lambda/python:3.13", "")
     assert local(root, engine, "linux/arm64", terminal) == "public.ecr.aws/lambda/python:3.13"
 
 
-def test_the_stand_in_is_taken_where_nothing_else_can_be_had(root: Path, terminal: Terminal) -> None:
+def test_the_stand_in_is_the_last_resort(root: Path, terminal: Terminal) -> None:
     """It is built once, and found by what it is made of."""
     (root / "images" / "stand_in").mkdir()
     assert local(root, Offline("loudhailer-stand-in:", ""), "linux/arm64", terminal).startswith("loudhailer-stand-in:")
 
 
-def test_there_is_no_stand_in_for_another_platform(root: Path, terminal: Terminal) -> None:
+def test_another_platform_has_no_stand_in(root: Path, terminal: Terminal) -> None:
     """Making it would need emulation."""
     with pytest.raises(OperatorError, match=r"no stand-in for .* on linux/amd64") as failed:
         local(root, Offline("nothing", ""), "linux/amd64", terminal)

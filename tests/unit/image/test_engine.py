@@ -51,14 +51,14 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(tmp_path, monkeypatch)
 
 
-def test_without_a_client_the_remedy_is_said(machine: Machine) -> None:  # noqa: ARG001 (it empties PATH)
+def test_a_missing_client_is_reported_with_the_remedy(machine: Machine) -> None:  # noqa: ARG001 (it empties PATH)
     """One sentence says what is missing, another how to get it."""
     with pytest.raises(OperatorError, match="docker is missing") as failed, running_engine():
         pass
     assert "apt-get install docker.io mmdebstrap" in failed.value.remedy
 
 
-def test_without_an_engine_the_remedy_is_said(machine: Machine) -> None:
+def test_a_missing_engine_is_reported_with_the_remedy(machine: Machine) -> None:
     """A client alone is not enough."""
     machine.install("docker-ce")
     with pytest.raises(OperatorError, match="No container engine answers") as failed, running_engine():
@@ -74,7 +74,7 @@ def test_the_engine_of_the_context_is_taken(machine: Machine) -> None:
         assert engine.run("ps") == "unix:///of-the-context 1 ps"
 
 
-def test_the_environment_comes_before_the_context(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_takes_precedence_over_the_context(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """As for the client itself."""
     machine.install("docker-ce", engine="tcp://elsewhere")
     monkeypatch.setenv("DOCKER_HOST", "tcp://elsewhere")
@@ -83,7 +83,7 @@ def test_the_environment_comes_before_the_context(machine: Machine, monkeypatch:
 
 
 @pytest.mark.parametrize(("version", "buildx"), [("20.10.24+dfsg1", False), ("28.2.2", True)])
-def test_a_client_that_cannot_build_is_passed_over(machine: Machine, version: str, *, buildx: bool) -> None:
+def test_a_client_that_cannot_build_is_skipped(machine: Machine, version: str, *, buildx: bool) -> None:
     """A newer client without its plugin may be first on PATH."""
     machine.install("first", version="28.2.2", buildx=False, engine="unix:///of-the-context")
     able = machine.install("second", version=version, buildx=buildx, engine="unix:///of-the-context")
@@ -91,7 +91,7 @@ def test_a_client_that_cannot_build_is_passed_over(machine: Machine, version: st
         assert engine.client == able
 
 
-def test_a_machine_whose_only_client_cannot_build_learns_what_is_missing(machine: Machine) -> None:
+def test_a_single_client_that_cannot_build_is_reported_with_the_remedy(machine: Machine) -> None:
     """The plugin has a page of its own."""
     machine.install("first", buildx=False)
     with pytest.raises(OperatorError, match="buildx is missing") as failed, running_engine():
@@ -99,7 +99,7 @@ def test_a_machine_whose_only_client_cannot_build_learns_what_is_missing(machine
     assert "https://" in failed.value.remedy
 
 
-def test_where_none_answers_an_engine_is_started(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_is_started_if_none_answers(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """For as long as the block lasts."""
     held: list[str] = []
 
@@ -118,7 +118,7 @@ def test_where_none_answers_an_engine_is_started(machine: Machine, monkeypatch: 
     assert held == ["held", "given up"]
 
 
-def test_a_command_that_fails_says_what_the_client_said(tmp_path: Path) -> None:
+def test_a_failed_command_reports_the_output_of_the_client(tmp_path: Path) -> None:
     """The whole of its last words."""
     client = tmp_path / "docker"
     client.write_text("#!/bin/sh\necho 'no space left on device' >&2\nexit 1\n")

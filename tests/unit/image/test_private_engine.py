@@ -56,7 +56,7 @@ def _install(folder: Path, start: str) -> None:
     program.chmod(0o755)
 
 
-def test_it_ends_soon_after_nobody_needs_it(dockerd: Path) -> None:
+def test_a_private_engine_ends_soon_after_its_last_user(dockerd: Path) -> None:
     """Several may need it at once; the last one's leaving counts."""
     with held(answers) as first:
         assert answers(first)
@@ -69,7 +69,7 @@ def test_it_ends_soon_after_nobody_needs_it(dockerd: Path) -> None:
     assert wait_until(lambda: not psutil.pid_exists(pid))
 
 
-def test_it_ends_after_a_kill_of_who_needed_it(dockerd: Path) -> None:
+def test_a_private_engine_ends_after_its_user_is_killed(dockerd: Path) -> None:
     """The kernel drops the lock of a process that dies."""
     with subprocess.Popen([sys.executable, "-c", _HOLDER], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
@@ -79,20 +79,20 @@ def test_it_ends_after_a_kill_of_who_needed_it(dockerd: Path) -> None:
     assert wait_until(lambda: not psutil.pid_exists(pid))
 
 
-def test_one_that_does_not_start_says_its_last_words(dockerd: Path) -> None:
+def test_an_engine_that_does_not_start_reports_its_output(dockerd: Path) -> None:
     """They say what the machine lacks."""
     _install(dockerd.parent, "echo 'iptables is missing' >&2; exit 1")
     with pytest.raises(OperatorError, match="iptables is missing"), held(answers):
         pass
 
 
-def test_an_engine_of_the_machine_is_nobodys_to_keep(tmp_path: Path) -> None:
+def test_an_engine_of_the_machine_has_no_lock(tmp_path: Path) -> None:
     """There is no lock beside its socket."""
     with used(f"unix://{tmp_path / 'docker.sock'}"):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_only_root_can_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_root_can_start_a_private_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else may make containers."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert not private_engine.possible()

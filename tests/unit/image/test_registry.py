@@ -43,13 +43,13 @@ def test_an_image_of_one_platform_is_refused() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"manifests": [{}]}'])
-def test_what_is_no_index_is_refused(body: bytes) -> None:
+def test_a_malformed_index_is_refused(body: bytes) -> None:
     """Nothing is written down that nobody understood."""
     with pytest.raises(OperatorError, match="cannot be looked up"):
         digest_of_tag("public.ecr.aws/lambda/python", "3.13", Registry(body))
 
 
-def test_a_registry_out_of_reach_is_said() -> None:
+def test_an_unreachable_registry_is_reported() -> None:
     """The remedy is another machine."""
 
     def unreachable(_url: str, _headers: Mapping[str, str]) -> bytes:

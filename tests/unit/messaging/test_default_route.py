@@ -83,7 +83,7 @@ def client() -> DefaultRouteFixture:
         ('{"action":"fly"}', "UNKNOWN_ACTION"),
     ],
 )
-def test_a_frame_is_answered_with_what_is_wrong(
+def test_a_malformed_frame_is_answered_with_its_error(
     client: DefaultRouteFixture, body: str, code: str, counted: Counter[str]
 ) -> None:
     """The reply names the connection and the request, and the legal actions, so that the client's author sees them."""
@@ -98,18 +98,14 @@ def test_a_frame_is_answered_with_what_is_wrong(
 
 
 @pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
-def test_a_frame_that_is_not_supported_is_answered_with_the_true_reason(
-    client: DefaultRouteFixture, value: str, reason: str
-) -> None:
+def test_an_unsupported_frame_is_answered_with_its_reason(client: DefaultRouteFixture, value: str, reason: str) -> None:
     """It is a JSON object, so no error denies that."""
     error = decode(client.send(f'{{"action":"fly","data":{value}}}')[0]["body"])["error"]
     assert (error["code"], error["message"]) == ("UNSUPPORTED_JSON", f"the frame {reason}")
 
 
 @pytest.mark.parametrize("shape", [{}, {"requestContext": {"connectionId": "a="}}], ids=["empty", "no-authorizer"])
-def test_an_event_of_no_known_shape_is_answered_too(
-    client: DefaultRouteFixture, shape: Any, counted: Counter[str]
-) -> None:
+def test_an_event_of_unknown_shape_is_answered(client: DefaultRouteFixture, shape: Any, counted: Counter[str]) -> None:
     """An error here would tell the client nothing; nobody can say whose frame it is, so it is not counted."""
     assert decode(client.route(shape)["body"])["error"]["code"] == "NOT_JSON"
     assert decode(client.route({**shape, "body": '{"action":"fly"}'})["body"])["error"]["code"] == "UNKNOWN_ACTION"
@@ -154,9 +150,7 @@ def test_fifteen_hundred_frames_end_the_session(client: DefaultRouteFixture, cou
 @pytest.mark.parametrize(
     ("limit", "answered"), [(0, 1), (1, 11), (2, 22), (3, 33), (7, 77), (9, 99), (10, 110), (11, 120), (60, 610)]
 )
-def test_a_session_is_ended_by_its_own_limit_however_small_it_is(
-    client: DefaultRouteFixture, limit: int, answered: int
-) -> None:
+def test_a_session_with_a_small_limit_is_ended_by_it(client: DefaultRouteFixture, limit: int, answered: int) -> None:
     """Not by fewer frames than ten times its limit, and by one count more at most: of one a minute that is one."""
     responses = client.send(FLIGHT, answered + 5, limit=limit)
     assert responses[: answered - 1] == [REFUSED] * (answered - 1)
@@ -164,14 +158,14 @@ def test_a_session_is_ended_by_its_own_limit_however_small_it_is(
     assert not client.is_open()
 
 
-def test_nonsense_floods_as_well(client: DefaultRouteFixture) -> None:
+def test_malformed_frames_count_towards_a_flood(client: DefaultRouteFixture) -> None:
     """Every attempt counts, whatever is wrong with it."""
     for body in ("not json", "{}", "[1]", FLIGHT):
         client.send(body, 155)
     assert not client.is_open()
 
 
-def test_a_session_that_is_put_anew_is_answered_in_the_next_minute(client: DefaultRouteFixture) -> None:
+def test_a_recreated_session_is_answered_in_the_next_minute(client: DefaultRouteFixture) -> None:
     """The counts of the minute before do not matter."""
     client.send(FLIGHT, 700)
     client.open(SESSION)
@@ -181,7 +175,7 @@ def test_a_session_that_is_put_anew_is_answered_in_the_next_minute(client: Defau
     assert client.is_open()
 
 
-def test_what_cannot_be_counted_is_answered(
+def test_a_frame_that_cannot_be_counted_is_answered(
     client: DefaultRouteFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """A table that is down does not keep the client from hearing what is wrong."""

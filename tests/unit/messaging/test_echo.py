@@ -129,7 +129,7 @@ def numbers_told(stage: Stage, one: ConnectionId) -> list[int]:
     return [frame["message"]["message"] for frame in stage.told(one) if "queue" in frame]
 
 
-def test_a_message_goes_to_the_others_as_it_is_and_to_all_in_an_envelope(counted: Counter[str]) -> None:
+def test_every_member_receives_an_envelope_and_the_others_the_message_unchanged(counted: Counter[str]) -> None:
     """The sender gets the envelope alone; everyone else first the frame, byte for byte."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
@@ -157,7 +157,7 @@ def test_frames_keep_their_order_across_both_kinds_and_all_senders() -> None:
     assert two == [(False, 1), (True, 1), (False, 2), (True, 2), (True, 3), (False, 4), (True, 4)]
 
 
-def test_sessions_do_not_hear_each_other() -> None:
+def test_sessions_do_not_receive_each_others_messages() -> None:
     """Neither those of one tenant, nor those of a tenant whose id starts alike, whatever their ids."""
     stage = Stage()
     stage.open("s1", ONE)
@@ -195,7 +195,7 @@ def test_a_batch_costs_one_count_a_tenant_and_one_count_and_read_a_session(monke
     assert stage.limits.minutes[messages_of_tenant(TENANT).key(NOW)] == 10
 
 
-def test_a_connection_of_a_session_that_was_made_anew_is_not_heard() -> None:
+def test_a_connection_of_the_former_session_is_refused() -> None:
     """It gets an error, and the connections of the new session get nothing of it."""
     stage = Stage()
     stage.open("s1", TWO)
@@ -205,7 +205,7 @@ def test_a_connection_of_a_session_that_was_made_anew_is_not_heard() -> None:
     assert stage.told(TWO) == []
 
 
-def test_a_message_that_comes_again_when_its_sender_has_left_closes_its_session(counted: Counter[str]) -> None:
+def test_a_redelivered_message_of_a_closed_sender_closes_the_session(counted: Counter[str]) -> None:
     """Some may have it, and some not: nobody can tell, so all connect anew."""
     stage = Stage()
     stage.open("s1", TWO, THREE)
@@ -216,7 +216,7 @@ def test_a_message_that_comes_again_when_its_sender_has_left_closes_its_session(
     assert counted["ConnectionClosed"] == 2
 
 
-def test_a_message_that_comes_again_waits_until_its_session_is_closed() -> None:
+def test_a_redelivered_message_waits_until_its_session_is_closed() -> None:
     """And so do those behind it."""
     stage = Stage({THREE: [Outcome.THROTTLED, Outcome.DELIVERED]})
     stage.open("s1", TWO, THREE)
@@ -226,7 +226,7 @@ def test_a_message_that_comes_again_waits_until_its_session_is_closed() -> None:
     assert stage.sender.closed == [TWO, TWO, THREE]
 
 
-def test_a_message_that_comes_again_when_its_session_is_over_is_told_to_nobody() -> None:
+def test_a_redelivered_message_of_an_ended_session_gets_no_answer() -> None:
     """Others may have it, so it is not reported as refused; their connections are being closed."""
     stage = Stage()
     assert stage(*numbered([1], sender=ONE, receives=2)) == {}
@@ -243,7 +243,7 @@ def test_a_message_that_comes_again_when_its_session_is_over_is_told_to_nobody()
         ('{"action":"PooledSQS","message":"Too Many Requests","connectionId":"a=","requestId":"r"}', "connectionId"),
     ],
 )
-def test_nobody_speaks_for_the_service(body: str, field: str) -> None:
+def test_a_frame_that_imitates_the_service_is_refused(body: str, field: str) -> None:
     """A frame that others would take for one of the service's is refused, and the error names the field."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
@@ -254,7 +254,7 @@ def test_nobody_speaks_for_the_service(body: str, field: str) -> None:
     assert stage.told(TWO) == []
 
 
-def test_an_envelope_says_which_player_sent_the_message() -> None:
+def test_an_envelope_names_the_sending_player() -> None:
     """As the session is bound, whatever the message says."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
@@ -274,7 +274,7 @@ def test_a_message_renews_its_session() -> None:
 
 
 @pytest.mark.parametrize("over", ["deleted", "expired"])
-def test_a_session_that_is_over_stays_over(over: str) -> None:
+def test_an_ended_session_is_not_restored(over: str) -> None:
     """The sender gets the reason; the others get nothing."""
     stage = Stage()
     if over == "expired":
@@ -289,7 +289,7 @@ def test_a_session_that_is_over_stays_over(over: str) -> None:
     assert stage.told(TWO) == []
 
 
-def test_over_the_limit_the_sender_alone_is_told(counted: Counter[str]) -> None:
+def test_only_the_sender_is_notified_over_the_limit(counted: Counter[str]) -> None:
     """The limit is for the whole tenant: later messages are refused, each with its own request's id."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
@@ -308,7 +308,7 @@ def test_over_the_limit_the_sender_alone_is_told(counted: Counter[str]) -> None:
     assert set(stage.reached) == {TENANT}
 
 
-def test_what_is_refused_does_not_keep_its_session_alive() -> None:
+def test_a_refused_message_does_not_renew_its_session() -> None:
     """A session over its limit counts as idle."""
     stage = Stage()
     stage.open("s1", ONE)
@@ -317,7 +317,7 @@ def test_what_is_refused_does_not_keep_its_session_alive() -> None:
     assert stage.sessions.rows[TENANT, SessionId("s1")].expires_at == NOW + 200
 
 
-def test_the_next_minute_is_another_one() -> None:
+def test_a_new_minute_begins_with_a_new_count() -> None:
     """Messages counted before do not matter."""
     stage = Stage()
     stage.open("s1", ONE)
@@ -377,7 +377,7 @@ def test_a_backlog_counts_in_the_minute_in_which_it_was_sent() -> None:
     assert stage.told(ONE)[-1]["message"] == "Too Many Requests"
 
 
-def test_another_sessions_flood_ends_nobody_else() -> None:
+def test_a_flood_of_one_session_ends_no_other() -> None:
     """However far it takes the tenant over its limit."""
     stage = Stage()
     stage.open("s1", ONE)
@@ -387,7 +387,7 @@ def test_another_sessions_flood_ends_nobody_else() -> None:
     assert list(stage.sessions.rows) == [(TENANT, SessionId("s2"))]
 
 
-def test_a_connection_that_is_gone_holds_nobody_up(counted: Counter[str]) -> None:
+def test_a_closed_connection_delays_no_other(counted: Counter[str]) -> None:
     """Neither the session's others nor the messages behind."""
     stage = Stage({TWO: [Outcome.DELIVERED, Outcome.GONE]})
     stage.open("s1", ONE, TWO, THREE)
@@ -430,7 +430,7 @@ def test_a_stale_row_that_cannot_be_deleted_fails_no_record(monkeypatch: pytest.
     assert numbers_told(stage, ONE) == [1]
 
 
-def test_a_frame_that_the_gateway_refuses_is_left_out(counted: Counter[str]) -> None:
+def test_a_frame_that_the_gateway_refuses_is_skipped(counted: Counter[str]) -> None:
     """The connection gets what comes behind it."""
     stage = Stage({ONE: [Outcome.DELIVERED, Outcome.REJECTED, Outcome.DELIVERED]})
     stage.open("s1", ONE)
@@ -440,7 +440,7 @@ def test_a_frame_that_the_gateway_refuses_is_left_out(counted: Counter[str]) -> 
 
 
 @pytest.mark.parametrize("outcome", [Outcome.THROTTLED, Outcome.SLOW, Outcome.FAILED, Outcome.UNSENT])
-def test_what_cannot_be_posted_comes_again(outcome: Outcome) -> None:
+def test_a_message_that_cannot_be_posted_is_redelivered(outcome: Outcome) -> None:
     """The record fails, and nothing behind it goes to that connection; the session's others get all of it."""
     stage = Stage({TWO: [Outcome.DELIVERED] * 3 + [outcome]})
     stage.open("s1", ONE, TWO)
@@ -453,7 +453,7 @@ def test_what_cannot_be_posted_comes_again(outcome: Outcome) -> None:
     assert stage.sender.closed == []
 
 
-def test_other_sessions_are_answered_while_one_cannot_be() -> None:
+def test_other_sessions_are_answered_while_one_is_blocked() -> None:
     """Also one of the same tenant."""
     stage = Stage({ONE: [Outcome.THROTTLED]})
     stage.open("s1", ONE)
@@ -463,7 +463,7 @@ def test_other_sessions_are_answered_while_one_cannot_be() -> None:
     assert numbers_told(stage, TWO) == [3, 4]
 
 
-def test_what_comes_again_is_not_refused_for_having_come_before() -> None:
+def test_a_redelivered_message_is_not_refused_for_its_first_delivery() -> None:
     """Within its share, a session's messages reach even a slow connection, or that is closed: no gap."""
     stage = Stage({TWO: [Outcome.SLOW] * 3 + [Outcome.DELIVERED]}, session_share=0.25)
     stage.open("s1", ONE, TWO)
@@ -475,7 +475,7 @@ def test_what_comes_again_is_not_refused_for_having_come_before() -> None:
     assert stage.limits.minutes[messages_of_tenant(TENANT).key(NOW)] == 8
 
 
-def test_what_was_let_through_is_not_refused_for_what_was_said_after_it() -> None:
+def test_an_admitted_message_is_not_refused_for_later_messages() -> None:
     """A batch goes over the limit and one connection is slow: all of it comes again, and each meets the same fate."""
     stage = Stage({TWO: [Outcome.SLOW] * 2 + [Outcome.DELIVERED]}, session_share=0.25)
     stage.open("s1", ONE, TWO)
@@ -488,7 +488,7 @@ def test_what_was_let_through_is_not_refused_for_what_was_said_after_it() -> Non
     assert stage.limits.minutes[queued_of_session(TENANT, SessionId("s1")).key(NOW)] == 7
 
 
-def test_what_its_tenants_limit_refused_is_not_let_through_when_it_comes_again() -> None:
+def test_a_message_over_its_tenants_limit_is_refused_at_every_delivery() -> None:
     """Others have used the tenant's minute up: what is refused for that is noted for the session, too."""
     stage = Stage({ONE: [Outcome.DELIVERED, Outcome.SLOW, Outcome.DELIVERED]})
     stage.open("s1", ONE)
@@ -500,7 +500,7 @@ def test_what_its_tenants_limit_refused_is_not_let_through_when_it_comes_again()
     assert stage.told(ONE)[-1]["message"] == "Too Many Requests"
 
 
-def test_the_first_refusal_of_a_minute_is_noted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_refusal_of_a_minute_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of a session that is over its limit write nothing more than their count."""
     stage = Stage(session_share=0.25)
     stage.open("s1", ONE)
@@ -511,7 +511,7 @@ def test_the_first_refusal_of_a_minute_is_noted_once(monkeypatch: pytest.MonkeyP
     assert noted == [f"{4:020}"]
 
 
-def test_only_so_many_refusals_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_remembered_refusals_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment that lives for hours does not grow; what it has forgotten it notes again, which does no harm."""
     monkeypatch.setattr("functions.messaging.echo.echo._REMEMBERED", 2)
     stage = Stage(session_share=0.25)
@@ -523,7 +523,7 @@ def test_only_so_many_refusals_are_remembered(monkeypatch: pytest.MonkeyPatch) -
     assert noted == sessions
 
 
-def test_what_was_refused_is_not_let_through_when_it_comes_again() -> None:
+def test_a_message_over_its_share_is_refused_at_every_delivery() -> None:
     """A session over its share stays over it: also its connection that does not read earns it nothing."""
     stage = Stage({ONE: [Outcome.DELIVERED] * 2 + [Outcome.SLOW, Outcome.DELIVERED]}, session_share=0.25)
     stage.open("s1", ONE)
@@ -538,7 +538,7 @@ def test_what_was_refused_is_not_let_through_when_it_comes_again() -> None:
     ("outcome", "receives"),
     [(Outcome.THROTTLED, DELIVERIES), (Outcome.FAILED, DELIVERIES), (Outcome.SLOW, DELIVERIES_TO_THE_SLOW)],
 )
-def test_a_connection_that_takes_nothing_again_and_again_is_closed(
+def test_a_connection_that_repeatedly_accepts_nothing_is_closed(
     outcome: Outcome, receives: int, counted: Counter[str]
 ) -> None:
     """Its client knows then that it missed something, and the session continues without it."""
@@ -567,7 +567,7 @@ def test_each_connection_that_is_closed_is_counted(counted: Counter[str]) -> Non
     assert counted["ConnectionClosed"] == 2
 
 
-def test_a_connection_that_was_only_late_is_not_closed() -> None:
+def test_a_connection_that_is_only_late_is_not_closed() -> None:
     """There was no time to post to it: that says nothing of its client."""
     stage = Stage({TWO: [Outcome.UNSENT]})
     stage.open("s1", ONE, TWO)
@@ -575,7 +575,7 @@ def test_a_connection_that_was_only_late_is_not_closed() -> None:
     assert stage.sender.closed == []
 
 
-def test_a_connection_that_cannot_be_closed_either_is_tried_again() -> None:
+def test_the_close_of_a_connection_is_retried() -> None:
     """When nothing goes through, the fault is not the client's."""
     stage = Stage({TWO: [Outcome.THROTTLED]})
     stage.open("s1", ONE, TWO)
@@ -595,7 +595,7 @@ def test_a_connection_that_cannot_be_closed_either_is_tried_again() -> None:
     ],
     ids="".join,
 )
-def test_a_record_that_the_route_did_not_write_is_poison(attributes: dict[str, str]) -> None:
+def test_a_record_that_did_not_come_from_the_route_is_poison(attributes: dict[str, str]) -> None:
     """It never succeeds; what is behind it is answered."""
     stage = Stage()
     stage.open("s1", ONE)
@@ -607,7 +607,7 @@ def test_a_record_that_the_route_did_not_write_is_poison(attributes: dict[str, s
 
 
 @pytest.mark.parametrize("body", ["no JSON", '{"a": NaN}', '"text"', "\ud800", '{"message": 1}, "tenantId": "x"'])
-def test_what_is_not_a_json_object_is_answered_with_an_error_frame(body: str, counted: Counter[str]) -> None:
+def test_a_message_that_is_not_a_json_object_gets_an_error_frame(body: str, counted: Counter[str]) -> None:
     """So it cannot break out of the envelope either."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
@@ -619,7 +619,7 @@ def test_what_is_not_a_json_object_is_answered_with_an_error_frame(body: str, co
 
 
 @pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
-def test_json_that_is_not_supported_is_answered_with_the_true_reason(value: str, reason: str) -> None:
+def test_unsupported_json_gets_an_error_frame_with_its_reason(value: str, reason: str) -> None:
     """It is a JSON object, so no error denies that."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
@@ -629,7 +629,7 @@ def test_json_that_is_not_supported_is_answered_with_the_true_reason(value: str,
     assert stage.told(TWO) == []
 
 
-def test_a_message_whose_envelope_would_be_too_long_goes_to_nobody() -> None:
+def test_a_message_with_an_overlong_envelope_is_sent_to_no_connection() -> None:
     """The sender gets an error; half an answer would be worse than none."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
@@ -639,7 +639,7 @@ def test_a_message_whose_envelope_would_be_too_long_goes_to_nobody() -> None:
     assert numbers_told(stage, TWO) == [2]
 
 
-def test_a_tenant_that_cannot_be_reached_holds_up_no_other() -> None:
+def test_a_tenant_that_cannot_be_reached_delays_no_other() -> None:
     """All of its records come again; nothing of them was posted."""
     stage = Stage()
     stage.open("s1", ONE)
@@ -652,7 +652,7 @@ def test_a_tenant_that_cannot_be_reached_holds_up_no_other() -> None:
     assert numbers_told(stage, TWO) == [3]
 
 
-def test_a_session_that_cannot_be_read_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_that_cannot_be_read_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its records come again, with a bug of ours too; the tenant's other sessions are answered."""
     stage = Stage()
     stage.open("s2", TWO)
@@ -670,7 +670,7 @@ def test_a_session_that_cannot_be_read_holds_up_no_other(monkeypatch: pytest.Mon
     assert numbers_told(stage, TWO) == [3]
 
 
-def test_no_id_of_a_session_is_logged(log: StringIO) -> None:
+def test_session_ids_are_never_logged(log: StringIO) -> None:
     """Not even when everything goes wrong."""
     secret = "0b5c6c1e-a-secret"
     stage = Stage({ONE: [Outcome.THROTTLED, Outcome.DELIVERED]})

@@ -64,7 +64,7 @@ def test_the_messages_of_a_batch_share_their_inboxs_wake(stream: PresenceFixture
 
 
 @pytest.mark.parametrize("event", ["MODIFY", "REMOVE"])
-def test_only_a_new_message_wakes(stream: PresenceFixture, event: Any) -> None:
+def test_only_a_new_message_wakes_its_inbox(stream: PresenceFixture, event: Any) -> None:
     """One that was delivered, or that expired, is removed."""
     assert stream.handle(message_record(event, 1, ONE)) == DONE
     assert stream.wakes == []
@@ -84,13 +84,13 @@ def test_a_players_new_connection_wakes_the_players_inbox(stream: PresenceFixtur
         connection_record("REMOVE", 1, KEY, "1"),
     ],
 )
-def test_no_other_change_of_a_connection_wakes(stream: PresenceFixture, record: PresenceRecord) -> None:
+def test_other_changes_of_a_connection_wake_no_inbox(stream: PresenceFixture, record: PresenceRecord) -> None:
     """A connection without a player has no inbox; one that joins a room or goes has had its wake."""
     assert stream.handle(record) == DONE
     assert stream.wakes == []
 
 
-def test_a_batch_whose_wakes_cannot_be_sent_comes_again_as_it_was(stream: PresenceFixture) -> None:
+def test_a_batch_with_unsent_wakes_is_redelivered_unchanged(stream: PresenceFixture) -> None:
     """Nothing of it counts as done; when it comes again the queue keeps each wake once."""
     batch = [connection_record("INSERT", 7, KEY, "1"), message_record("INSERT", 8, TWO)]
     stream.queue.down = True
@@ -101,7 +101,7 @@ def test_a_batch_whose_wakes_cannot_be_sent_comes_again_as_it_was(stream: Presen
     assert stream.wakes == [Wake(ONE), Wake(TWO)]
 
 
-def test_wakes_go_before_leaves(stream: PresenceFixture) -> None:
+def test_wakes_are_sent_before_leaves(stream: PresenceFixture) -> None:
     """Leaves, which get every record, wait for all the batch's wakes."""
     batch = [connection_record("REMOVE", 1, OTHER_KEY, "2"), connection_record("INSERT", 2, KEY, "1")]
     assert stream.handle(*batch) == DONE
@@ -109,7 +109,7 @@ def test_wakes_go_before_leaves(stream: PresenceFixture) -> None:
 
 
 @pytest.mark.parametrize("part", ["eventID", "dynamodb"])
-def test_a_record_that_makes_no_sense_is_left_out(stream: PresenceFixture, counted: Counter[str], part: str) -> None:
+def test_a_malformed_record_is_skipped(stream: PresenceFixture, counted: Counter[str], part: str) -> None:
     """Its neighbours continue."""
     broken = message_record("INSERT", 1, ONE)
     del broken[part]

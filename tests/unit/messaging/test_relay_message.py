@@ -119,7 +119,7 @@ def test_an_inbox_is_delivered_in_order_to_all_the_players_connections(counted: 
     assert (receiver.queue.messages, counted["MessageDelivered"]) == ([], len(texts))
 
 
-def test_a_frame_says_who_sent_what_and_when() -> None:
+def test_a_frame_names_its_sender_message_and_time() -> None:
     """The message is as it was sent."""
     receiver = RelayMessageFixture()
     receiver.connect(PHONE)
@@ -134,7 +134,7 @@ def test_a_frame_says_who_sent_what_and_when() -> None:
     }
 
 
-def test_without_a_connection_messages_wait() -> None:
+def test_messages_wait_without_a_connection() -> None:
     """The wake is done; the player's next connection brings another one."""
     receiver = RelayMessageFixture()
     receiver.store("ab")
@@ -145,7 +145,7 @@ def test_without_a_connection_messages_wait() -> None:
     assert (receiver.got(PHONE), receiver.waiting) == (["a", "b"], [])
 
 
-def test_devices_that_are_gone_are_forgotten_and_not_posted_to() -> None:
+def test_closed_devices_are_removed_and_not_posted_to() -> None:
     """Their rows are gone, whatever made them go; a few at a time, since messages wait for it."""
     receiver = RelayMessageFixture()
     receiver.connect(PHONE)
@@ -157,7 +157,7 @@ def test_devices_that_are_gone_are_forgotten_and_not_posted_to() -> None:
     assert len(receiver.devices.gone[INBOX]) == 5
 
 
-def test_a_device_that_cannot_be_forgotten_now_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_cannot_be_removed_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next wake meets it again."""
     receiver = RelayMessageFixture()
     receiver.connect(PHONE)
@@ -182,7 +182,7 @@ def test_expired_messages_are_never_delivered(counted: Counter[str]) -> None:
     assert counted["MessageExpired"] == MESSAGES_AT_ONCE + 5
 
 
-def test_what_comes_meanwhile_is_delivered_by_the_same_wake() -> None:
+def test_messages_that_arrive_during_a_wake_are_delivered_by_it() -> None:
     """The inbox is read until it is empty."""
     receiver = RelayMessageFixture()
     receiver.connect(PHONE)
@@ -193,7 +193,7 @@ def test_what_comes_meanwhile_is_delivered_by_the_same_wake() -> None:
     assert (receiver.got(PHONE), receiver.waiting) == (["a", "b", "c"], [])
 
 
-def test_an_inbox_that_fills_faster_than_it_is_emptied_is_handed_on(counted: Counter[str]) -> None:
+def test_an_inbox_that_fills_faster_than_it_is_emptied_is_handed_over(counted: Counter[str]) -> None:
     """The wake ends in time, and another one continues behind the waiting ones."""
     receiver = RelayMessageFixture()
     receiver.connect(PHONE)
@@ -211,7 +211,7 @@ def test_an_inbox_that_fills_faster_than_it_is_emptied_is_handed_on(counted: Cou
 
 
 @pytest.mark.parametrize("outcome", [GONE, Outcome.REJECTED])
-def test_connections_that_are_gone_are_left_out(outcome: Outcome) -> None:
+def test_closed_connections_are_skipped(outcome: Outcome) -> None:
     """One that is there is enough; if none is, the messages wait. So it is with one that the gateway never takes."""
     receiver = RelayMessageFixture({PHONE: [outcome]})
     receiver.connect(PHONE)
@@ -244,7 +244,7 @@ def test_the_row_of_a_connection_that_is_gone_before_it_is_closed_is_deleted() -
     assert set(receiver.connections.rows) == {phone}
 
 
-def test_a_connection_whose_handshake_is_not_over_is_tried_again() -> None:
+def test_a_connection_still_in_its_handshake_is_retried() -> None:
     """Its row exists before it is open; no other wake would come then."""
     receiver = RelayMessageFixture({PHONE: [GONE, GONE, GONE, DELIVERED]})
     receiver.connect(PHONE, YOUNG)
@@ -253,7 +253,7 @@ def test_a_connection_whose_handshake_is_not_over_is_tried_again() -> None:
     assert (receiver.got(PHONE), receiver.waiting, receiver.queue.messages) == (["a", "b"], [], [])
 
 
-def test_a_handshake_that_takes_long_is_left_to_another_wake() -> None:
+def test_a_long_handshake_is_left_to_another_wake() -> None:
     """Until the connection is not young any more: then it is gone indeed."""
     receiver = RelayMessageFixture({PHONE: [GONE]})
     receiver.connect(PHONE, YOUNG)
@@ -266,7 +266,7 @@ def test_a_handshake_that_takes_long_is_left_to_another_wake() -> None:
 
 
 @pytest.mark.parametrize("outcome", [THROTTLED, Outcome.SLOW, Outcome.FAILED, Outcome.UNSENT])
-def test_a_wake_that_delivers_nothing_for_now_comes_again(outcome: Outcome) -> None:
+def test_a_wake_that_delivered_nothing_is_redelivered(outcome: Outcome) -> None:
     """SQS brings it, after a while; the messages wait in their order."""
     receiver = RelayMessageFixture({PHONE: [outcome]})
     receiver.connect(PHONE)
@@ -278,7 +278,7 @@ def test_a_wake_that_delivers_nothing_for_now_comes_again(outcome: Outcome) -> N
     assert (receiver.waiting, receiver.queue.messages) == (["a", "b"], [])
 
 
-def test_a_wake_that_delivered_some_is_handed_on() -> None:
+def test_a_wake_that_delivered_a_part_is_handed_over() -> None:
     """Messages that the gateway took are not posted again; the rest need not wait for SQS."""
     receiver = RelayMessageFixture({PHONE: [DELIVERED, THROTTLED]})
     receiver.connect(PHONE)
@@ -289,7 +289,7 @@ def test_a_wake_that_delivered_some_is_handed_on() -> None:
 
 
 @pytest.mark.parametrize("outcome", [FAILED, UNSENT, Outcome.REJECTED])
-def test_a_connection_that_does_not_take_what_another_one_took_is_closed(
+def test_a_connection_that_refuses_a_message_another_one_took_is_closed(
     outcome: Outcome, counted: Counter[str]
 ) -> None:
     """It is waited for once, for longer than one request may take, and gets nothing more."""
@@ -306,7 +306,7 @@ def test_a_connection_that_does_not_take_what_another_one_took_is_closed(
 
 
 @pytest.mark.parametrize("outcome", [THROTTLED, Outcome.SLOW])
-def test_a_device_that_does_not_read_is_asked_once_more_and_then_closed(
+def test_a_device_that_does_not_read_is_tried_once_more_and_then_closed(
     outcome: Outcome, counted: Counter[str]
 ) -> None:
     """When the wake comes again; the messages that the other one took leave the inbox, and come to nobody twice."""
@@ -328,7 +328,7 @@ def test_a_device_that_does_not_read_is_asked_once_more_and_then_closed(
 
 
 @pytest.mark.parametrize("outcome", [THROTTLED, Outcome.SLOW])
-def test_a_device_that_reads_again_when_the_wake_comes_again_gets_the_rest(outcome: Outcome) -> None:
+def test_a_device_that_resumes_reading_gets_the_rest(outcome: Outcome) -> None:
     """From the message that it was refused on; nobody is closed, and a third device gets what it missed meanwhile."""
     receiver = RelayMessageFixture({LAPTOP: [DELIVERED, outcome, DELIVERED]})
     receiver.connect(PHONE)
@@ -344,7 +344,7 @@ def test_a_device_that_reads_again_when_the_wake_comes_again_gets_the_rest(outco
     assert (receiver.sender.closed, receiver.waiting, receiver.wakes()) == ([], [], [])
 
 
-def test_a_player_whose_only_device_does_not_read_holds_up_no_worker() -> None:
+def test_a_players_only_device_that_does_not_read_blocks_no_worker() -> None:
     """The wake fails at once, and SQS brings it again later; the messages wait in their order."""
     receiver = RelayMessageFixture({PHONE: [DELIVERED, Outcome.SLOW]})
     receiver.connect(PHONE)
@@ -356,7 +356,7 @@ def test_a_player_whose_only_device_does_not_read_holds_up_no_worker() -> None:
     assert (receiver.waiting, receiver.elapsed, receiver.sender.closed) == (["b", "c"], 0, [])
 
 
-def test_a_handshake_is_waited_for_beside_a_connection_that_takes_everything() -> None:
+def test_a_handshake_is_awaited_beside_an_open_connection() -> None:
     """A message that comes while a laptop connects reaches it, too, and the phone gets it once."""
     receiver = RelayMessageFixture({LAPTOP: [GONE, GONE, GONE, DELIVERED]})
     receiver.connect(PHONE)
@@ -367,7 +367,7 @@ def test_a_handshake_is_waited_for_beside_a_connection_that_takes_everything() -
     assert (receiver.sender.closed, receiver.waiting, receiver.queue.messages) == ([], [], [])
 
 
-def test_a_handshake_that_takes_long_beside_another_connection_ends_in_a_close() -> None:
+def test_a_long_handshake_beside_an_open_connection_is_closed() -> None:
     """The phone's messages continue after two seconds; a wake of its own closes the laptop once it is open."""
     receiver = RelayMessageFixture({LAPTOP: [GONE]})
     receiver.connect(PHONE)
@@ -386,7 +386,7 @@ def test_a_handshake_that_takes_long_beside_another_connection_ends_in_a_close()
     assert receiver.wakes() == []
 
 
-def test_a_connection_that_is_gone_indeed_needs_no_close() -> None:
+def test_a_connection_that_is_already_gone_is_not_closed() -> None:
     """It took something and went, or its row goes while it is waited for, or it is young no more."""
     receiver = RelayMessageFixture({LAPTOP: [DELIVERED, GONE]})
     receiver.connect(PHONE)
@@ -410,7 +410,7 @@ def test_a_connection_that_is_gone_indeed_needs_no_close() -> None:
     assert (receiver.wakes(), receiver.sender.closed) == ([], [])
 
 
-def test_a_connection_that_cannot_be_closed_at_once_is_closed_by_a_wake_of_its_own() -> None:
+def test_a_failed_close_is_repeated_by_a_separate_wake() -> None:
     """The wake comes again if it cannot, either; wakes of several connections are not taken for one another."""
     receiver = RelayMessageFixture({PHONE: [UNSENT, FAILED], LAPTOP: [UNSENT, FAILED]})
     phone, laptop = receiver.connect(PHONE), receiver.connect(LAPTOP)
@@ -429,7 +429,7 @@ def test_a_connection_that_cannot_be_closed_at_once_is_closed_by_a_wake_of_its_o
     assert (receiver.got(ConnectionId("watch=")), receiver.waiting) == (["b"], [])
 
 
-def test_when_who_is_behind_is_closed_the_others_are_delivered_to() -> None:
+def test_closing_a_lagging_connection_releases_the_others() -> None:
     """The same wake does it."""
     receiver = RelayMessageFixture()
     receiver.connect(PHONE)
@@ -440,7 +440,7 @@ def test_when_who_is_behind_is_closed_the_others_are_delivered_to() -> None:
     assert (receiver.waiting, receiver.wakes()) == ([], [])
 
 
-def test_who_is_behind_is_closed_by_another_wake_if_the_others_take_all_the_time() -> None:
+def test_a_lagging_connection_is_closed_by_another_wake_when_time_runs_out() -> None:
     """Messages come faster than they are delivered, and the connection cannot be closed meanwhile."""
     receiver = RelayMessageFixture({LAPTOP: [UNSENT, FAILED]})
     receiver.connect(PHONE)
@@ -457,7 +457,7 @@ def test_who_is_behind_is_closed_by_another_wake_if_the_others_take_all_the_time
     assert receiver.wakes() == [Wake(INBOX, behind=laptop)]
 
 
-def test_what_a_connection_misses_is_deleted_only_when_that_is_seen_to() -> None:
+def test_messages_missed_by_a_connection_are_kept_until_its_close_is_certain() -> None:
     """While it is neither closed nor named in a wake, the messages stay, and the wake comes again."""
     receiver = RelayMessageFixture({LAPTOP: [THROTTLED]})
     receiver.connect(PHONE)
@@ -469,7 +469,7 @@ def test_what_a_connection_misses_is_deleted_only_when_that_is_seen_to() -> None
     assert receiver.waiting == ["a"]
 
 
-def test_connections_that_come_on_together_are_not_left_behind() -> None:
+def test_connections_that_advance_together_are_not_closed() -> None:
     """When nobody took everything, what all of them took is done with; who took nothing beside them is closed."""
     receiver = RelayMessageFixture({PHONE: [DELIVERED, DELIVERED, THROTTLED], LAPTOP: [DELIVERED, THROTTLED]})
     receiver.connect(PHONE)
@@ -486,7 +486,7 @@ def test_connections_that_come_on_together_are_not_left_behind() -> None:
     assert (receiver.sender.closed, receiver.got(LAPTOP), receiver.waiting) == ([LAPTOP], [], ["c"])
 
 
-def test_nobody_is_left_behind_because_the_time_was_short() -> None:
+def test_no_connection_is_closed_for_lack_of_time() -> None:
     """Messages that several connections cannot be given enough time for are left to another wake."""
     receiver = RelayMessageFixture()
     receiver.connect(PHONE)
@@ -501,7 +501,7 @@ def test_nobody_is_left_behind_because_the_time_was_short() -> None:
     assert (receiver.waiting, receiver.wakes()) == ([MESSAGES_AT_ONCE], [Wake(INBOX)])
 
 
-def test_nothing_is_deleted_that_nobody_took() -> None:
+def test_no_message_is_deleted_before_a_device_took_it() -> None:
     """An inbox that cannot be read now is read again by the same wake."""
     receiver = RelayMessageFixture()
     receiver.connect(PHONE)

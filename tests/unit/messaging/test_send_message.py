@@ -92,7 +92,7 @@ def test_a_retry_is_stored_once_and_acknowledged_again(inboxes: SendMessageFixtu
     assert inboxes.stored == []
 
 
-def test_an_attempt_that_died_keeps_its_place_in_the_inbox(inboxes: SendMessageFixture) -> None:
+def test_an_abandoned_attempt_keeps_its_place_in_the_inbox(inboxes: SendMessageFixture) -> None:
     """The retry stores the message under the first one's id."""
     frame = SEED_FRAME | {"clientMessageId": "m1"}
     inboxes.inboxes.down = True
@@ -106,7 +106,7 @@ def test_an_attempt_that_died_keeps_its_place_in_the_inbox(inboxes: SendMessageF
 
 
 @pytest.mark.parametrize("message", ["", None, 0, [], {"text": "é\u2028😀\x00"}, "x" * (MAX_FRAME_BYTES - 2)])
-def test_a_message_is_any_json(inboxes: SendMessageFixture, message: Any) -> None:
+def test_any_json_is_a_message(inboxes: SendMessageFixture, message: Any) -> None:
     """Up to what a client can send in one frame."""
     ack = inboxes.send({"message": message, "destinationPlayerId": "2"})
     assert ack["message"] == message
@@ -126,7 +126,7 @@ def test_a_message_is_stored_and_acknowledged_as_it_was_written(inboxes: SendMes
 
 
 @pytest.mark.parametrize("message", ["x" * (MAX_FRAME_BYTES - 1), "é" * (MAX_FRAME_BYTES // 2)], ids=len)
-def test_a_message_that_no_frame_could_carry_is_refused(inboxes: SendMessageFixture, message: str) -> None:
+def test_a_message_too_large_for_a_frame_is_refused(inboxes: SendMessageFixture, message: str) -> None:
     """It is too long; nothing is stored."""
     with pytest.raises(InvalidFieldError, match=r"^message: must have at most 32768 bytes as JSON$"):
         inboxes.send({"message": message, "destinationPlayerId": "2"})
@@ -154,7 +154,7 @@ def test_an_id_of_128_characters_is_legal(inboxes: SendMessageFixture) -> None:
 
 
 @pytest.mark.parametrize("claimed", ["2", "", None, 1, "11"])
-def test_nobody_speaks_as_another_player(inboxes: SendMessageFixture, claimed: Any) -> None:
+def test_a_player_cannot_send_as_another(inboxes: SendMessageFixture, claimed: Any) -> None:
     """The session says who the player is; a frame may repeat it, and nothing else."""
     assert inboxes.send(SEED_FRAME | {"playerId": claimed})["error"] == {
         "code": "OTHER_PLAYER",
@@ -163,7 +163,9 @@ def test_nobody_speaks_as_another_player(inboxes: SendMessageFixture, claimed: A
     assert inboxes.stored == []
 
 
-def test_without_a_player_there_is_no_direct_message(inboxes: SendMessageFixture, counted: Counter[str]) -> None:
+def test_a_client_without_a_player_cannot_send_a_direct_message(
+    inboxes: SendMessageFixture, counted: Counter[str]
+) -> None:
     """Whatever the frame claims."""
     assert inboxes.send(SEED_FRAME, context={"playerId": None})["error"] == {
         "code": "NO_PLAYER",
@@ -173,7 +175,7 @@ def test_without_a_player_there_is_no_direct_message(inboxes: SendMessageFixture
     assert counted["FrameRefused"] == 1
 
 
-def test_what_could_not_be_stored_is_not_acknowledged(inboxes: SendMessageFixture) -> None:
+def test_a_message_that_could_not_be_stored_is_not_acknowledged(inboxes: SendMessageFixture) -> None:
     """The error goes to where it is answered."""
     inboxes.inboxes.down = True
     with pytest.raises(TransientError):
@@ -193,7 +195,7 @@ def test_a_frame_with_a_room_goes_to_the_room(inboxes: SendMessageFixture) -> No
 
 
 @pytest.mark.parametrize("frame", [{}, {"message": "Hello"}, {"destinationPlayerId": "2", "roomKey": "lobby"}])
-def test_a_frame_must_say_where_it_goes(
+def test_a_frame_must_name_one_destination(
     inboxes: SendMessageFixture, frame: dict[str, str], counted: Counter[str]
 ) -> None:
     """To a player or to a room, and not to both; the answer names what is legal."""
@@ -204,7 +206,7 @@ def test_a_frame_must_say_where_it_goes(
     assert counted["FrameRefused"] == 1
 
 
-def test_a_full_inbox_takes_no_more(inboxes: SendMessageFixture, counted: Counter[str]) -> None:
+def test_a_full_inbox_refuses_a_message(inboxes: SendMessageFixture, counted: Counter[str]) -> None:
     """The sender gets an error; other inboxes have room, and this one has after a delivery."""
 
     def send(number: int, to: str, seconds: int = 0) -> Any:
@@ -223,7 +225,7 @@ def test_a_full_inbox_takes_no_more(inboxes: SendMessageFixture, counted: Counte
     assert counted["InboxFull"] == 2
 
 
-def test_a_message_that_was_refused_by_a_full_inbox_is_taken_once_there_is_room(inboxes: SendMessageFixture) -> None:
+def test_a_message_refused_by_a_full_inbox_is_accepted_once_there_is_room(inboxes: SendMessageFixture) -> None:
     """The client sends it again under its id, and the inbox is counted as of then."""
     again = SEED_FRAME | {"clientMessageId": "m1"}
     for number in range(3):
@@ -234,7 +236,7 @@ def test_a_message_that_was_refused_by_a_full_inbox_is_taken_once_there_is_room(
     assert [one.message_id for one in inboxes.stored] == [message_id(NOW * 1_000, "r3")]
 
 
-def test_a_message_that_could_not_be_finished_is_acknowledged_and_stays_one(
+def test_an_unfinished_message_is_acknowledged_and_stored_once(
     inboxes: SendMessageFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """It is in the inbox. A client that asks all the same gets the same answer, and takes no second place."""
@@ -252,7 +254,7 @@ def test_a_message_that_could_not_be_finished_is_acknowledged_and_stays_one(
     assert counted["SentMessageNotFinished"] == 2
 
 
-def test_an_inbox_is_known_by_its_places_for_a_week_after_its_last_message(
+def test_the_places_of_an_inbox_are_kept_for_a_week_after_its_last_message(
     inboxes: SendMessageFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DynamoDB may delete the places' row before an expired message, which the tenant's erasure would not find then."""
@@ -268,7 +270,7 @@ def test_an_inbox_is_known_by_its_places_for_a_week_after_its_last_message(
     assert kept == [NOW + LIFETIME + 7 * 24 * 3600]
 
 
-def test_a_message_whose_storing_was_in_doubt_takes_no_second_place(
+def test_a_message_stored_with_a_lost_answer_takes_no_second_place(
     inboxes: SendMessageFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer was lost, and the message is there: the retry finds it."""

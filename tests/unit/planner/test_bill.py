@@ -55,7 +55,7 @@ def test_the_pings_of_a_million_are_on_the_bill() -> None:
     assert with_pings["Lambda's own log lines"].cost == 0
 
 
-def test_traces_are_on_the_bill_of_who_wants_them() -> None:
+def test_traces_are_billed_only_where_they_are_enabled() -> None:
     """A twentieth of the invocations and one a second, at five dollars a million; by default none."""
     load = Load(connections=1_000_000)
     without, traced = ({item.name: item for item in bill(one)} for one in (load, replace(load, tracing=True)))
@@ -65,7 +65,7 @@ def test_traces_are_on_the_bill_of_who_wants_them() -> None:
     assert traced["X-Ray traces"].cost == (traced["X-Ray traces"].units - 100_000) * 5 / 10**6
 
 
-def test_who_keeps_functions_warm_pays_for_it() -> None:
+def test_functions_that_are_kept_warm_are_on_the_bill() -> None:
     """One environment of each function on a broadcast's way, all month, in the hub alone; by default none."""
     load = Load(connections=1_000_000, cells=2)
     without, warm = ({item.name: item for item in bill(one)} for one in (load, replace(load, warm=True)))
@@ -97,7 +97,7 @@ def test_a_report_costs_about_a_cent_per_million_recipients() -> None:
     assert Decimal("0.01") < (writes[1] - writes[0]) / 720 < Decimal("0.03")
 
 
-def test_to_look_for_a_million_expired_sessions_costs_a_few_dollars() -> None:
+def test_searching_for_a_million_expired_sessions_costs_a_few_dollars() -> None:
     """With connections and partitions less than ten a month; to read all sessions each minute would be 130 more."""
     load = Load(connections=1_000_000, broadcasts_per_hour=Decimal(0))
     assert 0 < {item.name: item for item in bill(load)}["reads of reconcile"].cost < 10
@@ -126,7 +126,7 @@ def test_a_larger_message_never_costs_less(load: Load) -> None:
 
 
 @given(LOADS.filter(lambda load: load.broadcasts_per_hour > 0))
-def test_the_broadcasts_are_a_part_of_what_a_delivery_costs(load: Load) -> None:
+def test_broadcasts_are_a_part_of_the_cost_of_a_delivery(load: Load) -> None:
     """The rest is what waiting connections cost."""
     million = per_million_deliveries(load)
     assert million is not None

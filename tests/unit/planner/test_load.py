@@ -39,7 +39,7 @@ def test_the_floor_is_that_of_the_design(connections: int, accounts: int, rate: 
     assert load.floor_seconds_with_bucket <= load.floor_seconds <= load.lanes_seconds
 
 
-def test_a_million_over_two_accounts() -> None:
+def test_a_million_over_two_accounts_has_the_figures_of_readme() -> None:
     """The numbers that the README gives."""
     load = Load(connections=1_000_000, cells=2, accounts=2)
     assert round(load.floor_seconds, 1) == Decimal("56.7")
@@ -59,7 +59,7 @@ def test_the_pings_of_a_million_are_in_the_floor() -> None:
 
 
 @given(connections=st.integers(2, 3_000_000), cells=st.integers(1, 2))
-def test_everybody_is_in_a_source_and_every_source_in_chunks(connections: int, cells: int) -> None:
+def test_every_recipient_is_in_a_source_and_every_source_in_chunks(connections: int, cells: int) -> None:
     """As many as are connected, in chunks of at most 500."""
     load = Load(connections=connections, cells=cells, broadcasts_per_hour=Decimal(0))
     assert sum(load.cell_sources) == load.cell_connections
@@ -67,7 +67,7 @@ def test_everybody_is_in_a_source_and_every_source_in_chunks(connections: int, c
     assert load.cell_connections * 2 < load.cell_partitions * 1_000 or load.cell_partitions == 2_500
 
 
-def test_the_chunks_of_a_large_broadcast_are_written_within_what_a_key_and_a_new_table_take() -> None:
+def test_the_chunks_of_a_large_broadcast_are_written_within_the_quotas_of_a_key_and_a_new_table() -> None:
     """One query's puts come one after the other, and each key has one query at most."""
     load = Load(connections=1_000_000)
     units = work.query_units_per_second(load)
@@ -118,7 +118,7 @@ def test_the_lanes_are_as_many_as_are_deployed() -> None:
         ({"room_changes_per_second": -1}, "--room-changes-per-second must be"),
     ],
 )
-def test_numbers_that_cannot_be_are_a_sentence(numbers: dict[str, Any], sentence: str) -> None:
+def test_impossible_numbers_are_refused_with_a_reason(numbers: dict[str, Any], sentence: str) -> None:
     """It names the option and what is legal."""
     with pytest.raises(OperatorError) as refused:
         Load(**{"connections": 1_000_000, **numbers})
@@ -144,7 +144,7 @@ def test_numbers_that_cannot_be_are_a_sentence(numbers: dict[str, Any], sentence
         ({"connections": 100_000, "posts_per_second": 1_000_000, "shards": 32, "cells": 18}, "have it raised"),
     ],
 )
-def test_what_would_go_wrong_is_said(numbers: dict[str, Any], words: str) -> None:
+def test_exceeded_limits_cause_warnings(numbers: dict[str, Any], words: str) -> None:
     """Before it does."""
     load = Load(**{"connections": 10_000, "broadcasts_per_hour": Decimal(1), **numbers})
     assert any(words in warning for warning in warnings(load))
@@ -159,7 +159,7 @@ def test_connects_of_a_thousand_tenants_take_no_role() -> None:
     ("messages", "tenants", "assumed"),
     [(1, 1, 0), (1_000, 1_000, 32), (10_000, 1_000, 313), (1_000, 4_096, 130), (1_000, 8_192, 1_130)],
 )
-def test_roles_are_assumed_as_credentials_expire_and_for_tenants_beyond_those_kept(
+def test_roles_are_assumed_when_credentials_expire_and_for_tenants_outside_the_cache(
     messages: int, tenants: int, assumed: int
 ) -> None:
     """Each environment has 4,096 tenants' credentials, for 45 minutes; a message is handled by two functions."""

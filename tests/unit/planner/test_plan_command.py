@@ -49,7 +49,7 @@ def test_a_silent_crowd_has_no_price_per_delivery() -> None:
     assert "Per million" not in result.output
 
 
-def test_what_would_go_wrong_is_said_below() -> None:
+def test_warnings_are_shown_below_the_plan() -> None:
     """A million on one account ping too often."""
     assert "Note: Pings pass a fifth of the quota" in run("--connections", "1000000").output
 
@@ -66,7 +66,7 @@ def test_what_would_go_wrong_is_said_below() -> None:
         ["talk", "--room-size", "0"],
     ],
 )
-def test_numbers_that_cannot_be_are_refused_in_a_sentence(arguments: list[str]) -> None:
+def test_impossible_numbers_are_refused_with_a_reason(arguments: list[str]) -> None:
     """With the option's name, and nothing else is shown."""
     result = run(*arguments)
     assert result.exit_code == 1

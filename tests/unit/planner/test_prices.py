@@ -56,7 +56,7 @@ def test_more_units_never_cost_less(price: str, units: Decimal, more: Decimal) -
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
-def test_a_price_says_where_it_is_from(name: str) -> None:
+def test_a_price_names_its_source(name: str) -> None:
     """A page of AWS's, and tiers that end nowhere."""
     assert ALL[name].source.startswith("https://aws.amazon.com/")
     assert ALL[name].tiers[-1][0].is_infinite()

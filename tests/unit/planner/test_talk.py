@@ -19,7 +19,7 @@ def test_the_figure_of_the_talk_is_met_to_the_cent() -> None:
     assert round(total([seconds, requests]), 2) == Decimal("13385.15")
 
 
-def test_what_the_talk_leaves_out_is_added() -> None:
+def test_costs_missing_from_the_talk_are_added() -> None:
     """Each request of two who talk is one message in and two out."""
     items = {item.name: item for item in talk.what_it_leaves_out(2)}
     assert [*items] == [

@@ -23,7 +23,7 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_context_says_where_to_sign_in(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_context_names_the_sign_in(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Environment variables name it, as workflows give them."""
     monkeypatch.setenv("ENVIRONMENT", "staging")
     done = RUNNER.invoke(app, ["release", "context"])
@@ -34,14 +34,14 @@ def test_a_context_says_where_to_sign_in(output: Path, monkeypatch: pytest.Monke
     assert values["registry-id"] == "444444444444"
 
 
-def test_an_empty_variable_is_none(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_unset(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A workflow's input that nobody filled in is empty."""
     monkeypatch.setenv("SUBSCRIBER", "")
     assert RUNNER.invoke(app, ["release", "context", "dev"]).exit_code == 0
     assert "account-id=222222222222" in output.read_text()
 
 
-def test_the_stacks_are_those_of_all_maps(output: Path) -> None:
+def test_the_stacks_cover_every_map_of_subscribers(output: Path) -> None:
     """A hub for each environment of AWS, and the subscribers of its map: all are planned and watched for drift."""
     assert RUNNER.invoke(app, ["release", "stacks"]).exit_code == 0
     name, _, value = output.read_text().partition("=")
@@ -74,7 +74,7 @@ def test_an_environment_without_subscribers_has_no_waves(output: Path) -> None:
         (["apply", "dev", "--weights", "0.5,0.1"], "The weights 0.5, 0.1 are not legal."),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_aws_is_asked(arguments: list[str], sentence: str) -> None:
+def test_invalid_arguments_are_refused_before_any_call_to_aws(arguments: list[str], sentence: str) -> None:
     """In a sentence, with an exit code, and without a call."""
     done = RUNNER.invoke(app, ["release", *arguments])
     assert done.exit_code == 1

@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "production"])
-def test_names_are_those_of_terraform(name: str) -> None:
+def test_names_match_terraforms(name: str) -> None:
     """The bucket is the one that the backend's own file names; the image comes from the one registry."""
     project = Project.of_this_code()
     environment = Environment.of(project, name)
@@ -75,7 +75,7 @@ def test_the_map_of_subscribers_is_terraforms(project: Project) -> None:
         {"subscribers": {"blue": {"account_id": "555555555555", "shards": 0}}},
     ],
 )
-def test_what_is_no_map_of_subscribers_is_refused(project: Project, document: object) -> None:
+def test_a_malformed_map_of_subscribers_is_refused(project: Project, document: object) -> None:
     """Before a role is made of it, with the legal form."""
     (project.terraform / "environments/dev/subscribers.tfvars.json").write_text(json.dumps(document))
     with pytest.raises(OperatorError, match="is no map of subscribers") as refused:
@@ -83,7 +83,7 @@ def test_what_is_no_map_of_subscribers_is_refused(project: Project, document: ob
     assert "<12 digits>" in refused.value.remedy
 
 
-def test_an_environment_whose_routes_take_tokens_is_not_released(project: Project) -> None:
+def test_an_environment_with_token_routes_cannot_be_released(project: Project) -> None:
     """Its health could not be asked after: that is said before anything is planned."""
     Environment.of(project, "dev").require_signatures()
     with (project.terraform / "environments/dev/hub.tfvars").open("a") as file:
@@ -94,7 +94,7 @@ def test_an_environment_whose_routes_take_tokens_is_not_released(project: Projec
 
 
 @pytest.mark.parametrize("name", ["test", "", "../dev", "Dev"])
-def test_an_environment_that_is_not_there_is_refused(name: str) -> None:
+def test_an_unknown_environment_is_refused(name: str) -> None:
     """With the existing ones."""
     with pytest.raises(OperatorError) as refused:
         Environment.of(Project.of_this_code(), name)
@@ -110,7 +110,7 @@ def test_an_image_of_another_repository_is_refused() -> None:
     assert environment.repository_url in refused.value.remedy
 
 
-def test_a_file_that_is_not_terraforms_is_refused(project: Project) -> None:
+def test_a_malformed_terraform_file_is_refused(project: Project) -> None:
     """In a sentence with its path."""
     path = project.terraform / "environments" / "dev" / "hub.tfvars"
     path.write_text("account_id = {")

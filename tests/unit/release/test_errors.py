@@ -77,13 +77,13 @@ def shift() -> WatchedShift:
     return WatchedShift()
 
 
-def test_one_error_among_450_000_invocations_is_no_sign(shift: WatchedShift) -> None:
+def test_one_error_among_450_000_invocations_is_ignored(shift: WatchedShift) -> None:
     """A release was taken back by one line, whatever the version before logs."""
     shift.logs.log(NOON + 30, ERROR)
     assert shift.steps(0.1, 0.5, 1) == []
 
 
-def test_a_version_that_fails_as_often_as_the_one_before_stays(shift: WatchedShift) -> None:
+def test_a_version_with_an_unchanged_error_rate_stays(shift: WatchedShift) -> None:
     """One in 4,500 of 7,500 invocations a second, before and after: 100 errors a minute by either."""
     for minute in range(-10, 0):
         shift.logs.log(NOON + minute * 60, ERROR, 100, version="6")
@@ -93,7 +93,7 @@ def test_a_version_that_fails_as_often_as_the_one_before_stays(shift: WatchedShi
     assert shift.steps(0.1, 0.5, 1) == []
 
 
-def test_a_version_that_fails_three_times_as_often_is_taken_back(shift: WatchedShift) -> None:
+def test_a_version_with_a_threefold_error_rate_is_rolled_back(shift: WatchedShift) -> None:
     """With both numbers, and a line."""
     for minute in range(-10, 0):
         shift.logs.log(NOON + minute * 60, ERROR, 100, version="6")
@@ -105,7 +105,7 @@ def test_a_version_that_fails_three_times_as_often_is_taken_back(shift: WatchedS
     )
 
 
-def test_a_version_that_fails_where_the_one_before_never_did_is_taken_back_after_a_few_errors(
+def test_a_few_errors_of_a_new_kind_cause_a_rollback(
     shift: WatchedShift,
 ) -> None:
     """A hundredth of 450,000 invocations are 450 in the first step; six are enough."""
@@ -123,7 +123,7 @@ def test_a_version_that_ran_for_two_minutes_is_judged_by_two_minutes() -> None:
     assert shift.steps(1, seconds=120) == []
 
 
-def test_a_line_that_quotes_an_error_of_the_start_is_no_such_error(shift: WatchedShift) -> None:
+def test_a_line_that_quotes_a_start_error_is_ignored(shift: WatchedShift) -> None:
     """The type of the error says it, not the text that a function logs."""
     shift.logs.log(NOON + 1, json.dumps({"level": "ERROR", "message": "raise ConfigurationError"}))
     assert shift.steps(0.1) == []
@@ -137,14 +137,14 @@ def test_a_line_that_quotes_an_error_of_the_start_is_no_such_error(shift: Watche
         json.dumps({"level": "ERROR", "errorType": "ConfigurationError", "errorMessage": "bad environment"}),
     ],
 )
-def test_a_version_that_does_not_start_is_taken_back_at_once(shift: WatchedShift, line: str) -> None:
+def test_a_version_that_does_not_start_is_rolled_back_at_once(shift: WatchedShift, line: str) -> None:
     """It never will, so one line is enough."""
     shift.logs.log(NOON + 1, line)
     (problem,) = shift.steps(0.1)
     assert problem.startswith(f"version 7 of {FUNCTION} does not start: ")
 
 
-def test_a_look_reads_what_came_since_the_last_one(shift: WatchedShift) -> None:
+def test_each_look_reads_the_lines_since_the_last_one(shift: WatchedShift) -> None:
     """And five minutes before that, for lines that come late and clocks that are fast; none of them counts twice."""
     shift.logs.log(NOON + 1, ERROR, FEW)
     for _ in range(20):
@@ -156,7 +156,7 @@ def test_a_look_reads_what_came_since_the_last_one(shift: WatchedShift) -> None:
     assert len(shift.steps(0.5, seconds=10)) == 1
 
 
-def test_lines_without_trouble_never_leave_cloudwatch(shift: WatchedShift) -> None:
+def test_harmless_lines_are_filtered_by_cloudwatch(shift: WatchedShift) -> None:
     """The one line that matters is found among those of 450,000 invocations."""
     for second in range(60):
         shift.logs.log(NOON + second, json.dumps({"level": "INFO", "message": "done"}), 100)
@@ -166,14 +166,14 @@ def test_lines_without_trouble_never_leave_cloudwatch(shift: WatchedShift) -> No
     assert shift.logs.found == 1 * len(shift.logs.asked)
 
 
-def test_the_version_before_is_asked_only_if_there_is_something_to_compare(shift: WatchedShift) -> None:
+def test_the_previous_version_is_read_only_for_a_comparison(shift: WatchedShift) -> None:
     """Its log is as long as it ran."""
     shift.logs.log(NOON + 1, ERROR, FEW)
     shift.steps(0.1, 0.5, 1)
     assert {asked["logStreamNamePrefix"][11:] for asked in shift.logs.asked} == {"[7]"}
 
 
-def test_errors_of_other_versions_are_not_this_ones(shift: WatchedShift) -> None:
+def test_errors_of_other_versions_are_ignored(shift: WatchedShift) -> None:
     """The stream says whose it is; version 77 is not version 7, and an environment may be of the day before."""
     shift.logs.log(NOON + 1, ERROR, 50, version="77")
     shift.logs.log(NOON + 1, ERROR, 50, version="1")
@@ -195,7 +195,7 @@ SEVERE = [
 
 
 @pytest.mark.parametrize("line", SEVERE)
-def test_an_error_is_asked_for_and_known(line: str) -> None:
+def test_every_kind_of_error_is_queried_and_recognised(line: str) -> None:
     """The function writes it, its start does, or Lambda writes it about the function."""
     assert is_severe(line)
     assert is_wanted(line, PATTERN)
@@ -215,6 +215,6 @@ def test_an_error_is_asked_for_and_known(line: str) -> None:
         "REPORT RequestId: 0c1f Duration: 1.00 ms",
     ],
 )
-def test_other_lines_are_none(line: str) -> None:
+def test_other_lines_are_not_errors(line: str) -> None:
     """Whatever words they contain."""
     assert not is_severe(line)

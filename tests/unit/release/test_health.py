@@ -111,7 +111,7 @@ def found_by_routes(deployment: Deployment, account: str | None = None) -> dict[
     return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, (), account, stand_in).problems_of_routes())
 
 
-def test_a_broadcast_goes_through_each_shard_that_is_looked_at() -> None:
+def test_a_broadcast_passes_each_checked_shard() -> None:
     """One each, and through no other."""
     deployment = Deployment(lambda _shard, _turn: HUB)
     assert found_by_broadcasts(deployment, 1, 3) == []
@@ -145,9 +145,7 @@ def test_the_express_lanes_are_the_hubs_to_answer_for() -> None:
         ),
     ],
 )
-def test_a_short_path_that_fails_is_a_problem_and_one_that_is_turned_off_is_none(
-    note: str, problems: list[str]
-) -> None:
+def test_a_failing_short_path_is_a_problem_unlike_a_disabled_one(note: str, problems: list[str]) -> None:
     """Otherwise a broken short path would be found well, since all broadcasts can take the long way."""
     deployment = Deployment(lambda _shard, _turn: HUB, note=note)
     assert found_by_broadcasts(deployment, 1) == problems
@@ -170,7 +168,7 @@ def test_a_shard_that_delivers_nothing_is_named() -> None:
     assert deployment.sent == {2: 1, 3: 1}
 
 
-def test_what_another_account_delivers_says_nothing_about_this_one() -> None:
+def test_deliveries_of_another_account_prove_nothing_about_this_one() -> None:
     """The cell may read the shard, too: the account must have delivered one of several."""
     shared = Deployment(lambda _shard, turn: BLUE if turn == 3 else HUB)
     assert found_by_broadcasts(shared, 2, account=BLUE) == []
@@ -218,7 +216,7 @@ def test_the_tenant_of_the_checks_has_its_limits_and_keeps_its_key(known: Tenant
     assert tenant.session_key == (known.session_key if known else tenant.session_key)
 
 
-def test_a_tenant_over_its_limit_has_been_answered() -> None:
+def test_a_throttled_answer_counts_as_an_answer() -> None:
     """Checks of several releases may run in the same minute."""
     over = {"joinroom": b'{"message":"Too Many Requests","connectionId":"a"}'}
     assert found_by_routes(Deployment(lambda _shard, _turn: HUB, answers=over)) == {}

@@ -57,7 +57,7 @@ def test_a_commit_that_the_checkout_does_not_know_is_refused(
     assert f"REPLACES={names[1]}" in refused.value.remedy
 
 
-def test_without_git_nothing_is_promoted(commits: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_promotion_requires_git(commits: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     """It says what is missing."""
     checkout, (first, second, _) = commits
     monkeypatch.setattr(shutil, "which", lambda _: None)

@@ -40,9 +40,7 @@ TABLE_IS_ANOTHER = ("aws_dynamodb_table", "aws_dynamodb_table.places", ("delete"
 
 @pytest.mark.parametrize("allowed", [False, True])
 @pytest.mark.parametrize(("lost", "user"), [(QUEUE_GOES, "query:3"), (TABLE_IS_ANOTHER, "session_api:4")])
-def test_a_plan_is_refused_that_destroys_what_a_running_version_works_with(
-    lost: Any, user: str, *, allowed: bool
-) -> None:
+def test_a_plan_that_destroys_resources_of_a_running_version_is_refused(lost: Any, user: str, *, allowed: bool) -> None:
     """Even if somebody allows it: while the traffic shifts, that version would fail."""
     with pytest.raises(OperatorError, match=f"destroys {lost[3]}, which {user} works with") as refused:
         require_no_loss(plan(lost), USERS, allowed=allowed)
@@ -50,7 +48,7 @@ def test_a_plan_is_refused_that_destroys_what_a_running_version_works_with(
 
 
 @pytest.mark.parametrize("lost", [QUEUE_GOES, TABLE_IS_ANOTHER])
-def test_a_plan_is_refused_that_destroys_what_nobody_has_given_up(lost: Any) -> None:
+def test_a_plan_that_destroys_resources_without_permission_is_refused(lost: Any) -> None:
     """Sources that are older than those applied last look like that. A longer name is another one."""
     with pytest.raises(OperatorError, match="with what it holds") as refused:
         require_no_loss(plan(lost), OTHERS, allowed=False)
@@ -68,7 +66,7 @@ def test_a_function_may_go_together_with_its_table() -> None:
         require_no_loss(plan(QUEUE_GOES, TABLE_IS_ANOTHER, function), USERS, allowed=True)
 
 
-def test_a_plan_without_losses_needs_no_word() -> None:
+def test_a_plan_without_losses_needs_no_permission() -> None:
     """A queue that is made or changed, and a log group that goes, are no losses."""
     kept = [("aws_sqs_queue", "a", ("update",), SHARD), ("aws_sqs_queue", "b", ("create",), SHARD)]
     require_no_loss(plan(*kept, ("aws_cloudwatch_log_group", "c", ("delete",), SHARD)), USERS, allowed=False)

@@ -37,7 +37,7 @@ def test_an_image_knows_its_registry() -> None:
     "digest",
     ["latest", "v1.0.0", "", "sha256:0123", DIGEST.upper(), DIGEST[7:], f"{DIGEST}0", f"{DIGEST}\n", f"@{DIGEST}"],
 )
-def test_what_is_no_digest_is_refused(digest: str) -> None:
+def test_a_malformed_digest_is_refused(digest: str) -> None:
     """A tag, a short digest, or none: the message says the legal form."""
     with pytest.raises(OperatorError) as refused:
         Image(REPOSITORY, digest)
@@ -55,7 +55,7 @@ def test_what_is_no_digest_is_refused(digest: str) -> None:
         f"{REPOSITORY}\n",
     ],
 )
-def test_what_is_no_repository_of_ecr_is_refused(repository: str) -> None:
+def test_a_malformed_ecr_repository_is_refused(repository: str) -> None:
     """Eleven digits, a tag, another registry."""
     with pytest.raises(OperatorError) as refused:
         Image(repository, DIGEST)
@@ -63,7 +63,7 @@ def test_what_is_no_repository_of_ecr_is_refused(repository: str) -> None:
 
 
 @pytest.mark.parametrize("commit", ["main", COMMIT[:7], COMMIT.upper(), f"{COMMIT}\n"])
-def test_what_is_no_whole_commit_is_refused(commit: str) -> None:
+def test_an_incomplete_commit_is_refused(commit: str) -> None:
     """Neither a branch nor a short one."""
     with pytest.raises(OperatorError, match="is not a commit"):
         commit_of(commit)
@@ -83,14 +83,14 @@ def test_what_is_no_whole_commit_is_refused(commit: str) -> None:
         json.dumps(document(createdAt=1764169200)),
     ],
 )
-def test_what_is_no_manifest_is_refused(text: str) -> None:
+def test_a_malformed_manifest_is_refused(text: str) -> None:
     """The message shows what one looks like."""
     with pytest.raises(OperatorError) as refused:
         Manifest.from_json(text)
     assert '{"v":1,"commit","image":{"repository_url","digest"},"createdAt"}' in refused.value.remedy
 
 
-def test_a_time_that_is_none_is_refused() -> None:
+def test_a_malformed_time_is_refused() -> None:
     """With an example of one."""
     with pytest.raises(OperatorError, match="is no time"):
         Manifest.from_wire(document(createdAt="yesterday"))

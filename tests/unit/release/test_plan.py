@@ -15,14 +15,14 @@ def summary(*resources: dict[str, Any]) -> PlanSummary:
     return PlanSummary.of({"format_version": "1.2", "resource_changes": list(resources)})
 
 
-def test_a_plan_without_changes_says_so() -> None:
+def test_a_plan_without_changes_is_reported_as_such() -> None:
     """Reading and doing nothing are no changes."""
     nothing = summary(resource("aws_sqs_queue.a", "no-op"), resource("data.aws_region.b", "read"))
     assert nothing.changes == ()
     assert "No changes." in nothing.markdown("hub")
 
 
-def test_what_costs_money_comes_first() -> None:
+def test_costly_changes_come_first() -> None:
     """A function's memory before its role; what is destroyed with its data before both."""
     shown = summary(
         resource("aws_iam_role.a", "create"),
@@ -48,7 +48,7 @@ def test_a_change_that_costs_nothing_is_among_the_others() -> None:
     assert change.line == "- change `aws_lambda_function.a`"
 
 
-def test_what_comes_and_goes_costs() -> None:
+def test_created_and_destroyed_resources_count_as_costly() -> None:
     """Provisioned concurrency, queues, tables, alarms, by being there."""
     kinds = (
         "aws_lambda_provisioned_concurrency_config",
@@ -78,7 +78,7 @@ def test_numbers_that_cost_are_shown() -> None:
     assert unknown.attributes == ("timeout known after the apply",)
 
 
-def test_what_is_sensitive_is_not_shown() -> None:
+def test_sensitive_values_are_hidden() -> None:
     """A comment on a pull request is public."""
     (change,) = summary(
         resource(

@@ -32,12 +32,12 @@ BEFORE, NOW, NEXT = (Manifest.now(f"{number:040x}", Image(REPOSITORY, f"sha256:{
         pytest.param([BEFORE, NOW], True, BEFORE, id="a rollback that ended half-way is brought to its end"),
     ],
 )
-def test_a_rollback_leads_to_what_was_well(live: list[Manifest], target: Manifest, *, begun: bool) -> None:
+def test_a_rollback_returns_to_the_last_healthy_release(live: list[Manifest], target: Manifest, *, begun: bool) -> None:
     """Given twice, it never leads to the release that it is to leave."""
     assert returned_to(NOW, BEFORE, {manifest.image.digest for manifest in live}, begun=begun) is target
 
 
-def test_the_first_release_has_nothing_before_it() -> None:
+def test_the_first_release_has_no_rollback_target() -> None:
     """But a second one that failed is undone."""
     with pytest.raises(OperatorError, match="no earlier release"):
         returned_to(NOW, None, {NOW.image.digest}, begun=False)
@@ -91,7 +91,7 @@ def promotion_of(
         pytest.param("local", Past(NOW, NOW.commit), [], id="commits of a local stack need not exist"),
     ],
 )
-def test_a_promotion_asks_whether_it_or_its_sources_are_older_than_what_was_applied(
+def test_a_promotion_checks_the_age_of_its_release_and_of_its_sources(
     monkeypatch: pytest.MonkeyPatch, environment: str, past: Past, asked: list[tuple[str, str]]
 ) -> None:
     """A rollback and a failed promotion leave newer Terraform sources than those of the release that runs."""
@@ -107,7 +107,7 @@ def test_a_promotion_asks_whether_it_or_its_sources_are_older_than_what_was_appl
     assert found == asked
 
 
-def test_a_release_may_follow_a_commit_that_a_rewrite_of_main_has_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_may_follow_a_commit_removed_by_a_rewrite_of_main(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the operator names it; another one that was applied meanwhile is refused as before."""
     past = Past(NOW, NOW.commit)
     promotion_of(past, monkeypatch, replaces=frozenset({NOW.commit})).require_no_older(NEXT)
@@ -180,7 +180,7 @@ class SessionApi:
         pytest.param(SessionApi([(NOW, NEW_KEYS)], 1), False, id="the function is younger and stays"),
     ],
 )
-def test_a_rollback_is_refused_behind_the_keys_of_todays_sessions(
+def test_a_rollback_behind_the_keys_of_todays_sessions_is_refused(
     monkeypatch: pytest.MonkeyPatch, api: SessionApi, *, refused: bool
 ) -> None:
     """Nobody could connect; the sentence says what to do first."""
@@ -220,7 +220,7 @@ class Aliases:
         ),
     ],
 )
-def test_a_plan_that_is_refused_is_not_left_to_be_applied(
+def test_a_refused_plan_cannot_be_applied(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, earlier: dict[str, Any], outputs: dict[str, Any], user: str
 ) -> None:
     """Versions that a rollback would return to are asked, and subscribers; the summary says why it is refused."""

@@ -102,7 +102,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shift, "_LATE_LINES_SECONDS", 0)
 
 
-def test_versions_that_are_well_take_over_in_steps() -> None:
+def test_healthy_versions_take_over_in_steps() -> None:
     """No function sleeps when it begins; then a tenth, a half, all."""
     deployment = Deployment()
     said = run(deployment)
@@ -111,14 +111,14 @@ def test_versions_that_are_well_take_over_in_steps() -> None:
     assert said[0] == "10% of the invocations go to the new versions of 2 functions."
 
 
-def test_without_new_versions_health_is_looked_at_all_the_same() -> None:
+def test_health_is_checked_even_without_new_versions() -> None:
     """The first release of a stack has none: its aliases were made for it."""
     deployment = Deployment(pending_shifts=[])
     run(deployment)
     assert deployment.done == ["connected", "woken", "all"]
 
 
-def test_a_ping_without_a_pong_is_told_and_takes_nothing_back() -> None:
+def test_a_missing_pong_is_reported_without_a_rollback() -> None:
     """Terraform makes the route: no version of a function could mend it."""
     ping = {"ping": "a ping was not answered with a pong"}
     deployment = Deployment(routes=ping, new_routes=ping)
@@ -127,7 +127,7 @@ def test_a_ping_without_a_pong_is_told_and_takes_nothing_back() -> None:
     assert deployment.done[-1] == "all"
 
 
-def test_a_route_that_answers_no_more_takes_everything_back() -> None:
+def test_an_unanswered_route_causes_a_rollback() -> None:
     """Before, routes were tried on the earlier versions alone."""
     deployment = Deployment(routes={"ping": "no pong"}, new_routes={"ping": "no pong", "joinroom": "no join"})
     with pytest.raises(OperatorError, match="not well: no join"):
@@ -135,7 +135,7 @@ def test_a_route_that_answers_no_more_takes_everything_back() -> None:
     assert deployment.done[-2:] == ["all", "back 2"]
 
 
-def test_a_function_that_cannot_be_woken_is_told_and_takes_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_that_cannot_be_woken_is_reported_without_a_rollback(monkeypatch: pytest.MonkeyPatch) -> None:
     """It need not be one of the shifted ones."""
     deployment = Deployment()
 
@@ -148,7 +148,7 @@ def test_a_function_that_cannot_be_woken_is_told_and_takes_nothing_back(monkeypa
 
 
 @pytest.mark.parametrize("step", ["0.1", "0.5", "all"])
-def test_a_broadcast_that_fails_takes_everything_back(step: str) -> None:
+def test_a_failed_broadcast_causes_a_rollback(step: str) -> None:
     """At whatever step; later ones are not begun."""
     deployment = Deployment(answers={step: ["nobody got it"]})
     with pytest.raises(OperatorError, match="nobody got it"):
@@ -157,7 +157,7 @@ def test_a_broadcast_that_fails_takes_everything_back(step: str) -> None:
     assert deployment.done == ["connected", "woken", *steps[: steps.index(step) + 1], "back 2"]
 
 
-def test_errors_in_the_logs_take_everything_back() -> None:
+def test_errors_in_the_logs_cause_a_rollback() -> None:
     """Without a broadcast too, as in a subscriber's account."""
     deployment = Deployment()
     with pytest.raises(OperatorError, match="it fails"):
@@ -166,7 +166,7 @@ def test_errors_in_the_logs_take_everything_back() -> None:
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), asyncio.CancelledError(), ValueError()])
-def test_whatever_ends_a_shift_takes_it_back(interruption: BaseException) -> None:
+def test_every_interruption_of_a_shift_causes_a_rollback(interruption: BaseException) -> None:
     """No weights are left behind by an operator who loses patience."""
     deployment = Deployment(answers={"0.5": interruption})
     with pytest.raises(type(interruption)):

@@ -64,13 +64,13 @@ def test_an_image_that_is_not_signed_is_refused(cosign: Path) -> None:
 
 
 @pytest.mark.usefixtures("cosign")
-def test_outside_a_workflow_nobody_knows_who_has_to_have_signed() -> None:
+def test_the_expected_signer_is_unknown_outside_a_workflow() -> None:
     """The variables are named."""
     with pytest.raises(OperatorError, match="GITHUB_SERVER_URL is not set"):
         ReleaseSigner.of({})
 
 
-def test_without_cosign_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_cosign_is_reported_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its page."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(OperatorError) as missing:

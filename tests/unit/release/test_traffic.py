@@ -78,7 +78,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(traffic, "_POLL_SECONDS", 0)
 
 
-def test_a_function_that_nobody_has_invoked_for_weeks_is_woken() -> None:
+def test_a_function_idle_for_weeks_is_woken() -> None:
     """The invocation that Lambda refuses is the release's, no client's; who is awake is not invoked."""
     client = Lambda({("echo", "6"): "Inactive"})
     assert of(client).wake() == ["echo"]
@@ -86,7 +86,7 @@ def test_a_function_that_nobody_has_invoked_for_weeks_is_woken() -> None:
     assert client.states == {}
 
 
-def test_a_version_that_is_about_to_be_active_is_waited_for() -> None:
+def test_a_pending_version_is_waited_for() -> None:
     """Nothing has to wake it."""
     client = Lambda({("swarm", "6"): "Pending"})
     assert of(client).wake() == []
@@ -103,14 +103,14 @@ def test_a_version_that_does_not_wake_is_an_error(state: str, monkeypatch: pytes
         of(client).wake()
 
 
-def test_a_rollback_leads_to_versions_that_are_awake() -> None:
+def test_a_rollback_uses_active_versions() -> None:
     """The version before may have slept since its successor took over."""
     client = Lambda({("echo", "5"): "Inactive"})
     assert of(client).return_to(DIGEST) == {"echo": "5", "swarm": "5"}
     assert client.done == [("point", "swarm", "5"), ("invoke", "echo", "5"), ("point", "echo", "5")]
 
 
-def test_the_variables_of_every_version_that_is_invoked_are_known() -> None:
+def test_the_variables_of_every_invoked_version_are_read() -> None:
     """During a shift a function has two; the versions that a rollback returns to are found by their image."""
     client = Lambda(weights={"7": 0.1})
     assert of(client).variables() == {
@@ -120,7 +120,7 @@ def test_the_variables_of_every_version_that_is_invoked_are_known() -> None:
     assert of(client).variables("sha256:none") == {}
 
 
-def test_a_rollback_leads_to_no_version_that_a_failed_rollback_has_published(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rollback_never_uses_a_version_that_a_failed_rollback_published(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such a version may not start. An alias that leads to the image already stays."""
     client = Lambda()
     newer = {"Versions": [{"Version": version} for version in ("5", "6", "7")]}

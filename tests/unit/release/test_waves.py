@@ -18,7 +18,7 @@ def names(subscribers: list[Subscriber], canary: str | None = None) -> list[str]
     ("number", "expected"),
     [(0, []), (1, ["a"]), (2, ["a", "b"]), (3, ["a", "b", "c"]), (6, ["a", "bc", "def"]), (10, ["a", "bcd", "efghij"])],
 )
-def test_one_then_a_quarter_then_the_rest(number: int, expected: list[str]) -> None:
+def test_the_waves_are_one_account_then_a_quarter_then_the_rest(number: int, expected: list[str]) -> None:
     """In the order of the map."""
     assert names(MAP[:number]) == expected
 

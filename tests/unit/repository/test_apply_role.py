@@ -151,7 +151,7 @@ def folded(actions: set[str]) -> set[str]:
     return {action.lower() for action in actions}
 
 
-def test_the_apply_role_may_do_all_that_aws_demands_for_the_stacks_resources() -> None:
+def test_the_apply_role_has_the_permissions_that_aws_requires() -> None:
     """Creating a tagged stage needs `apigateway:TagResource`, which no plan and no local AWS had shown."""
     types = set.union(*(created(STACKS / stack) for stack in APPLIED_BY_CI)) - LOCAL
     unknown = types - CLOUDFORMATION.keys()
@@ -168,6 +168,6 @@ def test_no_permission_is_excepted_for_two_reasons(reason: str) -> None:
     assert not NOT_NEEDED[reason] & others
 
 
-def test_each_resource_of_cloudformation_is_one_that_a_stack_creates() -> None:
+def test_each_listed_resource_of_cloudformation_is_created_by_a_stack() -> None:
     """A resource that is gone from the stacks goes from the table too."""
     assert set.union(*(created(STACKS / stack) for stack in APPLIED_BY_CI)) == CLOUDFORMATION.keys() | LOCAL

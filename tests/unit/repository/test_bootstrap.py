@@ -109,7 +109,7 @@ def complete(checkout: Checkout) -> Checkout:
     return checkout
 
 
-def test_nothing_is_said_or_written_where_nothing_is_missing(complete: Checkout) -> None:
+def test_a_complete_setup_prints_and_writes_nothing(complete: Checkout) -> None:
     """Every make target pays for the look; the command is run as it was given."""
     done = complete.run("uv", "run", "a program", UV_KNOWS_PYTHON="1")
     assert (done.returncode, done.stdout, done.stderr) == (0, "uv run a program\n", "")
@@ -129,13 +129,13 @@ def test_a_missing_uv_is_installed_once_into_the_checkout(bare: Checkout) -> Non
 
 
 @pytest.mark.parametrize("script", ["echo 'uv 0.10.12'", "exit 127", "echo 'another uv'"])
-def test_a_uv_that_will_not_do_is_left_aside(bare: Checkout, script: str) -> None:
+def test_an_unusable_uv_is_ignored(bare: Checkout, script: str) -> None:
     """An old one knows neither the lock nor the system's certificates; a shim may refuse to run."""
     bare.machine.install("uv", script)
     assert bare.run("uv", "sync").stdout == "uv sync\n"
 
 
-def test_pip_is_brought_by_ensurepip_where_it_is_missing(bare: Checkout) -> None:
+def test_a_missing_pip_is_installed_by_ensurepip(bare: Checkout) -> None:
     """Some systems ship Python without pip."""
     bare.machine.install("python3", ENSUREPIP)
     bare.machine.install("python-of-the-venv", PYTHON_OF_THE_VENV)
@@ -143,7 +143,7 @@ def test_pip_is_brought_by_ensurepip_where_it_is_missing(bare: Checkout) -> None
     assert bare.tools == ["uv"]
 
 
-def test_pip_of_pyenv_will_do(bare: Checkout) -> None:
+def test_the_pip_of_pyenv_is_used(bare: Checkout) -> None:
     """The only Python may be one that pyenv keeps."""
     (bare.machine.path / "python3").unlink()
     python = bare.install_pyenv(bare.home / ".pyenv")
@@ -152,14 +152,14 @@ def test_pip_of_pyenv_will_do(bare: Checkout) -> None:
     assert bare.run("uv", "sync").stdout == "uv sync\n"
 
 
-def test_the_pip_of_an_old_python_is_left_aside(bare: Checkout) -> None:
+def test_the_pip_of_an_old_python_is_ignored(bare: Checkout) -> None:
     """It finds no uv in the index; another Python on PATH has one that does."""
     (bare.machine.path / "python3").rename(bare.machine.path / "python3.13")
     bare.machine.install("python3", '[[ "$*" == "-m pip --version" ]]')
     assert bare.run("uv", "sync", UV_KNOWS_PYTHON="1").stdout == "uv sync\n"
 
 
-def test_no_uv_and_no_pip_is_one_sentence(checkout: Checkout) -> None:
+def test_a_missing_uv_and_pip_are_reported_in_one_sentence(checkout: Checkout) -> None:
     """A newcomer learns what to install."""
     stopped = checkout.run("uv", "sync")
     assert (stopped.returncode, stopped.stdout) == (1, "")
@@ -170,7 +170,7 @@ def test_no_uv_and_no_pip_is_one_sentence(checkout: Checkout) -> None:
     assert checkout.tools == []
 
 
-def test_a_full_disk_is_one_sentence_and_the_next_try_works(bare: Checkout) -> None:
+def test_a_full_disk_is_reported_in_one_sentence_and_the_next_attempt_succeeds(bare: Checkout) -> None:
     """Nothing half-made is left."""
     bare.machine.install("python3", BROKEN_PIP)
     stopped = bare.run("uv", "sync")
@@ -185,7 +185,7 @@ def test_a_full_disk_is_one_sentence_and_the_next_try_works(bare: Checkout) -> N
     assert bare.run("uv", "sync").stdout == "uv sync\n"
 
 
-def test_an_interrupted_installation_is_cleared_by_the_next_try(bare: Checkout) -> None:
+def test_an_interrupted_installation_is_repaired_by_the_next_attempt(bare: Checkout) -> None:
     """Not even a killed one leaves anything that counts as installed."""
     bare.machine.install("python3", PIP.replace("cp ", "kill -9 ${5##*.}; exit 1; cp "))
     assert bare.run("uv", "sync").returncode != 0
@@ -196,7 +196,7 @@ def test_an_interrupted_installation_is_cleared_by_the_next_try(bare: Checkout) 
     assert bare.tools == ["uv"]
 
 
-def test_a_checkout_that_cannot_be_written_is_one_sentence(bare: Checkout) -> None:
+def test_a_checkout_that_cannot_be_written_is_reported_in_one_sentence(bare: Checkout) -> None:
     """Here a file has the folder's place."""
     (bare.root / ".tools").touch()
     stopped = bare.run("uv", "sync")
@@ -205,7 +205,7 @@ def test_a_checkout_that_cannot_be_written_is_one_sentence(bare: Checkout) -> No
     assert "https://" in stopped.stderr
 
 
-def test_a_shim_that_refuses_is_no_python(complete: Checkout, tmp_path: Path) -> None:
+def test_a_shim_that_refuses_to_run_is_skipped(complete: Checkout, tmp_path: Path) -> None:
     """One further back on PATH will do, though uv gives up at the first."""
     complete.machine.install("python3.13", RUNS)
     shims = Machine(tmp_path / "shims")
@@ -243,7 +243,7 @@ def test_python_is_downloaded_into_the_checkout(complete: Checkout) -> None:
     assert done.stdout == f"{complete.root}/.tools/python/cpython/bin/python3.13\n"
 
 
-def test_no_python_and_no_download_is_one_sentence(complete: Checkout) -> None:
+def test_a_missing_python_and_download_are_reported_in_one_sentence(complete: Checkout) -> None:
     """The reason and the fix."""
     stopped = complete.run("uv", "sync")
     assert (stopped.returncode, stopped.stdout) == (1, "")
@@ -263,7 +263,7 @@ def test_a_python_that_the_user_chose_is_kept(complete: Checkout) -> None:
     assert (done.stdout, done.stderr) == (f"{chosen}\n", "")
 
 
-def test_a_chosen_python_of_another_version_is_left_out(complete: Checkout) -> None:
+def test_a_chosen_python_of_another_version_is_ignored(complete: Checkout) -> None:
     """It is exported for other projects; uv would end with an error that does not name the variable."""
     complete.machine.install("python3.13", RUNS)
     done = complete.run("bash", "-c", "echo $UV_PYTHON", UV_PYTHON="3.11")
@@ -282,28 +282,28 @@ def test_a_cache_that_cannot_be_written_is_replaced(complete: Checkout) -> None:
     assert complete.run("bash", "-c", "echo $UV_CACHE_DIR", UV_KNOWS_PYTHON="1").stderr == ""
 
 
-def test_variables_that_lead_away_from_the_checkouts_python_are_left_out(complete: Checkout) -> None:
+def test_variables_that_select_another_python_are_removed(complete: Checkout) -> None:
     """PYTHONHOME is of another Python, UV_PROJECT_ENVIRONMENT of another project."""
     show = ("bash", "-c", "echo ${PYTHONHOME-unset} ${UV_PROJECT_ENVIRONMENT-unset}")
     given = {"UV_KNOWS_PYTHON": "1", "PYTHONHOME": "/elsewhere", "UV_PROJECT_ENVIRONMENT": "/other"}
     assert complete.run(*show, **given).stdout == "unset unset\n"
 
 
-def test_processes_keep_what_they_have_compiled(complete: Checkout) -> None:
+def test_processes_keep_their_compiled_modules(complete: Checkout) -> None:
     """A container's image often sets PYTHONDONTWRITEBYTECODE, with which every process compiles all that it imports."""
     show = ("bash", "-c", "echo ${PYTHONDONTWRITEBYTECODE-unset}")
     given = {"UV_KNOWS_PYTHON": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     assert complete.run(*show, **given).stdout == "unset\n"
 
 
-def test_certificates_of_the_system_are_trusted_unless_the_user_says_otherwise(complete: Checkout) -> None:
+def test_certificates_of_the_system_are_trusted_by_default(complete: Checkout) -> None:
     """A company's package index may have a certificate of its own."""
     show = ("bash", "-c", "echo $UV_SYSTEM_CERTS $NODE_USE_SYSTEM_CA")
     assert complete.run(*show, UV_KNOWS_PYTHON="1").stdout == "1 1\n"
     assert complete.run(*show, UV_KNOWS_PYTHON="1", UV_SYSTEM_CERTS="0", NODE_USE_SYSTEM_CA="0").stdout == "0 0\n"
 
 
-def test_a_folder_of_another_user_is_one_sentence(bare: Checkout) -> None:
+def test_a_folder_of_another_user_is_reported_in_one_sentence(bare: Checkout) -> None:
     """As `sudo make` leaves it."""
     mkdir = shutil.which("mkdir")
     (bare.machine.path / "mkdir").unlink()
@@ -313,7 +313,7 @@ def test_a_folder_of_another_user_is_one_sentence(bare: Checkout) -> None:
     assert stopped.stderr.startswith(f"{bare.root}/.tools cannot be written, where uv would be installed.")
 
 
-def test_no_cache_at_all_is_one_sentence(complete: Checkout) -> None:
+def test_an_unusable_cache_is_reported_in_one_sentence(complete: Checkout) -> None:
     """Otherwise uv would end the search for a Python, and Python would seem to be what is missing."""
     (complete.home / "cache").touch()
     (complete.root / ".tools").touch()
@@ -325,7 +325,7 @@ def test_no_cache_at_all_is_one_sentence(complete: Checkout) -> None:
     )
 
 
-def test_an_environment_of_another_machine_is_made_anew(complete: Checkout) -> None:
+def test_an_environment_of_another_machine_is_recreated(complete: Checkout) -> None:
     """A checkout that two machines share, or that was copied; uv itself gives up at a Python that it cannot start."""
     python = complete.root / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)

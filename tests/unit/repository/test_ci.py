@@ -30,13 +30,13 @@ def test_workflows_run_make_and_nothing_else() -> None:
     assert [command for command in commands if not re.fullmatch(r"make [a-z-]+", command)] == []
 
 
-def test_it_checks_and_tests(machine: Machine) -> None:
+def test_ci_runs_the_checks_and_the_tests(machine: Machine) -> None:
     """The same targets as anyone's."""
     machine.install("make", 'echo "make $*"')
     assert _run(machine).stdout == "make check test simulation test-images\n"
 
 
-def test_it_ends_as_make_ends(machine: Machine) -> None:
+def test_ci_exits_with_the_status_of_make(machine: Machine) -> None:
     """A failed check or test fails the run."""
     machine.install("make", "exit 3")
     assert _run(machine).returncode == 3

@@ -26,7 +26,7 @@ def test_a_row_is_shown_by_tests_that_exist(row: str, shown_by: str) -> None:
         assert not name or name in DEFINED.findall((ROOT / path).read_text()), name
 
 
-def test_each_of_the_four_systems_has_rows_for_its_features_and_for_its_holes() -> None:
+def test_the_table_has_rows_for_features_and_gaps_of_each_prototype() -> None:
     """Another form of the table must not leave its rows unchecked."""
     _, *parts = re.split(r"^## ", DOCUMENT, flags=re.MULTILINE)
     tables = [re.split(r"^\| hole that is closed", part, flags=re.MULTILINE) for part in parts]

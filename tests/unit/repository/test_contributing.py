@@ -44,7 +44,7 @@ def test_a_form_for_issues_is_valid(name: str) -> None:
     assert all(question["attributes"].get("options") for question in questions if question["type"] == "dropdown")
 
 
-def test_reporters_of_vulnerabilities_are_sent_elsewhere() -> None:
+def test_security_reports_are_directed_away_from_public_issues() -> None:
     """The list of forms shows the private way, and no blank issue."""
     configuration = _read(GITHUB / "ISSUE_TEMPLATE" / "config.yml")
     assert configuration["blank_issues_enabled"] is False

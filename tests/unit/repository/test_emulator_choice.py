@@ -63,7 +63,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     return made
 
 
-def test_on_a_young_main_branch_the_last_commit_counts(repository: Repository) -> None:
+def test_the_last_commit_counts_on_a_young_main_branch(repository: Repository) -> None:
     """No commit is older than a day."""
     before = repository.git("rev-parse", "--short=7", "HEAD^")
     assert str(choose(repository.path)) == f"emulator tests: left out, nothing of the emulator changed since {before}"
@@ -71,7 +71,7 @@ def test_on_a_young_main_branch_the_last_commit_counts(repository: Repository) -
     assert choose(repository.path).run
 
 
-def test_on_the_main_branch_every_commit_of_the_last_day_counts(tmp_path: Path) -> None:
+def test_every_commit_of_the_last_day_counts_on_the_main_branch(tmp_path: Path) -> None:
     """Several are pushed at once; the nightly run has tested the older ones."""
     made = Repository(tmp_path)
     made.git("init", "--quiet", "--initial-branch=main")
@@ -85,7 +85,7 @@ def test_on_the_main_branch_every_commit_of_the_last_day_counts(tmp_path: Path) 
     assert str(choose(made.path)) == f"emulator tests: run, tools/emulator/gateway/api.py changed since {tested}"
 
 
-def test_on_a_branch_every_commit_since_the_merge_base_counts(repository: Repository) -> None:
+def test_every_commit_since_the_merge_base_counts_on_a_branch(repository: Repository) -> None:
     """A later commit does not hide the change; a change on the main branch is not the branch's."""
     base = repository.git("rev-parse", "--short=7", "HEAD")
     repository.git("switch", "--quiet", "--create", "branch")
@@ -149,7 +149,7 @@ def test_several_changed_files_are_counted(repository: Repository) -> None:
     assert choose(repository.path).reason.startswith("tools/emulator/gateway/api.py and 1 more changed since ")
 
 
-def test_a_shallow_clone_without_the_base_runs_them(repository: Repository, tmp_path: Path) -> None:
+def test_a_shallow_clone_without_the_base_runs_the_emulators_tests(repository: Repository, tmp_path: Path) -> None:
     """Its only commit cannot be compared with any other."""
     repository.git("clone", "--quiet", "--depth=1", repository.path.as_uri(), str(tmp_path / "clone"))
     choice = choose(tmp_path / "clone")
@@ -157,26 +157,30 @@ def test_a_shallow_clone_without_the_base_runs_them(repository: Repository, tmp_
     assert choice.reason.startswith("git cannot say what changed: ")
 
 
-def test_without_a_common_ancestor_they_run(repository: Repository) -> None:
+def test_a_branch_without_a_common_ancestor_runs_the_emulators_tests(repository: Repository) -> None:
     """As on a branch of its own history."""
     repository.git("switch", "--quiet", "--orphan", "other")
     repository.commit("README.md")
     assert choose(repository.path).run
 
 
-def test_without_a_main_branch_they_run(repository: Repository) -> None:
+def test_a_repository_without_a_main_branch_runs_the_emulators_tests(repository: Repository) -> None:
     """Nothing says what a branch is compared with."""
     repository.git("branch", "--move", "main", "trunk")
     assert choose(repository.path).run
 
 
-def test_outside_of_a_repository_they_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_outside_a_repository_runs_the_emulators_tests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As in an archive of the sources."""
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert choose(tmp_path).run
 
 
-def test_without_git_they_run(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_git_runs_the_emulators_tests(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reason says so."""
     monkeypatch.setenv("PATH", "")
     assert str(choose(repository.path)) == "emulator tests: run, git cannot say what changed: there is no git"
@@ -195,7 +199,7 @@ def test_every_module_that_the_emulator_imports_is_watched() -> None:
     assert [path for path in WATCHED if not (ROOT / path).exists()] == []
 
 
-def test_pytest_leaves_them_out_but_for_the_contract_and_says_why(
+def test_pytest_deselects_the_emulators_tests_except_the_contract(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the option alone, in two processes that come to the same choice."""

@@ -40,6 +40,6 @@ def test_every_code_is_in_use() -> None:
     assert used() == set(ErrorCode)
 
 
-def test_a_code_is_its_name() -> None:
+def test_the_value_of_a_code_is_its_name() -> None:
     """Clients see the value, and README and the code use the name."""
     assert [code.value for code in ErrorCode] == [code.name for code in ErrorCode]

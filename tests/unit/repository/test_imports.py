@@ -96,7 +96,7 @@ def test_the_code_keeps_every_contract(copied: Path) -> None:
     assert " BROKEN" not in _report(copied)
 
 
-def test_every_violation_is_seen(copied: Path) -> None:
+def test_every_violation_is_detected(copied: Path) -> None:
     """An import across a boundary, anywhere in the code, is reported with its line under its contract."""
     lines = {violation: _add(copied, violation) for violation in VIOLATIONS}
     _, *sections = re.split(r"^(.+)\n-+\n", _report(copied).partition("Broken contracts")[2], flags=re.MULTILINE)
@@ -113,7 +113,7 @@ def test_every_violation_is_seen(copied: Path) -> None:
         ("tools.emulator.perimeter.signature", "import tools.emulator.aws.guard", ".perimeter -> .aws (1 import)"),
     ],
 )
-def test_a_circle_is_seen(copied: Path, module: str, line: str, reported: str) -> None:
+def test_a_circle_is_detected(copied: Path, module: str, line: str, reported: str) -> None:
     """Two modules of a package, or two packages side by side."""
     _add(copied, Violation(CIRCLES, module, line))
     assert reported in _report(copied).partition("Broken contracts")[2]

@@ -23,7 +23,7 @@ MENTIONED = re.compile(r"\btests(?:\.(\w+)| import )")
 WAYS_TO_SKIP = {"skip", "skipif", "xfail", "importorskip", "SkipTest", "skipTest", "skipIf", "skipUnless"}
 
 
-def test_the_top_level_folders_are_the_designs() -> None:
+def test_the_top_level_folders_match_the_design() -> None:
     """Everything has its place under one of the folders that the design names, and none of them is missing."""
     assert {path.parts[0] for path in files() if len(path.parts) > 1} == FOLDERS
 
@@ -51,13 +51,13 @@ def test_a_path_of_one_machine_is_recognised(folder: str, line: str) -> None:
     assert MACHINE_PATH.search(line.format(folder))
 
 
-def test_the_path_of_a_url_is_no_path_of_a_machine() -> None:
+def test_a_path_in_a_url_is_accepted() -> None:
     """A web page may have a path of any name."""
     assert not MACHINE_PATH.search("https://docs.example/home/page")
 
 
 @pytest.mark.parametrize("function", functions())
-def test_a_handler_only_wires(function: str) -> None:
+def test_a_handler_contains_only_wiring(function: str) -> None:
     """A function's work is written in its use case; its handler is short."""
     handler = folder_of(function) / "handler.py"
     assert len(handler.read_text().splitlines()) <= LONGEST_HANDLER

@@ -42,7 +42,7 @@ def test_every_package_of_a_lock_has_its_hashes(lock: Path) -> None:
 
 
 @pytest.mark.parametrize("project", PROJECTS, ids=str)
-def test_nothing_is_built_with_what_no_lock_names(project: Path) -> None:
+def test_builds_use_only_locked_packages(project: Path) -> None:
     """A source distribution, or the project itself, would be built with whatever its build system asks for."""
     settings = _toml(project / "pyproject.toml")
     uv = settings["tool"]["uv"]

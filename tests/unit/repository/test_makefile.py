@@ -68,7 +68,7 @@ def test_every_file_of_the_slow_suites_is_named_once() -> None:
     assert sorted(named) == sorted(wanted)
 
 
-def test_the_night_leaves_nothing_out() -> None:
+def test_the_nightly_workflow_omits_no_test() -> None:
     """`make test` alone does without long forms, most examples of properties, and an unchanged emulator's tests."""
     assert _suites("test-all") == _suites("test")
     daily = (" -m 'not nightly' ", " --emulator-if-changed ", " --hypothesis-profile=daily ")
@@ -93,7 +93,7 @@ def test_setup_brings_packages_terraform_and_the_provider(complete: Machine) -> 
     assert done.stdout.splitlines() == ["uv sync --frozen --quiet", "uv run --frozen python -m tools.toolchain"]
 
 
-def test_every_target_stands_on_the_bootstrap() -> None:
+def test_every_target_uses_the_bootstrap() -> None:
     """No recipe calls by name a program that the bootstrap brings."""
     makefile = (ROOT / "Makefile").read_text()
     assert re.findall(r"(?<!bootstrap )\b(?:uv run|uvx?|pip) .*", makefile) == []
@@ -102,7 +102,7 @@ def test_every_target_stands_on_the_bootstrap() -> None:
 
 
 @pytest.mark.parametrize("target", ["setup", "demo", "types"])
-def test_a_target_ends_with_what_uv_cannot_do(complete: Machine, target: str) -> None:
+def test_a_target_stops_when_uv_fails(complete: Machine, target: str) -> None:
     """Nothing else happens after the sentence that says why."""
     complete.install("uv", UV.replace('echo "uv $*"', 'echo "uv $*"; exit 3'))
     stopped = _make(target, path=complete.path)
@@ -113,7 +113,7 @@ def test_a_target_ends_with_what_uv_cannot_do(complete: Machine, target: str) ->
 
 
 @pytest.mark.parametrize("target", ["test", "test-e2e"])
-def test_a_missing_browser_is_said_before_anything_is_tested(complete: Machine, target: str) -> None:
+def test_a_missing_browser_is_reported_before_any_test(complete: Machine, target: str) -> None:
     """The tests of the page would fail at the very end; the demonstration alone needs none."""
     stopped = _make(target, path=complete.path)
     assert stopped.returncode != 0
@@ -132,7 +132,7 @@ def test_root_on_debian_gets_the_browser(complete: Machine, user: str, *, instal
     assert ("apt-get install --yes --quiet --no-install-recommends chromium" in done.stderr) is installed
 
 
-def test_a_missing_engine_is_said_before_anything_is_tested(complete: Machine) -> None:
+def test_a_missing_engine_is_reported_before_any_test(complete: Machine) -> None:
     """The image's tests need one; the sentence says how to get it."""
     stopped = _make("test-images", path=complete.path)
     assert stopped.returncode != 0
@@ -155,7 +155,7 @@ def test_root_on_debian_gets_the_engine(complete: Machine, there: list[str], use
 
 
 @pytest.mark.parametrize("programs", [("docker",), ("dockerd", "mmdebstrap")])
-def test_an_engine_that_runs_or_can_be_started_will_do(complete: Machine, programs: tuple[str, ...]) -> None:
+def test_a_running_or_startable_engine_is_sufficient(complete: Machine, programs: tuple[str, ...]) -> None:
     """Nothing is installed beside it."""
     for program in programs:
         complete.install(program, "")

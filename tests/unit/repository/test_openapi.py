@@ -53,30 +53,30 @@ def operations() -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def test_what_is_deployed_is_described_and_nothing_else() -> None:
+def test_the_description_has_exactly_the_deployed_routes() -> None:
     """Paths and methods are those of Terraform's routes."""
     assert described() == deployed().keys()
 
 
 @pytest.mark.parametrize("function", ["console", "session_api"])
-def test_a_function_answers_the_routes_that_lead_to_it(function: str) -> None:
+def test_a_function_answers_exactly_its_routes(function: str) -> None:
     """None of them is unknown to it, and it has none that nobody can call."""
     routes = ANSWERED.findall((folder_of(function) / f"{function}.py").read_text())
     assert set(routes) == {route for route, behind in deployed().items() if behind == function}
 
 
-def test_the_page_calls_what_is_described() -> None:
+def test_the_page_calls_only_described_routes() -> None:
     """Each of its requests names a method and a path of the description."""
     assert called() <= {INSERTED.sub("{}", route) for route in described()}
     assert "GET /broadcast/{}" in called()
 
 
-def test_every_route_may_be_throttled() -> None:
+def test_every_route_describes_throttling() -> None:
     """The stage limits each of them, so a client must know that answer."""
     assert [route for route, operation in operations() if "429" not in operation["responses"]] == []
 
 
-def test_the_grammars_of_ids_are_those_of_the_code() -> None:
+def test_the_described_patterns_of_ids_match_the_code() -> None:
     """An id that the description calls legal is legal."""
     code = (ROOT / "shared" / "loudhailer" / "ids.py").read_text()
     schemas = DESCRIPTION["components"]["schemas"]
@@ -99,7 +99,7 @@ def statuses_of(function: str) -> set[str]:
 
 
 @pytest.mark.parametrize("function", ["console", "publish", "session_api"])
-def test_the_statuses_that_a_function_answers_are_described_and_no_others(function: str) -> None:
+def test_the_described_statuses_match_the_functions(function: str) -> None:
     """The statuses are those of its routes together; some of them API Gateway answers as well."""
     described_ones = {
         status

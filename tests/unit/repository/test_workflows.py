@@ -50,20 +50,20 @@ def needs(name: str, job: str) -> set[str]:
     return {found} if isinstance(found, str) else set(found)
 
 
-def test_the_workflows_are_those_that_tests_and_a_release_take() -> None:
+def test_workflows_exist_for_tests_and_releases_only() -> None:
     """And no others."""
     tests, release = {"pull_request", "nightly"}, {"deploy", "drift", "promote", "release", "rollback", "subscribers"}
     assert set(WORKFLOWS) == tests | release
 
 
-def test_a_pull_request_is_tested_with_the_history_that_the_choice_of_the_emulators_tests_needs() -> None:
+def test_a_pull_request_is_tested_with_enough_history_to_choose_the_emulators_tests() -> None:
     """A shallow clone has no merge base, and so would run them all."""
     (checkout,) = (step for job, step in steps("pull_request") if job == "test" and "checkout" in step.get("uses", ""))
     assert checkout["with"]["fetch-depth"] == 0
     assert targets("pull_request", "test") == ["test"]
 
 
-def test_every_test_runs_by_night() -> None:
+def test_every_test_runs_at_night() -> None:
     """The long forms too, a long simulation, and a sample of mutants."""
     wanted = [["test-all"], ["simulation-crowd", "simulation-long"], ["mutants"]]
     assert [targets("nightly", job) for job in jobs("nightly")] == wanted
@@ -116,7 +116,7 @@ def _dictionaries(document: object) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_permissions_are_those_that_are_needed(name: str) -> None:
+def test_every_workflow_has_minimal_permissions(name: str) -> None:
     """None for the workflow, or reading; a token for those alone who sign in to AWS, or call who does."""
     assert workflow(name)["permissions"] in ({}, {"contents": "read"})
     for job in jobs(name).values():
@@ -129,14 +129,14 @@ def test_permissions_are_those_that_are_needed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_an_account_is_changed_by_approved_jobs_alone(name: str) -> None:
+def test_only_approved_jobs_change_an_account(name: str) -> None:
     """A job that takes the role of applies is in an environment of GitHub's, which asks for an approval."""
     for job in jobs(name).values():
         roles = [step.get("with", {}).get("role-to-assume", "") for step in job.get("steps", [])]
         assert any("apply-role" in role for role in roles) == ("environment" in job)
 
 
-def test_a_newer_promotion_replaces_one_that_is_pending_and_nothing_cancels_an_apply() -> None:
+def test_a_newer_promotion_replaces_a_pending_one_and_cancels_no_apply() -> None:
     """All commits wait in one line for a stack; who is older comes to the check with all of main's history."""
     for name, job in (("deploy", "apply"), ("rollback", "rollback")):
         line = jobs(name)[job]["concurrency"]
@@ -146,7 +146,7 @@ def test_a_newer_promotion_replaces_one_that_is_pending_and_nothing_cancels_an_a
         assert [(each["ref"], each["fetch-depth"]) for each in sources] == [("${{ inputs.commit }}", 0)]
 
 
-def test_nothing_of_a_commit_runs_before_it_is_known_to_be_a_release() -> None:
+def test_code_of_a_commit_runs_only_after_its_release_is_verified() -> None:
     """The caller's own code looks at the signature; the sources of the release are taken after that."""
     plan = [step for job, step in steps("deploy") if job == "plan"]
     checkouts = [number for number, step in enumerate(plan) if "actions/checkout" in step.get("uses", "")]
@@ -155,7 +155,7 @@ def test_nothing_of_a_commit_runs_before_it_is_known_to_be_a_release() -> None:
     assert checkouts[0] < verify < checkouts[1]
 
 
-def test_what_is_applied_is_the_plan_that_was_approved() -> None:
+def test_the_approved_plan_is_applied() -> None:
     """The file of the job before, by its fingerprint."""
     assert needs("deploy", "apply") == {"plan"}
     (apply,) = (step for _, step in steps("deploy") if step.get("run") == "make apply")
@@ -181,7 +181,7 @@ def test_a_digest_goes_from_dev_to_staging_to_production() -> None:
     ]
 
 
-def test_what_allows_an_exception_is_handed_on_to_the_commands() -> None:
+def test_exception_inputs_reach_the_commands() -> None:
     """A release after a rewrite of main, and one that destroys a queue on purpose, have a workflow, too."""
     called = [job for name in ("promote", "subscribers") for job in jobs(name).values() if "uses" in job]
     assert {job["with"].get("replaces") for job in called} == {"${{ inputs.replaces }}"}
@@ -193,7 +193,7 @@ def test_what_allows_an_exception_is_handed_on_to_the_commands() -> None:
     assert plan["env"]["ALLOW_DESTROY"] == rollback["env"]["ALLOW_DESTROY"] == "${{ inputs.allow-destroy }}"
 
 
-def test_a_rollback_and_a_look_for_drift_take_the_sources_that_were_applied_last() -> None:
+def test_a_rollback_and_a_drift_check_use_the_last_applied_sources() -> None:
     """Older ones would destroy what they do not know; a promotion that failed has applied its own."""
     for name, command in (("rollback", "make rollback"), ("drift", "make drift")):
         refs = [step["with"]["ref"] for _, step in steps(name) if "ref" in step.get("with", {})]
@@ -235,7 +235,7 @@ def rolled_out(failing: set[str], planned: dict[str, list[str]]) -> list[str]:
         ({"f"}, ["a", "b", "c", "d", "e", "f"]),
     ],
 )
-def test_whoever_comes_after_a_failure_is_not_reached(failing: set[str], reached: list[str]) -> None:
+def test_accounts_after_a_failed_wave_are_not_reached(failing: set[str], reached: list[str]) -> None:
     """A dry run of the workflow's own order, with the waves that the command makes."""
     subscribers = [Subscriber(name, f"{number:012d}", (number,)) for number, name in enumerate("abcdef")]
     order = [[subscriber.name for subscriber in wave] for wave in waves(subscribers)]
@@ -247,7 +247,7 @@ def targets(name: str, job: str) -> list[str]:
     return [step["run"].removeprefix("make ") for each, step in steps(name) if each == job and "run" in step]
 
 
-def test_a_subscriber_is_deployed_with_what_the_hub_says_and_is_taken_back_if_it_is_not_well() -> None:
+def test_a_subscriber_is_deployed_with_the_hubs_outputs_and_rolled_back_if_unhealthy() -> None:
     """`tests/e2e/test_release.py` gives the same commands; each job is on a machine of its own."""
     assert targets("deploy", "plan") == ["context", "verify", "cell", "context", "plan"]
     assert targets("deploy", "apply") == ["context", "context", "apply", "cell", "health", "rollback"]
@@ -258,7 +258,7 @@ def test_a_subscriber_is_deployed_with_what_the_hub_says_and_is_taken_back_if_it
 
 
 @pytest.mark.parametrize(("name", "job"), [("drift", "drift"), ("pull_request", "plan")])
-def test_hubs_and_subscribers_of_the_map_are_looked_at(name: str, job: str) -> None:
+def test_all_hubs_and_subscribers_are_checked_for_drift(name: str, job: str) -> None:
     """The running release is asked for before the hub is: where nothing runs yet, the hub may know nothing to say."""
     assert needs(name, job) == {"stacks"}
     assert jobs(name)[job]["strategy"]["matrix"] == {"include": "${{ fromJSON(needs.stacks.outputs.stacks) }}"}

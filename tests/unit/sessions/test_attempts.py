@@ -40,7 +40,7 @@ def attempts() -> AttemptsFixture:
     return AttemptsFixture()
 
 
-def test_attempts_are_told_how_many_they_are(attempts: AttemptsFixture) -> None:
+def test_each_attempt_gets_its_number(attempts: AttemptsFixture) -> None:
     """Each minute begins at one; up to ten times the limit the session exists."""
     assert [attempts.count() for _ in range(3)] == [1, 2, 3]
     assert attempts.count(17) == 20
@@ -48,7 +48,7 @@ def test_attempts_are_told_how_many_they_are(attempts: AttemptsFixture) -> None:
     assert attempts.count(now=NOW + 60) == 1
 
 
-def test_a_session_that_floods_is_ended_once(attempts: AttemptsFixture, counted: Counter[str]) -> None:
+def test_a_flooding_session_is_ended_once(attempts: AttemptsFixture, counted: Counter[str]) -> None:
     """Another environment finds it gone, and does not count it again."""
     other = Attempts(attempts.sessions, attempts.limits)
     assert attempts.count(21) == 21
@@ -57,7 +57,7 @@ def test_a_session_that_floods_is_ended_once(attempts: AttemptsFixture, counted:
     assert counted["SessionFlooded"] == 1
 
 
-def test_a_session_that_is_ended_costs_no_write_any_more(attempts: AttemptsFixture) -> None:
+def test_an_ended_session_costs_no_further_write(attempts: AttemptsFixture) -> None:
     """This environment remembers it until the minute is over; any number it tells is past the flood."""
     attempts.count(21)
     assert (attempts.count(), attempts.count(5)) == (21, 25)
@@ -65,7 +65,7 @@ def test_a_session_that_is_ended_costs_no_write_any_more(attempts: AttemptsFixtu
     assert attempts.count(now=NOW + 60) == 1
 
 
-def test_a_session_that_could_not_be_ended_is_tried_again(
+def test_a_session_that_could_not_be_ended_is_retried(
     attempts: AttemptsFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is remembered before it is done."""
@@ -82,7 +82,7 @@ def test_a_session_that_could_not_be_ended_is_tried_again(
     assert not attempts.is_open
 
 
-def test_an_environment_remembers_a_thousand_floods(attempts: AttemptsFixture) -> None:
+def test_an_environment_remembers_a_thousand_flooding_sessions(attempts: AttemptsFixture) -> None:
     """Its memory is bounded; what it has forgotten is counted again."""
     first = SessionId("x0")
     for number in range(1_000):
@@ -109,7 +109,9 @@ def test_attempts_by_tens_are_counted_at_each_tenth(attempts: AttemptsFixture) -
 
 
 @pytest.mark.parametrize("limit", [1, 2, 9])
-def test_a_session_that_may_try_fewer_than_ten_is_counted_by_so_many(attempts: AttemptsFixture, limit: int) -> None:
+def test_a_session_limited_to_fewer_than_ten_attempts_is_counted_in_steps_of_its_limit(
+    attempts: AttemptsFixture, limit: int
+) -> None:
     """It is not ended before it has tried more than ten times its limit."""
     by_tens = AttemptsByTens(lambda _: attempts.attempts)
     told = [by_tens.floods(ACME, S1, FRAMES, limit=limit, now=NOW) for _ in range(12 * limit)]
@@ -129,7 +131,7 @@ def test_attempts_by_tens_flood_until_the_minute_is_over(attempts: AttemptsFixtu
     assert not by_tens.floods(ACME, S1, FRAMES, limit=2, now=NOW + 60)
 
 
-def test_attempts_by_tens_that_cannot_be_counted_are_tried_again_ten_later() -> None:
+def test_attempts_by_tens_that_cannot_be_counted_are_counted_ten_later() -> None:
     """The error goes to the caller once, not with each attempt."""
 
     def unreachable(tenant: TenantId) -> Attempts:

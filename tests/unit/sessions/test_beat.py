@@ -128,7 +128,7 @@ def test_a_beat_copies_the_tenants_and_then_renews_the_lease(cell: BeatFixture, 
     assert (cell.hub.copied, counted["TenantCopied"], counted["LeaseRenewed"]) == (1, 1, 2)
 
 
-def test_limits_are_the_cells_part(cell: BeatFixture) -> None:
+def test_copied_limits_are_the_cells_share(cell: BeatFixture) -> None:
     """A third of what the tenant has in all; limits of one session or player are whole."""
     cell.beat()
     local = cell.local()
@@ -138,7 +138,7 @@ def test_limits_are_the_cells_part(cell: BeatFixture) -> None:
     assert local.session_seconds == 200
 
 
-def test_the_part_of_a_cell_that_is_lost_goes_to_the_others(cell: BeatFixture) -> None:
+def test_the_share_of_a_lost_cell_is_divided_among_the_others(cell: BeatFixture) -> None:
     """With the next beat after its lease is over; it takes it back when it returns."""
     parts = []
     for seconds, returns in ((0, False), (16, False), (0, True)):
@@ -150,7 +150,7 @@ def test_the_part_of_a_cell_that_is_lost_goes_to_the_others(cell: BeatFixture) -
     assert parts == [10, 15, 10]
 
 
-def test_a_cell_that_is_drained_has_no_part(cell: BeatFixture) -> None:
+def test_a_drained_cell_has_no_share(cell: BeatFixture) -> None:
     """Its clients are to find places elsewhere; the drained one itself can stand in for the largest home."""
     cell.directory.order(SOUTH, 0)
     cell.beat()
@@ -161,7 +161,7 @@ def test_a_cell_that_is_drained_has_no_part(cell: BeatFixture) -> None:
     assert cell.local().tenant_connections == 15
 
 
-def test_the_lease_says_the_revision_that_was_read_before_the_tenants(cell: BeatFixture) -> None:
+def test_the_lease_has_the_revision_read_before_the_tenants(cell: BeatFixture) -> None:
     """A change in between is copied by the next beat."""
 
     class Changing(MemoryCellDirectory):
@@ -208,7 +208,7 @@ def test_changes_and_tombstones_reach_the_cell(cell: BeatFixture, counted: Count
         (Outcome.UNSENT, False),
     ],
 )
-def test_a_cell_is_well_if_its_api_answers(
+def test_a_cell_with_an_answering_api_is_healthy(
     cell: BeatFixture, counted: Counter[str], outcome: Outcome, *, is_well: bool
 ) -> None:
     """An account at its full rate answers 429: it is at work."""
@@ -220,7 +220,7 @@ def test_a_cell_is_well_if_its_api_answers(
     assert [endpoint for endpoint, _ in cell.lookup.asked] == [ENDPOINT]
 
 
-def test_a_cell_that_does_not_reach_the_hub_renews_no_lease(cell: BeatFixture) -> None:
+def test_a_cell_that_cannot_reach_the_hub_renews_no_lease(cell: BeatFixture) -> None:
     """It gets no new sessions, and the others continue."""
     cell.hub.is_down = True
     with pytest.raises(TransientError):
@@ -228,7 +228,7 @@ def test_a_cell_that_does_not_reach_the_hub_renews_no_lease(cell: BeatFixture) -
     assert cell.own is None
 
 
-def test_without_a_tenant_nothing_is_written() -> None:
+def test_a_directory_without_tenants_causes_no_write() -> None:
     """A stack that was only just applied can be kept as a template."""
     cell = BeatFixture()
     cell.directory.tenants = 0
@@ -261,7 +261,7 @@ def test_a_minute_has_ticks_every_few_seconds(seconds: int, delays: list[int]) -
     assert (len(queue.bodies), worked["work"]) == (len(delays), 2)
 
 
-def test_a_run_that_fails_is_followed_by_its_ticks() -> None:
+def test_a_failed_run_is_followed_by_its_ticks() -> None:
     """One of them may find the hub in reach."""
 
     def fail() -> None:

@@ -68,7 +68,7 @@ def test_a_tenant_without_a_key_is_read_each_time() -> None:
     assert tenants.get(ACME.tenant_id) == ACME
 
 
-def test_a_tenant_is_read_anew_once_a_second_however_often_that_is_asked_for() -> None:
+def test_a_tenant_is_reread_once_a_second_at_most() -> None:
     """Strangers with made-up sessions cause that: each attempt would cost a read."""
     now = 0.0
     store = MemoryTenantStore(ACME)
@@ -83,7 +83,7 @@ def test_a_tenant_is_read_anew_once_a_second_however_often_that_is_asked_for() -
     assert tenants.reread(ACME.tenant_id) == ACME
 
 
-def test_a_tenant_that_was_none_is_found_by_reading_anew() -> None:
+def test_rereading_finds_a_newly_created_tenant() -> None:
     """The remembered answer for the id is forgotten."""
     store = MemoryTenantStore()
     tenants = CachedTenants(store, clock=lambda: 0)
@@ -92,7 +92,7 @@ def test_a_tenant_that_was_none_is_found_by_reading_anew() -> None:
     assert tenants.reread(ACME.tenant_id) == tenants.get(ACME.tenant_id) == ACME
 
 
-def test_a_tenant_that_is_none_is_no_tenant_when_it_is_read_anew() -> None:
+def test_rereading_an_unknown_tenant_finds_no_tenant() -> None:
     """And as soon as it is one, it is found."""
     now = 0.0
     store = MemoryTenantStore()
@@ -115,7 +115,7 @@ def test_a_deleted_tenant_is_forgotten_within_a_minute() -> None:
     assert tenants.get(ACME.tenant_id) is None
 
 
-def test_a_tenant_is_read_as_it_is_now() -> None:
+def test_rereading_a_tenant_is_consistent() -> None:
     """A replica that lags would bring back limits that were changed, or a tenant that is gone."""
     asked: list[bool] = []
 

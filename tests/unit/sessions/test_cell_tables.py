@@ -71,7 +71,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> CellWire:
     return end
 
 
-def test_a_cells_sessions_are_read_in_the_hubs_role_there(wire: CellWire) -> None:
+def test_the_sessions_of_a_cell_are_read_with_the_hubs_role_in_its_account(wire: CellWire) -> None:
     """In the cell's Region; the role is assumed at the first use, and once. The hub's own are read by the function."""
     several = placing(SETTINGS, clients.client("dynamodb"))
     assert isinstance(several, SeveralCells)
@@ -95,7 +95,7 @@ def test_a_hub_without_further_cells_assumes_no_role(wire: CellWire) -> None:
     assert (wire.assumed, wire.read) == ([], [])
 
 
-def test_publish_looks_for_cells_where_some_are_declared(wire: CellWire) -> None:
+def test_publish_reads_cells_only_if_some_are_declared(wire: CellWire) -> None:
     """Without any it reads nothing."""
     settings = PublishSettings(
         tenants_table="tenants",

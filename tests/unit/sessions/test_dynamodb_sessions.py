@@ -33,7 +33,7 @@ def keep_alive(client: Any) -> Session | None:
     return DynamoSessionStore(client, "sessions").keep_alive(ACME, S1, session_seconds=200, now=100)
 
 
-def test_a_client_that_connects_meanwhile_is_no_failure() -> None:
+def test_a_concurrent_connect_is_no_failure() -> None:
     """Its transaction holds the row, and renews the session as well."""
     assert keep_alive(Client("TransactionConflictException")) == Session(ACME, S1, 200)
 

@@ -86,7 +86,7 @@ def test_every_connection_is_closed_and_its_row_deleted(counted: Counter[str]) -
     assert sessions.sender.calls == [("https://example.test/live", SECONDS)]
 
 
-def test_a_session_of_a_former_release_takes_its_connections_with_it() -> None:
+def test_ending_a_session_of_a_former_release_closes_its_connections() -> None:
     """Its key is the tenant's id alone."""
     sessions = EndSessionFixture()
     sessions.connect(key("a"))
@@ -96,7 +96,7 @@ def test_a_session_of_a_former_release_takes_its_connections_with_it() -> None:
     assert (sessions.sender.closed, sessions.rows.rows) == (["a"], {})
 
 
-def test_a_connection_that_is_gone_is_fine() -> None:
+def test_a_connection_that_is_already_closed_is_no_error() -> None:
     """Its `$disconnect` was lost: its row goes, or has gone."""
     sessions = EndSessionFixture(a=[Outcome.GONE], b=[Outcome.GONE])
     sessions.connect(key("a"))
@@ -105,7 +105,7 @@ def test_a_connection_that_is_gone_is_fine() -> None:
     assert sessions.sender.closed == ["c"]
 
 
-def test_a_young_connection_that_seems_gone_is_tried_again() -> None:
+def test_a_young_connection_that_seems_closed_is_retried() -> None:
     """The gateway does not know it before its handshake is over."""
     sessions = EndSessionFixture(a=[Outcome.GONE, Outcome.GONE, Outcome.DELIVERED])
     sessions.connect(key("a"), seconds_ago=1)
@@ -115,7 +115,7 @@ def test_a_young_connection_that_seems_gone_is_tried_again() -> None:
     assert sessions.tenants == {TenantId("acme")}
 
 
-def test_a_connection_that_seems_gone_is_believed_when_it_is_old_enough() -> None:
+def test_an_old_connection_that_seems_closed_counts_as_closed() -> None:
     """Its handshake must be over by then."""
     sessions = EndSessionFixture(a=[Outcome.GONE])
     sessions.connect(key("a"), seconds_ago=YOUNG_SECONDS - 5)
@@ -125,7 +125,9 @@ def test_a_connection_that_seems_gone_is_believed_when_it_is_old_enough() -> Non
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.THROTTLED, Outcome.UNSENT])
-def test_one_that_cannot_be_closed_keeps_its_session_in_the_stream(outcome: Outcome, counted: Counter[str]) -> None:
+def test_a_connection_that_cannot_be_closed_keeps_its_session_in_the_stream(
+    outcome: Outcome, counted: Counter[str]
+) -> None:
     """All others are closed; the stream continues at the first unfinished session."""
     sessions = EndSessionFixture(b=[outcome], d=[outcome])
     for name in "abcd":
@@ -137,7 +139,7 @@ def test_one_that_cannot_be_closed_keeps_its_session_in_the_stream(outcome: Outc
     assert counted["SessionNotEnded"] == 2
 
 
-def test_a_batch_that_comes_again_changes_nothing() -> None:
+def test_a_redelivered_batch_changes_nothing() -> None:
     """A closed connection is gone now."""
     sessions = EndSessionFixture(a=[Outcome.DELIVERED, Outcome.GONE])
     sessions.connect(key("a"))
@@ -145,7 +147,7 @@ def test_a_batch_that_comes_again_changes_nothing() -> None:
     assert sessions.sender.closed == ["a"]
 
 
-def test_a_session_made_anew_keeps_its_connections() -> None:
+def test_a_recreated_session_keeps_its_connections() -> None:
     """Only the removed row's connections are closed, whatever the new session's row says."""
     sessions = EndSessionFixture()
     sessions.connect(key("old"), key("new"))
@@ -154,7 +156,7 @@ def test_a_session_made_anew_keeps_its_connections() -> None:
     assert list(sessions.rows.rows) == [key("new")]
 
 
-def test_sessions_that_still_stand_are_left_alone() -> None:
+def test_existing_sessions_are_not_ended() -> None:
     """A change is no end."""
     sessions = EndSessionFixture()
     sessions.connect(key("a"))
@@ -162,14 +164,14 @@ def test_sessions_that_still_stand_are_left_alone() -> None:
     assert sessions.sender.closed == []
 
 
-def test_a_session_without_connections_is_no_work() -> None:
+def test_ending_a_session_without_connections_sends_nothing() -> None:
     """Nothing is sent."""
     sessions = EndSessionFixture()
     sessions.sender.before = lambda: pytest.fail("nothing is to be closed")
     assert sessions.end(record(1), record(2)) == []
 
 
-def test_each_tenants_rows_are_reached_as_that_tenant() -> None:
+def test_the_rows_of_each_tenant_are_accessed_with_its_role() -> None:
     """A batch may hold sessions of several."""
     sessions = EndSessionFixture()
     ours, theirs = key("a"), key("b", tenant="globex")
@@ -179,7 +181,7 @@ def test_each_tenants_rows_are_reached_as_that_tenant() -> None:
     assert sessions.rows.rows == {}
 
 
-def test_rows_that_cannot_be_deleted_make_the_batch_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_cannot_be_deleted_cause_a_redelivery(monkeypatch: pytest.MonkeyPatch) -> None:
     """The connections are closed by then, which does not matter."""
     sessions = EndSessionFixture()
     sessions.connect(key("a"))
@@ -205,7 +207,7 @@ NONSENSE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("change", NONSENSE.values(), ids=NONSENSE)
-def test_a_record_that_makes_no_sense_is_left_out(change: dict[str, Any], counted: Counter[str]) -> None:
+def test_a_malformed_record_is_skipped(change: dict[str, Any], counted: Counter[str]) -> None:
     """It must not keep its neighbours from being closed."""
     sessions = EndSessionFixture()
     sessions.connect(key("a"))

@@ -152,7 +152,7 @@ def test_sessions_are_spread_and_stay(placing: PlacingFixture) -> None:
         assert placing.sessions[first[session]].get(ACME, session) is not None
 
 
-def test_the_tenants_cell_is_noted_before_a_session_is_placed(placing: PlacingFixture) -> None:
+def test_a_tenants_cell_is_recorded_before_its_session_is_placed(placing: PlacingFixture) -> None:
     """A broadcast in between names a cell too many, and never one too few; it is noted anew after an hour."""
     noted: list[tuple[bool, bool]] = []
 
@@ -173,7 +173,7 @@ def test_the_tenants_cell_is_noted_before_a_session_is_placed(placing: PlacingFi
         assert placing.placements.cells_of(ACME) == {cell: noted_at}
 
 
-def test_a_function_remembers_a_bounded_number_of_notes(
+def test_a_function_remembers_a_bounded_number_of_recorded_cells(
     placing: PlacingFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When it forgets them, it notes the cells anew."""
@@ -191,7 +191,7 @@ def test_all_devices_of_a_player_are_on_one_cell(placing: PlacingFixture) -> Non
     assert {row.player for (_, name), row in placing.placements.rows.items() if name != of_player(ANN)} == {ANN}
 
 
-def test_a_placement_is_written_only_when_it_changes_or_half_of_its_time_is_over(placing: PlacingFixture) -> None:
+def test_a_placement_is_written_on_a_change_or_after_half_its_lifetime(placing: PlacingFixture) -> None:
     """Its expiry is seven days after that."""
     name = of_session(SessionId("s1"))
     for seconds, version in ((0, 1), (KEPT_SECONDS / 2 - 1, 1), (1, 2)):
@@ -214,7 +214,7 @@ def test_a_placement_is_written_only_when_it_changes_or_half_of_its_time_is_over
     ],
     ids=["silent", "sick", "without the tenant", "drained", "never seen", "misleading"],
 )
-def test_a_cell_that_is_no_candidate_gets_no_session(
+def test_a_cell_that_is_not_a_candidate_gets_no_session(
     placing: PlacingFixture, change: Callable[[PlacingFixture], object]
 ) -> None:
     """Its sessions are placed elsewhere when they ask again; the others stay."""
@@ -230,14 +230,14 @@ def test_a_cell_that_is_no_candidate_gets_no_session(
     assert (moved.version, moved.former, moved.former_until) == (2, NORTH, int(placing.now) + FORMER_SECONDS)
 
 
-def test_a_misleading_cell_is_counted(placing: PlacingFixture, counted: Counter[str]) -> None:
+def test_a_cell_with_a_foreign_url_is_counted(placing: PlacingFixture, counted: Counter[str]) -> None:
     """Somebody looks at it."""
     placing.beat(NORTH, websocket_url="ws://evil.example/live")
     placing.place("s1")
     assert counted["CellMisleads"] == 1
 
 
-def test_a_session_that_was_moved_does_not_come_back(placing: PlacingFixture) -> None:
+def test_a_moved_session_does_not_return(placing: PlacingFixture) -> None:
     """Its new cell is as good as the one that it had."""
     session = placing.named_of(NORTH)
     placing.place(session)
@@ -257,7 +257,7 @@ def test_the_leases_are_read_once_a_second(placing: PlacingFixture) -> None:
     assert placing.place(session) == HUB
 
 
-def test_cells_that_are_lost_together_count_as_alive(placing: PlacingFixture, counted: Counter[str]) -> None:
+def test_cells_lost_together_count_as_alive(placing: PlacingFixture, counted: Counter[str]) -> None:
     """More than half of the weight: the rest must not get a storm that was too much for all of them."""
     before = {session: placing.place(session) for session in SESSIONS}
     placing.later(16, SOUTH)
@@ -269,7 +269,7 @@ def test_cells_that_are_lost_together_count_as_alive(placing: PlacingFixture, co
     assert counted["CellsLostTogether"] >= 1
 
 
-def test_without_any_candidate_all_cells_that_were_seen_are(placing: PlacingFixture, counted: Counter[str]) -> None:
+def test_every_cell_ever_seen_is_used_if_there_is_no_candidate(placing: PlacingFixture, counted: Counter[str]) -> None:
     """Better a handshake that may fail than none; an alarm says so. Homes by declared weights come first."""
     for cell in URLS:
         placing.directory.order(cell, 0)
@@ -277,7 +277,7 @@ def test_without_any_candidate_all_cells_that_were_seen_are(placing: PlacingFixt
     assert counted["NoCellAlive"] >= 1
 
 
-def test_a_small_tenant_has_one_home_and_its_whole_limit_there() -> None:
+def test_a_small_tenant_has_one_home_with_its_whole_limit() -> None:
     """With the home lost, its sessions are spread over the cells that are left."""
     placing = PlacingFixture(home_connections=20_000)
     (cell,) = {placing.place(session) for session in SESSIONS}
@@ -288,14 +288,14 @@ def test_a_small_tenant_has_one_home_and_its_whole_limit_there() -> None:
     assert placing.home("s1").tenant_sessions == 30
 
 
-def test_a_limit_is_divided_over_the_homes_that_are_alive(placing: PlacingFixture) -> None:
+def test_a_limit_is_divided_over_the_live_homes(placing: PlacingFixture) -> None:
     """The part of one that is lost goes to the others, so that its sessions are not refused there."""
     assert [placing.home(session).tenant_sessions for session in SESSIONS] == [10] * 60
     placing.later(16, SOUTH)
     assert [placing.home(session).tenant_sessions for session in SESSIONS] == [15] * 60
 
 
-def test_a_session_in_the_hub_without_a_placement_stays_there(placing: PlacingFixture) -> None:
+def test_a_session_in_the_hub_without_a_placement_stays_in_the_hub(placing: PlacingFixture) -> None:
     """It lived there before there were further cells; one that is over is placed as a new one."""
     session = placing.named_of(NORTH)
     placing.sessions[HUB].renew(ACME, session, player=None, expires_at=NOW + 9, now=NOW)
@@ -309,7 +309,7 @@ def elsewhere(placing: PlacingFixture, player: PlayerId, cell: CellName) -> None
     placing.placements.put(ACME, of_player(player), Placement(cell=cell, version=1, expires_at=NOW + KEPT_SECONDS))
 
 
-def test_a_session_of_another_player_is_refused_wherever_it_is(placing: PlacingFixture) -> None:
+def test_a_session_of_another_player_is_refused_on_every_cell(placing: PlacingFixture) -> None:
     """Also where the other player is on another cell than the session; it is not ended either."""
     session = placing.named_of(NORTH)
     placing.place(session, ANN)
@@ -333,7 +333,7 @@ def test_a_session_of_another_player_is_refused_while_its_cell_is_down(placing: 
     assert placing.call("PUT", tenantId="acme", sessionId=session, playerId="bob")[0] == 200
 
 
-def test_a_session_that_is_bound_only_now_goes_to_its_player(placing: PlacingFixture) -> None:
+def test_a_newly_bound_session_moves_to_its_players_cell(placing: PlacingFixture) -> None:
     """On the cell that it leaves it ends, so that its connections are closed, as on one cell."""
     session = placing.named_of(NORTH)
     placing.place(session)
@@ -342,7 +342,7 @@ def test_a_session_that_is_bound_only_now_goes_to_its_player(placing: PlacingFix
     assert placing.sessions[NORTH].rows == {}
 
 
-def test_a_bound_session_that_moves_without_naming_its_player_stays_bound(placing: PlacingFixture) -> None:
+def test_a_bound_session_that_moves_without_a_named_player_stays_bound(placing: PlacingFixture) -> None:
     """And follows the player; what it leaves lives on until its clients have moved."""
     elsewhere(placing, ANN, NORTH)
     session = SessionId("s1")
@@ -354,7 +354,7 @@ def test_a_bound_session_that_moves_without_naming_its_player_stays_bound(placin
     assert placing.sessions[NORTH].rows[ACME, session].player_id == ANN
 
 
-def test_two_who_place_a_session_at_once_come_to_one_cell(placing: PlacingFixture) -> None:
+def test_two_concurrent_placements_agree_on_one_cell(placing: PlacingFixture) -> None:
     """The one that is second reads again, and follows."""
 
     class Overtaken(MemoryPlacementStore):
@@ -368,7 +368,7 @@ def test_two_who_place_a_session_at_once_come_to_one_cell(placing: PlacingFixtur
     assert placing.place(placing.named_of(NORTH)) == SOUTH
 
 
-def test_one_that_others_overtake_each_time_is_told_to_try_again(placing: PlacingFixture) -> None:
+def test_a_placement_that_loses_every_race_asks_for_a_retry(placing: PlacingFixture) -> None:
     """The request fails, and the client repeats it."""
 
     class Overtaken(MemoryPlacementStore):
@@ -381,7 +381,7 @@ def test_one_that_others_overtake_each_time_is_told_to_try_again(placing: Placin
         placing.place("s1")
 
 
-def test_a_cell_that_does_not_answer_makes_it_a_503(placing: PlacingFixture, counted: Counter[str]) -> None:
+def test_a_cell_that_does_not_answer_causes_a_503(placing: PlacingFixture, counted: Counter[str]) -> None:
     """Nothing moves until its lease is over; an error of the hub's own is no 503."""
     session = placing.named_of(NORTH)
     placing.place(session)
@@ -398,7 +398,7 @@ def test_a_cell_that_does_not_answer_makes_it_a_503(placing: PlacingFixture, cou
             placing.call(method, tenantId="acme", sessionId=in_hub)
 
 
-def test_a_session_is_ended_on_the_cell_that_it_has_left_too(placing: PlacingFixture) -> None:
+def test_a_session_is_also_ended_on_its_former_cell(placing: PlacingFixture) -> None:
     """While connections may be left there."""
     session = placing.named_of(NORTH)
     placing.place(session)
@@ -409,7 +409,7 @@ def test_a_session_is_ended_on_the_cell_that_it_has_left_too(placing: PlacingFix
     assert placing.call("DELETE", tenantId="acme", sessionId=session)[0] == 400
 
 
-def test_a_former_cell_that_is_down_keeps_no_session_from_ending(placing: PlacingFixture) -> None:
+def test_a_former_cell_that_is_down_blocks_no_deletion(placing: PlacingFixture) -> None:
     """Its row expires; later it is not asked any more."""
     session = placing.named_of(NORTH)
     placing.place(session)
@@ -422,7 +422,7 @@ def test_a_former_cell_that_is_down_keeps_no_session_from_ending(placing: Placin
     assert [cell for cell, _ in placing.placing.where(TENANT, session)] == [cell]
 
 
-def test_a_session_on_a_cell_that_is_declared_no_more_is_placed_anew(placing: PlacingFixture) -> None:
+def test_a_session_on_a_removed_cell_is_placed_again(placing: PlacingFixture) -> None:
     """Nobody can reach what it had there."""
     gone = Placement(cell=CellName("west"), version=1, expires_at=NOW + KEPT_SECONDS, player=ANN)
     placing.placements.put(ACME, of_session(SessionId("s1")), gone)

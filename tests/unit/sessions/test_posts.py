@@ -51,12 +51,12 @@ def test_a_session_stops_at_its_share(shares: PostBudgetFixture, counted: Counte
     assert counted["PostBudgetReached"] == 2
 
 
-def test_what_does_not_fit_leaves_the_rest_to_smaller_ones(shares: PostBudgetFixture) -> None:
+def test_an_amount_over_the_budget_leaves_room_for_smaller_ones(shares: PostBudgetFixture) -> None:
     """A large room must not silence the small ones."""
     assert shares.take(ANN, 30, 40, 15, 10, 5) == [True, False, True, False, True]
 
 
-def test_the_first_frame_of_a_minute_fits_whatever_its_size(shares: PostBudgetFixture) -> None:
+def test_the_first_frame_of_a_minute_always_fits(shares: PostBudgetFixture) -> None:
     """A room larger than the budget can be spoken in once a minute, by one session."""
     assert shares.take(ANN, 5_000, 1) == [True, False]
     assert shares.take(BOB, 5_000) == [False]
@@ -64,7 +64,7 @@ def test_the_first_frame_of_a_minute_fits_whatever_its_size(shares: PostBudgetFi
     assert shares.take(BOB, 5_000) == [True]
 
 
-def test_what_was_refused_costs_no_write_again(shares: PostBudgetFixture) -> None:
+def test_a_refused_amount_costs_no_further_write(shares: PostBudgetFixture) -> None:
     """In a minute it cannot fit later; a smaller amount may."""
     shares.take(ANN, 45)
     writes = shares.limits.writes
@@ -75,7 +75,7 @@ def test_what_was_refused_costs_no_write_again(shares: PostBudgetFixture) -> Non
     assert shares.take(ANN, 10) == [True]
 
 
-def test_what_its_tenant_has_no_budget_for_takes_nothing_from_a_session(shares: PostBudgetFixture) -> None:
+def test_an_amount_refused_by_the_tenants_budget_takes_nothing_from_the_session(shares: PostBudgetFixture) -> None:
     """A frame that the tenant's budget refuses leaves the session's share as it was."""
     shares.take(BOB, 50)
     shares.take(CID, 40)

@@ -134,7 +134,9 @@ def test_a_session_is_made_and_refreshed(stores: SessionApiFixture, counted: Cou
     ],
     ids=str,
 )
-def test_an_invalid_session_request_is_told_so(stores: SessionApiFixture, route: str, query: dict[str, Any]) -> None:
+def test_an_invalid_session_request_is_refused_with_a_text(
+    stores: SessionApiFixture, route: str, query: dict[str, Any]
+) -> None:
     """A JSON string, as clients have always had it; and nothing is made."""
     assert stores.call(route, **query) == (400, "Invalid request")
     assert stores.sessions.rows == {}
@@ -194,7 +196,7 @@ def test_a_session_of_another_subject_is_refused(stores: SessionApiFixture) -> N
     ],
     ids=str,
 )
-def test_a_token_that_is_not_the_tenants_opens_and_ends_nothing(
+def test_a_token_of_another_tenant_opens_and_ends_no_session(
     stores: SessionApiFixture, route: str, claims: dict[str, str], counted: Counter[str]
 ) -> None:
     """The tenant may exist or not: the one claim that counts must be its id."""
@@ -209,9 +211,7 @@ def test_a_token_that_is_not_the_tenants_opens_and_ends_nothing(
 
 
 @pytest.mark.parametrize("route", ["PUT /session", "DELETE /session"])
-def test_a_request_without_claims_opens_and_ends_nothing_where_a_token_is_asked_for(
-    stores: SessionApiFixture, route: str
-) -> None:
+def test_a_request_without_claims_is_refused_if_a_token_is_required(stores: SessionApiFixture, route: str) -> None:
     """The function does not take it for a caller that needs no token, however it came past the authorizer."""
     stores.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
     before = dict(stores.sessions.rows)
@@ -240,19 +240,19 @@ def test_a_session_of_another_subject_is_not_ended(stores: SessionApiFixture, co
     assert (stores.sessions.rows, counted["SessionDeleted"]) == (before, 0)
 
 
-def test_a_session_that_is_over_is_none_to_end_for_another_subject(stores: SessionApiFixture) -> None:
+def test_an_expired_session_of_another_subject_is_an_invalid_request(stores: SessionApiFixture) -> None:
     """Its row stands for a while."""
     stores.sessions.rows[ACME, S1] = Session(ACME, S1, NOW, PlayerId("ann"))
     assert stores.call("DELETE /session", token("bob"), tenantId="acme", sessionId="s1") == (400, "Invalid request")
 
 
-def test_a_session_that_is_bound_to_nobody_may_be_ended_by_a_token(stores: SessionApiFixture) -> None:
+def test_an_unbound_session_may_be_ended_by_a_token(stores: SessionApiFixture) -> None:
     """As a token may open it."""
     stores.call("PUT /session", tenantId="acme", sessionId="s1")
     assert stores.call("DELETE /session", token("ann"), tenantId="acme", sessionId="s1") == (200, {})
 
 
-def test_a_players_session_is_not_ended_in_the_name_of_another(stores: SessionApiFixture) -> None:
+def test_a_players_session_is_not_ended_for_another_player(stores: SessionApiFixture) -> None:
     """Without a token the query may name a player, and need not."""
     stores.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
     assert stores.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
@@ -272,7 +272,7 @@ def test_a_new_sessions_id_must_be_a_secret() -> None:
     assert stores.call("PUT /session", tenantId="acme", sessionId="a" * 22)[0] == 200
 
 
-def test_a_tenant_has_so_many_sessions(stores: SessionApiFixture, counted: Counter[str]) -> None:
+def test_the_sessions_of_a_tenant_are_limited(stores: SessionApiFixture, counted: Counter[str]) -> None:
     """One more is refused with the limit's name; existing ones are renewed, and expired ones do not count."""
     for number in range(30):
         assert stores.call("PUT /session", tenantId="acme", sessionId=f"s{number}")[0] == 200
@@ -287,7 +287,7 @@ def test_a_tenant_has_so_many_sessions(stores: SessionApiFixture, counted: Count
     assert stores.call("PUT /session", tenantId="acme", sessionId="still-more") == refusal
 
 
-def test_a_session_that_is_over_takes_a_place_to_live_again(stores: SessionApiFixture) -> None:
+def test_an_expired_session_takes_a_place_to_be_recreated(stores: SessionApiFixture) -> None:
     """Its row may stand for days: a tenant must not have as many sessions more as it has such rows."""
     for number in range(30):
         stores.sessions.rows[ACME, SessionId(f"old{number}")] = Session(ACME, SessionId(f"old{number}"), NOW)
@@ -297,7 +297,7 @@ def test_a_session_that_is_over_takes_a_place_to_live_again(stores: SessionApiFi
 
 
 @pytest.mark.parametrize("standing", [None, NOW])
-def test_a_session_that_is_made_while_its_tenant_is_erased_is_taken_back(
+def test_a_session_created_during_its_tenants_erasure_is_removed(
     stores: SessionApiFixture, standing: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tenant was there when the request was read, and is not when the session is made."""
@@ -314,7 +314,7 @@ def test_a_session_that_is_made_while_its_tenant_is_erased_is_taken_back(
     assert stores.sessions.rows == {}
 
 
-def test_a_session_that_was_erased_while_it_was_renewed_is_taken_back(
+def test_a_session_renewed_during_its_tenants_erasure_is_removed(
     stores: SessionApiFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It lived when the request was read; the tenant's erasure has deleted it, and the renewal has made it anew."""
@@ -331,7 +331,7 @@ def test_a_session_that_was_erased_while_it_was_renewed_is_taken_back(
     assert stores.sessions.rows == {}
 
 
-def test_a_second_put_leaves_who_is_connected(stores: SessionApiFixture) -> None:
+def test_a_second_put_keeps_the_connections(stores: SessionApiFixture) -> None:
     """It lets the session live on, and changes nothing else."""
     stores.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
     key = ConnectionKey(nth_partition(ACME, 0), ConnectionId("a="))
@@ -349,7 +349,7 @@ def test_a_session_is_deleted(stores: SessionApiFixture, counted: Counter[str]) 
 
 
 @pytest.mark.parametrize("player", [{}, {"playerId": "ann"}], ids=["anyone", "its player"])
-def test_a_session_whose_deletion_the_sdk_repeats_is_deleted(
+def test_a_session_deleted_by_a_repeated_call_counts_as_deleted(
     stores: SessionApiFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], player: dict[str, Any]
 ) -> None:
     """The first answer was lost, and the second attempt finds nothing: the caller asked for that, and has it."""
@@ -360,7 +360,7 @@ def test_a_session_whose_deletion_the_sdk_repeats_is_deleted(
     assert counted["SessionDeleted"] == 1
 
 
-def test_a_session_that_gets_another_player_while_it_is_deleted_stays(
+def test_a_session_bound_during_its_deletion_is_kept(
     stores: SessionApiFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was nobody's when it was looked at."""

@@ -37,7 +37,7 @@ def test_a_tenants_messages_are_a_group(tenant: str) -> None:
 
 
 @pytest.mark.parametrize("authorizer", [{}, {"authorizer": {}}, {"authorizer": {"tenantId": "", "partition": ""}}])
-def test_without_a_context_no_partition_is_named(authorizer: dict[str, Any]) -> None:
+def test_a_message_without_a_context_names_no_partition(authorizer: dict[str, Any]) -> None:
     """AWS's guide does not promise it for `$disconnect`; the function leaves such a row to expire.
 
     The group is one that SQS takes: 1 to 128 letters, digits and punctuation.

@@ -71,7 +71,7 @@ def _numbered() -> list[str]:
     return [form[f"MessageAttribute.{number}.Name"] for number in range(1, 11)]
 
 
-def test_the_ten_attributes_are_those_that_consumers_read() -> None:
+def test_the_ten_attributes_match_the_consumers() -> None:
     """Ten is all that SQS takes."""
     assert set(_numbered()) == ATTRIBUTES
     assert len(_numbered()) == 10
@@ -99,7 +99,7 @@ def test_a_hostile_value_of_the_authorizer_stays_a_value(name: str) -> None:
 
 
 @given(st.text(FRAMES), st.dictionaries(st.sampled_from(OF_AUTHORIZER), st.text(FRAMES, min_size=1)))
-def test_whatever_is_sent_arrives_and_nothing_else(body: str, authorizer: dict[str, str]) -> None:
+def test_any_text_arrives_unchanged_and_alone(body: str, authorizer: dict[str, str]) -> None:
     """For any text in any place that a client, or a tenant's settings, can reach."""
     assert sent(body, context(**authorizer)) == meant(body, context(**authorizer))
 

@@ -16,7 +16,7 @@ def equipped(computer: Computer) -> Computer:
     return computer
 
 
-def test_the_folder_that_the_user_names_is_used(equipped: Computer, tmp_path: Path) -> None:
+def test_the_folder_named_by_the_user_is_used(equipped: Computer, tmp_path: Path) -> None:
     """As it is: Terraform checks it with every stack."""
     mirror = hold_provider(tmp_path / "mine")
     provider = equipped.find_provider(TF_PLUGIN_DIR=str(mirror))
@@ -25,7 +25,9 @@ def test_the_folder_that_the_user_names_is_used(equipped: Computer, tmp_path: Pa
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "empty"])
-def test_a_folder_that_the_user_names_in_vain_is_one_sentence(equipped: Computer, tmp_path: Path, folder: str) -> None:
+def test_a_named_folder_without_the_provider_is_reported_in_one_sentence(
+    equipped: Computer, tmp_path: Path, folder: str
+) -> None:
     """Rather than a search that they did not ask for, or an error of Terraform's in every stack."""
     (tmp_path / "empty").mkdir()
     with pytest.raises(OperatorError, match=f"TF_PLUGIN_DIR names .*{folder}, which does not hold the AWS provider"):
@@ -43,7 +45,7 @@ def test_a_mirror_in_the_usual_places_is_used(equipped: Computer, tmp_path: Path
     assert provider.lock.read_text() == "the lock\nhash of this platform\n"
 
 
-def test_a_mirror_without_the_locked_provider_is_passed_over(equipped: Computer, tmp_path: Path) -> None:
+def test_a_mirror_without_the_locked_provider_is_skipped(equipped: Computer, tmp_path: Path) -> None:
     """Another version, or a damaged one: Terraform refuses it by the lock's hash; the registry is asked."""
     wrong = tmp_path / "opt"
     (wrong / ADDRESS).mkdir(parents=True)
@@ -55,7 +57,7 @@ def test_a_mirror_without_the_locked_provider_is_passed_over(equipped: Computer,
     ]
 
 
-def test_no_mirror_and_no_registry_is_one_sentence_with_the_fix(equipped: Computer) -> None:
+def test_a_missing_mirror_and_registry_are_reported_in_one_sentence_with_the_fix(equipped: Computer) -> None:
     """Terraform's own message names no way round."""
     with pytest.raises(OperatorError, match="Terraform cannot fetch the AWS provider") as caught:
         equipped.find_provider()
@@ -74,7 +76,7 @@ def test_a_new_lock_gets_its_own_provider(equipped: Computer) -> None:
     assert after.lock.read_text().startswith("another lock\n")
 
 
-def test_a_link_to_a_mirror_that_is_gone_is_made_anew(equipped: Computer) -> None:
+def test_a_link_to_a_missing_mirror_is_replaced(equipped: Computer) -> None:
     """Terraform links to a mirror where it can."""
     hold_provider(equipped.registry)
     (program,) = (equipped.find_provider().folder / ADDRESS).glob("*/*/*")
@@ -83,7 +85,7 @@ def test_a_link_to_a_mirror_that_is_gone_is_made_anew(equipped: Computer) -> Non
     assert program.is_file()
 
 
-def test_a_cache_that_cannot_be_written_is_one_sentence(equipped: Computer) -> None:
+def test_a_cache_that_cannot_be_written_is_reported_in_one_sentence(equipped: Computer) -> None:
     """Here a file has the folder's place."""
     hold_provider(equipped.registry)
     (equipped.home / ".cache").touch()
@@ -91,7 +93,7 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(equipped: Computer) -> N
         equipped.find_provider()
 
 
-def test_the_look_for_mirrors_is_bounded(tmp_path: Path) -> None:
+def test_the_search_for_mirrors_is_bounded(tmp_path: Path) -> None:
     """Three levels down it ends, and links are not followed."""
     near = hold_provider(tmp_path / "place" / "1" / "2" / "3")
     hold_provider(tmp_path / "place" / "1" / "2" / "3" / "4")
@@ -105,7 +107,7 @@ def test_the_shallowest_mirror_comes_first(tmp_path: Path) -> None:
     assert list(mirrors_below(tmp_path)) == [near, nested]
 
 
-def test_a_provider_whose_lock_is_gone_is_made_anew(equipped: Computer) -> None:
+def test_a_provider_without_its_lock_is_installed_again(equipped: Computer) -> None:
     """Every stack copies the lock: one that is missing would end each `loudhailer up`."""
     hold_provider(equipped.registry)
     provider = equipped.find_provider()

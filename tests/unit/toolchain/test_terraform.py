@@ -41,13 +41,13 @@ def test_a_terraform_on_path_is_used(computer: Computer, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.10.5", "1.9.8", "0.15.5"])
-def test_an_older_terraform_is_left_aside(released: Computer, version: str) -> None:
+def test_an_older_terraform_is_ignored(released: Computer, version: str) -> None:
     """The sources need 1.11."""
     released.install_terraform(version)
     assert Path(released.find_terraform()).is_relative_to(released.cache)
 
 
-def test_a_shim_that_refuses_is_no_terraform(computer: Computer, tmp_path: Path) -> None:
+def test_a_shim_that_refuses_to_run_is_skipped(computer: Computer, tmp_path: Path) -> None:
     """A version manager may be first on PATH and have no version chosen."""
     shims = tmp_path / "shims"
     shims.mkdir()
@@ -69,7 +69,7 @@ def test_the_pinned_release_is_fetched_once(released: Computer) -> None:
     assert Path(program).is_relative_to(released.cache)
 
 
-def test_another_archive_is_refused_before_it_is_unpacked(computer: Computer) -> None:
+def test_an_archive_with_another_checksum_is_refused_before_unpacking(computer: Computer) -> None:
     """Whatever server it comes from: the checksum is in the repository."""
     found = computer.release_terraform()
     with pytest.raises(OperatorError, match=f"its SHA-256 is {found}, not {CHECKSUMS[this_platform()]}"):
@@ -77,7 +77,7 @@ def test_another_archive_is_refused_before_it_is_unpacked(computer: Computer) ->
     assert list(computer.cache.rglob("terraform")) == []
 
 
-def test_releases_out_of_reach_are_one_sentence_with_the_fix(computer: Computer) -> None:
+def test_unreachable_releases_are_reported_in_one_sentence_with_the_fix(computer: Computer) -> None:
     """A newcomer learns what to install, or how to name a mirror."""
     with pytest.raises(OperatorError, match=r"Terraform 1\.11 or newer is missing") as caught:
         computer.find_terraform()
@@ -85,7 +85,7 @@ def test_releases_out_of_reach_are_one_sentence_with_the_fix(computer: Computer)
     assert "LOUDHAILER_HASHICORP_RELEASES" in caught.value.remedy
 
 
-def test_a_platform_without_a_release_is_one_sentence_with_the_fix(
+def test_a_platform_without_a_release_is_reported_in_one_sentence_with_the_fix(
     released: Computer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No checksum, no download."""
@@ -95,7 +95,7 @@ def test_a_platform_without_a_release_is_one_sentence_with_the_fix(
     assert "https://" in caught.value.remedy
 
 
-def test_a_cache_that_cannot_be_written_is_one_sentence(released: Computer) -> None:
+def test_a_cache_that_cannot_be_written_is_reported_in_one_sentence(released: Computer) -> None:
     """Here a file has the folder's place; with another cache it works."""
     (released.home / ".cache").touch()
     with pytest.raises(OperatorError, match=r"The cache .* cannot be written") as caught:
@@ -105,7 +105,7 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(released: Computer) -> N
     assert Path(released.find_terraform(XDG_CACHE_HOME=str(elsewhere))).is_relative_to(elsewhere)
 
 
-def test_a_full_disk_is_one_sentence_and_the_next_try_works(released: Computer) -> None:
+def test_a_full_disk_is_reported_in_one_sentence_and_the_next_attempt_succeeds(released: Computer) -> None:
     """Nothing half-made is left."""
     with full_disk(), pytest.raises(OperatorError, match=r"The cache .* cannot be written: File too large\."):
         released.find_terraform()
@@ -135,7 +135,7 @@ def test_a_relative_cache_does_not_count(released: Computer) -> None:
     assert Path(released.find_terraform(XDG_CACHE_HOME="relative")).is_relative_to(released.home)
 
 
-def test_the_environment_loses_what_would_change_an_apply(tmp_path: Path) -> None:
+def test_variables_that_would_change_an_apply_are_removed(tmp_path: Path) -> None:
     """TF_VAR_ and TF_CLI_ARGS of the operator's shell belong to other projects."""
     environment = terraform_environment(
         {
@@ -151,9 +151,7 @@ def test_the_environment_loses_what_would_change_an_apply(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("given", "expected"), [({}, "400"), ({"GOGC": "50"}, "50")])
-def test_garbage_is_collected_less_often_unless_the_operator_says_how_often(
-    given: dict[str, str], expected: str
-) -> None:
+def test_garbage_is_collected_less_often_by_default(given: dict[str, str], expected: str) -> None:
     """The operator of a small machine may want the memory back."""
     assert terraform_environment(given)["GOGC"] == expected
 
@@ -174,7 +172,9 @@ def test_a_kept_terraform_that_does_not_run_is_fetched_again(released: Computer)
     assert len(released.said) == 2
 
 
-def test_a_cache_that_nothing_may_run_in_is_one_sentence(released: Computer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_without_permission_to_execute_is_reported_in_one_sentence(
+    released: Computer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It may be mounted with noexec."""
     monkeypatch.setattr(Path, "chmod", lambda *_: None)
     with pytest.raises(OperatorError, match=r"Terraform .* does not run in") as caught:

@@ -41,13 +41,13 @@ def test_options_name_an_audience(options: dict[str, Any], audience: Audience) -
         {"tenant": "t", "room": "r", "player": "p"},
     ],
 )
-def test_options_that_name_none_or_two_are_refused(options: dict[str, Any]) -> None:
+def test_options_with_no_audience_or_two_are_refused(options: dict[str, Any]) -> None:
     """A message to the wrong crowd can't be taken back."""
     with pytest.raises(OperatorError, match="no audience, or more than one"):
         audience_of(**NOTHING | options)
 
 
-def test_an_illegal_id_is_named_by_its_option() -> None:
+def test_an_illegal_id_is_refused_with_its_option() -> None:
     """As the operator wrote it."""
     with pytest.raises(InvalidFieldError, match=r"^--session: "):
         audience_of(**NOTHING | {"tenant": "t", "session": "a#b"})
@@ -72,13 +72,13 @@ def test_a_session_is_described_without_its_whole_id() -> None:
         ("-Infinity", '"-Infinity"'),
     ],
 )
-def test_a_message_is_json_as_it_is_written_or_text(text: str, message: str) -> None:
+def test_a_message_is_unchanged_json_or_text(text: str, message: str) -> None:
     """Both are convenient on a command line; NaN is no JSON, so it is a text."""
     assert message_of(text) == message
 
 
 @pytest.mark.parametrize(("text", "reason"), [("1E400", NOT_FINITE), (r'"\ud800"', LONE_SURROGATE)])
-def test_json_that_no_client_could_read_is_refused(text: str, reason: str) -> None:
+def test_json_that_clients_cannot_read_is_refused(text: str, reason: str) -> None:
     """The operator gets the reason, and how to send it as a text."""
     with pytest.raises(OperatorError, match=reason.split(",", maxsplit=1)[0]) as refused:
         message_of(text)

@@ -81,7 +81,7 @@ def cancel(
     return shown
 
 
-def test_a_chunk_that_waits_is_replaced_by_a_cancelled_one(
+def test_a_waiting_chunk_is_replaced_by_a_cancelled_one(
     deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It keeps what remains of it; the report is followed to its end."""
@@ -92,7 +92,7 @@ def test_a_chunk_that_waits_is_replaced_by_a_cancelled_one(
     assert ChunkMessage.from_wire(left) == replace(WAITING, cancelled=True, expires_at=0)
 
 
-def test_other_messages_are_put_back_however_often_they_were_looked_at(
+def test_other_messages_are_put_back_after_any_number_of_receives(
     deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQS gives up what was received too often: the looks of `cancel` must not count."""
@@ -103,9 +103,7 @@ def test_other_messages_are_put_back_however_often_they_were_looked_at(
     assert sorted(deployment.sqs.bodies(SHARD)) == sorted([*others, replace(WAITING, cancelled=True).to_wire()])
 
 
-def test_every_shard_is_looked_through_to_its_end(
-    deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_shard_is_searched_to_its_end(deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where there are more messages than one call brings."""
     deployment.sqs.send("shard-1", *[WAITING.to_wire()] * 25)
     cancel(deployment, monkeypatch)
@@ -113,7 +111,7 @@ def test_every_shard_is_looked_through_to_its_end(
 
 
 @pytest.mark.parametrize("queue", ["rooms", "express"])
-def test_what_has_lanes_of_its_own_can_be_cancelled(
+def test_a_chunk_in_lanes_of_its_own_can_be_cancelled(
     deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch, queue: str
 ) -> None:
     """It waits in another queue than broadcasts do, and stays there, in its tenant's group."""
@@ -150,7 +148,7 @@ def test_an_unknown_broadcast_is_refused(deployment: DeploymentStandIn, monkeypa
     assert deployment.sqs.bodies(SHARD) == [WAITING.to_wire()]
 
 
-def test_a_broadcast_that_does_not_end_is_told_of(
+def test_a_broadcast_that_does_not_end_is_reported(
     deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that hangs is waited for, but not for ever; the mark stays."""

@@ -37,7 +37,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
 
 
-def test_the_bare_command_lists_what_there_is() -> None:
+def test_the_bare_command_lists_every_command() -> None:
     """The first thing that anybody types."""
     output = run("--help").output
     for command in ("up", "down", "status", "demo", "broadcast", "logs", "plan", "probe", "tenant", "terraform"):
@@ -69,7 +69,7 @@ def test_commands_that_need_no_heavy_package_import_none() -> None:
         ["terraform", "plan"],
     ],
 )
-def test_without_a_stack_a_command_says_how_to_start_one(arguments: list[str]) -> None:
+def test_a_command_without_a_stack_explains_how_to_start_one(arguments: list[str]) -> None:
     """And leaves no directory behind that looks like one."""
     result = run(*arguments)
     assert result.exit_code == 1
@@ -84,7 +84,7 @@ def test_status_is_an_exit_code_too() -> None:
     assert "not running" in result.output
 
 
-def test_down_without_a_stack_is_fine(home: Path) -> None:
+def test_down_without_a_stack_succeeds(home: Path) -> None:
     """The wish is fulfilled already."""
     result = run("down")
     assert result.exit_code == 0
@@ -93,7 +93,7 @@ def test_down_without_a_stack_is_fine(home: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])
-def test_a_missing_terraform_is_a_sentence_with_the_fix(
+def test_a_missing_terraform_is_reported_in_a_sentence_with_the_fix(
     command: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is started, nothing is left."""
@@ -116,14 +116,14 @@ def test_a_missing_terraform_is_a_sentence_with_the_fix(
         (["--stack", "../x", "up"], "--stack must be"),
     ],
 )
-def test_bad_arguments_are_refused_with_what_is_legal(arguments: list[str], words: str) -> None:
+def test_bad_arguments_are_refused_with_the_legal_values(arguments: list[str], words: str) -> None:
     """Before anything is read or written."""
     result = run(*arguments)
     assert result.exit_code == 1
     assert words in result.output
 
 
-def test_a_stack_whose_apply_failed_is_not_taken_for_a_running_one(home: Path) -> None:
+def test_a_stack_with_a_failed_apply_does_not_count_as_running(home: Path) -> None:
     """Its tables may be missing."""
     directory = StackDirectory(home / "local")
     directory.create()
@@ -133,7 +133,7 @@ def test_a_stack_whose_apply_failed_is_not_taken_for_a_running_one(home: Path) -
     assert "not complete" in result.output
 
 
-def test_a_stack_that_does_not_answer_is_a_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_that_does_not_answer_is_reported_in_a_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its processes may have died since."""
 
     async def refused(*_: object, **__: object) -> None:
@@ -149,7 +149,7 @@ def test_a_stack_that_does_not_answer_is_a_sentence(home: Path, monkeypatch: pyt
     assert "cannot connect" in result.output
 
 
-def test_an_interrupt_is_an_exit_code(terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_has_its_exit_code(terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """As shells have it: 130."""
 
     def interrupt(*_: object, **__: object) -> None:
@@ -217,9 +217,7 @@ def test_new_stacks_start_from_the_templates_in_the_users_cache(
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])
-def test_the_operator_may_do_without_templates(
-    stacks: list[Stack], monkeypatch: pytest.MonkeyPatch, command: str
-) -> None:
+def test_the_operator_can_disable_templates(stacks: list[Stack], monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     """The option says so, or the environment."""
     run(command, "--no-template")
     monkeypatch.setenv("LOUDHAILER_NO_TEMPLATE", "1")
@@ -227,7 +225,7 @@ def test_the_operator_may_do_without_templates(
     assert [stack.templates for stack in stacks] == [None, None]
 
 
-def test_what_an_interrupt_kept_from_a_new_stack_the_next_up_puts(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_up_completes_an_interrupted_first_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is applied, but the sample tenants are missing; once they were put, they are left alone."""
     directory = StackDirectory(home / "local")
     directory.create()
@@ -247,7 +245,7 @@ def test_what_an_interrupt_kept_from_a_new_stack_the_next_up_puts(home: Path, mo
     assert outcomes == []
 
 
-def test_of_two_ups_at_once_one_waits_for_the_other(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_of_two_concurrent_ups_waits_for_the_first(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`up` holds the stack's lock from its first step to its last."""
     directory = StackDirectory(home / "local")
     directory.create()
@@ -274,7 +272,7 @@ def test_of_two_ups_at_once_one_waits_for_the_other(home: Path, monkeypatch: pyt
     assert order == ["this", "other"]
 
 
-def test_up_says_when_the_urls_are_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_up_reports_changed_urls(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new local AWS may be at another port, or name its APIs otherwise; the exit code says that the stack runs."""
     directory = StackDirectory(home / "local")
     directory.create()
@@ -297,7 +295,7 @@ def test_up_says_when_the_urls_are_others(home: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("command", ["up", "down", "demo"])
-def test_a_state_directory_that_cannot_be_made_is_one_sentence(
+def test_a_state_directory_that_cannot_be_created_is_reported_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     """Here a file has the folder's place; a full disk ends a command in the same way."""
@@ -316,7 +314,7 @@ def test_a_state_directory_that_cannot_be_made_is_one_sentence(
 @pytest.mark.parametrize(
     "arguments", [["status"], ["tenant", "list"], ["broadcast", "hi", "--all"], ["logs"], ["redrive"], ["cancel", "b1"]]
 )
-def test_a_state_directory_that_is_a_file_is_not_taken_for_no_stack(
+def test_a_state_directory_that_is_a_file_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     """To start one, which would be the fix for no stack, could not help."""
@@ -330,7 +328,7 @@ def test_a_state_directory_that_is_a_file_is_not_taken_for_no_stack(
 
 
 @pytest.mark.parametrize("number", sorted(errno.errorcode))
-def test_whatever_the_system_refuses_a_command_ends_in_a_sentence_with_the_fix(
+def test_every_system_error_ends_a_command_with_a_sentence_and_the_fix(
     monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """Whichever error it is; only a reader that closes the output gets nothing."""
@@ -347,7 +345,7 @@ def test_whatever_the_system_refuses_a_command_ends_in_a_sentence_with_the_fix(
         assert [words for words in told if words not in result.output] == []
 
 
-def test_an_argument_that_is_no_utf_8_is_refused(home: Path) -> None:
+def test_an_argument_that_is_not_utf_8_is_refused(home: Path) -> None:
     """Wherever it is, and whatever it is for; it is shown without breaking the terminal."""
     for arguments in (["broadcast", "\udcff", "--all"], ["tenant", "put", "a\udcc3"], ["--state-dir", "\udcff", "up"]):
         result = run(*arguments)
@@ -357,7 +355,7 @@ def test_an_argument_that_is_no_utf_8_is_refused(home: Path) -> None:
     assert not home.exists()
 
 
-def test_a_state_directory_that_is_no_utf_8_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_directory_that_is_not_utf_8_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Terraform could not read it."""
     monkeypatch.setenv("LOUDHAILER_STATE_DIR", "/nowhere/\udcff")
     result = run("status")
@@ -366,7 +364,7 @@ def test_a_state_directory_that_is_no_utf_8_is_refused(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plan"]])
-def test_output_that_cannot_be_written_is_a_sentence(arguments: list[str]) -> None:
+def test_output_that_cannot_be_written_is_reported_in_a_sentence(arguments: list[str]) -> None:
     """The disk is full, say, and the output goes to a file."""
     command = [sys.executable, "-c", "from tools.cli.main import main; main()", *arguments]
     with Path("/dev/full").open("w") as full:

@@ -20,7 +20,7 @@ def test_a_table_is_one_plain_line_a_row(terminal: Terminal, written: io.StringI
     assert row.split(", ")[-1].strip() == "queue-29"
 
 
-def test_a_bar_is_a_line_now_and_then(
+def test_a_bar_prints_a_line_from_time_to_time(
     terminal: Terminal, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A CI log must not be flooded, and must not be silent for a minute."""

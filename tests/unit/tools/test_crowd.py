@@ -130,7 +130,7 @@ def test_a_message_in_fragments_is_put_together() -> None:
     assert crowd.reception("b1").counts == {0: 1}
 
 
-def test_nothing_has_arrived_of_an_unknown_broadcast() -> None:
+def test_an_unknown_broadcast_has_no_arrivals() -> None:
     """Waiting may begin before the first frame."""
     assert Crowd().reception("b9") == Reception()
 
@@ -155,7 +155,7 @@ def test_an_answer_to_our_own_close_frame_is_not_answered() -> None:
 
 
 @pytest.mark.parametrize(("frames", "code"), [([], 1006), ([Frame(b"", WSMsgType.CLOSE)], 1005)])
-def test_a_missing_code_is_named_as_browsers_name_it(frames: list[Frame], code: int) -> None:
+def test_a_missing_close_code_is_named_as_in_browsers(frames: list[Frame], code: int) -> None:
     """1006 without a close frame, 1005 for one without a code."""
     member, transport = opened(Client())
     give(member, *frames)
@@ -170,7 +170,7 @@ def test_a_reset_sends_no_close_frame() -> None:
     assert transport.deeds == [(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)), "abort"]
 
 
-def test_leaving_twice_is_leaving_once() -> None:
+def test_leaving_twice_has_no_further_effect() -> None:
     """A crowd may leave after half of it has left."""
     member, transport = opened(Client())
     member.on_ws_disconnected(transport)
@@ -195,12 +195,12 @@ async def test_a_refused_member_takes_a_number_and_is_reported(monkeypatch: pyte
     assert crowd.open == 0
 
 
-def test_a_refusal_says_why() -> None:
+def test_a_refusal_has_its_status_and_reason() -> None:
     """Status and reason."""
     assert str(HandshakeRefusedError(Refusal(429, "too many"))) == "429 too many"
 
 
-def test_a_url_carries_what_is_given_and_no_more() -> None:
+def test_a_url_carries_only_the_given_parameters() -> None:
     """Absent ids must be absent, not empty: the authorizer tells them apart."""
     assert (
         socket_url("ws://h/live", tenantId="a", sessionId=None, playerId="p@x")

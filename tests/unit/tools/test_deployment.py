@@ -15,13 +15,13 @@ def test_an_erased_tenant_waits_for_the_slowest_function_that_makes_rows() -> No
     assert deployment(timeouts=makers | {"session_api": 29, "query": 60}).quiet_seconds == 29
 
 
-def test_the_id_of_an_erased_tenant_rests_as_long_as_broadcasts_live() -> None:
+def test_the_id_of_an_erased_tenant_is_blocked_for_the_lifetime_of_broadcasts() -> None:
     """At an hour a broadcast may reach the new tenant for so long."""
     assert deployment(message_lifetime_seconds=300).rest_seconds == 400
     assert deployment(message_lifetime_seconds=3_600).rest_seconds == 3_700
 
 
-def test_a_drained_shard_is_a_shard_that_gets_nothing() -> None:
+def test_a_drained_shard_gets_no_messages() -> None:
     """Version 0.2 has no number of shards among its outputs, and drains none."""
     queues = {f"shard-{number}": "url" for number in (10, 0, 1)} | {"rooms": "url"}
     assert deployment(queue_urls=queues).used_shard_names == ["shard-0", "shard-1", "shard-10"]

@@ -24,7 +24,7 @@ def test_one_command_at_a_time_holds_the_lock(directory: StackDirectory) -> None
     assert order == ["first", "second"]
 
 
-def test_who_waited_for_a_removed_directory_gets_the_new_one(directory: StackDirectory) -> None:
+def test_a_command_that_waited_for_a_removed_directory_gets_the_new_one(directory: StackDirectory) -> None:
     """`down` removes the very file that `up` waits for; the lock must still keep out a third."""
     waits = threading.Event()
     thread_holds = threading.Event()
@@ -56,7 +56,7 @@ def test_who_waited_for_a_removed_directory_gets_the_new_one(directory: StackDir
     assert not other.is_alive()
 
 
-def test_clearing_keeps_the_lock_and_nothing_else(directory: StackDirectory) -> None:
+def test_clearing_keeps_only_the_lock(directory: StackDirectory) -> None:
     """A command that clears the stack still holds it."""
     with directory.locked():
         directory.create()
@@ -75,14 +75,14 @@ def test_logs_are_kept_on_request(directory: StackDirectory) -> None:
     assert not directory.state_file.exists()
 
 
-def test_removing_leaves_nothing_behind(directory: StackDirectory) -> None:
+def test_removing_deletes_everything(directory: StackDirectory) -> None:
     """The home goes too, if no other stack lives in it."""
     directory.create()
     directory.remove()
     assert not directory.path.parent.exists()
 
 
-def test_removing_leaves_other_stacks_alone(directory: StackDirectory) -> None:
+def test_removing_keeps_other_stacks(directory: StackDirectory) -> None:
     """Several stacks share a home."""
     other = StackDirectory(directory.path.parent / "demo")
     other.create()
@@ -91,7 +91,7 @@ def test_removing_leaves_other_stacks_alone(directory: StackDirectory) -> None:
     assert other.path.is_dir()
 
 
-def test_forgetting_the_cloud_keeps_logs_and_removes_what_described_it(directory: StackDirectory) -> None:
+def test_forgetting_the_cloud_keeps_the_logs_and_removes_the_state(directory: StackDirectory) -> None:
     """Terraform's state is worth nothing without the local AWS that it describes."""
     directory.create()
     logs = directory.log("terraform")
@@ -104,7 +104,7 @@ def test_forgetting_the_cloud_keeps_logs_and_removes_what_described_it(directory
     assert directory.aws_state.is_dir()
 
 
-def test_nobody_but_its_owner_may_look_into_the_directory(directory: StackDirectory) -> None:
+def test_the_directory_is_private_to_its_owner(directory: StackDirectory) -> None:
     """It holds the stack's secret; one that an earlier release has made is closed, too."""
     directory.path.mkdir(parents=True)
     directory.path.chmod(0o755)
@@ -112,7 +112,7 @@ def test_nobody_but_its_owner_may_look_into_the_directory(directory: StackDirect
     assert stat.S_IMODE(directory.path.stat().st_mode) == 0o700
 
 
-def test_the_lock_comes_with_a_closed_directory(directory: StackDirectory) -> None:
+def test_the_lock_creates_a_private_directory(directory: StackDirectory) -> None:
     """A command takes it before it makes anything else; so is the state directory around it, if it is new."""
     with directory.locked():
         assert stat.S_IMODE(directory.path.stat().st_mode) == 0o700

@@ -130,7 +130,7 @@ def cell() -> ErasingFixture:
     return ErasingFixture()
 
 
-def test_all_that_a_tenant_has_is_erased(cell: ErasingFixture) -> None:
+def test_all_rows_of_a_tenant_are_erased(cell: ErasingFixture) -> None:
     """It is reported by kind; its partitions are retired, and another tenant keeps all."""
     others = cell.rows(OTHER)
     erased = cell.erase().erased
@@ -142,14 +142,14 @@ def test_all_that_a_tenant_has_is_erased(cell: ErasingFixture) -> None:
     assert cell.tenants.tombstones() == [Tombstone(ACME, int(cell.now))]
 
 
-def test_a_connection_that_no_session_knows_is_closed(cell: ErasingFixture) -> None:
+def test_a_connection_missing_in_its_session_is_closed(cell: ErasingFixture) -> None:
     """Nor is `end_session` needed for the others, if it is stopped."""
     loose = cell.connect(ACME, "loose", SessionId("none"))
     assert cell.erase().erased["connections"] == 7
     assert cell.closed == [loose]
 
 
-def test_a_probe_that_is_left_is_no_connection(cell: ErasingFixture) -> None:
+def test_a_leftover_probe_is_not_a_connection(cell: ErasingFixture) -> None:
     """`reconcile` may be killed before it deletes it, and would sweep it within an hour: it is counted until then."""
     cell.connect(ACME, PROBE, SessionId("none"))
     assert cell.erase().erased["connections"] == 6
@@ -165,7 +165,7 @@ def test_connections_that_are_not_closed_in_time_are_closed_by_the_command(cell:
     assert cell.rows(ACME) == []
 
 
-def test_an_interrupted_command_goes_on_where_it_stopped(cell: ErasingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_erasure_is_continued_by_the_next(cell: ErasingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Meanwhile the tenant is none, and cannot be put."""
     with monkeypatch.context() as crash:
         crash.setattr(cell.inboxes, "down", True)  # the twin's switch
@@ -180,7 +180,7 @@ def test_an_interrupted_command_goes_on_where_it_stopped(cell: ErasingFixture, m
     assert cell.rows(ACME) == []
 
 
-def test_what_comes_late_is_erased_too(cell: ErasingFixture) -> None:
+def test_rows_that_arrive_late_are_erased_too(cell: ErasingFixture) -> None:
     """A message that was on its way has the command look through everything once more."""
     pause, waits = cell.pause, 0
 
@@ -197,7 +197,7 @@ def test_what_comes_late_is_erased_too(cell: ErasingFixture) -> None:
     assert (waits, cell.rows(ACME)) == (2, [])
 
 
-def test_a_tenant_is_not_erased_while_its_connections_are_not_counted(cell: ErasingFixture) -> None:
+def test_a_tenant_with_uncounted_connections_is_not_erased(cell: ErasingFixture) -> None:
     """The command says what to do, and is done with the rest when it is run again."""
     cell.accounting_runs = False
     with pytest.raises(OperatorError, match="not all of its connections are counted as gone") as caught:
@@ -209,7 +209,7 @@ def test_a_tenant_is_not_erased_while_its_connections_are_not_counted(cell: Eras
     assert cell.rows(ACME) == []
 
 
-def test_connections_of_which_the_stream_has_told_nothing_yet_are_waited_for(cell: ErasingFixture) -> None:
+def test_connections_not_yet_in_the_stream_are_waited_for(cell: ErasingFixture) -> None:
     """Their coming is not counted either: the counts are 0, and their total is still to be released."""
     cell.accounting_runs = False
     for partition in [row.partition for row in cell.partitions.of_tenant(ACME)]:
@@ -225,7 +225,7 @@ def test_an_unknown_tenant_is_not_erased(cell: ErasingFixture) -> None:
         cell.erase()
 
 
-def test_the_id_of_an_erased_tenant_rests_a_while(cell: ErasingFixture) -> None:
+def test_the_id_of_an_erased_tenant_is_blocked_for_a_while(cell: ErasingFixture) -> None:
     """The sentence says how long; then it starts with nothing. An option skips the wait."""
     cell.erase()
     with pytest.raises(OperatorError, match="broadcasts to it may still be on their way") as caught:

@@ -35,13 +35,13 @@ def test_each_error_has_its_fix(number: int, problem: str, remedy: str) -> None:
     assert (told.problem, told.remedy[: len(remedy)]) == (problem, remedy)
 
 
-def test_an_error_without_a_number_or_a_file_is_told_all_the_same() -> None:
+def test_an_error_without_a_number_or_a_file_is_reported() -> None:
     """Python raises some by itself."""
     assert of_the_system(OSError("odd")).problem == "The operating system refused something: odd."
     assert of_the_system(OSError(errno.EACCES, "no")).problem == "A file or folder cannot be written or read: no."
 
 
-def test_a_tree_that_was_not_copied_is_told_by_its_first_file(tmp_path: Path) -> None:
+def test_a_failed_copy_of_a_tree_is_reported_by_its_first_file(tmp_path: Path) -> None:
     """`shutil` gathers the errors of all files."""
     (tmp_path / "from" / "folder").mkdir(parents=True)
     (tmp_path / "from" / "folder" / "file").symlink_to("nowhere")
@@ -54,7 +54,7 @@ def test_a_tree_that_was_not_copied_is_told_by_its_first_file(tmp_path: Path) ->
     assert of_the_system(full).problem == "b cannot be written: No space left on device."
 
 
-def test_the_programs_beside_the_command_end_in_a_sentence_too(
+def test_the_other_programs_report_errors_in_a_sentence_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """That which brings Terraform, and that which builds the image."""

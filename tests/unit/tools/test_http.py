@@ -54,14 +54,14 @@ async def test_a_report_is_followed_until_it_is_finished(answer: Callable[..., l
     assert last.status == "finished"
 
 
-async def test_a_report_that_never_ends_is_answered_as_it_stands(answer: Callable[..., list[Any]]) -> None:
+async def test_an_unfinished_report_is_returned_at_the_end_of_the_wait(answer: Callable[..., list[Any]]) -> None:
     """The caller says what that means."""
     answer(report("delivering", 4))
     last = await HttpApi("http://x").finished_report("b", 0.01)
     assert (last.status, last.in_flight) == ("delivering", 5)
 
 
-async def test_a_session_of_no_player_names_none(answer: Callable[..., list[Any]]) -> None:
+async def test_a_session_without_a_player_sends_no_player(answer: Callable[..., list[Any]]) -> None:
     """An empty player would be an illegal one."""
     calls = answer({"webSocketUrl": "ws://h/live"})
     api = HttpApi("http://x")

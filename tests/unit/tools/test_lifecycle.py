@@ -137,7 +137,7 @@ def test_each_subscriber_is_applied_in_its_account_after_the_hub(stack: Stack, t
     assert not with_two.up()
 
 
-def test_who_is_taken_out_of_the_map_is_destroyed_after_the_hub_knows(
+def test_a_subscriber_removed_from_the_map_is_destroyed_after_the_hub_is_updated(
     stack: Stack, terraform: TerraformStandIn
 ) -> None:
     """The cell reads the shards again before nobody else does."""
@@ -174,7 +174,7 @@ def test_destroying_begins_with_the_subscribers(stack: Stack, terraform: Terrafo
     ]
 
 
-def test_a_killed_local_aws_takes_the_subscribers_with_it(stack: Stack, terraform: TerraformStandIn) -> None:
+def test_a_killed_local_aws_loses_its_subscribers(stack: Stack, terraform: TerraformStandIn) -> None:
     """They are applied anew, from nothing."""
     with_one = replace(stack, variables=subscriber_variables(1))
     with_one.up()
@@ -196,7 +196,7 @@ def test_a_killed_gateway_is_started_again_on_its_port(stack: Stack, terraform: 
     assert terraform.calls == APPLY
 
 
-def test_a_killed_local_aws_takes_terraforms_state_with_it(stack: Stack, terraform: TerraformStandIn) -> None:
+def test_a_killed_local_aws_invalidates_terraforms_state(stack: Stack, terraform: TerraformStandIn) -> None:
     """Terraform would look for resources that are no more, and find none of them."""
     stack.up()
     stack.directory.hub.state.write_text("{}")
@@ -208,7 +208,7 @@ def test_a_killed_local_aws_takes_terraforms_state_with_it(stack: Stack, terrafo
     assert process_of(stack, GATEWAY) != gateway
 
 
-def test_up_says_what_a_killed_local_aws_took_with_it(
+def test_up_reports_the_losses_of_a_killed_local_aws(
     stack: Stack, terraform: TerraformStandIn, written: io.StringIO
 ) -> None:
     """Once, and before anything of the old stack goes; what is not begun with yet cannot be lost."""
@@ -231,7 +231,7 @@ def test_up_says_what_a_killed_local_aws_took_with_it(
         assert lost in LOST
 
 
-def test_a_process_that_took_over_the_id_is_not_taken_for_the_local_aws(
+def test_a_process_with_a_reused_id_is_not_mistaken_for_the_local_aws(
     stack: Stack, terraform: TerraformStandIn
 ) -> None:
     """Same mark and name, but another process than the one that holds the resources."""
@@ -242,7 +242,7 @@ def test_a_process_that_took_over_the_id_is_not_taken_for_the_local_aws(
 
 
 @pytest.mark.parametrize("text", ["", "{", "garbage", '{"version": 99}'])
-def test_a_garbled_state_is_started_over(stack: Stack, terraform: TerraformStandIn, text: str) -> None:
+def test_a_damaged_state_is_replaced(stack: Stack, terraform: TerraformStandIn, text: str) -> None:
     """The processes it no longer knows of are found by their mark, and ended."""
     stack.up()
     old = process_of(stack, AWS)
@@ -252,7 +252,7 @@ def test_a_garbled_state_is_started_over(stack: Stack, terraform: TerraformStand
     assert terraform.calls == [*APPLY, *APPLY]
 
 
-def test_an_apply_that_nobody_saw_end_is_started_over(stack: Stack, terraform: TerraformStandIn) -> None:
+def test_an_apply_without_a_recorded_end_is_started_over(stack: Stack, terraform: TerraformStandIn) -> None:
     """Its resources may be missing in its state, and would be in the way for ever; it may even still run."""
     stack.up()
     save_state(stack.directory.state_file, replace(state_of(stack), applying=True, applied=None))
@@ -300,7 +300,7 @@ def interrupt(*_: object) -> None:
         *[("tools.stack.lifecycle.save_state", number) for number in range(1, 5)],
     ],
 )
-def test_whatever_an_interrupt_stops_the_next_up_finishes(
+def test_every_interrupted_step_is_completed_by_the_next_up(
     stack: Stack, terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch, step: str, number: int
 ) -> None:
     """Ctrl-C between any two steps of `up` leaves nothing in the way, and no process of the first try runs on."""
@@ -340,7 +340,7 @@ def test_a_path_may_have_spaces_and_umlauts(stack: Stack, terraform: TerraformSt
     assert not elsewhere.directory.path.exists()
 
 
-def test_a_failed_apply_goes_on_where_it_stopped(stack: Stack, terraform: TerraformStandIn) -> None:
+def test_a_failed_apply_continues_at_the_next_up(stack: Stack, terraform: TerraformStandIn) -> None:
     """Terraform saw the failure itself, so its state is true."""
     terraform.fail("apply", "no reason given")
     with pytest.raises(OperatorError, match="terraform apply failed"):
@@ -351,7 +351,7 @@ def test_a_failed_apply_goes_on_where_it_stopped(stack: Stack, terraform: Terraf
     assert process_of(stack, AWS) == aws
 
 
-def test_another_port_is_obeyed(stack: Stack) -> None:
+def test_a_chosen_port_is_used(stack: Stack) -> None:
     """A port that the operator names wins over the one that is remembered."""
     stack.up()
     assert stack.up(Ports(gateway=20_500))
@@ -436,7 +436,7 @@ def test_a_local_aws_without_an_engine_is_replaced_for_the_image(stack: Stack) -
     assert process_of(stack, AWS) == second
 
 
-def test_a_local_aws_that_throttles_is_replaced_by_one_that_does_not(
+def test_a_throttling_local_aws_is_replaced_by_an_unthrottled_one(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The flag is the process's; as long as it stays the same, so does the process."""
@@ -482,7 +482,7 @@ def test_each_stack_has_a_secret_of_its_own_that_its_processes_and_terraform_get
         other.down()
 
 
-def test_a_stack_of_a_release_without_secrets_is_started_anew(stack: Stack) -> None:
+def test_a_stack_of_a_release_without_secrets_is_recreated(stack: Stack) -> None:
     """Its processes would let anybody in."""
     stack.up()
     before, path = process_of(stack, AWS).pid, stack.directory.state_file
@@ -494,7 +494,7 @@ def test_a_stack_of_a_release_without_secrets_is_started_anew(stack: Stack) -> N
     assert len(state_of(stack).secret) == 40
 
 
-def test_the_state_directory_is_its_owners_alone(stack: Stack) -> None:
+def test_the_state_directory_is_private_to_its_owner(stack: Stack) -> None:
     """It holds the secret, what the local AWS keeps and the logs."""
     stack.up()
     assert stat.S_IMODE(stack.directory.path.stat().st_mode) == 0o700

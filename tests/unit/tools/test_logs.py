@@ -66,7 +66,7 @@ def test_lines_of_one_millisecond_stay_in_their_order() -> None:
     assert [event.message for event in reader(client).since(0)] == ["Traceback", "  File", "Error"]
 
 
-def test_following_shows_each_event_once_late_ones_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_following_shows_each_event_once_even_a_late_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Events arrive out of order, and equal ones may be two."""
     monkeypatch.setattr("tools.operations.logs.time.sleep", lambda _: None)
     monkeypatch.setattr("tools.operations.logs.time.time", lambda: 10.0)
@@ -113,13 +113,13 @@ def test_metrics_are_short() -> None:
     assert lines(line) == ["publish       metrics service=publish Delivered=500 Gone=2"]
 
 
-def test_other_lines_are_shown_as_they_are_but_on_one_line_and_bounded() -> None:
+def test_other_lines_are_shown_unchanged_on_one_bounded_line() -> None:
     """A dump of a megabyte must not flood the terminal."""
     assert lines("[1]", "a\nb") == ["publish       [1]", "publish       a b"]
     assert len(lines("x" * 10_000)[0]) < 700
 
 
-def test_lambdas_own_lines_are_left_out() -> None:
+def test_lines_written_by_lambda_are_omitted() -> None:
     """START, END and REPORT say nothing that metrics don't."""
     assert lines("START RequestId: 1", "REPORT RequestId: 1", "END RequestId: 1") == []
 

@@ -44,7 +44,7 @@ def test_a_tenant_is_counted_in_all_three_places() -> None:
     assert TenantCount(GOLD, partitions=2, rows=3, counted=3, reserved=3).agrees_with(3)
 
 
-def test_a_tenant_that_nobody_connected_to_has_nothing() -> None:
+def test_a_tenant_without_connections_has_counts_of_zero() -> None:
     """It has no partition yet."""
     assert count_tenant(deployment_of(), TenantId("new")) == TenantCount(TenantId("new"), 0, 0, 0, 0)
 

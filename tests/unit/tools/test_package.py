@@ -8,7 +8,7 @@ from tools.stack.package import build_package, package_bytes
 from tools.stack.project import Project
 
 
-def test_the_same_sources_give_the_same_bytes_whenever_they_were_written(project: Project) -> None:
+def test_equal_sources_give_equal_bytes_at_any_time(project: Project) -> None:
     """Times and modes of files must not reach the digest, or each checkout would deploy anew."""
     first = package_bytes(project)
     handler = project.root / "functions/broadcast/publish/handler.py"
@@ -31,7 +31,9 @@ def test_a_renamed_source_gives_another_digest(project: Project, directory: Stac
     assert build_package(project, directory.package) != first
 
 
-def test_it_holds_the_functions_and_the_shared_code_and_no_caches(project: Project, directory: StackDirectory) -> None:
+def test_the_package_contains_functions_and_shared_code_and_no_caches(
+    project: Project, directory: StackDirectory
+) -> None:
     """`functions.broadcast.publish.handler.handler` must be importable from it, and so must `loudhailer`."""
     cache = project.root / "functions/broadcast/publish/__pycache__/handler.cpython-313.pyc"
     cache.parent.mkdir()

@@ -78,7 +78,7 @@ def report(*results: Any, **changes: Any) -> ProbeReport:
 
 
 @pytest.mark.parametrize("each", QUESTIONS, ids=lambda each: each.name)
-def test_a_question_is_whole(each: Question) -> None:
+def test_every_question_is_complete(each: Question) -> None:
     """It is a sentence; what is assumed and what the stand-in answers are verdicts with a consequence."""
     assert re.fullmatch("[a-z0-9-]+", each.name)
     assert re.fullmatch(r"[A-Z].+\?", each.asks)
@@ -99,12 +99,12 @@ def test_names_of_questions_are_unique_and_choose_them_in_their_order() -> None:
         named(["weather"])
 
 
-def test_the_page_is_that_of_the_questions_and_the_recorded_runs() -> None:
+def test_the_page_shows_the_questions_and_the_recorded_runs() -> None:
     """`python -m tools.probe` writes it."""
     assert PAGE.read_text() == page(QUESTIONS, recorded(ROOT / "docs" / "aws-answers"))
 
 
-def test_the_page_tells_what_was_asked_of_aws_and_what_never(tmp_path: Path) -> None:
+def test_the_page_separates_questions_asked_of_aws_from_others(tmp_path: Path) -> None:
     """The newest answer counts; runs of the stand-in, and questions that failed, are no answers."""
     both = [question("first"), question("second")]
     assert "No question was ever asked of AWS." in page(both, [])
@@ -127,7 +127,7 @@ def _interviewed(interview: Interview) -> None:
     asyncio.run(interview(Site(sign=lambda *_: {})))
 
 
-def test_a_question_that_fails_does_not_end_the_others() -> None:
+def test_a_failed_question_does_not_end_the_others() -> None:
     """Its error is in the report, and no verdict."""
     told: list[tuple[int, str]] = []
     interview = Interview(
@@ -170,7 +170,7 @@ def test_a_report_is_written_as_json_and_as_a_table(tmp_path: Path) -> None:
     assert "| `third` | it waits |" in table
 
 
-def test_long_questions_and_those_that_use_up_the_quota_are_left_out_unless_they_are_asked_for() -> None:
+def test_long_questions_and_questions_that_use_up_the_quota_need_an_option() -> None:
     """Each with the option that asks it."""
     asked = [question(), question("long", is_long=True), question("quota", needs=Need.QUOTA)]
     reasons = left_out(asked, long=False, pace=Pace(), has_caller=True)
@@ -181,7 +181,7 @@ def test_long_questions_and_those_that_use_up_the_quota_are_left_out_unless_they
     assert left_out(asked, long=True, pace=Pace(flood_posts_per_second=9), has_caller=True) == {}
 
 
-def test_in_another_region_only_the_probes_own_api_is_asked() -> None:
+def test_only_the_probes_own_api_is_asked_in_another_region() -> None:
     """The deployment, and its tenant, are not there."""
     asked = [question(), question("posts", needs=Need.API)]
     reasons = left_out(asked, long=False, pace=Pace(), has_caller=False, is_home=False)
@@ -206,7 +206,7 @@ def test_the_list_shows_each_question_with_its_cost() -> None:
         (["local", "--account", "111111111111", "--only", "weather"], "no question 'weather'"),
     ],
 )
-def test_what_is_not_confirmed_is_not_asked(
+def test_an_unconfirmed_probe_asks_nothing(
     arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The account must be named, and be the environment's."""
@@ -264,7 +264,7 @@ def probed(dev: Place, folder: Path, *arguments: str, answer: str = "") -> Resul
 
 
 @pytest.mark.parametrize("answer", ["n\n", ""])
-def test_it_asks_before_it_costs_anything(dev: Place, tmp_path: Path, answer: str) -> None:
+def test_a_probe_asks_for_consent_before_it_costs_anything(dev: Place, tmp_path: Path, answer: str) -> None:
     """Nothing is made for an operator who says no, or says nothing."""
     done = probed(dev, tmp_path, answer=answer)
     assert done.exit_code == 1
@@ -273,7 +273,7 @@ def test_it_asks_before_it_costs_anything(dev: Place, tmp_path: Path, answer: st
     assert list(tmp_path.iterdir()) == []
 
 
-def test_who_agrees_gets_the_answers_and_two_files(dev: Place, tmp_path: Path) -> None:
+def test_a_confirmed_probe_gives_answers_and_two_files(dev: Place, tmp_path: Path) -> None:
     """Everything that was made is removed."""
     done = probed(dev, tmp_path, answer="y\n")
     assert done.exit_code == 0, done.output
@@ -290,7 +290,7 @@ def test_other_credentials_are_refused(dev: Place, tmp_path: Path) -> None:
     assert dev.made == []
 
 
-def test_a_question_that_failed_is_an_exit_code(dev: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_question_has_its_exit_code(dev: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answers of the others are written."""
     monkeypatch.setattr("tools.cli.probe.named", lambda _: [question(), question("second", broken)])
     done = probed(dev, tmp_path, "--yes", "--json")
@@ -299,7 +299,7 @@ def test_a_question_that_failed_is_an_exit_code(dev: Place, tmp_path: Path, monk
     assert json.loads(next(tmp_path.glob("*.json")).read_text())["answers"][0]["verdict"] == "yes"
 
 
-def test_an_interrupted_run_removes_what_it_made_and_says_what_it_asked(
+def test_an_interrupted_run_cleans_up_and_lists_its_questions(
     dev: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The files have the answers so far."""
@@ -349,7 +349,7 @@ class ApiGateway:
         return call
 
 
-def test_the_probes_api_is_there_for_the_block_alone() -> None:
+def test_the_probes_api_exists_during_the_block_only() -> None:
     """Two routes, three stages."""
     gateway = ApiGateway()
     with own_api.own_api(gateway) as api:
@@ -366,7 +366,7 @@ def test_an_api_that_cannot_be_completed_is_deleted() -> None:
     assert gateway.apis == {}
 
 
-def test_another_probes_api_is_left_alone_until_it_is_to_be_removed() -> None:
+def test_the_api_of_another_probe_is_removed_only_on_request() -> None:
     """APIs of other names, and other kinds, are never touched."""
     gateway = ApiGateway()
     for name, kind in (("hub", "WEBSOCKET"), (own_api.NAME, "HTTP"), (own_api.NAME, "WEBSOCKET")):
@@ -381,7 +381,7 @@ def test_another_probes_api_is_left_alone_until_it_is_to_be_removed() -> None:
     ]
 
 
-def test_a_metric_that_has_not_come_is_not_zero() -> None:
+def test_a_missing_metric_is_not_zero() -> None:
     """None until CloudWatch has a datapoint."""
 
     class CloudWatch:

@@ -39,7 +39,7 @@ def test_a_process_is_found_until_it_is_stopped(table: ProcessTable, directory: 
     assert not table.stop("one")
 
 
-def test_processes_of_other_names_and_other_stacks_are_left_alone(table: ProcessTable, tmp_path: Path) -> None:
+def test_processes_of_other_names_and_other_stacks_are_not_stopped(table: ProcessTable, tmp_path: Path) -> None:
     """Several stacks run side by side."""
     process = table.start("one", SLEEP, os.environ)
     assert not table.stop("two")
@@ -47,7 +47,7 @@ def test_processes_of_other_names_and_other_stacks_are_left_alone(table: Process
     assert process.is_running()
 
 
-def test_it_runs_in_a_session_of_its_own(table: ProcessTable) -> None:
+def test_a_started_process_has_its_own_session(table: ProcessTable) -> None:
     """The operator's Ctrl-C and the end of the shell are none of its business."""
     process = table.start("one", SLEEP, os.environ)
     assert os.getsid(process.pid) == process.pid != os.getsid(0)
@@ -93,12 +93,12 @@ def test_two_processes_differ_in_identity(table: ProcessTable) -> None:
     assert identity_of(one) == identity_of(psutil.Process(one.pid))
 
 
-def test_the_mark_names_stack_and_process(table: ProcessTable, directory: StackDirectory) -> None:
+def test_the_mark_names_the_stack_and_the_process(table: ProcessTable, directory: StackDirectory) -> None:
     """It must not match a stack whose path merely begins alike."""
     assert table.mark("one") == {MARK: f"{directory.path}:one"}
 
 
-def test_a_process_that_ends_early_is_reported_with_its_last_words(
+def test_a_process_that_ends_early_is_reported_with_its_last_output(
     table: ProcessTable, directory: StackDirectory
 ) -> None:
     """The reason is in the log, and the operator should not have to look for it."""
@@ -108,7 +108,7 @@ def test_a_process_that_ends_early_is_reported_with_its_last_words(
     assert str(directory.log("one")) in caught.value.remedy
 
 
-def test_a_taken_port_is_reported_with_what_to_do(table: ProcessTable, directory: StackDirectory) -> None:
+def test_a_taken_port_is_reported_with_the_remedy(table: ProcessTable, directory: StackDirectory) -> None:
     """It is the most common reason."""
     process = table.start("one", [SHELL, "-c", "echo '[Errno 98] Address already in use'; exit 1"], os.environ)
     with pytest.raises(OperatorError, match="Port 4566 is in use") as caught:

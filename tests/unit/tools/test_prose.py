@@ -64,26 +64,66 @@ def test_a_clause_may_have_twenty_five_words() -> None:
     assert reported(f"{words} word.", is_bounded=False) == []
 
 
-def test_a_problem_says_what_to_write() -> None:
+def test_a_problem_advises_a_plain_word() -> None:
     """The advice belongs to the word that was found."""
     (problem,) = reported("The topic is Told.")
     assert problem.startswith("name the message: gets, receives")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "what_was_refused_stands_behind_what_is_new",
+        "whoever_only_listens_keeps_the_session",
+        "of_two_hundred_at_once_exactly_the_maximum_get_in",
+        "it_listens_on_the_loopback_interface_only",
+        "without_a_tenant_that_goes_on_the_role_is_not_assumed",
+        "a_session_that_others_hold_is_told_so",
+        "a_client_that_nobody_knows_is_refused",
+        "a_message_that_comes_again_is_dropped",
+        "one_who_never_joined_leaves_a_room",
+        "a_lease_that_makes_no_sense_is_ignored",
+    ],
+)
+def test_a_name_of_a_test_that_has_to_be_decoded_is_reported(name: str) -> None:
+    """A name has no sentence around it that would say who does what."""
+    assert list(prose.problems_of_name(name))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "assume_role_fails_without_a_transitive_tenant_tag",
+        "a_redelivered_message_does_not_change_the_report",
+        "the_stand_in_gives_the_expected_answer",
+        "each_look_reads_the_lines_since_the_last_one",
+        "posts_trust_the_certificates_of_the_sdk_and_no_others",
+    ],
+)
+def test_a_plain_name_of_a_test_passes(name: str) -> None:
+    """The subject comes first, and the verb says what happens."""
+    assert list(prose.problems_of_name(name)) == []
+
+
 def test_each_kind_of_file_is_read(tmp_path: Path) -> None:
-    """Docstrings, comments and errors of Python; paragraphs of Markdown; comments and descriptions of Terraform."""
+    """Docstrings, comments, errors and tests of Python; Markdown; comments, descriptions and tests of Terraform."""
     (tmp_path / "a.py").write_text(
         '"""Plain."""\n\n# Whoever asks.\ndef f(x):\n    """Told."""\n    raise ValueError(f"{x} stands here")\n'
-        '    raise OSError("it lies there")\n'
+        '    raise OSError("it lies there")\n\n\nasync def test_what_is_sent() -> None: ...\n'
+        "def test_a_message_is_sent() -> None: ...\n"
     )
     (tmp_path / "b.md").write_text("# Title\n\nPlain.\n\n```sh\nwhoever\n```\n\n- Plain.\n- Told.\n")
     (tmp_path / "c.tf").write_text(
         '# Whoever\n# asks.\ndescription = "What it is."\nerror_message = "Plain."\n# Told.\n'
     )
+    (tmp_path / "c.tftest.hcl").write_text('run "nobody_is_let_in" {\n}\n\nrun "the_role_is_assumed" {\n}\n')
     (tmp_path / "d.png").write_text("Told.")
-    paths = [Path(name) for name in ("a.py", "b.md", "c.tf", "d.png")]
+    paths = [Path(name) for name in ("a.py", "b.md", "c.tf", "c.tftest.hcl", "d.png")]
     found = [line.rsplit(": ", 1)[0].split(": ")[0] for line in prose.found(tmp_path, paths)]
-    assert sorted(found) == ["a.py:3", "a.py:5", "a.py:6", "a.py:7", "b.md:9", "c.tf:1", "c.tf:3", "c.tf:5"]
+    assert found == [
+        *("a.py:5", "a.py:6", "a.py:7", "a.py:3", "a.py:10"),
+        *("b.md:9", "c.tf:1", "c.tf:3", "c.tf:5", "c.tftest.hcl:1"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +136,7 @@ def test_each_kind_of_file_is_read(tmp_path: Path) -> None:
         ("CODE_OF_CONDUCT.md", False),
     ],
 )
-def test_records_and_texts_of_others_are_not_checked(path: str, *, is_checked: bool) -> None:
+def test_texts_of_others_are_not_checked(path: str, *, is_checked: bool) -> None:
     """A decision is a record of its day, and the code of conduct is a standard text."""
     assert prose.is_checked(Path(path)) is is_checked
 

@@ -59,7 +59,7 @@ def redrive(deployment: DeploymentStandIn, only: BroadcastId | None = None) -> R
     ],
     ids=["announcement", "source", "chunk", "chunk-of-the-other-shard", "chunk-of-a-large-room", "outcome"],
 )
-def test_a_letter_goes_to_the_queue_of_its_kind(
+def test_a_dead_letter_returns_to_the_queue_of_its_kind(
     deployment: DeploymentStandIn, letter: BroadcastMessage, queue: str
 ) -> None:
     """With a new time to live, and a chunk with all its attempts; what remains of it is what it was."""
@@ -105,7 +105,7 @@ def test_a_broadcast_is_opened_before_it_is_sent_again(deployment: DeploymentSta
     ],
     ids=["announcement", "source", "chunk", "outcome"],
 )
-def test_what_is_sent_again_with_a_new_lifetime_is_not_expired_any_more(
+def test_a_broadcast_sent_again_with_a_new_lifetime_is_no_longer_expired(
     deployment: DeploymentStandIn, letter: str, *, is_expired: bool
 ) -> None:
     """An outcome is no new attempt, so it says nothing of that."""
@@ -117,7 +117,7 @@ def test_what_is_sent_again_with_a_new_lifetime_is_not_expired_any_more(
     assert standing.expired == is_expired
 
 
-def test_what_cannot_be_sent_again_stays_and_the_reason_is_told(deployment: DeploymentStandIn) -> None:
+def test_a_dead_letter_that_cannot_be_redriven_stays_with_a_reason(deployment: DeploymentStandIn) -> None:
     """Garbage, another release's, and those of broadcasts that are forgotten, were cancelled, or had a deadline."""
     deployment.broadcasts.record(summary(broadcast_id="ended"))
     deployment.broadcasts.cancel(BroadcastId("ended"))
@@ -140,7 +140,7 @@ def test_what_cannot_be_sent_again_stays_and_the_reason_is_told(deployment: Depl
     assert result.sent == {"ChunkMessage": 1}
 
 
-def test_only_the_letters_of_one_broadcast_are_sent_if_it_is_named(deployment: DeploymentStandIn) -> None:
+def test_dead_letters_of_one_named_broadcast_are_redriven_alone(deployment: DeploymentStandIn) -> None:
     """The others rest."""
     other = replace(chunk_message(), broadcast_id=BroadcastId("another")).to_wire()
     deployment.broadcasts.record(summary(broadcast_id="another"))
@@ -150,7 +150,7 @@ def test_only_the_letters_of_one_broadcast_are_sent_if_it_is_named(deployment: D
     assert (result.sent, result.left) == ({"ChunkMessage": 1}, {"of another broadcast": 1})
 
 
-def test_all_letters_are_seen_however_many_there_are(deployment: DeploymentStandIn) -> None:
+def test_every_dead_letter_of_a_long_queue_is_read(deployment: DeploymentStandIn) -> None:
     """More than one call brings, with some between them that stay."""
     chunks = [replace(chunk_message(), chunk_id=ChunkId(f"0.{number}")).to_wire() for number in range(25)]
     for body in chunks:
@@ -161,12 +161,12 @@ def test_all_letters_are_seen_however_many_there_are(deployment: DeploymentStand
     assert len(deployment.sqs.bodies("shard-0")) == 13
 
 
-def test_an_empty_queue_is_no_mistake(deployment: DeploymentStandIn) -> None:
+def test_an_empty_queue_is_no_error(deployment: DeploymentStandIn) -> None:
     """Nothing is sent."""
     assert redrive(deployment) == Redriven()
 
 
-def test_frames_go_back_to_the_queue_they_came_from(deployment: DeploymentStandIn) -> None:
+def test_frames_return_to_their_original_queue(deployment: DeploymentStandIn) -> None:
     """In their order and group, with all that the route wrote into them; those of a queue that is gone stay."""
     for body in ("1", "2"):
         deployment.sqs.give_up(FRAMES, "pooled", body, "gold:s", requestId={"StringValue": body})

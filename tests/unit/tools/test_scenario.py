@@ -27,7 +27,7 @@ def test_three_tenants_have_several_sessions_each() -> None:
     assert occupied(SCENARIO.seats).total() == 500
 
 
-def test_limits_never_stand_in_the_way() -> None:
+def test_limits_never_interfere_with_the_scenario() -> None:
     """The demonstration is of delivery, not of limits."""
     seats = occupied(SCENARIO.seats)
     for tenant in SCENARIO.tenants:
@@ -46,7 +46,7 @@ def test_audiences_are_everyone_one_tenant_and_one_session_of_it() -> None:
     assert len(sizes[0]) == 500
 
 
-def test_an_audience_that_has_no_part_in_it_is_an_error() -> None:
+def test_an_audience_outside_the_scenario_is_an_error() -> None:
     """A wrong expectation must not pass for an empty one."""
     with pytest.raises(ValueError, match="no InRoom"):
         SCENARIO.recipients(InRoom(TenantId("demo-red"), RoomKey("hall")))

@@ -113,7 +113,7 @@ def test_the_first_stack_keeps_a_template_that_the_second_starts_from(
     assert not second.up()
 
 
-def test_the_second_of_two_at_once_waits_for_the_template_of_the_first(
+def test_a_concurrent_second_stack_waits_for_the_template_of_the_first(
     first: Stack, second: Stack, written: io.StringIO, terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything is applied once, and both stacks have the same ids."""
@@ -142,7 +142,7 @@ def test_the_second_of_two_at_once_waits_for_the_template_of_the_first(
     assert written.getvalue().count(USED) == 1
 
 
-def test_without_templates_none_is_read_or_written(
+def test_disabled_templates_are_neither_read_nor_written(
     first: Stack, second: Stack, store: TemplateStore, terraform: TerraformStandIn
 ) -> None:
     """Neither the one that is there, nor a new one."""
@@ -155,7 +155,7 @@ def test_without_templates_none_is_read_or_written(
     assert terraform.calls[before:] == APPLY
 
 
-def test_other_functions_take_the_place_of_the_templates(
+def test_functions_of_the_stack_replace_the_templates(
     first: Stack, second: Stack, terraform: TerraformStandIn, written: io.StringIO
 ) -> None:
     """The package is no part of the key, and nothing need be applied for it."""
@@ -214,7 +214,7 @@ def test_a_damaged_template_means_a_full_apply(
     assert len(file.read_bytes()) > 100
 
 
-def test_a_template_that_does_not_start_is_removed_and_everything_applied(
+def test_a_template_that_does_not_start_is_removed_and_everything_is_applied(
     first: Stack, second: Stack, terraform: TerraformStandIn, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The local AWS refuses what it can't restore; an empty one starts."""
@@ -231,7 +231,7 @@ def test_a_template_that_does_not_start_is_removed_and_everything_applied(
     assert f"{UNUSABLE}: local-aws ended while it started. Its last words: no such queue." in written.getvalue()
 
 
-def test_an_apply_to_a_template_that_fails_is_done_from_nothing(
+def test_a_failed_apply_to_a_template_is_repeated_from_nothing(
     first: Stack, second: Stack, store: TemplateStore, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On another local AWS, without the template."""
@@ -253,7 +253,7 @@ def test_an_apply_to_a_template_that_fails_is_done_from_nothing(
     assert state_of(second).applied is not None
 
 
-def test_a_failure_without_a_template_is_the_commands(first: Stack, terraform: TerraformStandIn) -> None:
+def test_a_failure_without_a_template_fails_the_command(first: Stack, terraform: TerraformStandIn) -> None:
     """Nothing is tried a second time, and nothing kept."""
     terraform.fail("apply", "no reason given")
     with pytest.raises(OperatorError, match="terraform apply failed"):
@@ -261,7 +261,7 @@ def test_a_failure_without_a_template_is_the_commands(first: Stack, terraform: T
     assert terraform.calls == ["init", "apply"]
 
 
-def test_what_goes_on_after_a_failure_is_no_template(
+def test_a_stack_that_continues_after_a_failure_leaves_no_template(
     first: Stack, store: TemplateStore, terraform: TerraformStandIn
 ) -> None:
     """Its local AWS may have been used meanwhile."""
@@ -274,7 +274,7 @@ def test_what_goes_on_after_a_failure_is_no_template(
 
 
 @pytest.mark.parametrize("refusal", ["the local AWS", "the disk"])
-def test_a_template_that_cannot_be_kept_stops_nothing(
+def test_a_template_that_cannot_be_stored_stops_nothing(
     first: Stack, store: TemplateStore, written: io.StringIO, monkeypatch: pytest.MonkeyPatch, refusal: str
 ) -> None:
     """A line says why."""
@@ -293,7 +293,7 @@ def test_a_template_that_cannot_be_kept_stops_nothing(
     assert reason in written.getvalue()
 
 
-def test_a_disk_that_is_full_when_the_template_is_entered_means_a_full_apply(
+def test_a_full_disk_at_the_start_from_a_template_means_a_full_apply(
     first: Stack, second: Stack, written: io.StringIO, terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The apply may find room, or say itself why not."""
@@ -309,7 +309,7 @@ def test_a_disk_that_is_full_when_the_template_is_entered_means_a_full_apply(
     assert "No space left on device" in written.getvalue()
 
 
-def test_subscribers_come_from_the_template_too(first: Stack, second: Stack, terraform: TerraformStandIn) -> None:
+def test_subscribers_are_taken_from_the_template_too(first: Stack, second: Stack, terraform: TerraformStandIn) -> None:
     """Each with its state and a folder of links."""
     variables = subscriber_variables(2)
     replace(first, variables=variables).up()
@@ -323,7 +323,7 @@ def test_subscribers_come_from_the_template_too(first: Stack, second: Stack, ter
     assert second.directory.subscribers() == ["blue", "green"]
 
 
-def test_a_port_that_the_operator_names_holds_for_a_template(first: Stack, second: Stack) -> None:
+def test_a_chosen_port_is_used_with_a_template(first: Stack, second: Stack) -> None:
     """For the local AWS and the gateway."""
     first.up()
     assert second.up(Ports(aws=20_600, gateway=20_700))

@@ -12,20 +12,20 @@ def frame(**fields: object) -> bytes:
     return json.dumps({"type": "broadcast", "id": "b1", "publishedAt": 1_000, "data": "hello"} | fields).encode()
 
 
-def test_a_broadcast_has_a_stamp_each_time_it_comes() -> None:
+def test_a_broadcast_has_its_stamp_at_every_arrival() -> None:
     """The second time it is recognised without being parsed."""
     reader = StampReader()
     assert [reader.stamp(frame()) for _ in range(2)] == [Stamp("b1", 1_000)] * 2
 
 
-def test_two_broadcasts_of_the_same_data_are_told_apart() -> None:
+def test_two_broadcasts_of_the_same_data_are_distinguished() -> None:
     """Their heads differ in the id."""
     reader = StampReader()
     assert reader.stamp(frame()) == Stamp("b1", 1_000)
     assert reader.stamp(frame(id="b2")) == Stamp("b2", 1_000)
 
 
-def test_broadcasts_whose_data_comes_first_are_told_apart() -> None:
+def test_broadcasts_with_their_data_first_are_distinguished() -> None:
     """Equal heads may hide different ids, so such heads are not remembered."""
     reader = StampReader()
     frames = [

@@ -13,18 +13,18 @@ STATE = StackState(4566, 8001, "secret", aws_identity="12@34.50", applying=False
 
 
 @pytest.mark.parametrize("state", [STATE, StackState(1, 2, "s"), StackState(1, 2, "s", "3@4", applying=True)])
-def test_what_is_saved_is_loaded(tmp_path: Path, state: StackState) -> None:
+def test_a_saved_state_is_loaded_unchanged(tmp_path: Path, state: StackState) -> None:
     """Nothing is lost between two commands."""
     save_state(tmp_path / "stack.json", state)
     assert load_state(tmp_path / "stack.json") == state
 
 
-def test_a_missing_file_is_no_state(tmp_path: Path) -> None:
+def test_a_missing_file_yields_no_state(tmp_path: Path) -> None:
     """The first command finds nothing."""
     assert load_state(tmp_path / "stack.json") is None
 
 
-def test_a_file_cut_anywhere_is_no_state(tmp_path: Path) -> None:
+def test_a_file_cut_anywhere_yields_no_state(tmp_path: Path) -> None:
     """A full disk or a hard stop may leave any beginning of it."""
     path = tmp_path / "stack.json"
     save_state(path, STATE)
@@ -52,7 +52,7 @@ def test_a_file_cut_anywhere_is_no_state(tmp_path: Path) -> None:
         '{"version": 2, "aws_port": 1, "gateway_port": 2, "secret": 5, "applied": null}',
     ],
 )
-def test_a_file_of_another_shape_is_no_state(tmp_path: Path, text: str) -> None:
+def test_a_file_of_another_shape_yields_no_state(tmp_path: Path, text: str) -> None:
     """Another release, or another program, wrote it."""
     path = tmp_path / "stack.json"
     path.write_text(text)
@@ -67,14 +67,14 @@ def test_a_crash_while_saving_leaves_the_old_state(tmp_path: Path) -> None:
     assert load_state(path) == STATE
 
 
-def test_a_fingerprint_names_what_has_changed() -> None:
+def test_a_fingerprint_names_the_changed_sources() -> None:
     """The operator sees why `up` applies again."""
     earlier = APPLIED.fingerprint
     assert Fingerprint("code", "terraform", "variables").changed_since(earlier) == []
     assert Fingerprint("new", "terraform", "new").changed_since(earlier) == ["functions", "variables"]
 
 
-def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+def test_the_state_file_is_private_to_its_owner(tmp_path: Path) -> None:
     """It holds the secret of every account's root, and a crash may have left another program's file in the way."""
     path = tmp_path / "stack.json"
     path.with_suffix(".new").write_text("left by a crash")

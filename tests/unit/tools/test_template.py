@@ -98,7 +98,7 @@ def template(directory: StackDirectory, here: StackPlace) -> Template:
     return Template.taken(directory, here, "key", code, outputs)
 
 
-def test_a_template_knows_nothing_of_the_stack_that_it_was_taken_of(template: Template, here: StackPlace) -> None:
+def test_a_template_contains_nothing_of_its_original_stack(template: Template, here: StackPlace) -> None:
     """Neither ports nor folders nor functions, but for what only looks like them."""
     said = str((template.code, template.outputs, template.files))
     forbidden = [":4100/", ":8100", "Jörg", "J\\u00f6rg", "the functions of the first stack"]
@@ -110,7 +110,7 @@ def test_a_template_knows_nothing_of_the_stack_that_it_was_taken_of(template: Te
     assert not [name for name in template.files if name.startswith("aws/tmp")]
 
 
-def test_a_stack_enters_a_template_as_if_everything_had_been_applied_there(
+def test_a_stack_from_a_template_is_as_if_everything_had_been_applied(
     template: Template, tmp_path: Path, there: StackPlace
 ) -> None:
     """With its own ports, its own folder and its own functions."""
@@ -124,7 +124,7 @@ def test_a_stack_enters_a_template_as_if_everything_had_been_applied_there(
     assert files_in(entered) == files_in(applied)
 
 
-def test_of_functions_in_an_image_nothing_is_rewritten(directory: StackDirectory, tmp_path: Path) -> None:
+def test_functions_in_an_image_are_not_rewritten(directory: StackDirectory, tmp_path: Path) -> None:
     """Terraform sees to it that they are the ones of this stack."""
     state = {"image": "loudhailer@sha256:1", "CodeSize": 0, "url": "http://127.0.0.1:4100/"}
     directory.hub.state.parent.mkdir(parents=True)
@@ -135,7 +135,7 @@ def test_of_functions_in_an_image_nothing_is_rewritten(directory: StackDirectory
     assert json.loads(other.hub.state.read_text()) == state | {"url": "http://127.0.0.1:4200/"}
 
 
-def test_a_template_is_the_same_after_it_lay_in_a_file(template: Template) -> None:
+def test_a_template_survives_being_written_to_a_file(template: Template) -> None:
     """With its key, its code, its outputs and its files."""
     assert Template.from_bytes(template.to_bytes(), "key") == template
 
@@ -156,7 +156,7 @@ def test_a_single_wrong_byte_is_noticed(template: Template, position: int) -> No
 
 
 @pytest.mark.parametrize("length", [0, 10, 32, 200])
-def test_a_part_of_a_template_is_refused(template: Template, length: int) -> None:
+def test_an_incomplete_template_is_refused(template: Template, length: int) -> None:
     """A disk that was full, or a copy that was cut short."""
     with pytest.raises(DamagedTemplateError):
         Template.from_bytes(template.to_bytes()[:length], "key")
@@ -182,7 +182,7 @@ def zipped(**files: str) -> bytes:
         zipped(template='{"key": "key", "code": "", "outputs": {}, "later": 1}'),
     ],
 )
-def test_what_is_whole_but_no_template_is_refused(content: bytes) -> None:
+def test_a_complete_file_of_another_kind_is_refused(content: bytes) -> None:
     """Another version may have written other things."""
     with pytest.raises(DamagedTemplateError, match="not laid out"):
         Template.from_bytes(hashlib.sha256(content).digest() + content, "key")

@@ -28,7 +28,7 @@ def file_of(store: TemplateStore, key: str) -> Path:
     return store.folder / f"{key}.template"
 
 
-def test_what_is_kept_is_found_until_it_is_removed(store: TemplateStore) -> None:
+def test_a_stored_template_is_found_until_it_is_removed(store: TemplateStore) -> None:
     """Its key finds it, and no other key does."""
     store.keep(template_of("a"))
     assert store.find("a") == template_of("a")
@@ -38,7 +38,7 @@ def test_what_is_kept_is_found_until_it_is_removed(store: TemplateStore) -> None
     store.remove("a")
 
 
-def test_it_lies_in_the_users_cache_and_is_for_the_user_alone(tmp_path: Path) -> None:
+def test_templates_are_stored_in_the_users_private_cache(tmp_path: Path) -> None:
     """XDG_CACHE_HOME names its folder, or else the home directory does."""
     store = TemplateStore.of_the_user({"XDG_CACHE_HOME": str(tmp_path)})
     assert store.folder == tmp_path / "loudhailer" / "templates"
@@ -48,7 +48,7 @@ def test_it_lies_in_the_users_cache_and_is_for_the_user_alone(tmp_path: Path) ->
     assert file_of(store, "a").stat().st_mode & 0o077 == 0
 
 
-def test_those_that_were_used_last_stay(store: TemplateStore) -> None:
+def test_the_most_recently_used_templates_are_kept(store: TemplateStore) -> None:
     """To find one is to use it."""
     for time, key in enumerate(("a", "b")):
         store.keep(template_of(key))
@@ -58,7 +58,7 @@ def test_those_that_were_used_last_stay(store: TemplateStore) -> None:
     assert [key for key in "abc" if store.find(key)] == ["a", "c"]
 
 
-def test_what_a_killed_command_left_unfinished_is_removed_in_time(store: TemplateStore) -> None:
+def test_leftovers_of_a_killed_command_are_removed_in_time(store: TemplateStore) -> None:
     """It is never taken for a template, and what another command is writing now stays."""
     store.folder.mkdir(parents=True)
     left, written = store.folder / "unfinished-1", store.folder / "unfinished-2"
@@ -72,7 +72,7 @@ def test_what_a_killed_command_left_unfinished_is_removed_in_time(store: Templat
     assert written.exists()
 
 
-def test_two_that_keep_one_key_at_once_leave_one_whole_template(store: TemplateStore) -> None:
+def test_concurrent_writers_of_one_key_leave_one_whole_template(store: TemplateStore) -> None:
     """And readers meanwhile find one or the other."""
     codes = [str(number) for number in range(20)]
     store.keep(template_of("a", codes[0]))
@@ -98,7 +98,7 @@ def test_a_full_disk_leaves_the_earlier_template(store: TemplateStore, monkeypat
     assert [path.name for path in store.folder.iterdir()] == ["a.template"]
 
 
-def test_a_cache_that_cannot_be_made_is_an_error_of_the_system(store: TemplateStore) -> None:
+def test_a_cache_that_cannot_be_created_is_a_system_error(store: TemplateStore) -> None:
     """Its caller continues without."""
     store.folder.parent.write_text("no folder")
     with pytest.raises(OSError, match="Not a directory"):
@@ -116,7 +116,7 @@ def test_a_folder_in_place_of_a_template_is_refused(store: TemplateStore) -> Non
 
 
 @pytest.mark.parametrize("others", ["file", "folder"])
-def test_what_others_may_write_to_is_refused(store: TemplateStore, others: str) -> None:
+def test_a_template_writable_by_other_users_is_refused(store: TemplateStore, others: str) -> None:
     """A template holds code that is run."""
     store.keep(template_of("a"))
     (file_of(store, "a") if others == "file" else store.folder).chmod(0o777)
@@ -124,7 +124,7 @@ def test_what_others_may_write_to_is_refused(store: TemplateStore, others: str) 
         store.find("a")
 
 
-def test_what_belongs_to_another_user_is_refused(store: TemplateStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_template_of_another_user_is_refused(store: TemplateStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if nobody else can write to it now."""
     store.keep(template_of("a"))
     monkeypatch.setattr("os.geteuid", lambda: os.getuid() + 1)

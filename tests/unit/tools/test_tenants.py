@@ -9,14 +9,14 @@ from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, keyed, requir
 ACME = TenantId("acme")
 
 
-def test_a_new_tenant_has_defaults_for_what_is_not_named() -> None:
+def test_a_new_tenant_has_defaults_for_unnamed_options() -> None:
     """One option is enough to make one."""
     tenant = TenantChange(tenant_connections=77).applied_to(ACME, None)
     assert (tenant.tenant_id, tenant.tenant_connections) == (ACME, 77)
     assert tenant.session_seconds > 0
 
 
-def test_a_standing_tenant_keeps_what_is_not_named() -> None:
+def test_an_existing_tenant_keeps_unnamed_options() -> None:
     """`put` must not reset limits that the operator did not speak of."""
     standing = SAMPLE_TENANTS[2]
     changed = TenantChange(messages_per_minute=5).applied_to(standing.tenant_id, standing)
@@ -24,7 +24,7 @@ def test_a_standing_tenant_keeps_what_is_not_named() -> None:
 
 
 @pytest.mark.parametrize("standing", [False, True])
-def test_a_silo_that_is_there_may_be_named_and_another_may_not(*, standing: bool) -> None:
+def test_only_an_existing_silo_may_be_named(*, standing: bool) -> None:
     """Terraform makes the queue, so nothing else may promise it; False is an answer, None is none."""
     require_silo(ACME, wanted=None, standing=standing)
     require_silo(ACME, wanted=standing, standing=standing)
@@ -35,7 +35,7 @@ def test_a_silo_that_is_there_may_be_named_and_another_may_not(*, standing: bool
     assert "`loudhailer up`" in refused.value.remedy
 
 
-def test_every_limit_that_makes_no_sense_is_named_at_once() -> None:
+def test_every_illegal_limit_is_named_at_once() -> None:
     """All errors are reported together."""
     change = TenantChange(tenant_connections=0, session_seconds=-1, session_per_minute=50, tenant_per_minute=10)
     with pytest.raises(OperatorError) as caught:

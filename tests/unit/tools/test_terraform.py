@@ -67,7 +67,7 @@ def test_reading_a_data_source_is_no_change() -> None:
 
 
 @pytest.mark.parametrize("line", ["", "panic: runtime error", "[]", "null", '{"type": "apply_start"}', '{"hook": 1}'])
-def test_other_lines_are_passed_over(line: str) -> None:
+def test_other_lines_are_skipped(line: str) -> None:
     """Terraform and its provider also print plain text."""
     assert observed([line]) == ApplyProgress()
 
@@ -133,7 +133,9 @@ def test_the_provider_is_compared_with_the_lock_once(
     assert lock.read_text() == LOCKED
 
 
-def test_an_unreachable_registry_is_reported_with_the_way_round(runner: Terraform, terraform: TerraformStandIn) -> None:
+def test_an_unreachable_registry_is_reported_with_the_alternative(
+    runner: Terraform, terraform: TerraformStandIn
+) -> None:
     """The text of Terraform's own message is long and names no remedy."""
     terraform.fail("init", INIT_WITHOUT_NETWORK)
     with pytest.raises(OperatorError, match="cannot fetch the AWS provider") as caught:
@@ -141,7 +143,7 @@ def test_an_unreachable_registry_is_reported_with_the_way_round(runner: Terrafor
     assert "TF_PLUGIN_DIR" in caught.value.remedy
 
 
-def test_a_damaged_provider_is_reported_with_how_to_get_another(runner: Terraform, terraform: TerraformStandIn) -> None:
+def test_a_damaged_provider_is_reported_with_the_remedy(runner: Terraform, terraform: TerraformStandIn) -> None:
     """The network is not at fault."""
     terraform.fail("init", INIT_OF_ANOTHER_PROVIDER)
     with pytest.raises(OperatorError, match="is not the one that the lock names") as caught:

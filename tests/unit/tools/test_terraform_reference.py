@@ -78,6 +78,6 @@ def test_a_readme_that_is_missing_or_has_no_place_for_the_tables_is_an_error(mod
 
 
 @pytest.mark.parametrize("folder", folders(), ids=lambda folder: folder.name)
-def test_every_readme_is_as_the_sources_are(folder: Path) -> None:
+def test_every_readme_matches_the_sources(folder: Path) -> None:
     """`make format` writes it."""
     assert (folder / "README.md").read_text() == updated(folder)

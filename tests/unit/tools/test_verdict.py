@@ -45,7 +45,7 @@ def test_a_percentile_of_nothing_is_no_number() -> None:
     assert math.isnan(percentile([], 0.5))
 
 
-def test_what_is_as_it_must_be_has_no_faults() -> None:
+def test_a_correct_delivery_has_no_faults() -> None:
     """Duplicates are allowed: delivery is at least once."""
     assert replace(RESULT, duplicates=2).faults == []
     assert COUNT.faults == []
@@ -66,7 +66,7 @@ def test_what_is_as_it_must_be_has_no_faults() -> None:
         ),
     ],
 )
-def test_a_broadcast_that_is_not_as_it_must_be_says_so(result: BroadcastResult, fault: str) -> None:
+def test_an_incorrect_broadcast_is_reported(result: BroadcastResult, fault: str) -> None:
     """One lost frame fails the demonstration, and so does a wrong report."""
     assert result.faults == [fault]
 
@@ -79,7 +79,7 @@ def test_a_broadcast_that_is_not_as_it_must_be_says_so(result: BroadcastResult, 
         (replace(COUNT.count, reserved=6), "6 reserved"),
     ],
 )
-def test_a_count_that_is_off_by_one_says_so(count: TenantCount, part: str) -> None:
+def test_a_count_off_by_one_is_reported(count: TenantCount, part: str) -> None:
     """Whichever of the three it is."""
     (fault,) = replace(COUNT, count=count).faults
     assert fault.startswith("Half left, tenant red has 5 sockets, but ")

@@ -31,20 +31,20 @@ function clockAgainst(wrongBy) {
   };
 }
 
-test("a clock that is right is believed to the millisecond", () => {
+test("a correct clock is used to the millisecond", () => {
   const { clock, ask, server, wait } = clockAgainst(0);
   ask();
   wait(1_234);
   assert.equal(clock.now(), server());
 });
 
-test("before anything was answered there is the device's clock alone", () => {
+test("the device's clock is used before the first answer", () => {
   const { clock, server } = clockAgainst(-HOUR);
   assert.equal(clock.now(), server() - HOUR);
 });
 
 for (const wrongBy of [-HOUR, HOUR, -5_000, 5_000, -365 * 24 * HOUR]) {
-  test(`a clock that is wrong by ${wrongBy} ms is not believed`, () => {
+  test(`a clock that is wrong by ${wrongBy} ms is corrected`, () => {
     const { clock, ask, server, wait } = clockAgainst(wrongBy);
     ask();
     assert.ok(Math.abs(clock.now() - server()) <= 520, "one answer tells the second");
@@ -58,7 +58,7 @@ for (const wrongBy of [-HOUR, HOUR, -5_000, 5_000, -365 * 24 * HOUR]) {
   });
 }
 
-test("a clock that is set anew changes nothing", () => {
+test("a change of the device's clock has no effect", () => {
   const { clock, ask, server, time } = clockAgainst(0);
   for (let n = 0; n < 20; n += 1) {
     time.passed += 333;
@@ -68,14 +68,14 @@ test("a clock that is set anew changes nothing", () => {
   assert.ok(Math.abs(clock.now() - server()) <= 60);
 });
 
-test("an answer without a date, or with one that is none, tells nothing", () => {
+test("an answer without a valid date has no effect", () => {
   const { clock, server } = clockAgainst(HOUR);
   clock.hear(null, 0);
   clock.hear("soon", 0);
   assert.equal(clock.now(), server() + HOUR);
 });
 
-test("after a sleep in which the monotonic clock stood still the next answer counts", () => {
+test("the next answer corrects the clock after a sleep that stopped the monotonic clock", () => {
   const awake = START + 8 * HOUR;
   const clock = new ServerClock(
     () => 77,
@@ -94,7 +94,7 @@ test("nothing arrives before it was sent", () => {
   assert.ok(Number.isNaN(clock.since(undefined)));
 });
 
-test("durations are measured by a clock that only goes on", () => {
+test("durations are measured by a monotonic clock", () => {
   const before = elapsed();
   assert.ok(elapsed() >= before);
 });

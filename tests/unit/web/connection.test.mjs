@@ -97,7 +97,7 @@ test("frames go both ways once the connection is open, and not before", async ()
   assert.deepEqual(states(told), [STATES.CONNECTING, STATES.OPEN]);
 });
 
-test("what is no JSON reaches the handler as null, and its text", async () => {
+test("a frame that is not JSON reaches the handler as null and its text", async () => {
   const texts = [];
   const connection = new Connection(async () => "wss://x", { onFrame: (frame, text) => texts.push([frame, text]) }, { WebSocket: FakeSocket });
   connection.open();
@@ -119,13 +119,13 @@ test("a lost connection is opened again, after times that double up to a bound",
   assert.deepEqual(waits.map(({ wasOpen }) => wasOpen), [true, false, false, false, false, false, false]);
 });
 
-test("the time before the next attempt is any up to the bound", async () => {
+test("the time before the next attempt is random up to the bound", async () => {
   const { told } = await opened({ random: () => 0.25 });
   FakeSocket.all[0].drops();
   assert.equal(told.states.at(-1).delay, 250);
 });
 
-test("a connection that held begins its backoff anew, one that did not goes on with it", async () => {
+test("a connection that lasted resets its backoff, a short one continues it", async () => {
   const { told } = await opened();
   FakeSocket.all[0].drops();
   await pass(1_000);
@@ -139,7 +139,7 @@ test("a connection that held begins its backoff anew, one that did not goes on w
   assert.equal(told.states.at(-1).delay, 1_000);
 });
 
-test("a clock that is set anew changes no backoff", async () => {
+test("a change of the device's clock changes no backoff", async () => {
   for (const hours of [-1, 1]) {
     mock.timers.reset();
     mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: 10 * 60 * MINUTE });
@@ -154,7 +154,7 @@ test("a clock that is set anew changes no backoff", async () => {
   }
 });
 
-test("the URL is asked for before every attempt, and an error there is one more reason to wait", async () => {
+test("the URL is requested before every attempt, and an error counts as a failed attempt", async () => {
   let asked = 0;
   const { told } = start({
     url: async () => {
@@ -183,7 +183,7 @@ test("a refusal ends the attempts", async () => {
   assert.deepEqual(told.states, [{ state: STATES.CONNECTING }, { state: STATES.REFUSED, reason: refusal }]);
 });
 
-test("a handshake that nobody answers is given up", async () => {
+test("an unanswered handshake is given up", async () => {
   const { told } = start();
   await settle();
   await pass(15_000);
@@ -191,7 +191,7 @@ test("a handshake that nobody answers is given up", async () => {
   assert.equal(told.states.at(-1).state, STATES.WAITING);
 });
 
-test("a closed connection stays closed, whatever was under way", async () => {
+test("a closed connection stays closed despite pending work", async () => {
   let answer;
   const { connection, told } = start({ url: () => new Promise((resolve) => (answer = resolve)) });
   connection.close();
@@ -230,7 +230,7 @@ test("any frame is an answer to a ping", async () => {
   assert.equal(told.states.at(-1).state, STATES.OPEN);
 });
 
-test("to check while waiting is to try now", async () => {
+test("a check during the wait starts an attempt at once", async () => {
   const { connection } = await opened();
   FakeSocket.all[0].drops();
   connection.check();
@@ -269,7 +269,7 @@ test("a second socket that is refused leaves the first one alone, and is tried a
   assert.equal(FakeSocket.all.length, 3);
 });
 
-test("the second socket goes on where the first one is lost meanwhile", async () => {
+test("the second socket takes over if the first one is lost", async () => {
   const { told, socket } = await opened();
   await pass(115 * MINUTE);
   socket.drops();
@@ -279,7 +279,7 @@ test("the second socket goes on where the first one is lost meanwhile", async ()
   assert.equal(FakeSocket.all.length, 2);
 });
 
-test("to close is to close both sockets", async () => {
+test("closing the connection closes both sockets", async () => {
   const { connection, socket } = await opened();
   await pass(115 * MINUTE);
   FakeSocket.all[1].opens();
@@ -287,7 +287,7 @@ test("to close is to close both sockets", async () => {
   assert.deepEqual([socket.isClosed, FakeSocket.all[1].isClosed], [true, true]);
 });
 
-test("duplicates are dropped by what identifies them, and nothing else is", async () => {
+test("only duplicates with the same identity are dropped", async () => {
   const { told, socket } = await opened();
   const frames = [
     { type: "broadcast", id: "1", data: "a" },
@@ -304,7 +304,7 @@ test("duplicates are dropped by what identifies them, and nothing else is", asyn
   assert.deepEqual(told.frames, [...frames, frames[2], { action: "joinroom" }, { action: "joinroom" }]);
 });
 
-test("only so much is remembered", async () => {
+test("the number of remembered frames is bounded", async () => {
   const { told, socket } = await opened({ remembered: 2 });
   for (const id of ["1", "2", "3", "3", "1"]) {
     socket.says({ type: "broadcast", id });

@@ -27,6 +27,6 @@ for (const [kind, frame] of KINDS) {
   test(`${JSON.stringify(frame)} is ${kind}`, () => assert.equal(kindOf(frame), kind));
 }
 
-test("a text is shown as it is, anything else as JSON", () => {
+test("a text is shown unchanged, any other value as JSON", () => {
   assert.deepEqual(["<b>", { a: 1 }, null, undefined].map(textOf), ["<b>", '{"a":1}', "null", ""]);
 });

@@ -86,7 +86,7 @@ def get_part(
     return get(console, "/assets/{version}/{file}", headers, version=version or named[0], file=file)
 
 
-def test_the_page_is_html_that_is_asked_about_at_every_visit(console: Console, counted: Counter[str]) -> None:
+def test_the_page_is_html_that_is_revalidated_at_every_visit(console: Console, counted: Counter[str]) -> None:
     """A release is seen at once, and the visit is counted."""
     response = get(console)
     assert response["statusCode"] == 200
@@ -96,7 +96,7 @@ def test_the_page_is_html_that_is_asked_about_at_every_visit(console: Console, c
     assert counted["PageServed"] == 1
 
 
-def test_every_part_that_the_page_names_is_served_for_ever(console: Console) -> None:
+def test_every_part_named_by_the_page_is_cached_for_ever(console: Console) -> None:
     """Under a version that changes with any of them, so that nothing is asked for twice."""
     page = Markup(get(console)["body"])
     named = {link for link in page.attributes("href") + page.attributes("src") if link.startswith("assets/")}
@@ -116,7 +116,7 @@ def test_every_part_that_the_page_names_is_served_for_ever(console: Console) -> 
         ("icon.svg", "image/svg+xml"),
     ],
 )
-def test_a_part_says_what_it_is(console: Console, file: str, content_type: str) -> None:
+def test_a_part_has_its_content_type(console: Console, file: str, content_type: str) -> None:
     """With nosniff, a wrong type would not be taken."""
     assert get_part(console, file)["headers"]["content-type"] == content_type
 
@@ -131,7 +131,7 @@ def test_every_module_that_a_module_imports_is_served(console: Console) -> None:
 
 
 @pytest.mark.parametrize("file", ["absent.js", "index.html", "..", "../handler.py", "app.js\x00", ""])
-def test_what_is_no_part_is_not_found(console: Console, file: str) -> None:
+def test_an_unknown_part_is_not_found(console: Console, file: str) -> None:
     """A name is looked up among what was read at init: it is never a path."""
     response = get_part(console, file)
     assert (response["statusCode"], codec.decode(response["body"])) == (404, {"message": "Not Found"})
@@ -145,7 +145,7 @@ def test_a_part_of_another_version_is_not_found(console: Console) -> None:
     assert get_part(console, "app.js", "0123456789abcdef")["statusCode"] == 404
 
 
-def test_another_text_in_any_part_is_another_version() -> None:
+def test_a_change_in_any_part_is_a_new_version() -> None:
     """An import names no version of its own."""
     pages = [get(console_of(FILES | {"api.js": text}))["body"] for text in ("1", "2")]
     assert pages[0] != pages[1]
@@ -153,7 +153,7 @@ def test_another_text_in_any_part_is_another_version() -> None:
 
 @pytest.mark.parametrize("header", ["{}", "W/{}", '"other", {}', "*"])
 @pytest.mark.parametrize("file", [None, "app.js"])
-def test_what_the_client_has_is_not_sent_again(console: Console, file: str | None, header: str) -> None:
+def test_an_unchanged_part_is_not_sent_again(console: Console, file: str | None, header: str) -> None:
     """A 304 has the validator and the policies, and no body."""
 
     def ask(headers: dict[str, str] | None = None) -> Response:
@@ -167,7 +167,7 @@ def test_what_the_client_has_is_not_sent_again(console: Console, file: str | Non
     assert response["headers"].keys() >= {"etag", "cache-control", "content-security-policy"}
 
 
-def test_what_the_client_has_of_old_is_sent_anew(console: Console) -> None:
+def test_an_outdated_part_is_sent_again(console: Console) -> None:
     """Its validator is another one."""
     assert get(console, headers={"if-none-match": '"0123456789abcdef"'})["statusCode"] == 200
 
@@ -208,7 +208,7 @@ def test_every_answer_has_the_security_headers(console: Console, header: str, va
         assert "microphone=()" in response["headers"]["permissions-policy"]
 
 
-def test_the_page_needs_nothing_that_the_policy_refuses(console: Console) -> None:
+def test_the_page_works_within_its_security_policy(console: Console) -> None:
     """No script or style in it, no handler in an attribute, every address relative: it may be under any path."""
     page = Markup(get(console)["body"])
     assert page.inline == ""
@@ -233,7 +233,7 @@ def test_the_configuration_is_escaped() -> None:
     assert page.inline == ""
 
 
-def test_the_qr_code_leads_to_the_page_whatever_the_request_says(console: Console) -> None:
+def test_the_qr_code_leads_to_the_page_for_any_request(console: Console) -> None:
     """Its address is API Gateway's; host, query and path of the request change nothing."""
     plain = get(console, "/qr.svg")
     assert plain["headers"]["content-type"] == "image/svg+xml"
@@ -263,7 +263,7 @@ def test_the_qr_code_is_that_of_the_address(monkeypatch: pytest.MonkeyPatch) -> 
     assert encoded == [f"https://{DOMAIN}/", "http://127.0.0.1:4566/_aws/execute-api/a1b2c3d4e5/"]
 
 
-def test_an_empty_environment_is_reported_whole() -> None:
+def test_an_empty_environment_is_reported_completely() -> None:
     """One message lists every variable."""
     with pytest.raises(ConfigurationError) as caught:
         from_env(Settings, {})

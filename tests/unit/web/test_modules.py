@@ -11,7 +11,7 @@ SUITES = sorted(Path(__file__).parent.glob("*.test.mjs"))
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
-def test_the_module_keeps_its_promises(suite: Path) -> None:
+def test_the_module_passes_its_tests(suite: Path) -> None:
     """Every test of the suite passes, and there are some."""
     run = subprocess.run([NODE, "--test", "--test-reporter=tap", suite], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout

@@ -14,7 +14,7 @@ variables {
   }
 }
 
-run "a_minute_above_the_threshold_raises_it_and_silence_does_not" {
+run "a_minute_above_the_threshold_raises_the_alarm_and_missing_data_does_not" {
   command = plan
 
   assert {
@@ -32,7 +32,7 @@ run "a_minute_above_the_threshold_raises_it_and_silence_does_not" {
   }
 }
 
-run "the_topic_is_told_of_its_beginning_and_its_end" {
+run "the_topic_is_notified_of_the_beginning_and_the_end_of_an_alarm" {
   command = plan
 
   variables {
@@ -48,7 +48,7 @@ run "the_topic_is_told_of_its_beginning_and_its_end" {
   }
 }
 
-run "what_is_no_topic_and_a_statistic_that_hides_are_refused" {
+run "a_malformed_topic_and_a_hiding_statistic_are_refused" {
   command = plan
 
   variables {

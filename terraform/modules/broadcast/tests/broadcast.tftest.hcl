@@ -111,7 +111,7 @@ run "only_its_publishers_may_publish_on_the_topic_and_over_tls_alone" {
   }
 }
 
-run "what_nobody_could_handle_is_settled_before_it_comes_to_rest" {
+run "messages_that_every_worker_failed_on_are_settled_before_they_are_kept" {
   command = plan
 
   assert {
@@ -130,7 +130,7 @@ run "what_nobody_could_handle_is_settled_before_it_comes_to_rest" {
   }
 }
 
-run "a_shard_gives_one_chunk_at_a_time_to_a_limited_number_of_workers" {
+run "a_shard_delivers_one_chunk_at_a_time_to_a_limited_number_of_workers" {
   command = plan
 
   assert {
@@ -176,7 +176,7 @@ run "half_a_shard_is_not_drained" {
   expect_failures = [var.settings]
 }
 
-run "shards_that_are_drained_are_read_and_get_nothing_new" {
+run "drained_shards_are_read_and_get_no_new_chunks" {
   command = plan
 
   variables {
@@ -208,7 +208,7 @@ run "a_shard_that_is_drained_cannot_be_claimed" {
   expect_failures = [var.subscribers]
 }
 
-run "only_what_failed_is_tried_again" {
+run "only_failed_messages_are_retried" {
   command = plan
 
   assert {
@@ -266,7 +266,7 @@ run "large_rooms_have_two_workers_of_their_own_and_small_broadcasts_four" {
   }
 }
 
-run "what_is_left_of_a_small_broadcast_goes_to_the_shards" {
+run "the_rest_of_a_small_broadcast_goes_to_the_shards" {
   command = plan
 
   assert {
@@ -416,7 +416,7 @@ run "fewer_than_two_workers_of_large_rooms_are_refused" {
   expect_failures = [var.functions]
 }
 
-run "each_of_the_two_that_post_has_a_concurrency_of_its_own" {
+run "both_functions_that_post_have_their_own_concurrency" {
   command = plan
 
   variables {
@@ -440,7 +440,7 @@ run "each_of_the_two_that_post_has_a_concurrency_of_its_own" {
   }
 }
 
-run "a_timeout_after_which_a_broadcast_is_over_is_refused" {
+run "a_timeout_longer_than_a_broadcast_is_refused" {
   command = plan
 
   variables {
@@ -458,7 +458,7 @@ run "a_timeout_after_which_a_broadcast_is_over_is_refused" {
   expect_failures = [var.functions]
 }
 
-run "the_timeouts_as_they_are_need_a_lifetime_of_more_than_four_minutes" {
+run "the_default_timeouts_need_a_lifetime_of_more_than_four_minutes" {
   command = plan
 
   variables {
@@ -530,7 +530,7 @@ run "a_small_broadcast_larger_than_a_tenth_of_the_bucket_is_refused" {
   expect_failures = [var.settings]
 }
 
-run "without_small_broadcasts_publish_finds_no_recipients" {
+run "publish_finds_no_recipients_if_no_broadcast_is_small" {
   command = plan
 
   variables {
@@ -615,7 +615,7 @@ run "one_try_is_refused" {
   expect_failures = [var.max_receive_count]
 }
 
-run "a_subscribers_roles_are_bounded_here_and_there" {
+run "a_subscribers_roles_are_bounded_in_both_accounts" {
   command = plan
 
   variables {
@@ -741,7 +741,7 @@ run "a_shard_that_does_not_exist_is_refused" {
   expect_failures = [var.subscribers]
 }
 
-run "a_shard_between_two_is_refused" {
+run "a_fractional_shard_number_is_refused" {
   command = plan
 
   plan_options {
@@ -803,7 +803,7 @@ run "a_short_external_id_and_a_name_in_capitals_are_refused" {
   expect_failures = [var.subscribers]
 }
 
-run "what_goes_back_to_a_queue_is_no_loop" {
+run "lambda_does_not_stop_messages_that_return_to_a_queue" {
   command = plan
 
   assert {
@@ -816,7 +816,7 @@ run "what_goes_back_to_a_queue_is_no_loop" {
   }
 }
 
-run "publish_publishes_on_the_topic_alone" {
+run "publish_may_publish_only_on_the_topic" {
   command = plan
 
   assert {
@@ -827,7 +827,7 @@ run "publish_publishes_on_the_topic_alone" {
   }
 }
 
-run "without_publish_send_message_alone_puts_messages_on_the_topic" {
+run "only_send_message_publishes_where_publish_is_missing" {
   command = plan
 
   variables {
@@ -844,7 +844,7 @@ run "without_publish_send_message_alone_puts_messages_on_the_topic" {
   }
 }
 
-run "a_cell_subscribes_its_one_queue_and_tells_of_itself_alone" {
+run "a_cell_subscribes_only_its_queue_and_reports_only_its_own_rows" {
   command = plan
 
   variables {
@@ -902,7 +902,7 @@ run "a_cell_subscribes_its_one_queue_and_tells_of_itself_alone" {
   }
 }
 
-run "without_further_cells_nobody_subscribes_and_publish_looks_for_none" {
+run "no_cell_may_subscribe_and_publish_reads_none_without_further_cells" {
   command = plan
 
   assert {

@@ -104,7 +104,7 @@ variables {
   session_api   = { session_auth = "iam", tenant_claim = "tenantId", list_tenants = false }
 }
 
-run "every_function_may_do_its_work_and_no_more" {
+run "every_function_has_exactly_its_permissions" {
   command = plan
 
   assert {
@@ -237,7 +237,7 @@ run "every_function_may_do_its_work_and_no_more" {
   }
 }
 
-run "connect_and_disconnect_reach_rows_in_their_own_name" {
+run "connect_and_disconnect_access_rows_with_their_own_roles" {
   command = plan
 
   assert {
@@ -290,7 +290,7 @@ run "the_former_release_keeps_its_roles_while_it_runs" {
   }
 }
 
-run "a_tenant_reaches_its_sessions_under_both_keys" {
+run "a_tenant_can_access_its_sessions_under_both_keys" {
   command = plan
 
   assert {
@@ -317,7 +317,7 @@ run "clients_may_use_a_fifth_of_the_quota_and_half_of_its_bucket" {
   }
 }
 
-run "who_is_not_answered_and_what_is_throttled_raises_an_alarm" {
+run "unanswered_clients_and_throttled_functions_raise_an_alarm" {
   command = plan
 
   assert {
@@ -393,7 +393,7 @@ run "every_silo_has_a_consumer_of_its_own_and_every_queue_its_alarm" {
   }
 }
 
-run "a_further_cell_tells_its_hub_and_opens_nothing_itself" {
+run "a_further_cell_reports_to_its_hub_and_has_no_public_api" {
   command = plan
 
   variables {

@@ -40,7 +40,7 @@ run "a_partition_is_never_split" {
   }
 }
 
-run "the_stream_tells_what_was_and_what_is" {
+run "the_stream_has_old_and_new_images" {
   command = plan
 
   assert {
@@ -95,7 +95,7 @@ run "tables_are_paid_by_request_and_protected_from_deletion" {
   }
 }
 
-run "changes_are_counted_in_order_and_none_is_lost" {
+run "changes_are_counted_in_order_without_loss" {
   command = plan
 
   assert {
@@ -147,7 +147,7 @@ run "a_partition_of_six_digits_is_refused" {
   expect_failures = [var.settings]
 }
 
-run "a_minute_without_counting_is_refused" {
+run "a_counting_window_of_a_minute_is_refused" {
   command = plan
 
   variables {
@@ -157,7 +157,7 @@ run "a_minute_without_counting_is_refused" {
   expect_failures = [var.settings]
 }
 
-run "a_partition_of_nobody_is_refused" {
+run "a_partition_without_connections_is_refused" {
   command = plan
 
   variables {

@@ -25,7 +25,7 @@ variables {
   }
 }
 
-run "there_is_no_page_unless_it_is_asked_for" {
+run "the_page_does_not_exist_by_default" {
   command = plan
 
   assert {
@@ -34,7 +34,7 @@ run "there_is_no_page_unless_it_is_asked_for" {
   }
 }
 
-run "the_page_is_for_everyone_and_nothing_else_is" {
+run "only_the_page_is_public" {
   command = plan
 
   variables {
@@ -53,7 +53,7 @@ run "the_page_is_for_everyone_and_nothing_else_is" {
   }
 }
 
-run "a_token_broadcasts_with_the_scope_alone" {
+run "a_token_needs_the_scope_to_broadcast" {
   command = plan
 
   variables {
@@ -94,7 +94,7 @@ run "signed_requests_need_no_scope" {
   }
 }
 
-run "functions_that_somebody_waits_for_raise_an_alarm" {
+run "functions_with_waiting_clients_raise_an_alarm" {
   command = plan
 
   assert {

@@ -4,7 +4,7 @@ variables {
   alarm_topic_arn = "arn:aws:sns:us-east-1:111111111111:alarms"
 }
 
-run "settings_that_nobody_gives_have_defaults" {
+run "omitted_settings_have_defaults" {
   command = plan
 
   assert {
@@ -36,7 +36,7 @@ run "malformed_values_are_refused" {
   expect_failures = [var.prefix, var.environment, var.settings]
 }
 
-run "a_level_that_nothing_logs_is_refused" {
+run "an_unknown_log_level_is_refused" {
   command = plan
 
   variables {
@@ -56,7 +56,7 @@ run "a_level_at_which_lambda_drops_the_metrics_is_refused" {
   expect_failures = [var.settings]
 }
 
-run "a_time_that_logs_cannot_be_kept_is_refused" {
+run "an_illegal_retention_of_logs_is_refused" {
   command = plan
 
   variables {
@@ -66,7 +66,7 @@ run "a_time_that_logs_cannot_be_kept_is_refused" {
   expect_failures = [var.settings]
 }
 
-run "outside_local_tables_are_protected_and_alarms_are_told" {
+run "tables_are_protected_and_alarms_notify_outside_local" {
   command = plan
 
   variables {
@@ -77,7 +77,7 @@ run "outside_local_tables_are_protected_and_alarms_are_told" {
   expect_failures = [var.deletion_protection, var.alarm_topic_arn]
 }
 
-run "a_local_deployment_can_be_deleted_and_tells_nobody" {
+run "a_local_deployment_can_be_deleted_and_notifies_no_one" {
   command = plan
 
   variables {

@@ -59,7 +59,7 @@ run "a_repository_without_immutable_subjects_is_trusted_by_its_names" {
   }
 }
 
-run "the_role_lies_where_the_apply_role_changes_nothing" {
+run "the_role_has_a_path_that_the_apply_role_cannot_change" {
   command = plan
 
   assert {
@@ -101,7 +101,7 @@ run "a_wildcard_subject_is_refused" {
   expect_failures = [var.subjects]
 }
 
-run "a_role_for_nobody_is_refused" {
+run "a_role_without_subjects_is_refused" {
   command = plan
 
   variables {
@@ -153,7 +153,7 @@ run "every_repository_of_an_owner_is_refused" {
   expect_failures = [var.subject_prefix]
 }
 
-run "any_id_is_refused" {
+run "a_wildcard_id_is_refused" {
   command = plan
 
   variables {

@@ -116,7 +116,7 @@ run "the_access_log_keeps_no_secret" {
   }
 }
 
-run "in_aws_the_url_is_the_apis_own" {
+run "the_url_in_aws_belongs_to_the_api" {
   command = plan
 
   assert {
@@ -125,7 +125,7 @@ run "in_aws_the_url_is_the_apis_own" {
   }
 }
 
-run "locally_routes_may_be_open_and_the_url_is_the_local_aws" {
+run "local_routes_may_be_open_and_have_a_local_url" {
   command = plan
 
   variables {
@@ -195,7 +195,7 @@ run "jwt_without_an_issuer_is_refused" {
   expect_failures = [var.jwt]
 }
 
-run "a_scope_of_no_token_is_refused" {
+run "a_scope_without_a_token_is_refused" {
   command = plan
 
   variables {
@@ -272,7 +272,7 @@ run "a_page_is_public_everywhere" {
   }
 }
 
-run "what_changes_something_is_never_public" {
+run "a_route_that_changes_data_is_never_public" {
   command = plan
 
   variables {

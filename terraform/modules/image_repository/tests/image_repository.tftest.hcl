@@ -43,7 +43,7 @@ run "only_the_accounts_of_the_map_pull" {
   }
 }
 
-run "lambda_pulls_for_functions_of_those_accounts_in_this_region_alone" {
+run "lambda_pulls_for_functions_of_the_mapped_accounts_in_this_region_only" {
   command = plan
 
   assert {
@@ -65,7 +65,7 @@ run "lambda_pulls_for_functions_of_those_accounts_in_this_region_alone" {
   }
 }
 
-run "nobody_who_pulls_may_push" {
+run "accounts_that_pull_cannot_push" {
   command = plan
 
   assert {
@@ -76,7 +76,7 @@ run "nobody_who_pulls_may_push" {
   }
 }
 
-run "old_images_go_and_what_has_no_tag_stays" {
+run "old_tagged_images_expire_and_untagged_ones_stay" {
   command = plan
 
   variables {
@@ -101,7 +101,7 @@ run "an_account_id_with_11_digits_is_refused" {
   expect_failures = [var.accounts]
 }
 
-run "a_repository_that_nobody_may_pull_from_is_refused" {
+run "a_repository_without_pulling_accounts_is_refused" {
   command = plan
 
   variables {

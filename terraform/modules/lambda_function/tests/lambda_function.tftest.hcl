@@ -81,7 +81,7 @@ run "the_live_alias_points_to_the_published_version" {
   }
 }
 
-run "nothing_is_kept_warm_unless_asked_for" {
+run "no_environment_is_kept_warm_by_default" {
   command = plan
 
   assert {
@@ -90,7 +90,7 @@ run "nothing_is_kept_warm_unless_asked_for" {
   }
 }
 
-run "a_known_spike_is_met_by_the_alias" {
+run "the_alias_has_the_provisioned_concurrency" {
   command = plan
 
   variables {
@@ -150,7 +150,7 @@ run "the_common_variables_are_added" {
   }
 }
 
-run "the_role_may_do_what_its_statements_say_and_no_more" {
+run "the_role_has_exactly_the_permissions_of_its_statements" {
   command = plan
 
   assert {
@@ -167,7 +167,7 @@ run "the_role_may_do_what_its_statements_say_and_no_more" {
   }
 }
 
-run "a_reader_of_queues_may_do_what_lambdas_pollers_do" {
+run "a_reader_of_queues_has_the_permissions_of_lambdas_pollers" {
   command = plan
 
   variables {
@@ -207,7 +207,7 @@ run "two_statements_with_one_sid_are_refused" {
   expect_failures = [var.queues_read]
 }
 
-run "lambda_writes_of_trouble_alone_and_drops_no_metric" {
+run "lambda_logs_only_problems_and_drops_no_metric" {
   command = plan
 
   assert {
@@ -224,7 +224,7 @@ run "lambda_writes_of_trouble_alone_and_drops_no_metric" {
   }
 }
 
-run "a_function_is_not_traced_unless_one_asks_for_it" {
+run "a_function_is_not_traced_by_default" {
   command = plan
 
   variables {
@@ -351,7 +351,7 @@ run "too_little_memory_is_refused" {
   expect_failures = [var.settings]
 }
 
-run "a_function_that_is_switched_off_is_refused" {
+run "a_reserved_concurrency_of_zero_is_refused" {
   command = plan
 
   variables {
@@ -373,7 +373,7 @@ run "a_function_of_all_tenants_has_no_tenant_role" {
   }
 }
 
-run "a_tenants_rows_are_reached_in_the_tenant_role_alone" {
+run "a_tenants_rows_are_accessed_with_the_tenant_role_only" {
   command = plan
 
   variables {
@@ -532,7 +532,7 @@ run "a_tenant_role_with_too_long_a_name_is_refused" {
   expect_failures = [var.tenant_statements]
 }
 
-run "a_suffix_tells_functions_of_the_same_code_apart" {
+run "a_suffix_distinguishes_functions_of_the_same_code" {
   command = plan
 
   variables {

@@ -76,7 +76,7 @@ run "the_pool_and_every_silo_have_a_queue_of_high_throughput" {
   }
 }
 
-run "what_nobody_could_handle_comes_to_rest_in_a_fifo_queue" {
+run "messages_that_every_worker_failed_on_are_kept_in_a_fifo_queue" {
   command = plan
 
   assert {
@@ -96,7 +96,7 @@ run "what_nobody_could_handle_comes_to_rest_in_a_fifo_queue" {
   }
 }
 
-run "every_queue_has_its_own_consumer_and_only_what_failed_is_tried_again" {
+run "every_queue_has_its_own_consumer_and_only_failed_messages_are_retried" {
   command = plan
 
   assert {
@@ -112,7 +112,7 @@ run "every_queue_has_its_own_consumer_and_only_what_failed_is_tried_again" {
   }
 }
 
-run "a_route_names_its_queue_and_all_that_it_may_mean" {
+run "a_route_names_its_queue_and_the_queues_it_may_select" {
   command = plan
 
   assert {
@@ -131,7 +131,7 @@ run "a_route_names_its_queue_and_all_that_it_may_mean" {
   }
 }
 
-run "without_silos_there_is_the_pool" {
+run "the_pool_exists_without_silos" {
   command = plan
 
   variables {
@@ -144,7 +144,7 @@ run "without_silos_there_is_the_pool" {
   }
 }
 
-run "a_tenant_that_is_no_id_is_refused" {
+run "an_illegal_tenant_id_is_refused" {
   command = plan
 
   variables {
@@ -154,7 +154,7 @@ run "a_tenant_that_is_no_id_is_refused" {
   expect_failures = [var.settings]
 }
 
-run "a_tenant_whose_queue_would_have_too_long_a_name_is_refused" {
+run "a_tenant_with_an_overlong_queue_name_is_refused" {
   command = plan
 
   variables {
@@ -184,7 +184,7 @@ run "one_try_is_refused" {
   expect_failures = [var.max_receive_count]
 }
 
-run "records_and_messages_are_read_in_order_and_none_is_lost" {
+run "records_and_messages_are_read_in_order_without_loss" {
   command = plan
 
   assert {
@@ -239,7 +239,7 @@ run "records_and_messages_are_read_in_order_and_none_is_lost" {
   }
 }
 
-run "messages_have_the_keys_of_the_design_and_are_kept_from_accidents" {
+run "the_messages_table_has_the_documented_keys_and_is_protected" {
   command = plan
 
   assert {
@@ -259,7 +259,7 @@ run "messages_have_the_keys_of_the_design_and_are_kept_from_accidents" {
   }
 }
 
-run "two_attempts_of_a_message_at_work_together_are_refused" {
+run "an_attempt_shorter_than_its_function_is_refused" {
   command = plan
 
   variables {
@@ -276,7 +276,7 @@ run "two_attempts_of_a_message_at_work_together_are_refused" {
   expect_failures = [var.functions]
 }
 
-run "a_consumer_whose_name_would_be_too_long_is_refused" {
+run "a_consumer_with_an_overlong_name_is_refused" {
   command = plan
 
   variables {
@@ -286,7 +286,7 @@ run "a_consumer_whose_name_would_be_too_long_is_refused" {
   expect_failures = [var.settings]
 }
 
-run "an_inbox_of_no_time_is_refused" {
+run "an_inbox_without_a_lifetime_is_refused" {
   command = plan
 
   variables {

@@ -18,7 +18,7 @@ variables {
   websocket_api = jsondecode(file("../../testing/values.json")).websocket_api
 }
 
-run "rows_have_the_keys_of_the_design" {
+run "tables_have_the_documented_keys" {
   command = plan
 
   assert {
@@ -39,7 +39,7 @@ run "rows_have_the_keys_of_the_design" {
   }
 }
 
-run "what_is_forgotten_has_a_time_to_live" {
+run "expiring_rows_have_a_time_to_live" {
   command = plan
 
   assert {
@@ -51,7 +51,7 @@ run "what_is_forgotten_has_a_time_to_live" {
   }
 }
 
-run "the_stream_tells_of_ended_sessions" {
+run "the_stream_reports_ended_sessions" {
   command = plan
 
   assert {
@@ -60,7 +60,7 @@ run "the_stream_tells_of_ended_sessions" {
   }
 }
 
-run "what_cannot_be_made_again_is_recovered_to_a_point_in_time" {
+run "irreplaceable_tables_have_point_in_time_recovery" {
   command = plan
 
   assert {
@@ -85,7 +85,7 @@ run "tables_are_protected_from_deletion" {
   }
 }
 
-run "records_of_ended_sessions_are_read_and_none_is_lost" {
+run "records_of_ended_sessions_are_read_without_loss" {
   command = plan
 
   assert {
@@ -200,7 +200,7 @@ run "tenants_cannot_be_listed_by_default" {
   }
 }
 
-run "for_a_demonstration_tenants_can_be_listed" {
+run "tenants_can_be_listed_for_a_demonstration" {
   command = plan
 
   variables {
@@ -233,7 +233,7 @@ run "an_http_url_for_a_websocket_is_refused" {
   expect_failures = [var.websocket_api]
 }
 
-run "with_further_cells_sessions_are_placed" {
+run "sessions_are_placed_with_further_cells" {
   command = plan
 
   variables {
@@ -274,7 +274,7 @@ run "with_further_cells_sessions_are_placed" {
   }
 }
 
-run "without_further_cells_there_are_no_placements" {
+run "placements_do_not_exist_without_further_cells" {
   command = plan
 
   assert {
@@ -300,7 +300,7 @@ run "a_further_cell_has_no_session_api" {
   }
 }
 
-run "a_further_cell_lets_the_hub_keep_sessions" {
+run "a_further_cell_permits_the_hub_to_keep_sessions" {
   command = plan
 
   variables {

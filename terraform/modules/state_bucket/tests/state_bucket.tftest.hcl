@@ -46,7 +46,7 @@ run "a_bucket_with_state_in_it_is_not_deleted" {
   }
 }
 
-run "plain_http_is_refused_and_nobody_else_is_let_in" {
+run "plain_http_and_other_principals_are_refused" {
   command = plan
 
   assert {

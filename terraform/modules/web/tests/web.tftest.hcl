@@ -12,7 +12,7 @@ variables {
   websocket_url = "wss://f6e5d4c3b2.execute-api.us-east-1.amazonaws.com/live"
 }
 
-run "the_page_may_do_nothing" {
+run "the_page_has_no_permissions" {
   command = plan
 
   assert {

@@ -109,7 +109,7 @@ run "an_account_has_one_role_for_the_logs_of_all_its_apis" {
   }
 }
 
-run "a_second_api_of_the_account_leaves_its_role_alone" {
+run "a_second_api_of_the_account_does_not_change_its_role" {
   command = plan
 
   variables {
@@ -171,7 +171,7 @@ run "the_routes_of_frames_share_the_throttle" {
   }
 }
 
-run "a_route_lets_a_frame_a_second_in_at_least" {
+run "a_route_accepts_at_least_one_frame_a_second" {
   command = plan
 
   variables {
@@ -187,7 +187,7 @@ run "a_route_lets_a_frame_a_second_in_at_least" {
   }
 }
 
-run "in_aws_the_urls_are_the_apis_own" {
+run "urls_in_aws_belong_to_the_api" {
   command = plan
 
   assert {
@@ -209,7 +209,7 @@ run "in_aws_the_urls_are_the_apis_own" {
   }
 }
 
-run "locally_the_urls_are_the_stand_ins" {
+run "local_urls_belong_to_the_stand_in" {
   command = plan
 
   variables {
@@ -222,7 +222,7 @@ run "locally_the_urls_are_the_stand_ins" {
   }
 }
 
-run "the_end_of_a_connection_goes_straight_into_its_queue_and_is_not_answered" {
+run "the_end_of_a_connection_is_queued_directly_without_an_answer" {
   command = plan
 
   assert {
@@ -239,7 +239,7 @@ run "the_end_of_a_connection_goes_straight_into_its_queue_and_is_not_answered" {
   }
 }
 
-run "each_queue_route_sends_in_a_role_that_may_send_to_its_queues_and_do_nothing_else" {
+run "each_queue_route_has_a_role_that_may_only_send_to_its_queues" {
   command = plan
 
   assert {
@@ -257,7 +257,7 @@ run "each_queue_route_sends_in_a_role_that_may_send_to_its_queues_and_do_nothing
   }
 }
 
-run "without_a_silo_its_role_may_do_nothing" {
+run "a_role_without_a_silo_has_no_permissions" {
   command = plan
 
   variables {
@@ -298,7 +298,7 @@ run "an_endpoint_with_a_path_and_a_throttle_of_zero_are_refused" {
   expect_failures = [var.gateway_endpoint, var.throttle]
 }
 
-run "a_frame_goes_straight_into_the_queue_of_its_tenant" {
+run "a_frame_is_queued_directly_in_the_queue_of_its_tenant" {
   command = plan
 
   assert {
@@ -385,7 +385,7 @@ run "a_queue_that_is_not_fifo_and_a_route_that_exists_are_refused" {
   expect_failures = [var.queue_routes]
 }
 
-run "an_end_of_connections_that_goes_nowhere_is_refused" {
+run "a_disconnect_route_without_a_queue_is_refused" {
   command = plan
 
   variables {

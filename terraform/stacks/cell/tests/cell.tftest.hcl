@@ -79,7 +79,7 @@ run "a_cell_in_the_hubs_account_is_refused" {
   expect_failures = [var.hub]
 }
 
-run "another_region_than_the_maps_is_refused" {
+run "a_region_other_than_the_maps_is_refused" {
   command = plan
 
   variables {

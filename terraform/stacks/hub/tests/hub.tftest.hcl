@@ -119,7 +119,7 @@ run "a_region_with_a_small_quota_is_planned_with_it" {
   }
 }
 
-run "an_account_whose_quota_was_raised_says_so" {
+run "an_account_with_a_raised_quota_can_state_it" {
   command = plan
 
   variables {
@@ -139,7 +139,7 @@ run "an_account_whose_quota_was_raised_says_so" {
   }
 }
 
-run "what_is_for_local_is_refused_elsewhere_and_so_is_an_account_id_with_11_digits" {
+run "local_settings_outside_local_and_an_account_id_with_11_digits_are_refused" {
   command = plan
 
   variables {
@@ -163,7 +163,7 @@ run "more_reserved_concurrency_than_the_account_has_is_refused" {
   expect_failures = [var.functions]
 }
 
-run "a_function_that_is_not_there_is_refused" {
+run "an_unknown_function_is_refused" {
   command = plan
 
   variables {
@@ -173,7 +173,7 @@ run "a_function_that_is_not_there_is_refused" {
   expect_failures = [var.functions]
 }
 
-run "settings_that_are_not_there_are_refused" {
+run "unknown_settings_are_refused" {
   command = plan
 
   variables {
@@ -187,7 +187,7 @@ run "settings_that_are_not_there_are_refused" {
   expect_failures = [var.broadcast, var.connections, var.messaging, var.http_api, var.deployment]
 }
 
-run "what_is_just_out_of_bounds_is_refused" {
+run "values_just_out_of_bounds_are_refused" {
   command = plan
 
   variables {
@@ -208,7 +208,7 @@ run "a_connect_without_time_for_its_slowest_calls_is_refused" {
   expect_failures = [var.functions]
 }
 
-run "what_is_just_beyond_the_bounds_is_refused" {
+run "values_just_beyond_the_bounds_are_refused" {
   command = plan
 
   variables {
@@ -266,7 +266,7 @@ run "the_variables_of_earlier_releases_are_refused" {
   ]
 }
 
-run "functions_differ_from_the_defaults_where_it_is_said" {
+run "functions_differ_from_the_defaults_only_as_declared" {
   command = plan
 
   variables {
@@ -287,7 +287,7 @@ run "functions_differ_from_the_defaults_where_it_is_said" {
   }
 }
 
-run "what_is_reserved_for_echo_counts_for_each_silo" {
+run "the_reserved_concurrency_of_echo_counts_for_each_silo" {
   command = plan
 
   variables {
@@ -299,7 +299,7 @@ run "what_is_reserved_for_echo_counts_for_each_silo" {
   expect_failures = [var.functions]
 }
 
-run "functions_on_the_way_of_a_broadcast_are_kept_warm_if_that_is_wanted" {
+run "functions_of_a_broadcast_are_kept_warm_on_request" {
   command = plan
 
   variables {
@@ -321,7 +321,7 @@ run "functions_on_the_way_of_a_broadcast_are_kept_warm_if_that_is_wanted" {
 }
 
 
-run "further_cells_are_told_what_they_need_of_the_hub" {
+run "further_cells_get_the_outputs_of_the_hub" {
   command = plan
 
   variables {
@@ -341,7 +341,7 @@ run "further_cells_are_told_what_they_need_of_the_hub" {
   }
 }
 
-run "without_further_cells_there_is_no_trace_of_them" {
+run "nothing_is_created_for_cells_without_further_cells" {
   command = plan
 
   assert {
@@ -350,7 +350,7 @@ run "without_further_cells_there_is_no_trace_of_them" {
   }
 }
 
-run "a_cell_in_an_account_of_others_is_refused" {
+run "two_cells_in_one_account_are_refused" {
   command = plan
 
   variables {
@@ -374,7 +374,7 @@ run "a_cell_in_a_subscribers_account_is_refused" {
   expect_failures = [var.cells]
 }
 
-run "a_cell_by_the_name_of_the_hubs_own_is_refused" {
+run "a_cell_with_the_name_of_the_hubs_cell_is_refused" {
   command = plan
 
   variables {

@@ -98,7 +98,7 @@ run "the_stack_with_all_its_roles" {
   }
 }
 
-run "the_map_of_subscribers_can_be_given_as_it_is" {
+run "the_map_of_subscribers_can_be_given_unchanged" {
   command = plan
 
   variables {
@@ -133,7 +133,7 @@ run "the_plan_role_changes_nothing" {
   }
 }
 
-run "what_has_a_name_is_changed_by_its_prefix_alone" {
+run "named_resources_are_changed_only_with_the_prefix" {
   command = plan
 
   assert {
@@ -151,7 +151,7 @@ run "what_has_a_name_is_changed_by_its_prefix_alone" {
   }
 }
 
-run "roles_are_made_changed_and_passed_on_in_the_path_of_the_deployment_alone" {
+run "roles_are_created_changed_and_passed_only_in_the_path_of_the_deployment" {
   command = plan
 
   assert {
@@ -206,7 +206,7 @@ run "a_subscribers_account_keeps_to_the_state_and_the_history_of_its_own_stack" 
   }
 }
 
-run "a_hubs_functions_reach_their_own_account_alone" {
+run "a_hubs_functions_can_access_only_their_own_account" {
   command = plan
 
   assert {
@@ -217,7 +217,7 @@ run "a_hubs_functions_reach_their_own_account_alone" {
   }
 }
 
-run "a_subscribers_functions_reach_their_own_account_and_the_shards_and_roles_for_them_in_the_hubs" {
+run "a_subscribers_functions_can_access_only_their_account_and_their_shards_and_roles_in_the_hubs" {
   command = plan
 
   variables {
@@ -283,7 +283,7 @@ run "no_role_within_the_boundary_can_make_roles" {
   }
 }
 
-run "policies_fit_into_what_iam_allows" {
+run "policies_fit_into_the_quotas_of_iam" {
   command = plan
 
   # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html

@@ -50,7 +50,7 @@ variables {
   }
 }
 
-run "its_function_reads_its_shards_and_assumes_the_cells_role_and_may_do_nothing_else" {
+run "the_function_may_only_read_its_shards_and_assume_the_cells_role" {
   command = plan
 
   assert {
@@ -80,7 +80,7 @@ run "the_stack_with_all_its_roles" {
   }
 }
 
-run "each_of_its_shards_gives_one_chunk_at_a_time_to_as_many_workers_as_the_cells_lanes" {
+run "each_shard_delivers_one_chunk_at_a_time_to_one_worker_per_lane" {
   command = plan
 
   assert {
@@ -104,7 +104,7 @@ run "each_of_its_shards_gives_one_chunk_at_a_time_to_as_many_workers_as_the_cell
   }
 }
 
-run "what_is_wrong_with_its_function_raises_an_alarm" {
+run "problems_of_the_function_raise_an_alarm" {
   command = plan
 
   assert {
@@ -123,7 +123,7 @@ run "a_subscriber_in_another_region_is_refused" {
   expect_failures = [var.region]
 }
 
-run "what_the_hub_does_not_say_is_refused" {
+run "malformed_values_of_the_hub_are_refused" {
   command = plan
 
   variables {
@@ -149,7 +149,7 @@ run "what_the_hub_does_not_say_is_refused" {
   expect_failures = [var.cell]
 }
 
-run "a_setting_that_is_not_there_is_refused" {
+run "an_unknown_setting_is_refused" {
   command = plan
 
   variables {

@@ -118,7 +118,7 @@ def test_a_transitive_tag_is_the_principals_through_a_chain_of_roles(local_aws: 
 
 
 @pytest.mark.emulator_contract
-def test_a_session_without_the_tag_reaches_nothing(local_aws: LocalAws, client_as: ClientAs) -> None:
+def test_a_session_without_the_tag_has_no_access(local_aws: LocalAws, client_as: ClientAs) -> None:
     """The variable has no value, and the statement does not apply."""
     table, _ = local_aws.table()
     tagged = role(
@@ -142,9 +142,7 @@ def test_a_session_without_the_tag_reaches_nothing(local_aws: LocalAws, client_a
 
 
 @pytest.mark.emulator_contract
-def test_whoever_may_update_by_partiql_may_do_so_in_a_batch_and_no_more(
-    local_aws: LocalAws, client_as: ClientAs
-) -> None:
+def test_permission_to_update_by_partiql_covers_batches_and_no_more(local_aws: LocalAws, client_as: ClientAs) -> None:
     """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-iam.html."""
     table, _ = local_aws.table()
     updates = role(
@@ -164,7 +162,7 @@ def test_whoever_may_update_by_partiql_may_do_so_in_a_batch_and_no_more(
 
 
 @pytest.mark.emulator_contract
-def test_a_statement_of_partiql_reaches_the_rows_of_its_key_alone(local_aws: LocalAws, client_as: ClientAs) -> None:
+def test_a_partiql_statement_reaches_only_rows_of_its_key(local_aws: LocalAws, client_as: ClientAs) -> None:
     """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html: its LeadingKeys."""
     table, _ = local_aws.table()
     deletes = role(
@@ -190,7 +188,7 @@ def test_a_statement_of_partiql_reaches_the_rows_of_its_key_alone(local_aws: Loc
     assert denied(dynamodb.execute_statement, **other)
 
 
-def test_whoever_may_send_a_message_may_send_several(local_aws: LocalAws, client_as: ClientAs) -> None:
+def test_permission_to_send_a_message_covers_batches(local_aws: LocalAws, client_as: ClientAs) -> None:
     """Batches have no actions of their own."""
     url, arn = local_aws.queue()
     sends = role(local_aws, {"Action": "sqs:SendMessage", "Resource": arn})
@@ -201,7 +199,7 @@ def test_whoever_may_send_a_message_may_send_several(local_aws: LocalAws, client
 
 
 @pytest.mark.emulator_contract
-def test_a_policy_that_is_changed_is_seen_by_the_next_request(local_aws: LocalAws, client_as: ClientAs) -> None:
+def test_a_changed_policy_applies_to_the_next_request(local_aws: LocalAws, client_as: ClientAs) -> None:
     """A parsed policy is remembered for that text alone."""
     table, _ = local_aws.table()
     allow = {"Action": "dynamodb:GetItem", "Resource": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{table}"}
@@ -251,7 +249,7 @@ def _passing(name: str, lambda_: Any, gateway: Any, gateway_v2: Any) -> list[tup
 
 
 @pytest.mark.emulator_contract
-def test_whoever_hands_a_role_to_a_service_must_be_allowed_to_pass_it(local_aws: LocalAws, client_as: ClientAs) -> None:
+def test_handing_a_role_to_a_service_requires_pass_role(local_aws: LocalAws, client_as: ClientAs) -> None:
     """The role, and the service that gets it, must be those of the statement; the error says so in AWS's words."""
     sts, name = local_aws.client("sts"), local_aws.name("passing")
     passed, other = role(local_aws, _BUT_PASS), role(local_aws, _BUT_PASS)
@@ -281,7 +279,7 @@ def test_whoever_hands_a_role_to_a_service_must_be_allowed_to_pass_it(local_aws:
 
 
 @pytest.mark.emulator_contract
-def test_whoever_creates_a_stage_with_tags_must_be_allowed_to_tag_it(local_aws: LocalAws, client_as: ClientAs) -> None:
+def test_creating_a_stage_with_tags_requires_tag_resource(local_aws: LocalAws, client_as: ClientAs) -> None:
     """API Gateway asks for the right on the collection of stages, and says so."""
     sts = local_aws.client("sts")
     api = local_aws.client("apigatewayv2").create_api(Name=local_aws.name("tagging"), ProtocolType="HTTP")["ApiId"]
@@ -374,7 +372,7 @@ def test_the_keys_of_a_functions_role_cannot_be_guessed(local_aws: LocalAws, cli
     ("service", "call"),
     [("sts", "get_caller_identity"), ("s3", "list_buckets"), ("sqs", "list_queues"), ("lambda", "list_functions")],
 )
-def test_nobody_is_root_without_the_secret(client_as: ClientAs, service: str, call: str, access_key: str) -> None:
+def test_root_access_requires_the_secret(client_as: ClientAs, service: str, call: str, access_key: str) -> None:
     """Any key was, before."""
     keys = {"aws_access_key_id": access_key, "aws_secret_access_key": "local"}
     with pytest.raises(ClientError, match=r"SignatureDoesNotMatch|UnrecognizedClientException"):

@@ -92,9 +92,7 @@ def dynamodb() -> DynamoDb:
 
 
 @pytest.mark.parametrize("spread", [False, True], ids=["one key", "sixteen keys"])
-def test_clients_of_one_tenant_who_connect_at_the_accounts_rate_need_more_than_one_key(
-    dynamodb: DynamoDb, *, spread: bool
-) -> None:
+def test_one_tenants_connects_at_the_accounts_rate_need_more_than_one_key(dynamodb: DynamoDb, *, spread: bool) -> None:
     """500 arrivals a second write 1,500 units and more; what a key may take at once is used up by those before."""
     connections, sessions = create_table(dynamodb.client, "connections"), create_table(dynamodb.client, "sessions")
     devices = create_table(dynamodb.client, "devices")
@@ -209,7 +207,7 @@ def test_a_write_that_leaves_a_hot_key_of_an_index_alone_is_served(
     write(dynamodb.client, rooms)
 
 
-def test_a_join_whose_condition_does_not_hold_is_refused_for_that(dynamodb: DynamoDb, rooms: str) -> None:
+def test_a_join_with_a_false_condition_is_refused_and_not_throttled(dynamodb: DynamoDb, rooms: str) -> None:
     """It would not have changed the index."""
     join = _updated("other", "SET roomIndexKey = :text", ConditionExpression="nickName = :text")
     with pytest.raises(ClientError, match="ConditionalCheckFailedException"):

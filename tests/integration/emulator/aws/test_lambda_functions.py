@@ -66,7 +66,7 @@ def handler(event, context):
 
 
 @pytest.mark.emulator_contract
-def test_a_function_sees_its_own_environment_and_nothing_of_the_launcher(local_aws: LocalAws) -> None:
+def test_a_function_sees_only_its_own_environment(local_aws: LocalAws) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html lists Lambda's own variables."""
     function, notebook = local_aws.deploy("""
 def handler(event, context):
@@ -146,7 +146,7 @@ def handler(event, context):
 
 
 @pytest.mark.emulator_contract
-def test_a_handler_that_raises_keeps_its_worker_and_one_that_exits_or_times_out_gets_a_new_one(
+def test_a_handler_that_raises_keeps_its_worker_and_an_exit_or_a_timeout_replaces_it(
     local_aws: LocalAws,
 ) -> None:
     """Errors have the shape of https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html."""
@@ -180,7 +180,7 @@ def handler(event, context):
     assert third not in {first, second}
 
 
-def test_a_function_that_cannot_be_imported_says_so_at_every_invocation(local_aws: LocalAws) -> None:
+def test_a_function_that_cannot_be_imported_fails_at_every_invocation(local_aws: LocalAws) -> None:
     """A failed init is the invocation's error, and is tried again."""
     function, notebook = local_aws.deploy("""
 note("imported")
@@ -227,7 +227,7 @@ def handler(event, context):
         assert _invoke(local_aws, function, qualifier="$LATEST") == (colour, None)
 
 
-def test_a_handler_that_logs_nothing_is_as_fast_as_one_that_does(local_aws: LocalAws) -> None:
+def test_a_silent_handler_is_as_fast_as_a_logging_one(local_aws: LocalAws) -> None:
     """Forty silent invocations take less than the two seconds that waiting for their logs would."""
     function, _ = local_aws.deploy("""
 def handler(event, context):
@@ -253,7 +253,7 @@ def handler(event, context):
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
-def test_an_alias_with_weights_leads_a_share_to_the_other_version(local_aws: LocalAws, weight: float) -> None:
+def test_an_alias_with_weights_routes_a_share_to_the_other_version(local_aws: LocalAws, weight: float) -> None:
     """GetFunction still says the alias's own: https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html."""
     function, _ = local_aws.deploy(_TELLS_ITS_VERSION)
     client = local_aws.client("lambda")

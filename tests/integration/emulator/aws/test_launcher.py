@@ -41,7 +41,7 @@ def _tampered_ministack(folder: Path) -> None:
     (services / "lambda_svc.py").write_text(text.replace(line, f"{line}    # tampered\n"))
 
 
-def test_the_ready_file_and_stdout_say_where_it_listens(tmp_path: Path) -> None:
+def test_the_ready_file_and_stdout_name_the_endpoint(tmp_path: Path) -> None:
     """One line of JSON, and the endpoint answers by then."""
     ready = tmp_path / "ready.json"
     with launched(tmp_path, "--ready-file", str(ready)) as local_aws:
@@ -52,7 +52,7 @@ def test_the_ready_file_and_stdout_say_where_it_listens(tmp_path: Path) -> None:
 
 
 @pytest.mark.emulator_contract
-def test_it_listens_on_the_loopback_interface_only(local_aws: LocalAws) -> None:
+def test_the_local_aws_listens_on_the_loopback_interface_only(local_aws: LocalAws) -> None:
     """Nothing of the local AWS is reachable from another machine."""
     connections = psutil.Process(local_aws.process.pid).net_connections()
     listening = {connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN}
@@ -144,7 +144,7 @@ def handler(event, context):
         assert notebook.await_entries(2) == [["before"], ["meanwhile"]]
 
 
-def test_nothing_in_the_callers_environment_configures_it(tmp_path: Path) -> None:
+def test_the_local_aws_ignores_the_callers_environment(tmp_path: Path) -> None:
     """Settings of another MiniStack, and AWS credentials, stay outside."""
     strange = {"AUTH": "false", "GATEWAY_PORT": "1", "AWS_SESSION_TOKEN": "secret", "LAMBDA_EXECUTOR": "docker"}
     with launched(tmp_path, environment={**os.environ, **strange}) as local_aws:

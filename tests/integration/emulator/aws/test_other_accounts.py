@@ -113,7 +113,7 @@ def refused(call: Callable[..., object], text: str) -> None:
 
 
 @pytest.mark.emulator_contract
-def test_a_queue_whose_policy_lets_the_functions_role_read_is_read_from_another_account(reader: Reader) -> None:
+def test_a_queue_is_read_from_another_account_if_its_policy_allows_the_functions_role(reader: Reader) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-cross-account-example.html."""
     reader.let(reader.role_arn, *READS)
     reader.map()
@@ -151,7 +151,7 @@ def test_a_queue_of_another_region_is_not_read(reader: Reader) -> None:
     refused(lambda: reader.map(reader.queue_arn.replace("us-east-1", "eu-west-1")), "must be in the same region")
 
 
-def test_whose_rights_end_reads_nothing_more(reader: Reader) -> None:
+def test_a_mapping_that_loses_its_permissions_stops_reading(reader: Reader) -> None:
     """The message waits for a reader that may."""
     reader.let(reader.role_arn, *READS)
     mapping = reader.map()
@@ -204,7 +204,7 @@ def test_a_role_is_assumed_from_another_account_by_the_named_role_with_the_exter
 
 
 @pytest.mark.emulator_contract
-def test_another_account_subscribes_the_one_queue_that_the_topics_policy_names(local_aws: LocalAws) -> None:
+def test_another_account_can_subscribe_only_the_queue_named_in_the_topics_policy(local_aws: LocalAws) -> None:
     """https://docs.aws.amazon.com/sns/latest/dg/sns-send-message-to-sqs-cross-account.html."""
     sns, name = local_aws.client("sns"), local_aws.name("topic")
     topic = sns.create_topic(Name=name)["TopicArn"]

@@ -72,7 +72,7 @@ def handler(event, context):
     wait_until(lambda: _left(local_aws, url) == 0)
 
 
-def test_a_function_that_a_mapping_invokes_steps_back_for_those_that_clients_wait_for(local_aws: LocalAws) -> None:
+def test_functions_behind_mappings_yield_to_functions_that_clients_wait_for(local_aws: LocalAws) -> None:
     """They share a machine's cores here, and do not in AWS."""
     tells_its_niceness = """
 def handler(event, context):
@@ -98,7 +98,7 @@ def test_batches_run_side_by_side_up_to_the_maximum_concurrency(local_aws: Local
 
 
 @pytest.mark.emulator_contract
-def test_a_quiet_tenants_message_comes_before_those_of_a_noisy_one(local_aws: LocalAws) -> None:
+def test_a_quiet_tenants_message_precedes_the_messages_of_a_noisy_tenant(local_aws: LocalAws) -> None:
     """A message group is a tenant, also where a topic hands the message on."""
     function, notebook = local_aws.deploy("""
 def handler(event, context):
@@ -140,7 +140,7 @@ def test_several_queues_of_one_function_are_read_in_parallel(local_aws: LocalAws
 
 
 @pytest.mark.emulator_contract
-def test_only_reported_messages_come_back(local_aws: LocalAws) -> None:
+def test_only_reported_messages_are_redelivered(local_aws: LocalAws) -> None:
     """The others are deleted, and the reported one returns after the visibility timeout until it succeeds."""
     function, notebook = local_aws.deploy("""
 def handler(event, context):
@@ -195,7 +195,7 @@ def handler(event, context):
 
 
 @pytest.mark.emulator_contract
-def test_a_function_that_may_run_longer_than_a_message_is_hidden_gets_no_mapping(local_aws: LocalAws) -> None:
+def test_a_function_timeout_over_the_visibility_timeout_refuses_the_mapping(local_aws: LocalAws) -> None:
     """Lambda says so when a mapping is made or changed, and not when its function or its queue is changed."""
     function, _ = local_aws.deploy(_NOTING, timeout=20)
     url, arn = local_aws.queue(VisibilityTimeout="19")
@@ -296,7 +296,7 @@ class TestFifo:
         for start in range(0, len(entries), 10):
             local_aws.client("sqs").send_message_batch(QueueUrl=url, Entries=entries[start : start + 10])
 
-    def test_a_slow_group_holds_up_no_other_and_its_own_messages_wait(self, local_aws: LocalAws) -> None:
+    def test_a_slow_group_blocks_only_its_own_messages(self, local_aws: LocalAws) -> None:
         """While a1 is worked on, b's messages come one after the other, and a2 only when a1 is done."""
         function, notebook = local_aws.deploy("""
 def handler(event, context):
@@ -323,7 +323,7 @@ def handler(event, context):
         ]
         assert entries.index("end b3") < entries.index("end a1")
 
-    def test_what_failed_comes_again_before_what_follows_it(self, local_aws: LocalAws) -> None:
+    def test_a_failed_message_is_redelivered_before_its_followers(self, local_aws: LocalAws) -> None:
         """The rest of its group waits with it, in order; the other group in the batch continues."""
         function, notebook = local_aws.deploy("""
 def handler(event, context):

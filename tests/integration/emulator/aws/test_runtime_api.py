@@ -38,7 +38,7 @@ def status(api: RuntimeApi, *headers: tuple[str, str]) -> int:
         connection.close()
 
 
-def test_nobody_gets_an_invocation_who_does_not_know_the_name(api: RuntimeApi) -> None:
+def test_a_client_without_the_secret_name_gets_no_invocation(api: RuntimeApi) -> None:
     """Another user of the machine finds the port; a web page may have a name that leads here (DNS rebinding)."""
     for host in (f"127.0.0.1:{api.port}", f"localhost:{api.port}", "attacker.example", api.name, f"{api.address}0"):
         assert status(api, ("Host", host)) == 403
@@ -48,7 +48,7 @@ def test_nobody_gets_an_invocation_who_does_not_know_the_name(api: RuntimeApi) -
     assert status(api, ("Host", api.address)) == 200
 
 
-def test_nobody_answers_for_a_function_who_does_not_know_the_name(api: RuntimeApi) -> None:
+def test_a_client_without_the_secret_name_cannot_answer_for_a_function(api: RuntimeApi) -> None:
     """An answer that a stranger makes up would be taken for the function's."""
     for name, code in ((f"127.0.0.1:{api.port}", 403), (api.address, 202)):
         assert api.answers.empty()
@@ -72,7 +72,7 @@ def test_no_two_environments_have_the_same_name(api: RuntimeApi) -> None:
         other.close()
 
 
-def test_an_answer_of_any_size_is_not_read(api: RuntimeApi) -> None:
+def test_an_oversized_answer_is_not_read(api: RuntimeApi) -> None:
     """AWS ends an invocation whose answer is larger than it takes; a stranger could fill the memory with it."""
     connection = HTTPConnection("127.0.0.1", api.port, timeout=10)
     try:

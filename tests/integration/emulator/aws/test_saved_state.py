@@ -29,7 +29,7 @@ def _put(local_aws: LocalAws, table: str, identifier: str) -> None:
     local_aws.client("dynamodb").put_item(TableName=table, Item=item)
 
 
-def test_another_local_aws_goes_on_with_what_was_saved(tmp_path: Path) -> None:
+def test_another_local_aws_continues_from_the_saved_state(tmp_path: Path) -> None:
     """Code, objects, queues, streams and their mappings, of a local AWS that runs on and was not stopped."""
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
@@ -55,7 +55,7 @@ def test_another_local_aws_goes_on_with_what_was_saved(tmp_path: Path) -> None:
         assert sorted(notebook.await_entries(2)) == ["by the queue", "by the stream"]
 
 
-def test_what_functions_have_logged_is_not_saved(tmp_path: Path) -> None:
+def test_function_logs_are_not_saved(tmp_path: Path) -> None:
     """Their log groups are."""
     with launched(tmp_path) as local_aws:
         function, _ = local_aws.deploy("def handler(event, context):\n    print('a secret')\n")
@@ -88,7 +88,7 @@ def test_a_local_aws_in_use_is_not_saved(tmp_path: Path) -> None:
         save_local_aws(port, SECRET)
 
 
-def test_a_state_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_state_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     """Nothing else happens to the local AWS."""
     with launched(tmp_path) as local_aws:
         local_aws.queue()

@@ -31,7 +31,7 @@ def decision(made: str, leading_keys: list[str], **changes: Any) -> dict[str, An
     return question | changes
 
 
-def test_a_decision_that_lets_a_tenant_at_anothers_row_is_found(tmp_path: Path) -> None:
+def test_a_decision_that_admits_a_tenant_to_another_tenants_row_is_found(tmp_path: Path) -> None:
     """So is an action that the second engine does not know: it cannot vouch for it."""
     written = [
         decision("Allow", ["acme#one"]),

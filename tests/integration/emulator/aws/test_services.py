@@ -45,7 +45,7 @@ def _key(identifier: str, partition: str = "p") -> dict[str, Any]:
     return {"partition": {"S": partition}, "id": {"S": identifier}}
 
 
-def test_a_query_finds_a_prefix_counts_and_ignores_an_index_that_nothing_is_in(local_aws: LocalAws, table: str) -> None:
+def test_a_query_finds_a_prefix_counts_and_ignores_an_empty_index(local_aws: LocalAws, table: str) -> None:
     """begins_with, consistent reads, COUNT, the local index, the sparse global index, pages of a parallel scan."""
     dynamodb = local_aws.client("dynamodb")
     for number in range(12):
@@ -103,7 +103,7 @@ def test_a_set_grows_shrinks_and_is_bounded_by_a_condition(local_aws: LocalAws, 
 
 
 @pytest.mark.emulator_contract
-def test_a_transaction_writes_all_or_nothing_and_shows_what_stood_in_its_way(local_aws: LocalAws, table: str) -> None:
+def test_a_transaction_writes_all_or_nothing_and_returns_the_conflicting_items(local_aws: LocalAws, table: str) -> None:
     """ReturnValuesOnConditionCheckFailure puts the item into the cancellation reasons."""
     dynamodb = local_aws.client("dynamodb")
     existing = _key("existing") | {"count": {"N": "1"}}
@@ -132,7 +132,7 @@ def test_a_transaction_writes_all_or_nothing_and_shows_what_stood_in_its_way(loc
     assert (response["Error"]["Code"], response["Item"]) == ("ConditionalCheckFailedException", existing)
 
 
-def test_a_published_message_reaches_the_function_behind_a_queue_as_it_is(local_aws: LocalAws) -> None:
+def test_a_published_message_reaches_the_function_behind_a_queue_unchanged(local_aws: LocalAws) -> None:
     """SNS delivers raw to SQS, and the mapping invokes the alias."""
     function, notebook = local_aws.deploy("""
 def handler(event, context):

@@ -89,7 +89,7 @@ def test_a_record_has_the_shape_that_aws_documents(local_aws: LocalAws) -> None:
 
 
 @pytest.mark.emulator_contract
-def test_every_kind_of_write_leaves_its_record_and_an_idle_one_leaves_none(local_aws: LocalAws) -> None:
+def test_every_effective_write_leaves_a_record_and_an_idle_write_does_not(local_aws: LocalAws) -> None:
     """Batches, transactions and statements count; a put or update that changes nothing does not."""
     table, stream = local_aws.table()
     function, notebook = local_aws.deploy(_NOTING)
@@ -130,7 +130,7 @@ def test_every_kind_of_write_leaves_its_record_and_an_idle_one_leaves_none(local
 
 
 @pytest.mark.emulator_contract
-def test_a_batch_that_fails_for_good_is_told_to_the_destination_after_exactly_the_retries(
+def test_a_failed_batch_is_reported_to_the_destination_after_exactly_the_retries(
     local_aws: LocalAws,
 ) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html shows the document."""
@@ -195,7 +195,7 @@ def test_bisection_isolates_a_poison_record(local_aws: LocalAws) -> None:
     ]
 
 
-def test_a_reported_record_is_retried_with_its_followers_only_and_nothing_is_lost(local_aws: LocalAws) -> None:
+def test_a_reported_record_is_retried_with_its_followers_only(local_aws: LocalAws) -> None:
     """Records before the reported one are done; the others are delivered."""
     table, stream = local_aws.table()
     function, notebook = local_aws.deploy(_REPORTING)
@@ -228,7 +228,7 @@ def test_a_batch_is_no_larger_than_asked_for(local_aws: LocalAws) -> None:
     assert notebook.await_entries(3) == [["a", "b"], ["c", "d"], ["e"]]
 
 
-def test_latest_starts_after_what_is_there(local_aws: LocalAws) -> None:
+def test_latest_starts_after_the_existing_records(local_aws: LocalAws) -> None:
     """Records written before the mapping are not delivered."""
     table, stream = local_aws.table()
     function, notebook = local_aws.deploy(_POISONED)
@@ -294,7 +294,7 @@ def handler(event, context):
 
 
 @pytest.mark.emulator_contract
-def test_what_ttl_deletes_reaches_the_stream_with_its_user_identity(local_aws: LocalAws) -> None:
+def test_a_ttl_deletion_reaches_the_stream_with_its_user_identity(local_aws: LocalAws) -> None:
     """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html."""
     table, stream = local_aws.table()
     function, notebook = local_aws.deploy(_NOTING)

@@ -83,7 +83,7 @@ def test_the_shipped_client_tries_again_until_the_key_has_units(local_aws: Local
     assert count["LastEvaluatedKey"] == key("1")
 
 
-def test_reads_of_a_key_are_throttled_by_what_they_read(local_aws: LocalAws, table: str) -> None:
+def test_reads_are_throttled_by_the_bytes_read(local_aws: LocalAws, table: str) -> None:
     """A query that counts a collection of 0.8 MB reads all of it, 200 units, whatever it answers."""
     dynamodb = local_aws.client("dynamodb")
     for number in range(2):
@@ -102,7 +102,7 @@ def test_reads_of_a_key_are_throttled_by_what_they_read(local_aws: LocalAws, tab
     assert reason["reason"] == "TableReadKeyRangeThroughputExceeded"
 
 
-def test_a_batch_is_carried_out_but_for_the_items_of_the_hot_key(local_aws: LocalAws, table: str) -> None:
+def test_a_batch_is_carried_out_except_for_the_items_of_the_hot_key(local_aws: LocalAws, table: str) -> None:
     """A write comes back unprocessed, a statement with an error, and a transaction says which item is to blame."""
     dynamodb = local_aws.client("dynamodb")
     cold = key("of-batch", "cold")
@@ -133,7 +133,7 @@ def test_a_batch_is_carried_out_but_for_the_items_of_the_hot_key(local_aws: Loca
 
 
 @pytest.mark.emulator_contract
-def test_transactions_that_meet_are_refused_and_those_in_a_row_are_not(local_aws: LocalAws, table: str) -> None:
+def test_concurrent_transactions_are_refused_and_sequential_ones_are_not(local_aws: LocalAws, table: str) -> None:
     """Two threads that write to one item conflict before long; one that waits for each answer never does."""
     dynamodb = local_aws.client("dynamodb")
     put = {"Put": {"TableName": table, "Item": key("shared")}}
@@ -162,7 +162,7 @@ def test_transactions_that_meet_are_refused_and_those_in_a_row_are_not(local_aws
 
 
 @pytest.mark.emulator_contract
-def test_of_eight_who_fix_the_same_sources_one_wins_although_their_transactions_meet(local_aws: LocalAws) -> None:
+def test_one_of_eight_concurrent_writers_fixes_the_sources(local_aws: LocalAws) -> None:
     """Each learns whether it was the one; before, the store reported a failure to the others."""
     dynamodb = local_aws.client("dynamodb")
     store = DynamoBroadcastStore(dynamodb, create_table(dynamodb, "broadcasts"))
@@ -179,7 +179,7 @@ def unthrottled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
         yield running
 
 
-def test_without_throttling_a_key_takes_any_number_of_writes(unthrottled: LocalAws) -> None:
+def test_a_key_takes_any_number_of_writes_without_throttling(unthrottled: LocalAws) -> None:
     """The launcher's flag is for measurements of everything else."""
     dynamodb = unthrottled.client("dynamodb")
     table = unthrottled.table()[0]

@@ -20,7 +20,7 @@ async def stats_when(gateway: RunningGateway, name: str, value: int) -> dict[str
 
 
 @pytest.mark.parametrize(("code", "expected"), [(1000, 1000), (1001, 1001), (4000, 4000)])
-async def test_a_clients_close_is_told_with_code_reason_and_context(
+async def test_a_clients_close_is_reported_with_code_reason_and_context(
     gateway: RunningGateway, code: int, expected: int
 ) -> None:
     """And with the authorizer's context, from which the row's key is known."""
@@ -33,7 +33,7 @@ async def test_a_clients_close_is_told_with_code_reason_and_context(
 
 
 @pytest.mark.emulator_contract
-async def test_a_lost_network_is_told_as_1006(gateway: RunningGateway) -> None:
+async def test_a_lost_network_is_reported_as_1006(gateway: RunningGateway) -> None:
     """No close frame came."""
     async with gateway.connected() as client:
         transport = client.socket.get_extra_info("socket")
@@ -99,7 +99,7 @@ async def test_disconnect_events_can_come_without_context(api: LocalApi) -> None
 
 
 @pytest.mark.emulator_contract
-async def test_a_stopped_gateway_closes_its_sockets_with_1001_and_says_so(api: LocalApi) -> None:
+async def test_a_stopped_gateway_closes_its_sockets_with_1001_and_exits_cleanly(api: LocalApi) -> None:
     """And ends with status 0, which the fixture checks."""
     with running_gateway(api) as gateway:
         async with gateway.connected() as client:

@@ -34,7 +34,7 @@ async def post_outcomes(gateway: RunningGateway, connection_id: str, posts: int)
         ("lost_response_rate", "reset", 3),
     ],
 )
-async def test_posts_fail_as_ordered(api: LocalApi, fault: str, outcome: str, delivered: int) -> None:
+async def test_posts_fail_at_the_configured_rate(api: LocalApi, fault: str, outcome: str, delivered: int) -> None:
     """Only a lost response delivers; that is how duplicates are provoked."""
     with running_gateway(api) as gateway:
         async with gateway.connected() as client:
@@ -89,13 +89,13 @@ async def test_an_unknown_control_endpoint_is_404(gateway: RunningGateway) -> No
 
 
 @pytest.mark.emulator_contract
-async def test_a_reload_shows_what_is_served(gateway: RunningGateway) -> None:
+async def test_a_reload_serves_changed_routes(gateway: RunningGateway) -> None:
     """A changed route is served after it."""
     found = await gateway.control("/_gateway/reload", {})
     assert f"{gateway.api.api_id}/live" in found["deployments"]
 
 
-async def test_the_counters_tell_what_happened(api: LocalApi) -> None:
+async def test_the_counters_count_every_event(api: LocalApi) -> None:
     """One client, one message, two posts."""
     with running_gateway(api) as gateway:
         async with gateway.connected() as client:

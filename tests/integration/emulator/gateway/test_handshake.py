@@ -50,7 +50,7 @@ async def test_a_missing_identity_source_is_401_without_asking_the_authorizer(ga
 @pytest.mark.parametrize(
     ("order", "status"), [("429", 429), ("403", 403), ("500", 500), ("302", 302), ("crash", 502), ("malformed", 502)]
 )
-async def test_what_connect_answers_is_what_the_client_gets(gateway: RunningGateway, order: str, status: int) -> None:
+async def test_the_client_gets_the_status_of_connect(gateway: RunningGateway, order: str, status: int) -> None:
     """Its status when it refuses, 502 when it fails; never a connection."""
     assert await gateway.handshake_status(connect=order) == status
 
@@ -122,7 +122,7 @@ async def test_a_slow_connect_is_cut_off(api: LocalApi) -> None:
 
 
 @pytest.mark.emulator_contract
-async def test_a_client_that_leaves_during_connect_is_told_to_disconnect(gateway: RunningGateway) -> None:
+async def test_a_client_that_leaves_during_connect_causes_a_disconnect_event(gateway: RunningGateway) -> None:
     """`$connect` has run, so `$disconnect` must follow."""
     stats = await gateway.control("/_gateway/stats")
     with pytest.raises(TimeoutError):

@@ -25,7 +25,7 @@ async def test_a_message_reaches_its_route_and_the_answer_comes_back(gateway: Ru
 
 
 @pytest.mark.parametrize("text", ["not JSON", '{"action":"unknown"}', "[1]", ""])
-async def test_what_names_no_route_takes_the_default(gateway: RunningGateway, text: str) -> None:
+async def test_a_message_without_a_known_route_takes_the_default(gateway: RunningGateway, text: str) -> None:
     """Also an empty message."""
     async with gateway.connected() as client:
         await client.socket.send_str(text)
@@ -33,7 +33,7 @@ async def test_what_names_no_route_takes_the_default(gateway: RunningGateway, te
     assert (event["requestContext"]["routeKey"], event["body"]) == ("$default", text)
 
 
-async def test_without_a_route_response_nothing_comes_back(gateway: RunningGateway) -> None:
+async def test_a_route_without_a_response_sends_nothing_back(gateway: RunningGateway) -> None:
     """The function's answer to it would have come before the third of the others."""
     async with gateway.connected() as client:
         await client.socket.send_str(json.dumps({"action": "silent"}))
@@ -54,7 +54,7 @@ async def test_a_failing_integration_is_an_internal_server_error(
 
 
 @pytest.mark.emulator_contract
-async def test_a_throttled_route_refuses_and_others_do_not(gateway: RunningGateway) -> None:
+async def test_a_throttled_route_does_not_affect_others(gateway: RunningGateway) -> None:
     """Two pass, the third gets the error in AWS's form."""
     async with gateway.connected() as client:
         answers = [await client.ask(action="throttled") for _ in range(3)]

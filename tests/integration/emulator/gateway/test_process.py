@@ -60,7 +60,7 @@ def test_the_ready_line_can_go_to_a_file(api: LocalApi, tmp_path: Path) -> None:
         assert process.wait(10) == 0
 
 
-def test_without_an_aws_the_gateway_says_so_and_ends() -> None:
+def test_a_gateway_without_an_aws_exits_with_a_message() -> None:
     """In one line that names the endpoint."""
     command = [
         sys.executable,

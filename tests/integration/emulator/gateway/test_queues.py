@@ -146,7 +146,7 @@ def queues(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queues]:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-async def test_the_queue_gets_exactly_what_the_client_sent(queues: Queues, text: str) -> None:
+async def test_the_queue_gets_the_clients_message_unchanged(queues: Queues, text: str) -> None:
     """The body to the byte, the ten attributes, the session's group; and the client hears nothing."""
     body = json.dumps({"action": "PooledSQS", "message": text}, ensure_ascii=False, indent=1) + "\n "
     async with queues.gateway.connected(**query("gold")) as connected:
@@ -172,7 +172,7 @@ async def test_a_message_of_the_largest_size_arrives_whole(queues: Queues) -> No
 
 
 @pytest.mark.emulator_contract
-async def test_a_sessions_frames_come_into_the_queue_in_the_order_they_were_sent(queues: Queues) -> None:
+async def test_frames_of_a_session_arrive_in_the_queue_in_order(queues: Queues) -> None:
     """Without waiting for one another."""
     async with queues.gateway.connected(**query("gold")) as connected:
         for number in range(200):
@@ -220,7 +220,7 @@ async def test_a_session_without_its_settings_is_refused_by_the_queue(queues: Qu
 
 
 @pytest.mark.emulator_contract
-def test_an_integration_keeps_its_role_its_selection_and_what_is_changed_later(queues: Queues) -> None:
+def test_an_integration_keeps_its_configuration(queues: Queues) -> None:
     """Terraform would set them again and again otherwise."""
     api = queues.gateway.api
     made = api.control_plane.create_integration(

@@ -34,7 +34,7 @@ def test_batches_keep_to_the_limits_and_the_order_and_are_as_few_as_possible(bod
         assert len(before) == MAX_BATCH_ENTRIES or bytes_of(before) + len(after[0].encode()) > MAX_BATCH_BYTES
 
 
-def test_no_bodies_make_no_batch() -> None:
+def test_a_call_without_bodies_makes_no_batch() -> None:
     """There is no empty call."""
     assert list(batches([])) == []
 
@@ -67,7 +67,7 @@ def test_a_character_that_sqs_refuses_is_a_permanent_error(letter: str) -> None:
     ["\t", "\n", "\r", " ", "~", "\x7f", "\x80", "\xa0", "\ud7ff", "\ue000", "\ufffd", "\U00010000", "\U0010ffff"],
     ids=lambda text: text.encode("utf-16-be", "surrogatepass").hex(),
 )
-def test_the_edges_of_what_sqs_accepts_are_legal(letter: str) -> None:
+def test_the_bounds_of_the_legal_characters_are_accepted(letter: str) -> None:
     """Tab, line ends, delete and the ends of each range."""
     assert is_legal(f"a{letter}b")
     refuse_illegal(letter)
@@ -80,7 +80,7 @@ def test_an_empty_body_is_refused() -> None:
 
 
 @given(st.text(st.characters(min_codepoint=0, max_codepoint=0x10FFFF)))
-def test_what_is_legal_is_what_the_api_reference_lists(text: str) -> None:
+def test_the_legal_characters_match_the_api_reference(text: str) -> None:
     """#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF."""
     listed = "\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff"
     assert is_legal(text) == bool(re.fullmatch(f"[{listed}]*", text))

@@ -24,7 +24,7 @@ def raising(errors: Mapping[str, Exception], handled: list[str]) -> Callable[[st
     return handle
 
 
-def test_what_is_handled_is_acknowledged() -> None:
+def test_a_handled_message_is_acknowledged() -> None:
     """Every message is handled once, in order, and none is reported."""
     handled: list[str] = []
     answer = consume(event("a", "b", "c"), raising({}, handled), MemoryQueue())
@@ -32,7 +32,7 @@ def test_what_is_handled_is_acknowledged() -> None:
     assert handled == ["a", "b", "c"]
 
 
-def test_a_permanent_failure_goes_to_the_dead_letter_queue_and_its_neighbours_go_on(counted: Counter[str]) -> None:
+def test_a_permanent_failure_goes_to_the_dead_letter_queue_and_its_neighbours_continue(counted: Counter[str]) -> None:
     """The copy has the body as it came, the reason and where it came from; the message is acknowledged."""
     handled: list[str] = []
     dead_letters = MemoryQueue()
@@ -47,7 +47,7 @@ def test_a_permanent_failure_goes_to_the_dead_letter_queue_and_its_neighbours_go
 
 
 @pytest.mark.parametrize("error", [TransientError("throttled"), ValueError("a bug"), MemoryError()])
-def test_any_other_failure_is_delivered_again_and_its_neighbours_go_on(error: Exception, counted: Counter[str]) -> None:
+def test_any_other_failure_is_redelivered_and_its_neighbours_continue(error: Exception, counted: Counter[str]) -> None:
     """Only that message is reported, and nothing is copied: a bug of ours does not throw work away."""
     handled: list[str] = []
     dead_letters = MemoryQueue()
@@ -58,7 +58,7 @@ def test_any_other_failure_is_delivered_again_and_its_neighbours_go_on(error: Ex
     assert counted == {"MessageFailed": 1}
 
 
-def test_a_message_that_cannot_be_moved_is_delivered_again(counted: Counter[str]) -> None:
+def test_a_message_that_cannot_be_moved_is_redelivered(counted: Counter[str]) -> None:
     """Nothing is acknowledged before its copy is durable."""
     handled: list[str] = []
     dead_letters = MemoryQueue()
@@ -69,7 +69,7 @@ def test_a_message_that_cannot_be_moved_is_delivered_again(counted: Counter[str]
     assert counted == {}
 
 
-def test_a_message_that_sqs_would_not_take_back_is_left_to_the_redrive_policy() -> None:
+def test_a_message_that_sqs_would_refuse_is_left_to_the_redrive_policy() -> None:
     """An illegal body cannot be copied, so it is reported until SQS moves it itself."""
     answer = consume(event("\uffff"), raising({"\uffff": PermanentError("bad")}, []), MemoryQueue())
     assert failed(answer) == ["message-0"]
@@ -82,7 +82,7 @@ def test_a_long_reason_is_cut() -> None:
     assert dead_letters.attributes[0]["reason"] == "x" * MAX_REASON_CHARACTERS
 
 
-def test_a_batch_that_is_handled_together_fails_one_by_one() -> None:
+def test_a_batch_handled_together_fails_message_by_message() -> None:
     """Failures are reported by message id; each is treated as its kind."""
     dead_letters = MemoryQueue()
     failures = {"message-0": TransientError("later"), "message-2": PermanentError("never")}
@@ -131,14 +131,14 @@ def test_a_fifo_batch_is_handled_by_group() -> None:
     )
 
 
-def test_a_failure_takes_the_rest_of_its_group_along_and_nothing_else() -> None:
+def test_a_failure_fails_the_rest_of_its_group_only() -> None:
     """They are delivered again in order; earlier records, and other groups, are acknowledged."""
     batch = fifo_event(("x", "a"), ("y", "b"), ("x", "c"), ("z", "d"), ("x", "e"), ("y", "f"), ("x", "g"))
     answer = consume_fifo(batch, failing({"message-2": TransientError("later")}), MemoryQueue())
     assert failed(answer) == ["message-2", "message-4", "message-6"]
 
 
-def test_every_group_that_fails_is_reported_from_its_first_failure_on() -> None:
+def test_every_failed_group_is_reported_from_its_first_failure() -> None:
     """However many of its records the handler names."""
     batch = fifo_event(("x", "a"), ("y", "b"), ("x", "c"), ("y", "d"), ("z", "e"))
     errors = {"message-0": ValueError("a bug"), "message-2": TransientError("later"), "message-3": TransientError("?")}
@@ -149,7 +149,7 @@ def test_every_group_that_fails_is_reported_from_its_first_failure_on() -> None:
     ]
 
 
-def test_poison_in_a_group_is_moved_and_those_behind_it_are_acknowledged() -> None:
+def test_a_poison_message_in_a_group_is_moved_and_its_followers_are_acknowledged() -> None:
     """It will never succeed, so nothing waits for it."""
     dead_letters = MemoryQueue()
     batch = fifo_event(("x", "a"), ("x", "b"), ("x", "c"))
@@ -158,7 +158,7 @@ def test_poison_in_a_group_is_moved_and_those_behind_it_are_acknowledged() -> No
     assert dead_letters.attributes == [{"reason": "bad", "source": FIFO_ARN}]
 
 
-def test_poison_that_cannot_be_moved_comes_again_alone() -> None:
+def test_a_poison_message_that_cannot_be_moved_is_redelivered_alone() -> None:
     """Messages behind it have been handled, and are not handled again for its sake."""
     dead_letters = MemoryQueue()
     dead_letters.down = True
@@ -166,7 +166,7 @@ def test_poison_that_cannot_be_moved_comes_again_alone() -> None:
     assert failed(consume_fifo(batch, failing({"message-1": PermanentError("bad")}), dead_letters)) == ["message-1"]
 
 
-def test_poison_behind_a_failure_keeps_its_place() -> None:
+def test_a_poison_message_behind_a_failure_keeps_its_place() -> None:
     """It is found again when its turn comes."""
     dead_letters = MemoryQueue()
     batch = fifo_event(("x", "a"), ("x", "b"))

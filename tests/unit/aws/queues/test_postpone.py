@@ -52,7 +52,7 @@ def failed(*numbers: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("receives", "seconds"), [(1, 2), (2, 4), (5, 32), (6, 60), (9, 60)])
-def test_a_message_that_failed_comes_again_soon_and_then_later(receives: int, seconds: int) -> None:
+def test_the_delay_of_a_failed_message_grows(receives: int, seconds: int) -> None:
     """And never later than after a minute."""
     stub = StubSqs()
     postpone(stub, URL, event(receives), failed(0))  # type: ignore[arg-type]  # a stub
@@ -60,7 +60,7 @@ def test_a_message_that_failed_comes_again_soon_and_then_later(receives: int, se
     assert stub.calls == [{"QueueUrl": URL, "Entries": [entry]}]
 
 
-def test_only_messages_that_failed_come_again() -> None:
+def test_only_failed_messages_are_postponed() -> None:
     """In one call; without any there is none."""
     stub = StubSqs()
     postpone(stub, URL, event(1, 1, 3), failed(1, 2))  # type: ignore[arg-type]  # a stub
@@ -70,7 +70,7 @@ def test_only_messages_that_failed_come_again() -> None:
     assert len(stub.calls) == 1
 
 
-def test_a_message_that_was_not_postponed_is_postponed_again() -> None:
+def test_a_failed_postponement_is_retried() -> None:
     """SQS answers 200 all the same; without another try the message would come after the visibility timeout."""
     stub, pauses = StubSqs(failing=[{"0", "2"}, {"2"}]), list[float]()
     postpone(stub, URL, event(1, 1, 1), failed(0, 1, 2), pause=pauses.append)  # type: ignore[arg-type]  # a stub
@@ -79,14 +79,14 @@ def test_a_message_that_was_not_postponed_is_postponed_again() -> None:
 
 
 @pytest.mark.parametrize(("sender_fault", "calls"), [(False, 4), (True, 1)])
-def test_a_message_that_cannot_be_postponed_is_left(*, sender_fault: bool, calls: int) -> None:
+def test_a_message_that_cannot_be_postponed_keeps_its_visibility_timeout(*, sender_fault: bool, calls: int) -> None:
     """After a few tries, or at once if the receipt is no good any more: nothing is raised."""
     stub = StubSqs(failing=[{"0"}] * 9, sender_fault=sender_fault)
     postpone(stub, URL, event(1), failed(0), pause=lambda _: None)  # type: ignore[arg-type]  # a stub
     assert len(stub.calls) == calls
 
 
-def test_a_message_comes_again_even_if_sqs_does_not_answer() -> None:
+def test_a_message_is_redelivered_even_if_sqs_does_not_answer() -> None:
     """When the queue's visibility timeout is over."""
     stub = StubSqs(EndpointConnectionError(endpoint_url=URL))
     postpone(stub, URL, event(1), failed(0))  # type: ignore[arg-type]  # a stub

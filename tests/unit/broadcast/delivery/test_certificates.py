@@ -16,13 +16,13 @@ def test_the_certificates_are_the_sdks_and_in_the_package() -> None:
     assert file.read_text().count("BEGIN CERTIFICATE") > 100
 
 
-def test_others_are_named_as_for_the_sdk() -> None:
+def test_another_certificate_file_can_be_configured() -> None:
     """AWS_CA_BUNDLE names another file; an empty value names none."""
     assert trusted_file({"AWS_CA_BUNDLE": "/etc/mine.pem"}) == "/etc/mine.pem"
     assert trusted_file({"AWS_CA_BUNDLE": ""}) == trusted_file({})
 
 
-def test_without_the_sdk_nothing_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_certificate_is_trusted_without_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sender that verified against nothing would post to anybody."""
     monkeypatch.setattr(certificates, "find_spec", lambda _: None)
     with pytest.raises(FileNotFoundError):

@@ -6,7 +6,7 @@ from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.sigv4 import Credentials
 
 
-def test_a_functions_own_credentials_are_those_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_credentials_of_a_function_are_read_from_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the token of its role; a user, as the local AWS has them, has none."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")

@@ -57,7 +57,7 @@ def test_every_connection_gets_the_frame_once(api: ManagementApi) -> None:
     assert {request.body for request in api.requests} == {FRAME}
 
 
-def test_nobody_is_no_work(api: ManagementApi) -> None:
+def test_a_call_without_connections_does_no_work(api: ManagementApi) -> None:
     """No connections, no posts, no waiting."""
     began = time.monotonic()
     assert sender().post(api.endpoint, [], FRAME, seconds=10) == []
@@ -107,7 +107,7 @@ def test_a_connection_that_is_reset_is_tried_again(answers: list[Behaviour], out
         assert found == [Outcome.DELIVERED, outcome, Outcome.DELIVERED]
 
 
-def test_outcomes_stand_in_the_order_of_the_connections() -> None:
+def test_outcomes_are_in_the_order_of_the_connections() -> None:
     """However the answers come in."""
     everyone = [connection(number) for number in range(120)]
     by_rest = [
@@ -121,7 +121,7 @@ def test_outcomes_stand_in_the_order_of_the_connections() -> None:
     assert found == [by_rest[place % 4][1] for place in range(120)]
 
 
-def test_what_is_not_answered_in_time_is_unsent() -> None:
+def test_a_post_not_answered_in_time_is_unsent() -> None:
     """The call ends when its time is over, and the others are delivered."""
     with running({TWO: ["hang"]}) as api:
         began = time.monotonic()
@@ -131,13 +131,13 @@ def test_what_is_not_answered_in_time_is_unsent() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -3])
-def test_without_time_nothing_is_sent(api: ManagementApi, seconds: float) -> None:
+def test_no_post_is_sent_without_time_left(api: ManagementApi, seconds: float) -> None:
     """Everything is handed back."""
     assert sender().post(api.endpoint, [ONE, TWO], FRAME, seconds=seconds) == [Outcome.UNSENT] * 2
     assert api.requests == []
 
 
-def test_an_answer_that_comes_too_late_is_nobodys() -> None:
+def test_a_late_answer_is_discarded() -> None:
     """A connection that was cut off is not used again: the next call's outcomes are its own."""
     with running({ONE: ["hang"], TWO: [410]}) as api:
         one_sender = sender(max_in_flight=1)
@@ -147,7 +147,7 @@ def test_an_answer_that_comes_too_late_is_nobodys() -> None:
         assert len({request.client_port for request in api.requests}) == 2
 
 
-def test_credentials_that_fail_on_the_way_leave_nothing_behind() -> None:
+def test_a_credentials_failure_during_a_call_leaves_no_state_behind() -> None:
     """The error is the caller's to see; the next call's outcomes are its own."""
     present = iter([CREDENTIALS, None, CREDENTIALS])
 
@@ -163,7 +163,7 @@ def test_credentials_that_fail_on_the_way_leave_nothing_behind() -> None:
         assert one_sender.post(api.endpoint, [TWO, THREE], FRAME, seconds=5) == [Outcome.GONE, Outcome.DELIVERED]
 
 
-def test_credentials_that_are_renewed_on_the_way_sign_what_comes_after(api: ManagementApi) -> None:
+def test_credentials_renewed_during_a_call_sign_later_posts(api: ManagementApi) -> None:
     """Credentials of a role expire in the middle of a call: from the next second on, posts are signed with new ones."""
     began = time.monotonic()
     fresh = Credentials("AKIAFRESH", "secret", "another token")
@@ -175,7 +175,7 @@ def test_credentials_that_are_renewed_on_the_way_sign_what_comes_after(api: Mana
     assert keys == sorted(keys, reverse=True)
 
 
-def test_a_port_where_nobody_listens_is_failed() -> None:
+def test_a_refused_tcp_connection_is_a_failed_outcome() -> None:
     """Refused is a named outcome for each, not an exception."""
     found = sender().post(f"http://127.0.0.1:{free_port()}/live", [ONE, TWO], FRAME, seconds=5)
     assert found == [Outcome.FAILED] * 2
@@ -188,7 +188,7 @@ def test_a_name_that_does_not_resolve_is_failed_or_unsent() -> None:
     assert len(found) == 2
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path) -> None:
+def test_an_untrusted_certificate_is_refused(certificate: Path) -> None:
     """The frame never leaves; with the certificate among the trusted ones it does."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -216,7 +216,7 @@ def test_the_next_call_posts_its_own_frame(api: ManagementApi) -> None:
     assert [request.body for request in api.requests] == [frame for frame in frames for _ in range(3)]
 
 
-def test_a_post_is_signed_and_says_no_more_than_it_must(api: ManagementApi) -> None:
+def test_a_post_is_signed_and_has_only_the_needed_headers(api: ManagementApi) -> None:
     """The signature is right for the path, the host and the frame that arrived."""
     odd = ConnectionId("a+b/c=d_e-")
     sender().post(api.endpoint, [odd], FRAME, seconds=5)
@@ -241,7 +241,7 @@ def test_the_lane_sets_the_rate(api: ManagementApi) -> None:
     assert time.monotonic() - began > 0.4
 
 
-def test_an_express_lane_leaves_what_it_cannot_send_soon(api: ManagementApi) -> None:
+def test_an_express_lane_leaves_posts_that_it_cannot_send_soon(api: ManagementApi) -> None:
     """Its bucket goes out at once. After a quarter of a second the rest is left, long before the call's end."""
     found = sender(rate=1, bucket=10).post(
         api.endpoint, [connection(number) for number in range(50)], FRAME, seconds=60
@@ -251,7 +251,7 @@ def test_an_express_lane_leaves_what_it_cannot_send_soon(api: ManagementApi) -> 
 
 @pytest.mark.parametrize("connections", [20, 500])
 @pytest.mark.parametrize("stuck", [0, 1, 2, 5])
-def test_clients_that_do_not_read_hold_up_no_chunk_and_lower_no_lane(
+def test_clients_that_do_not_read_delay_no_chunk_and_slow_no_lane(
     connections: int, stuck: int, counted: Counter[str]
 ) -> None:
     """A few tries for each, and the lane keeps its rate; the next chunk tries them at most once.
@@ -276,9 +276,7 @@ def test_clients_that_do_not_read_hold_up_no_chunk_and_lower_no_lane(
 
 
 @pytest.mark.parametrize("stuck", [10, 20])
-def test_clients_that_do_not_read_and_have_few_neighbours_are_tried_three_times(
-    stuck: int, counted: Counter[str]
-) -> None:
+def test_clients_that_do_not_read_beside_few_others_are_tried_three_times(stuck: int, counted: Counter[str]) -> None:
     """It might be the quota, so no client is blamed. Nor is a lane lowered, and the next chunk does not ask them."""
     everyone = [connection(number) for number in range(20)]
     with running({one: [429] for one in everyone[:stuck]}) as api:
@@ -302,7 +300,7 @@ def test_a_call_may_be_given_a_single_try() -> None:
 
 
 @pytest.mark.parametrize(("refusals", "calls"), [(1, 1), (2, 1), (5, 4)])
-def test_nobody_is_given_up_for_the_accounts_throttle(
+def test_throttling_of_the_account_gives_up_no_connection(
     refusals: int, calls: int, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """429 for everybody is the quota: all are tried again, at a lower rate or in another call, and get the frame."""
@@ -318,7 +316,7 @@ def test_nobody_is_given_up_for_the_accounts_throttle(
     assert counted["ClientBufferFull"] == 0
 
 
-def test_waiting_is_done_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_uses_no_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither for an answer, nor for a retry, nor for the lane does it turn round and round."""
     turns = 0
     take = Lane.take

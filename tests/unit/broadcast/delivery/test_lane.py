@@ -43,13 +43,13 @@ def test_a_busy_lane_reaches_its_rate(rate: float, start: float) -> None:
 
 
 @pytest.mark.parametrize("seconds", [1, 900, 10**6])
-def test_a_worker_that_was_frozen_comes_back_without_a_burst(seconds: float) -> None:
+def test_a_resumed_worker_posts_without_a_burst(seconds: float) -> None:
     """The bucket holds 50 ms of the rate, however long nobody asked."""
     lane = Lane(1_000, 0)
     assert lane.take(10_000, seconds) == 50
 
 
-def test_there_is_nothing_to_take_at_the_first_moment() -> None:
+def test_a_new_lane_has_no_permission() -> None:
     """A new worker does not start with a burst either; `wait` says when to come back."""
     lane = Lane(100, 5)
     assert lane.take(10, 5) == 0
@@ -58,7 +58,7 @@ def test_there_is_nothing_to_take_at_the_first_moment() -> None:
 
 
 @given(rates, starts, st.lists(st.floats(0.001, 1), max_size=20))
-def test_after_the_wait_there_is_a_permission(rate: float, start: float, pauses: list[float]) -> None:
+def test_a_permission_is_available_after_the_wait(rate: float, start: float, pauses: list[float]) -> None:
     """`wait` never says too little."""
     lane, now = Lane(rate, start), start
     for pause in pauses:
@@ -68,7 +68,7 @@ def test_after_the_wait_there_is_a_permission(rate: float, start: float, pauses:
         now += lane.wait() + 1e-6
 
 
-def test_a_clock_that_stands_still_or_goes_back_gives_nothing() -> None:
+def test_a_stopped_or_reversed_clock_gives_no_permission() -> None:
     """Only time that passes fills the bucket."""
     lane = Lane(1_000, 10)
     assert lane.take(100, 11) == 50
@@ -126,7 +126,7 @@ def test_the_rate_stays_between_its_floor_and_its_full_value(rate: float, steps:
         assert rate * 0.05 * 0.999 <= lane.rate <= rate
 
 
-def test_a_lane_posts_what_is_lent_to_it_while_it_is_lent() -> None:
+def test_a_lane_uses_its_loan_while_it_lasts() -> None:
     """From one moment to the next, and no burst of what it had before."""
     factors = iter([1.0, 4.0, 4.0, 1.0, 1.0])
     lane = Lane(1_000, 0, lambda _: next(factors))
@@ -137,7 +137,7 @@ def test_a_lane_posts_what_is_lent_to_it_while_it_is_lent() -> None:
     assert rates == [(1_000, 50), (4_000, 200), (4_000, 200), (1_000, 50), (1_000, 50)]
 
 
-def test_a_lane_that_was_throttled_yields_a_part_of_what_it_is_lent() -> None:
+def test_a_throttled_lane_yields_part_of_its_loan() -> None:
     """The same part, whatever its rate is at the moment."""
     factors = iter([4.0, 4.0, 1.0])
     lane = Lane(1_000, 0, lambda _: next(factors))
@@ -149,7 +149,7 @@ def test_a_lane_that_was_throttled_yields_a_part_of_what_it_is_lent() -> None:
     assert lane.rate == pytest.approx(700)
 
 
-def test_a_lane_asks_what_is_lent_as_of_now() -> None:
+def test_a_lane_reads_its_loan_at_the_given_time() -> None:
     """It asks at the time of the clock that it is given."""
     asked: list[float] = []
 
@@ -163,7 +163,7 @@ def test_a_lane_asks_what_is_lent_as_of_now() -> None:
     assert asked == [6, 7.5]
 
 
-def test_a_lane_for_what_cannot_wait_has_its_bucket_at_once() -> None:
+def test_an_express_lane_has_its_bucket_at_once() -> None:
     """It is full at the first moment, and fills again at the lane's rate."""
     lane = Lane(100, 5, bucket=500)
     assert lane.take(400, 5) == 400

@@ -65,7 +65,7 @@ def api() -> Iterator[ManagementApi]:
     ],
     ids=str,
 )
-def test_a_frame_is_tried_until_it_is_taken_or_never_will_be(
+def test_a_frame_is_retried_until_it_is_accepted_or_permanently_refused(
     answers: list[Behaviour],
     outcomes: list[Outcome],
     posted: list[bytes],
@@ -81,7 +81,7 @@ def test_a_frame_is_tried_until_it_is_taken_or_never_will_be(
 
 
 @pytest.mark.parametrize(("answer", "outcome"), [(500, Outcome.FAILED), ("hang", UNSENT)])
-def test_when_the_time_is_over_the_last_answer_counts(answer: Behaviour, outcome: Outcome) -> None:
+def test_the_last_answer_counts_when_time_runs_out(answer: Behaviour, outcome: Outcome) -> None:
     """Without any it is unsent."""
     with running({TWO: [200, answer]}) as api:
         assert sender().post_in_order(api.endpoint, {ONE: FRAMES, TWO: FRAMES}, seconds=0.6) == {
@@ -91,7 +91,7 @@ def test_when_the_time_is_over_the_last_answer_counts(answer: Behaviour, outcome
 
 
 @pytest.mark.parametrize("stuck", [1, 2, 10])
-def test_clients_that_do_not_read_hold_up_no_call(stuck: int, counted: Counter[str]) -> None:
+def test_clients_that_do_not_read_delay_no_call(stuck: int, counted: Counter[str]) -> None:
     """The call ends when the others have all of theirs; the next one asks nobody of them again."""
     everyone = [connection(number) for number in range(20 + stuck)]
     sleepers = everyone[20:]
@@ -111,7 +111,7 @@ def test_clients_that_do_not_read_hold_up_no_call(stuck: int, counted: Counter[s
 
 
 @pytest.mark.parametrize("tries", [3, 6])
-def test_tries_are_bounded_whatever_the_others_do(tries: int) -> None:
+def test_retries_are_bounded_for_each_connection(tries: int) -> None:
     """A connection that takes a frame now and then has no more tries in a call than one that takes none."""
     with running({ONE: [429], TWO: [200, 429, 429, 200, *[429] * 4]}) as api:
         one_sender = CurlOrderedSender(lambda: CREDENTIALS, REGION, tries=tries)
@@ -129,7 +129,7 @@ def test_a_connection_has_few_tries_unless_more_are_asked_for() -> None:
         assert len(bodies(api, ONE)) == 3
 
 
-def test_a_close_that_is_throttled_says_nothing_of_the_client(counted: Counter[str]) -> None:
+def test_a_throttled_close_is_no_evidence_against_the_client(counted: Counter[str]) -> None:
     """It is the account's quota, and tried to the end; the next post is sent like any other."""
     with running({ONE: [429, 429, 429, 429, 429, 429, 429, 200]}) as api:
         one_sender = sender()
@@ -139,14 +139,14 @@ def test_a_close_that_is_throttled_says_nothing_of_the_client(counted: Counter[s
 
 
 @pytest.mark.parametrize("seconds", [0, -3])
-def test_without_time_nothing_is_sent(api: ManagementApi, seconds: float) -> None:
+def test_no_frame_is_sent_without_time_left(api: ManagementApi, seconds: float) -> None:
     """Everything is handed back."""
     assert sender().post_in_order(api.endpoint, {ONE: FRAMES}, seconds=seconds) == {ONE: [UNSENT] * 3}
     assert sender().close(api.endpoint, [ONE], seconds=seconds) == [UNSENT]
     assert api.requests == []
 
 
-def test_one_that_does_not_answer_delays_no_other() -> None:
+def test_a_connection_that_does_not_answer_delays_no_other() -> None:
     """Its frame is on the way while the others get all of theirs."""
     everyone = [connection(number) for number in range(30)]
     with running({everyone[7]: ["hang"]}) as api:
@@ -156,7 +156,7 @@ def test_one_that_does_not_answer_delays_no_other() -> None:
         assert Counter(outcome for outcomes in found.values() for outcome in outcomes)[DELIVERED] == 29 * 20
 
 
-def test_no_more_than_the_bound_are_in_flight(api: ManagementApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_posts_in_flight_is_bounded(api: ManagementApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many wait; and everyone gets everything in order."""
     one_sender = sender(max_in_flight=5)
     most = 0
@@ -187,7 +187,7 @@ def test_connections_to_the_gateway_are_used_again(api: ManagementApi) -> None:
     assert len({request.client_port for request in api.requests}) == 1
 
 
-def test_an_answer_that_comes_too_late_is_nobodys() -> None:
+def test_a_late_answer_is_discarded() -> None:
     """A connection that was cut off is not used again: the next call's outcomes are its own."""
     with running({ONE: ["hang"], TWO: [410]}) as api:
         one_sender = sender(max_in_flight=1)
@@ -196,7 +196,7 @@ def test_an_answer_that_comes_too_late_is_nobodys() -> None:
         assert one_sender.close(api.endpoint, [TWO, THREE], seconds=5) == [Outcome.GONE, DELIVERED]
 
 
-def test_credentials_that_fail_on_the_way_leave_nothing_behind(api: ManagementApi) -> None:
+def test_a_credentials_failure_during_a_call_leaves_no_state_behind(api: ManagementApi) -> None:
     """The error is the caller's to see; the next call is as good as the first."""
     present: Iterator[Credentials | None] = iter([CREDENTIALS, None, CREDENTIALS])
 
@@ -212,14 +212,14 @@ def test_credentials_that_fail_on_the_way_leave_nothing_behind(api: ManagementAp
     assert bodies(api, TWO) == FRAMES
 
 
-def test_a_port_where_nobody_listens_is_failed() -> None:
+def test_a_refused_tcp_connection_is_a_failed_outcome() -> None:
     """Refused is a named outcome for each, not an exception."""
     endpoint = f"http://127.0.0.1:{free_port()}/live"
     assert sender().post_in_order(endpoint, {ONE: FRAMES}, seconds=0.5) == {ONE: [Outcome.FAILED, UNSENT, UNSENT]}
     assert sender().close(endpoint, [ONE], seconds=0.5) == [Outcome.FAILED]
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path) -> None:
+def test_an_untrusted_certificate_is_refused(certificate: Path) -> None:
     """The frame never leaves; with the certificate among the trusted ones it does."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -257,7 +257,7 @@ def test_a_request_is_signed_for_its_own_frame(api: ManagementApi, method: Liter
             assert request.headers[name] == value
 
 
-def test_waiting_is_done_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_uses_no_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither for an answer nor for a retry does it turn round and round."""
     turns = 0
     wait = Transfers._wait

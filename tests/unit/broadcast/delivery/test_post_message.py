@@ -78,7 +78,7 @@ def distrusted(certificate: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("endpoint", [refusing, unresolved, distrusted])
-def test_an_api_that_is_no_good_is_given_up_with_every_id(certificate: Path, endpoint: Endpoint) -> None:
+def test_an_unusable_api_is_given_up_with_every_id(certificate: Path, endpoint: Endpoint) -> None:
     """After the last attempt: nobody is lost, and a server that answers there gets nothing."""
     with endpoint(certificate) as url:
         worker = Worker(url)
@@ -89,7 +89,7 @@ def test_an_api_that_is_no_good_is_given_up_with_every_id(certificate: Path, end
         assert worker.shard.bodies == []
 
 
-def test_an_api_that_does_not_answer_in_time_is_asked_again_for_every_id(certificate: Path) -> None:
+def test_an_api_that_times_out_is_retried_for_every_id(certificate: Path) -> None:
     """The worker cannot say that anybody failed; the broadcast's lifetime ends it."""
     with hanging(certificate) as url:
         worker = Worker(url)
@@ -99,7 +99,7 @@ def test_an_api_that_does_not_answer_in_time_is_asked_again_for_every_id(certifi
         assert (worker.outcomes.bodies, worker.dead_letters.bodies) == ([], [])
 
 
-def test_credentials_that_have_expired_are_no_reason_to_give_up() -> None:
+def test_a_chunk_with_expired_credentials_is_retried() -> None:
     """A chunk answered with 403 goes back to its shard, and succeeds when the credentials are good again."""
     with running({connection(place): [403, 403, 403, 403, 200] for place in range(3)}) as api:
         worker = Worker(api.endpoint)

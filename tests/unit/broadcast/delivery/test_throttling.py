@@ -37,7 +37,7 @@ def refuse(
     return [throttling.refused(one, now, last=number == TRIES) for number, now in enumerate(moments, 1)]
 
 
-def test_a_first_refusal_says_nothing(counted: Counter[str]) -> None:
+def test_a_first_refusal_is_no_evidence(counted: Counter[str]) -> None:
     """However many others are let in."""
     throttling = Throttling()
     crowd(throttling, 500, 10.0)
@@ -54,9 +54,7 @@ def test_a_first_refusal_says_nothing(counted: Counter[str]) -> None:
         (499, [None, None, Outcome.SLOW]),
     ],
 )
-def test_a_connection_that_is_refused_while_others_are_let_in_is_slow(
-    others: int, verdicts: list[Outcome | None]
-) -> None:
+def test_a_connection_refused_while_others_are_accepted_is_slow(others: int, verdicts: list[Outcome | None]) -> None:
     """The more others, the sooner; and six tries are the most, whatever the others do."""
     throttling = Throttling()
     crowd(throttling, others, 10.0)
@@ -64,7 +62,7 @@ def test_a_connection_that_is_refused_while_others_are_let_in_is_slow(
 
 
 @given(st.integers(1, 40), st.integers(1, 5))
-def test_an_account_that_refuses_everybody_makes_nobody_slow(connections: int, rounds: int) -> None:
+def test_throttling_of_the_account_makes_no_connection_slow(connections: int, rounds: int) -> None:
     """Silence is no evidence against a client: the sixth try is still made."""
     throttling = Throttling()
     everyone = [connection(number) for number in range(connections)]
@@ -77,14 +75,14 @@ def test_an_account_that_refuses_everybody_makes_nobody_slow(connections: int, r
     ]
 
 
-def test_what_was_let_in_long_ago_is_no_evidence() -> None:
+def test_an_old_acceptance_is_no_evidence() -> None:
     """The account's share is that of the moment."""
     throttling = Throttling()
     crowd(throttling, 500, 10.0)
     assert refuse(throttling, TRIES, begin=40.0)[-1] is Outcome.THROTTLED
 
 
-def test_a_slow_client_is_left_alone_for_a_second_and_then_asked_once(counted: Counter[str]) -> None:
+def test_a_slow_client_is_skipped_for_a_second_and_then_tried_once(counted: Counter[str]) -> None:
     """Each time that it is not asked, or refuses, counts as its full buffer, and none as the quota."""
     throttling = Throttling()
     crowd(throttling, 50, 10.0)
@@ -97,7 +95,7 @@ def test_a_slow_client_is_left_alone_for_a_second_and_then_asked_once(counted: C
     assert counted == {"ClientBufferFull": 3}
 
 
-def test_a_connection_that_is_let_in_again_is_like_any_other(counted: Counter[str]) -> None:
+def test_a_slow_connection_that_is_accepted_again_is_normal(counted: Counter[str]) -> None:
     """Its refusals in a row begin anew; those of a slow client were not the quota's."""
     throttling = Throttling()
     crowd(throttling, 50, 10.0)
@@ -108,7 +106,7 @@ def test_a_connection_that_is_let_in_again_is_like_any_other(counted: Counter[st
     assert counted["PostThrottled"] == 0
 
 
-def test_refusals_of_connections_that_are_let_in_in_the_end_were_the_quotas(counted: Counter[str]) -> None:
+def test_refusals_of_connections_accepted_later_count_as_the_quotas(counted: Counter[str]) -> None:
     """All of them count; where six were not enough, they count at once and only once."""
     throttling = Throttling()
     refuse(throttling, 5)
@@ -120,7 +118,7 @@ def test_refusals_of_connections_that_are_let_in_in_the_end_were_the_quotas(coun
     assert counted == {"PostThrottled": 11}
 
 
-def test_two_witnesses_of_one_moment_show_that_the_account_was_throttled() -> None:
+def test_two_simultaneous_witnesses_prove_throttling_of_the_account() -> None:
     """One alone may be a client that has just begun to read."""
     throttling = Throttling()
     for one in (SLEEPER, OTHER, THIRD):
@@ -130,7 +128,7 @@ def test_two_witnesses_of_one_moment_show_that_the_account_was_throttled() -> No
     assert not throttling.let_in(THIRD, 10.7)
 
 
-def test_a_connection_that_was_refused_while_others_were_let_in_is_no_witness() -> None:
+def test_a_connection_refused_while_others_were_accepted_is_no_witness() -> None:
     """Nor is one that comes again long afterwards: it shows nothing of the moment when it was refused."""
     throttling = Throttling()
     for one in (SLEEPER, OTHER, THIRD):
@@ -155,7 +153,7 @@ def test_a_connection_is_a_witness_once_a_minute() -> None:
     assert [throttling.let_in(one, 50.1 + MINUTE) for one in (SLEEPER, OTHER)] == [False, True]
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_number_of_remembered_connections_is_bounded() -> None:
     """The connections that were not refused for the longest time are forgotten, and all of them after a minute."""
     throttling = Throttling()
     crowd(throttling, 50, 10.0)
@@ -171,7 +169,7 @@ def test_what_is_remembered_is_bounded() -> None:
     assert throttling.refused(THIRD, 30.0 + MINUTE, last=False) is None
 
 
-def test_few_tries_are_fewer() -> None:
+def test_the_pauses_of_few_tries_are_short() -> None:
     """Two pauses, of 0.06 s together."""
     assert 1 < FEW_TRIES < TRIES
     assert [pause_before(number) / usual for number, usual in enumerate(PAUSES, 1)] == [
@@ -181,7 +179,7 @@ def test_few_tries_are_fewer() -> None:
 
 @examples(20)
 @given(st.floats(0, 2), st.integers(1, 8), st.randoms(use_true_random=False))
-def test_a_client_that_reads_by_fits_lowers_no_lane_and_gets_everything(
+def test_a_client_that_reads_intermittently_slows_no_lane_and_gets_every_frame(
     phase: float, others_per_tick: int, randomness: random.Random
 ) -> None:
     """It takes two frames every two seconds, so what is handed on is taken after three further attempts at most."""
@@ -254,7 +252,7 @@ class Worker:
 
 
 @pytest.mark.parametrize("connections", [1_000, 100_000])
-def test_lanes_that_are_too_many_for_the_quota_come_below_it(connections: int) -> None:
+def test_too_many_lanes_settle_below_the_quota(connections: int) -> None:
     """Four lanes ask for a fifth more than there is: soon hardly any post is refused, and no lane is at its floor."""
     quota, lane = 2_000.0, 600.0
     gateway = Gateway(quota, burst=quota / 2)

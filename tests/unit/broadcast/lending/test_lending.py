@@ -19,7 +19,7 @@ THREE = {"normal": 0.8, "low": 0.1, "express": 0.1}
 
 
 @pytest.mark.parametrize("kind", ["normal", "low"])
-def test_a_kind_that_is_alone_has_the_whole_rate(kind: str) -> None:
+def test_a_single_active_kind_has_the_whole_rate(kind: str) -> None:
     """Within 50 ms of its first post where nobody has posted for two seconds."""
     account = LendingFixture(TWO)
     account.announce(kind)
@@ -47,7 +47,7 @@ def test_kinds_that_post_at_the_same_time_keep_to_their_shares() -> None:
 
 
 @pytest.mark.parametrize(("borrower", "owner"), [("low", "normal"), ("normal", "low")])
-def test_a_kind_that_begins_has_its_share_at_once_and_the_others_fall_back(borrower: str, owner: str) -> None:
+def test_a_starting_kind_has_its_share_at_once_and_borrowers_yield(borrower: str, owner: str) -> None:
     """After 0.3 seconds nobody has more than its share; the account's bucket has taken the rest."""
     account = LendingFixture(TWO)
     account.run(5, borrower)
@@ -58,7 +58,7 @@ def test_a_kind_that_begins_has_its_share_at_once_and_the_others_fall_back(borro
     assert account.least > 0
 
 
-def test_what_one_kind_leaves_is_divided_among_the_others_by_their_shares() -> None:
+def test_the_rate_of_an_idle_kind_is_divided_by_shares() -> None:
     """One of three kinds is idle."""
     account = LendingFixture(THREE)
     account.run(1, "normal", "low")
@@ -75,7 +75,7 @@ def test_a_kind_is_idle_two_seconds_after_its_last_mark() -> None:
     assert account.run(2, "low") == {"low": pytest.approx(RATE, rel=0.01)}
 
 
-def test_a_worker_looks_four_times_and_marks_twice_a_second_at_most() -> None:
+def test_a_worker_reads_four_times_and_marks_twice_a_second_at_most() -> None:
     """That is all that lending costs, and only while something is posted."""
     account = LendingFixture(TWO, workers=1)
     called: Counter[str] = Counter()
@@ -128,7 +128,7 @@ def test_all_kinds_together_never_empty_the_accounts_bucket(
 
 
 @pytest.mark.parametrize("stood_still", [0, 60])
-def test_a_worker_that_was_frozen_does_not_go_on_with_old_news(stood_still: float) -> None:
+def test_a_resumed_worker_ignores_old_marks(stood_still: float) -> None:
     """Its monotonic clock ran or stopped: it soon finds that another kind has begun."""
     account = LendingFixture(TWO)
     account.run(3, "low")
@@ -142,7 +142,7 @@ def test_a_worker_that_was_frozen_does_not_go_on_with_old_news(stood_still: floa
     assert account.least > 0
 
 
-def test_a_worker_that_was_frozen_borrows_again_at_its_next_look() -> None:
+def test_a_resumed_worker_borrows_after_its_next_look() -> None:
     """The marks are a minute old by its clock: nobody has posted meanwhile."""
     account = LendingFixture(TWO)
     account.run(5, "normal", "low")
@@ -154,7 +154,7 @@ def test_a_worker_that_was_frozen_borrows_again_at_its_next_look() -> None:
 
 
 @pytest.mark.parametrize("off_by", [-5.0, 5.0])
-def test_a_clock_that_is_wrong_is_found_out(off_by: float) -> None:
+def test_a_wrong_clock_is_detected(off_by: float) -> None:
     """Marks that are 5 s old or ahead do not decide: what counts is whether they change."""
     account = LendingFixture(TWO)
     for worker in account.workers["normal"]:
@@ -167,7 +167,7 @@ def test_a_clock_that_is_wrong_is_found_out(off_by: float) -> None:
     assert account.run(2, "low") == {"low": pytest.approx(RATE, rel=0.01)}
 
 
-def test_a_read_that_hangs_holds_up_nobody_and_its_kind_keeps_to_its_share() -> None:
+def test_a_hanging_read_delays_no_post_and_limits_its_kind_to_its_share() -> None:
     """From 0.4 seconds after the last look that was answered."""
     account = LendingFixture(TWO)
     account.run(2, "low")
@@ -177,7 +177,7 @@ def test_a_read_that_hangs_holds_up_nobody_and_its_kind_keeps_to_its_share() -> 
     assert account.run(5, "low") == {"low": pytest.approx(RATE * 0.1, rel=0.02)}
 
 
-def test_a_kind_whose_marks_take_long_borrows_nothing() -> None:
+def test_a_kind_with_slow_marks_borrows_nothing() -> None:
     """Others may take such a mark for an old one."""
     account = LendingFixture(TWO)
     for worker in account.workers["low"]:
@@ -185,7 +185,7 @@ def test_a_kind_whose_marks_take_long_borrows_nothing() -> None:
     assert account.run(5, "low") == {"low": pytest.approx(RATE * 0.1, rel=0.02)}
 
 
-def test_what_cannot_be_read_is_counted_and_the_lane_keeps_to_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_read_is_counted_and_limits_the_lane_to_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else fails, and the next look may find out. The log says so once a minute."""
     counted: list[str] = []
     told: list[str] = []
@@ -205,7 +205,7 @@ def test_what_cannot_be_read_is_counted_and_the_lane_keeps_to_its_share(monkeypa
     assert account.run(2, "low") == {"low": pytest.approx(RATE, rel=0.01)}
 
 
-def test_a_worker_that_is_killed_while_it_borrows_leaves_nothing_behind() -> None:
+def test_a_killed_borrower_leaves_no_loan_behind() -> None:
     """Its last mark grows old, as that of a kind that has ended."""
     account = LendingFixture(TWO)
     account.run(5, "low")
@@ -215,7 +215,7 @@ def test_a_worker_that_is_killed_while_it_borrows_leaves_nothing_behind() -> Non
     assert account.least > 0
 
 
-def test_marks_of_kinds_that_have_no_share_do_not_matter() -> None:
+def test_marks_of_kinds_without_a_share_are_ignored() -> None:
     """Another release may know kinds that this one does not."""
     account = LendingFixture(TWO)
     account.announce("express")

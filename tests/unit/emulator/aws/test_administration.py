@@ -79,7 +79,7 @@ async def test_a_request_to_save_saves() -> None:
         ),
     ],
 )
-async def test_what_cannot_be_saved_is_answered_with_the_reason(error: Exception, answer: tuple[int, bytes]) -> None:
+async def test_a_failed_save_is_answered_with_the_reason(error: Exception, answer: tuple[int, bytes]) -> None:
     """The local AWS runs on."""
     assert await answer_of(Recorder(error), SAVE) == answer
 
@@ -88,7 +88,7 @@ async def test_what_cannot_be_saved_is_answered_with_the_reason(error: Exception
     "scope",
     [{**SAVE, "method": "GET"}, {**SAVE, "path": "/"}, {"type": "lifespan"}, {"type": "websocket", "path": SAVE_PATH}],
 )
-async def test_everything_else_is_for_the_services(scope: dict[str, Any]) -> None:
+async def test_other_requests_are_passed_to_the_services(scope: dict[str, Any]) -> None:
     """Another method, another path, and what is no request."""
     recorder = Recorder()
     assert await answer_of(recorder, scope) is None
@@ -100,7 +100,7 @@ ASK = {**SAVE, "path": SIGNING_KEY_PATH}
 
 
 @pytest.mark.parametrize(("access_key", "ends"), [("ASIAKNOWN", 1_800_000_000.0), ("111111111111", None)])
-async def test_the_gateway_is_told_what_an_access_key_signs_with(access_key: str, ends: float | None) -> None:
+async def test_the_gateway_gets_the_signing_key_of_an_access_key(access_key: str, ends: float | None) -> None:
     """For a day, a Region and a service: the secret access key itself stays here."""
     scope = "20260101/us-east-1/execute-api/aws4_request"
     answer = await answer_of(Recorder(), ASK, json.dumps({"credential": f"{access_key}/{scope}"}).encode())
@@ -122,7 +122,7 @@ async def test_the_gateway_is_told_what_an_access_key_signs_with(access_key: str
         (b"\xff", 400),
     ],
 )
-async def test_a_key_that_nobody_has_and_a_malformed_question_get_none(content: bytes, status: int) -> None:
+async def test_an_unknown_key_and_a_malformed_question_get_no_signing_key(content: bytes, status: int) -> None:
     """Nor do they end the local AWS."""
     answer = await answer_of(Recorder(), ASK, content)
     assert answer is not None

@@ -65,7 +65,7 @@ def test_a_decision_is_a_line_with_the_question_the_policies_and_the_answer(tmp_
     }
 
 
-def test_of_decisions_that_are_alike_a_few_are_written(tmp_path: Path) -> None:
+def test_few_of_many_similar_decisions_are_written(tmp_path: Path) -> None:
     """A role asks for the rows of thousands; another action, or another answer, is another kind."""
     path = tmp_path / "decisions"
     answers = iter(["Allow"] * 9 + ["ImplicitDeny"])
@@ -78,7 +78,7 @@ def test_of_decisions_that_are_alike_a_few_are_written(tmp_path: Path) -> None:
     assert [line["resource"] for line in lines] == [*(f"arn:{number}" for number in range(4)), "arn:8", "arn:9"]
 
 
-def test_what_a_service_does_in_its_own_name_is_left_out(tmp_path: Path) -> None:
+def test_actions_of_services_in_their_own_name_are_omitted(tmp_path: Path) -> None:
     """A topic that sends to a queue is asked about by the queue's policy alone."""
     path = tmp_path / "decisions"
     decide = written_down(lambda *_: "Allow", path, decision_of=str, value_of=lambda *_: None)

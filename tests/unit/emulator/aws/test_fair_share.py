@@ -23,7 +23,7 @@ def arranged(share: FairShare, *messages: dict[str, Any]) -> str:
 A, B, C, D = message("a", "loud"), message("b", "loud"), message("c", "quiet"), message("d")
 
 
-def test_before_anything_was_handled_messages_keep_their_order() -> None:
+def test_messages_keep_their_order_before_any_was_handled() -> None:
     """Nobody is noisy yet."""
     assert arranged(FairShare(wall_clock=lambda: NOW), A, C, B, D) == "acbd"
 
@@ -51,7 +51,7 @@ def test_a_tenant_that_is_alone_is_served_in_order() -> None:
     assert arranged(share, A, B) == "ab"
 
 
-def test_noise_is_forgotten() -> None:
+def test_noisy_tenants_are_forgotten_after_a_while() -> None:
     """Half a minute later it is a tenant as any other."""
     now = [100.0]
     share = FairShare(lambda: now[0], lambda: NOW)
@@ -62,7 +62,7 @@ def test_noise_is_forgotten() -> None:
     assert arranged(share, A, C) == "ac"
 
 
-def test_of_two_noisy_tenants_the_one_with_fewer_messages_in_flight_comes_first() -> None:
+def test_the_noisy_tenant_with_fewer_messages_in_flight_comes_first() -> None:
     """So they get equal shares of the consumers, however many messages either has."""
     share = FairShare(wall_clock=lambda: NOW)
     share.took(["loud"], 5.0)
@@ -79,7 +79,7 @@ def test_a_tenant_with_many_messages_in_flight_is_noisy() -> None:
     assert arranged(share, A, C, *flying) == "ca" + "f" * 30
 
 
-def test_a_tenant_whose_messages_are_all_handled_is_quiet_again() -> None:
+def test_a_tenant_without_messages_in_flight_is_quiet_again() -> None:
     """The next one that it sends is a new beginning."""
     share = FairShare(wall_clock=lambda: NOW)
     share.took(["loud"], 5.0)

@@ -148,7 +148,7 @@ async def test_a_request_without_the_right_signature_is_refused(
 
 
 @pytest.mark.parametrize("path", ["/_ministack/reset", "/_local_aws/save", "/_local_aws/signing-key", "/_localstack/x"])
-async def test_orders_are_the_roots_alone(path: str) -> None:
+async def test_control_requests_require_the_roots_key(path: str) -> None:
     """A function of the stack has keys, too, and must not reset the local AWS."""
     refused = await ask(path, keys=(SESSION, SESSION_SECRET))
     assert (refused.status, json.loads(refused.body)["__type"]) == (403, "AccessDenied")
@@ -235,18 +235,18 @@ async def test_a_signature_of_another_form_is_refused_by_the_http_api_too(query:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer token"}, {"Authorization": "Basic dGVzdDp0ZXN0"}])
-async def test_the_http_api_gets_other_credentials_unread(headers: dict[str, str]) -> None:
+async def test_the_http_api_ignores_other_credentials(headers: dict[str, str]) -> None:
     """A JWT is for the API's own authorizer."""
     assert (await ask(f"{HTTP_API}?tenantId=gold&sessionId=x", headers=headers)).status == 200
 
 
-async def test_no_answer_but_the_http_apis_is_for_other_origins() -> None:
+async def test_only_the_http_api_answers_other_origins() -> None:
     """MiniStack lets every page read its answers."""
     answer = await ask(keys=(ROOT, SECRET))
     assert answer.headers == {"content-type": "text/plain"}
 
 
-async def test_a_refusal_is_in_the_words_of_the_service() -> None:
+async def test_a_refusal_has_the_error_format_of_the_service() -> None:
     """So that an SDK shows the code and the reason."""
     of_s3 = await ask("/bucket", keys=(ROOT, "local"), service="s3")
     of_sts = await ask(headers=FORM, body=b"Action=GetCallerIdentity")
@@ -274,7 +274,9 @@ async def test_web_identities_are_trusted_on_demand_only(*, trusts: bool, status
         ("/", {**FORM, **FOREIGN}, WEB_IDENTITY),
     ],
 )
-async def test_nothing_else_passes_for_a_web_identity(path: str, headers: dict[str, str], body: bytes) -> None:
+async def test_other_requests_are_not_accepted_as_web_identities(
+    path: str, headers: dict[str, str], body: bytes
+) -> None:
     """Neither another action nor another service, and no page."""
     assert (await ask(path, headers=headers, body=body, trusts_web_identities=True)).status == 403
 
@@ -288,7 +290,7 @@ async def test_nothing_else_passes_for_a_web_identity(path: str, headers: dict[s
     ],
     ids=["public", "root", "session"],
 )
-async def test_a_body_of_any_size_is_not_read_to_its_end(path: str, keys: tuple[str, str] | None, most: int) -> None:
+async def test_an_oversized_body_is_not_read_to_its_end(path: str, keys: tuple[str, str] | None, most: int) -> None:
     """A request with a known key id, or without any key, could fill the memory; AWS takes no body of that size."""
     behind, read = Behind(), 0
     signed = signed_headers("POST", f"http://{HOST}{path}", b"{}", *keys) if keys else {}

@@ -115,7 +115,7 @@ def test_a_request_without_a_partition_key_has_no_leading_keys(request_: dict[st
         ("SELECT * FROM GameScores WHERE", [], "Select", ()),
     ],
 )
-def test_a_statement_reaches_the_key_that_its_where_equates(
+def test_the_key_of_a_statement_is_read_from_its_where_clause(
     statement: str, parameters: list[str], action: str, keys: tuple[str, ...]
 ) -> None:
     """Any other condition might reach more rows than those of one key."""

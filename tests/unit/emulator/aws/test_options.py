@@ -16,20 +16,22 @@ def test_the_secret_comes_from_the_environment() -> None:
 
 
 @pytest.mark.parametrize("environment", [{}, {"AWS_SECRET_ACCESS_KEY": ""}])
-def test_it_does_not_start_without_a_secret(environment: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_local_aws_does_not_start_without_a_secret(
+    environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Any key would be root's."""
     with pytest.raises(SystemExit):
         parse(NEEDED, environment)
     assert "AWS_SECRET_ACCESS_KEY" in capsys.readouterr().err
 
 
-def test_web_identities_are_not_trusted_unless_it_is_told_to() -> None:
+def test_web_identities_are_trusted_only_on_request() -> None:
     """Nobody checks their tokens here."""
     assert not parse(NEEDED, ENVIRONMENT).trust_web_identities
     assert parse([*NEEDED, "--trust-web-identities"], ENVIRONMENT).trust_web_identities
 
 
-def test_it_throttles_unless_it_is_told_not_to() -> None:
+def test_throttling_is_on_by_default() -> None:
     """A stack behaves as AWS does by default."""
     assert parse(NEEDED, ENVIRONMENT).throttling
     assert not parse([*NEEDED, "--no-throttling"], ENVIRONMENT).throttling

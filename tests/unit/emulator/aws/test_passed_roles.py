@@ -37,7 +37,7 @@ LOGS = {"op": "replace", "path": "/cloudwatchRoleArn", "value": ROLE}
         ("lambda", "POST /2015-03-31/functions", [ROLE], []),
     ],
 )
-def test_a_role_is_passed_where_a_service_takes_it(
+def test_every_operation_that_passes_a_role_is_recognised(
     service: str, operation: str, request_: Any, passed: list[PassedRole]
 ) -> None:
     """Each operation that a stack uses, and those beside it that pass none."""
@@ -54,6 +54,6 @@ def test_each_role_of_a_request_is_found() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"no JSON", b"\xff"])
-def test_a_request_that_is_no_json_passes_nothing(body: bytes) -> None:
+def test_a_request_without_json_passes_no_role(body: bytes) -> None:
     """The service itself refuses it."""
     assert passed_roles("lambda", "POST", "/2015-03-31/functions", "", body) == []

@@ -38,14 +38,14 @@ def _sha256(package: str) -> str:
     return source_sha256(importlib.import_module(f"{package}.core").greet)
 
 
-def test_a_function_is_replaced_wherever_it_was_imported(package: str) -> None:
+def test_a_function_is_replaced_in_every_module_that_imported_it(package: str) -> None:
     """Both the module that defines it and the one that took its name get the replacement."""
     apply([Patch(f"{package}.core:greet", _sha256(package), _greet)], package)
     assert importlib.import_module(f"{package}.core").greet() == "patched"
     assert importlib.import_module(f"{package}.user").say() == "patched"
 
 
-def test_a_tampered_function_is_refused_with_both_hashes_and_what_to_do(package: str) -> None:
+def test_a_changed_function_is_refused_with_both_hashes_and_the_fix(package: str) -> None:
     """The sentence names the function, the expected and the found hash, and the way out."""
     with pytest.raises(PatchRefusedError) as refused:
         apply([Patch(f"{package}.core:greet", "0" * 64, _greet)], package)
@@ -56,7 +56,7 @@ def test_a_tampered_function_is_refused_with_both_hashes_and_what_to_do(package:
     assert "tools/emulator/aws/gaps" in message
 
 
-def test_one_misfit_leaves_everything_as_it_was_and_all_misfits_are_named(package: str) -> None:
+def test_one_mismatch_leaves_everything_unpatched_and_every_mismatch_is_named(package: str) -> None:
     """Half a set of patches would be worse than none."""
     fitting = Patch(f"{package}.core:greet", _sha256(package), _greet)
     misfits = [Patch(f"{package}.core:greet", letter * 64) for letter in "ab"]
@@ -67,13 +67,13 @@ def test_one_misfit_leaves_everything_as_it_was_and_all_misfits_are_named(packag
     assert importlib.import_module(f"{package}.core").greet() == "stock"
 
 
-def test_a_function_that_is_gone_is_refused_by_name(package: str) -> None:
+def test_a_missing_function_is_refused_by_name(package: str) -> None:
     """A release that renamed it is no reason for a traceback."""
     with pytest.raises(PatchRefusedError, match=f"{package}.core:wave is patched by the local AWS, but does not exist"):
         apply([Patch(f"{package}.core:wave", "0" * 64, _greet)], package)
 
 
-def test_a_pinned_function_stays_as_it_is(package: str) -> None:
+def test_a_pinned_function_is_not_changed(package: str) -> None:
     """A patch without a replacement only checks."""
     apply([Patch(f"{package}.core:greet", _sha256(package))], package)
     assert importlib.import_module(f"{package}.core").greet() == "stock"

@@ -214,7 +214,7 @@ def test_null_keeps_for_all_values_from_holding_for_nothing(tag_keys: list[str] 
         ("arn:aws:s3:::mybucket/${aws:username}/photo", None, "ImplicitDeny"),
     ],
 )
-def test_a_variable_stands_for_its_value_in_a_resource(resource: str, user: str | None, expected: str) -> None:
+def test_a_variable_is_replaced_by_its_value_in_a_resource(resource: str, user: str | None, expected: str) -> None:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html, the bucket with folders."""
     statement = {
         "Effect": "Allow",
@@ -254,7 +254,7 @@ def test_a_variable_may_have_a_default(user: str | None, value: str) -> None:
     assert decision(statement, "s3:GetObject", f"arn:aws:s3:::bucket/{value}", {"aws:userid": user}) == "Allow"
 
 
-def test_several_values_are_no_variable() -> None:
+def test_a_multivalued_key_is_not_a_variable() -> None:
     """The same page: a multivalued key cannot be one."""
     statement = {
         "Effect": "Allow",

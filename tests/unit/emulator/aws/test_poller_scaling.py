@@ -3,7 +3,7 @@
 from tools.emulator.aws.poller_scaling import PollerScaling
 
 
-def test_pollers_grow_by_300_a_minute_while_messages_wait_and_are_taken_back_after_that() -> None:
+def test_pollers_grow_by_300_a_minute_while_messages_wait_and_shrink_after_that() -> None:
     """To 1,250 at most, which takes a little over four minutes."""
     times = iter((0.0, 0.19, 1.0, 60.0, 240.0, 300.0, 301.0))
     scaling = PollerScaling(lambda: next(times))

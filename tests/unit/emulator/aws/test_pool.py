@@ -57,7 +57,7 @@ def test_a_worker_that_died_idle_is_replaced() -> None:
         assert second.alive
 
 
-def test_another_version_never_gets_that_worker() -> None:
+def test_a_worker_serves_only_its_own_version() -> None:
     """Equal name, other content."""
     pool = _pool()
     with pool.lease(_function("a", "1")) as first:
@@ -76,7 +76,7 @@ def test_a_busy_worker_is_waited_for_before_another_is_started() -> None:
         assert waiting.result() is first
 
 
-def test_a_worker_that_stays_busy_gets_company() -> None:
+def test_a_second_worker_starts_beside_a_busy_one() -> None:
     """And a function that has none is not kept waiting at all."""
     pool = _pool(hesitation=0.01)
     with pool.lease(_function("a")) as first, pool.lease(_function("a")) as second:
@@ -86,7 +86,7 @@ def test_a_worker_that_stays_busy_gets_company() -> None:
         assert other.function.name == "b"
 
 
-def test_a_function_whose_workers_are_waited_for_again_and_again_gets_another_one() -> None:
+def test_a_function_with_repeated_waits_gets_another_worker() -> None:
     """Together its invocations wait no longer than one may wait alone; what was long ago does not count."""
     now = [0.0]
     pool = _pool(hesitation=8.0, clock=lambda: now[0])
@@ -157,7 +157,7 @@ def test_a_dead_worker_is_not_used_again_and_frees_its_place() -> None:
         assert fresh is not dead
 
 
-def test_who_waits_too_long_is_told_so() -> None:
+def test_an_invocation_that_waits_too_long_gets_an_error() -> None:
     """Nothing blocks for ever."""
     pool = _pool(per_function=1, patience=0.01)
     with pool.lease(_function("a")), pytest.raises(PoolExhaustedError), pool.lease(_function("a")):
@@ -166,7 +166,7 @@ def test_who_waits_too_long_is_told_so() -> None:
         assert worker.alive
 
 
-def test_the_line_is_bounded() -> None:
+def test_the_queue_of_waiting_invocations_is_bounded() -> None:
     """With no room to wait, a busy function answers at once."""
     pool = _pool(per_function=1, waiting=1)
     with ThreadPoolExecutor(1) as threads, ExitStack() as held:
@@ -185,7 +185,7 @@ def test_the_line_is_bounded() -> None:
         assert waiting.result(5)
 
 
-def test_a_full_line_of_one_function_keeps_no_other_from_waiting() -> None:
+def test_a_full_queue_of_one_function_blocks_no_other() -> None:
     """When a crowd ends together, `disconnect` has a long line; a newcomer's `connect` is not turned away for it."""
     pool = _pool(per_function=1, total=2, waiting=1)
     with ThreadPoolExecutor(2) as threads, ExitStack() as held:

@@ -62,7 +62,7 @@ def answers(application: Application, *scopes: dict[str, Any]) -> list[tuple[int
     return asyncio.run(one_by_one())
 
 
-def test_a_repetition_is_answered_as_the_first_was() -> None:
+def test_a_repeated_request_gets_the_first_answer() -> None:
     """A created resource is not created again."""
     application = Application(201, 409)
     assert answers(application, request(), request()) == [(201, b"1"), (201, b"1")]
@@ -77,18 +77,18 @@ def test_a_repetition_is_answered_as_the_first_was() -> None:
         (request(method="GET"), request(method="GET")),
     ],
 )
-def test_other_requests_are_answered_each_on_its_own(first: dict[str, Any], second: dict[str, Any]) -> None:
+def test_different_requests_are_answered_separately(first: dict[str, Any], second: dict[str, Any]) -> None:
     """Another invocation, another client, or a question."""
     application = Application(200)
     assert answers(application, first, second) == [(200, b"1"), (200, b"2")]
 
 
-def test_an_error_is_not_given_again() -> None:
+def test_an_error_is_not_remembered_for_a_repeated_request() -> None:
     """The SDK repeats what was throttled in order to get another answer."""
     assert answers(Application(503, 200), request(), request()) == [(503, b"1"), (200, b"2")]
 
 
-async def test_a_repetition_waits_for_an_answer_that_is_on_its_way() -> None:
+async def test_a_repeated_request_waits_for_the_pending_answer() -> None:
     """The first connection may be dropped before there is an answer."""
     application = Application(201, 409)
     application.may_answer.clear()

@@ -16,7 +16,7 @@ from tools.emulator.aws.request_actions import action_of_batch, each_statement, 
         ("dynamodb:BatchGetItem", "dynamodb:BatchGetItem"),
     ],
 )
-def test_a_batch_of_messages_is_what_it_is_made_of(request_: str, action: str) -> None:
+def test_a_batch_of_messages_requires_the_action_of_one_message(request_: str, action: str) -> None:
     """DynamoDB's batches have actions of their own.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
@@ -35,7 +35,7 @@ def test_a_batch_of_messages_is_what_it_is_made_of(request_: str, action: str) -
         ('update "a-b.c_d"\n set x = ? where y = ?', "dynamodb:PartiQLUpdate", "a-b.c_d", None),
     ],
 )
-def test_a_statement_is_an_action_of_its_own(statement: str, action: str, table: str, index: str | None) -> None:
+def test_a_partiql_statement_has_its_own_action(statement: str, action: str, table: str, index: str | None) -> None:
     """The statements are those of https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.html."""
     assert statement_action(statement) == (action, table, index)
 
@@ -50,7 +50,7 @@ def test_every_statement_of_a_batch_and_of_a_transaction_counts() -> None:
 
 
 @pytest.mark.parametrize("statement", ["", "EXISTS(SELECT * FROM Music)", "DROP TABLE Music", "UPDATE", "FROM Music"])
-def test_a_statement_that_is_not_understood_is_an_error(statement: str) -> None:
+def test_an_unknown_statement_is_an_error(statement: str) -> None:
     """So that it is not taken for one that is allowed."""
     with pytest.raises(ValueError, match="not read"):
         statement_action(statement)

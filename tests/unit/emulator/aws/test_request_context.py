@@ -26,13 +26,13 @@ def _a_bounded_role_and_a_mapping() -> Iterator[None]:
     del iam._roles["deployer"], lambda_svc._esms["a1b2"]
 
 
-def test_a_role_is_known_by_its_path() -> None:
+def test_a_role_is_identified_by_its_path() -> None:
     """role/* of one path is not role/* of another."""
     params = {"RoleName": "deployer"}
     assert resource_arn("iam", "POST", "/", {}, b"", params, "us-east-1", "").endswith(":role/ci/deployer")
 
 
-def test_a_role_that_is_to_be_has_the_path_that_is_asked_for() -> None:
+def test_a_role_to_be_created_has_the_requested_path() -> None:
     """There is nobody else to say it."""
     params = {"RoleName": "new", "Path": "/ci/"}
     assert resource_arn("iam", "POST", "/", {}, b"", params, "us-east-1", "").endswith(":role/ci/new")
@@ -53,7 +53,7 @@ def test_a_role_that_is_to_be_has_the_path_that_is_asked_for() -> None:
         ("events", {}, "*"),
     ],
 )
-def test_what_a_request_is_about_is_known_by_its_arn(service: str, body: dict[str, object], arn: str) -> None:
+def test_the_resource_of_a_request_is_identified_by_its_arn(service: str, body: dict[str, object], arn: str) -> None:
     """A policy for one is no policy for all."""
     path = "/2015-03-31/functions"
     assert resource_arn(service, "POST", path, {}, json.dumps(body).encode(), {}, "us-east-1", "1") == arn
@@ -67,44 +67,44 @@ def test_what_a_request_is_about_is_known_by_its_arn(service: str, body: dict[st
         ("monitoring", {"AlarmNames.member.1": ["waiting"]}, "arn:aws:cloudwatch:us-east-1:1:alarm:waiting"),
     ],
 )
-def test_a_form_says_what_it_is_about(service: str, form: dict[str, list[str]], arn: str) -> None:
+def test_the_resource_of_a_form_request_is_found(service: str, form: dict[str, list[str]], arn: str) -> None:
     """SNS and CloudWatch are not asked in JSON."""
     assert resource_arn(service, "POST", "/", {}, b"", form, "us-east-1", "1") == arn
 
 
 @pytest.mark.parametrize("action", ["iam:CreateRole", "iam:PutRolePermissionsBoundary"])
-def test_a_boundary_that_is_set_is_that_of_the_request(action: str) -> None:
+def test_the_boundary_in_a_request_is_its_context_key(action: str) -> None:
     """Not the one that the role had."""
     params = {"RoleName": "deployer", "PermissionsBoundary": "another"}
     assert context("iam", action, b"", params)["iam:permissionsboundary"] == "another"
 
 
 @pytest.mark.parametrize("action", ["iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:DeleteRolePermissionsBoundary"])
-def test_rights_are_given_within_the_boundary_that_the_role_has(action: str) -> None:
+def test_the_boundary_of_the_role_is_the_context_key_when_permissions_are_granted(action: str) -> None:
     """A boundary in the request is nothing then."""
     params = {"RoleName": "deployer", "PermissionsBoundary": "another"}
     assert context("iam", action, b"", params)["iam:permissionsboundary"] == BOUNDARY
 
 
-def test_without_a_boundary_there_is_no_key() -> None:
+def test_a_role_without_a_boundary_has_no_boundary_key() -> None:
     """So a condition that asks for one does not hold."""
     assert "iam:permissionsboundary" not in context("iam", "iam:CreateRole", b"", {"RoleName": "new"})
 
 
-def test_an_attached_policy_is_seen() -> None:
+def test_the_arn_of_an_attached_policy_is_a_context_key() -> None:
     """The condition compares its ARN."""
     params = {"RoleName": "deployer", "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
     assert context("iam", "iam:AttachRolePolicy", b"", params)["iam:policyarn"] == params["PolicyArn"]
 
 
-def test_a_mapping_that_is_to_be_is_of_the_function_in_the_request() -> None:
+def test_a_new_mapping_belongs_to_the_function_in_the_request() -> None:
     """It has no ARN yet."""
     body = json.dumps({"FunctionName": FUNCTION}).encode()
     assert context("lambda", "lambda:CreateEventSourceMapping", body, {})["lambda:functionarn"] == FUNCTION
 
 
 @pytest.mark.parametrize("header", ["if-match", "if-none-match"])
-def test_a_conditional_write_is_seen(header: str) -> None:
+def test_a_conditional_write_is_recognised(header: str) -> None:
     """Its header shows it; a read may have the same header, and policies ask for it of writes."""
     assert context_of_s3("s3:PutObject", {}, "/bucket/key", {header: "*"}) == {f"s3:{header}": "*"}
     assert context_of_s3("s3:PutObject", {}, "/bucket/key", {}) == {}
@@ -123,7 +123,7 @@ def about(resource: str) -> EvalContext:
     )
 
 
-def test_a_mapping_is_of_its_function() -> None:
+def test_an_existing_mapping_belongs_to_its_function() -> None:
     """One that is unknown is of none."""
     assert value_of("lambda:FunctionArn", about(MAPPING)) == FUNCTION
     assert value_of("lambda:FunctionArn", about(MAPPING + "0")) is None

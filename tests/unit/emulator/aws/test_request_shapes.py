@@ -76,9 +76,7 @@ NOTICE = {
         ("AWSEvents.PutRule", {}),
     ],
 )
-async def test_a_request_in_json_of_the_right_shape_comes_through_as_it_was(
-    target: str, request_: dict[str, Any]
-) -> None:
+async def test_a_request_in_json_of_the_right_shape_passes_unchanged(target: str, request_: dict[str, Any]) -> None:
     """So does one that is none of the checked services', which says so itself."""
     assert await answer_in_json(target, request_) == (200, json.dumps(request_))
 
@@ -108,7 +106,7 @@ async def test_a_request_in_json_of_a_wrong_shape_is_refused(
 
 
 @pytest.mark.parametrize(("service", "form"), [("sts", ROLE), ("sns", NOTICE), ("iam", {"Action": "CreateRole"})])
-async def test_a_form_of_the_right_shape_comes_through_as_it_was(service: str, form: dict[str, str]) -> None:
+async def test_a_form_of_the_right_shape_passes_unchanged(service: str, form: dict[str, str]) -> None:
     """Lists, maps and numbers are read as the SDK writes them."""
     assert await answer_to_form(service, form) == (200, urlencode(form))
 

@@ -17,7 +17,7 @@ def test_a_chains_first_session_has_the_tags_that_were_passed() -> None:
     assert NOTHING.inherited().extended_by(FIRST) == FIRST
 
 
-def test_transitive_tags_go_on_and_stay_transitive() -> None:
+def test_transitive_tags_are_inherited_and_stay_transitive() -> None:
     """The second session has Heart and Star, and so has the third."""
     second = FIRST.inherited().extended_by(NOTHING)
     assert second == FIRST

@@ -66,7 +66,7 @@ def test_a_batch_that_succeeds_is_delivered_once() -> None:
     assert target.invocations == [[1, 2]]
 
 
-def test_a_batch_that_fails_for_good_is_discarded_after_exactly_the_retries() -> None:
+def test_a_batch_that_always_fails_is_discarded_after_exactly_the_retries() -> None:
     """Two retries are three invocations."""
     target = _Target(_fails_on(1))
     _deliver(target, [_record(1), _record(2)], maximum_retry_attempts=2)
@@ -81,7 +81,7 @@ def test_no_retries_at_all_discard_after_the_first_failure() -> None:
     assert target.invocations == [[1]]
 
 
-def test_without_a_limit_a_batch_is_retried_until_it_succeeds_with_growing_pauses() -> None:
+def test_a_batch_without_a_limit_is_retried_until_it_succeeds_with_growing_pauses() -> None:
     """The default retries for as long as the record lives."""
     answers = iter([BatchReply(failed=True)] * 8 + [BatchReply()])
     target = _Target(lambda _: next(answers))
@@ -109,7 +109,7 @@ def test_a_split_finds_the_poison_record_and_costs_no_retry() -> None:
     assert target.discarded == [([3], "RetryAttemptsExhausted", 2)]
 
 
-def test_delivery_goes_on_at_the_lowest_reported_record() -> None:
+def test_delivery_continues_at_the_lowest_reported_record() -> None:
     """The lowest sequence number is the checkpoint, in whatever order they are named."""
     answers = iter([{"batchItemFailures": [{"itemIdentifier": "3"}, {"itemIdentifier": "2"}]}, None])
     target = _Target(lambda _: BatchReply(next(answers)))

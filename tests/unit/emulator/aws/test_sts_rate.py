@@ -34,6 +34,6 @@ async def test_an_account_gets_600_answers_a_second() -> None:
         assert (await handle())[0] == 200
 
 
-async def test_without_throttling_nothing_is_counted() -> None:
+async def test_no_answer_is_counted_without_throttling() -> None:
     """The launcher's flag leaves STS as it was."""
     assert within_rate(answered, options("--no-throttling")) is answered

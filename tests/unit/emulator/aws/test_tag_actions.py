@@ -23,19 +23,17 @@ STAGES = "/v2/apis/a1/stages"
     ],
 )
 @pytest.mark.parametrize("name", ["tags", "Tags"])
-def test_whoever_creates_with_tags_must_be_allowed_to_tag(
-    action: str, path: str, tagging: str | None, name: str
-) -> None:
+def test_creating_with_tags_requires_permission_to_tag(action: str, path: str, tagging: str | None, name: str) -> None:
     """Services write the field in two ways."""
     assert tag_action(action, path, json.dumps({name: {"Project": "loudhailer"}}).encode()) == tagging
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"tags":{}}', b"[]", b"Action=CreateTopic&Name=tags", b"\xff"])
-def test_whoever_creates_without_tags_needs_no_other_right(body: bytes) -> None:
+def test_creating_without_tags_requires_no_other_permission(body: bytes) -> None:
     """An empty set of tags is none."""
     assert tag_action("sns:CreateTopic", "/", body) is None
 
 
-def test_the_tags_of_a_form_are_tags() -> None:
+def test_tags_in_a_form_are_found() -> None:
     """SNS and IAM take their requests as forms."""
     assert tag_action("sns:CreateTopic", "/", b"Name=n&Tags.member.1.Key=k") == "sns:TagResource"

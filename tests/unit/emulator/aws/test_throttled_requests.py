@@ -15,7 +15,7 @@ def test_a_request_for_one_item_fails_with_the_reasons() -> None:
     assert error == {"__type": "ThrottlingException", "message": THROTTLED.text, "throttlingReasons": [REASON]}
 
 
-def test_a_write_that_meets_a_transaction_fails_with_an_error_of_its_own() -> None:
+def test_a_write_that_conflicts_with_a_transaction_has_its_own_error() -> None:
     """It is no throttling, and has no reasons."""
     assert refused("UpdateItem", [CONFLICT]) == {"__type": "TransactionConflictException", "message": CONFLICT.text}
 
@@ -32,7 +32,7 @@ def test_a_transaction_is_cancelled_with_a_reason_for_each_item() -> None:
     ]
 
 
-def test_what_is_left_of_a_batch_of_writes_comes_back_unprocessed() -> None:
+def test_unprocessed_writes_of_a_batch_are_returned() -> None:
     """The rest is carried out, table by table."""
     request = {"RequestItems": {"a": ["one", "two"], "b": ["three"]}, "ReturnConsumedCapacity": "NONE"}
     batch = divided("BatchWriteItem", request, [None, THROTTLED, CONFLICT])
@@ -41,7 +41,7 @@ def test_what_is_left_of_a_batch_of_writes_comes_back_unprocessed() -> None:
     assert batch.complete({"UnprocessedItems": {}}) == {"UnprocessedItems": {"a": ["two"], "b": ["three"]}}
 
 
-def test_what_is_left_of_a_batch_of_reads_comes_back_with_how_it_is_read() -> None:
+def test_unprocessed_reads_of_a_batch_are_returned_with_their_options() -> None:
     """The unprocessed keys are a request that the caller sends again as it is."""
     part = {"Keys": ["one", "two"], "ConsistentRead": True}
     batch = divided("BatchGetItem", {"RequestItems": {"a": part}}, [THROTTLED, None])
@@ -52,14 +52,14 @@ def test_what_is_left_of_a_batch_of_reads_comes_back_with_how_it_is_read() -> No
     assert answer["UnprocessedKeys"] == {"a": {"Keys": ["one"], "ConsistentRead": True}}
 
 
-def test_a_batch_of_which_nothing_can_be_carried_out_fails() -> None:
+def test_a_batch_without_any_processed_item_fails() -> None:
     """The whole of it gets the error of a single request."""
     request: dict[str, Any] = {"RequestItems": {"a": ["one", "two"]}}
     assert divided("BatchWriteItem", request, [THROTTLED, THROTTLED]) is None
     assert divided("PutItem", {}, [THROTTLED]) is None
 
 
-def test_a_statement_of_a_batch_has_its_error_in_its_place() -> None:
+def test_a_failed_statement_of_a_batch_has_its_error_at_its_position() -> None:
     """The others are carried out, and their answers stay in order."""
     request = {"Statements": ["one", "two", "three"]}
     batch = divided("BatchExecuteStatement", request, [None, THROTTLED, None])

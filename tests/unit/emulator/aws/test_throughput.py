@@ -18,7 +18,7 @@ def test_a_write_costs_a_unit_for_each_kilobyte_and_a_transaction_double(size: i
 
 
 @pytest.mark.parametrize(("size", "units"), [(0, 1), (4_096, 1), (4_097, 2), (8 * 1_024, 2), (1_048_576, 256)])
-def test_a_read_costs_a_unit_for_four_kilobytes_half_of_it_if_it_may_be_stale(size: int, units: float) -> None:
+def test_a_read_costs_a_unit_for_four_kilobytes_or_half_if_eventually_consistent(size: int, units: float) -> None:
     """Transactions cost double; a page of a query is rounded up once, not item by item."""
     assert read_units(size, consistent=True) == units
     assert read_units(size, consistent=False) == units / 2

@@ -30,7 +30,7 @@ def test_keys_have_buckets_of_their_own() -> None:
     assert not buckets.is_empty("b")
 
 
-def test_what_was_taken_beyond_the_content_is_made_up_for() -> None:
+def test_a_bucket_repays_its_overdraft_first() -> None:
     """A bucket with a single token lets an item of 400 KB through, and is empty until that is paid."""
     clock = Clock()
     buckets = TokenBuckets[str](1_000, clock)

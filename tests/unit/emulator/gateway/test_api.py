@@ -88,7 +88,7 @@ def test_a_message_takes_the_route_it_names_or_the_default(message: str, route_k
     assert found == Route(route_key)
 
 
-def test_without_a_default_route_an_unknown_message_has_none() -> None:
+def test_an_unknown_message_has_no_route_without_a_default_route() -> None:
     """The gateway then answers Forbidden."""
     assert deployment("joinroom").route_of('{"action":"x"}') is None
 

@@ -46,12 +46,12 @@ def test_the_context_reaches_events_as_strings() -> None:
     }
 
 
-def test_without_a_context_there_is_the_principal() -> None:
+def test_an_authorizer_without_a_context_yields_its_principal() -> None:
     """It is always there."""
     assert answer(result()) == {"principalId": "me"}
 
 
-def test_a_deny_is_403_and_says_whether_it_was_explicit() -> None:
+def test_a_deny_is_403_and_distinguishes_explicit_from_implicit() -> None:
     """The two messages of API Gateway."""
     explicit, implicit = answer(result("Deny")), answer(result() | {"policyDocument": {"Statement": []}})
     assert isinstance(explicit, AuthorizationRefusal)

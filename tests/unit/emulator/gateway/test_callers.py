@@ -43,7 +43,7 @@ async def test_the_caller_of_a_signed_request_is_the_keys_account() -> None:
     assert await Callers(Keys()).resolve(post()) == ACCOUNT
 
 
-async def test_a_key_is_asked_for_once() -> None:
+async def test_a_key_is_looked_up_once() -> None:
     """A post must cost little: the second one is decided at once."""
     keys = Keys()
     callers = Callers(keys)
@@ -64,7 +64,7 @@ async def test_a_key_is_asked_for_once() -> None:
         replace(post(), method=b"DELETE"),
     ],
 )
-async def test_a_wrong_signature_is_nobodys(request_: Request) -> None:
+async def test_a_wrong_signature_identifies_no_caller(request_: Request) -> None:
     """Also one for another service, and one of a key that nobody has."""
     callers = Callers(Keys())
     assert await callers.resolve(request_) == NOBODY
@@ -73,13 +73,13 @@ async def test_a_wrong_signature_is_nobodys(request_: Request) -> None:
 
 
 @pytest.mark.parametrize("header", [b"", b"Bearer x", b"AWS4-HMAC-SHA256 Credential=x"])
-async def test_what_is_no_signature_is_nobodys(header: bytes) -> None:
+async def test_a_malformed_signature_identifies_no_caller(header: bytes) -> None:
     """And so never the API's account."""
     request = replace(post(), headers={**post().headers, b"authorization": header})
     assert Callers(Keys()).known(request) == NOBODY
 
 
-async def test_a_session_that_has_ended_is_nobodys() -> None:
+async def test_an_ended_session_identifies_no_caller() -> None:
     """Its key is remembered no longer than it is valid."""
     callers = Callers(Keys(expires_at=time.time() - 1))
     assert await callers.resolve(post()) == NOBODY

@@ -63,13 +63,13 @@ def test_serving_needs_the_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 @pytest.mark.parametrize("flag", ["--host", "--bind"])
-def test_no_flag_binds_it_to_another_interface(flag: str) -> None:
+def test_no_flag_binds_the_gateway_to_another_interface(flag: str) -> None:
     """Its connections and orders are for this machine."""
     with pytest.raises(SystemExit):
         parse([*NEEDED, flag, "192.0.2.1"])
 
 
-def test_the_ready_line_says_the_port_and_the_limit_that_applies(tmp_path: Path) -> None:
+def test_the_ready_line_names_the_port_and_the_effective_limit(tmp_path: Path) -> None:
     """So that nobody takes the stand-in's ceiling for a broadcast's."""
     announce(ready_line(4_711, Limits()), tmp_path / "ready.json")
     ready = json.loads((tmp_path / "ready.json").read_text())

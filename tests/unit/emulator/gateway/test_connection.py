@@ -74,7 +74,7 @@ def test_messages_go_out_as_text_frames() -> None:
     assert client.transport.written == encode(Opcode.TEXT, b'{"a":1}')
 
 
-def test_a_client_that_does_not_read_is_refused_more() -> None:
+def test_a_client_that_does_not_read_gets_no_more_messages() -> None:
     """Once the buffer is full, and not before; an empty buffer takes any message."""
     client = StandInClient(Limits(client_buffer_bytes=100)).opened()
     assert client.connection.deliver(b"x" * 500)
@@ -83,7 +83,7 @@ def test_a_client_that_does_not_read_is_refused_more() -> None:
     assert not client.connection.deliver(b"x" * 41)
 
 
-def test_a_connection_that_is_filled_takes_no_message() -> None:
+def test_a_connection_with_a_full_buffer_takes_no_message() -> None:
     """However little waits for its client; a close frame goes out all the same."""
     client = StandInClient().opened()
     client.connection.full = True
@@ -137,7 +137,7 @@ def test_a_ping_does_not_count_as_a_message() -> None:
     assert client.connection.last_active_at > 5.0
 
 
-def test_a_close_from_this_side_waits_for_the_client_but_not_for_ever(loop: FakeLoop) -> None:
+def test_a_close_by_the_server_waits_a_bounded_time_for_the_client(loop: FakeLoop) -> None:
     """Five seconds; its messages are not taken any more."""
     client = StandInClient().opened()
     client.connection.close(1001, "Going away")

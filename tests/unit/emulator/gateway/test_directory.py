@@ -61,7 +61,7 @@ async def test_an_unknown_api_is_looked_up_and_found() -> None:
     assert source.loads == 3
 
 
-async def test_a_crowd_at_an_unknown_api_shares_one_look() -> None:
+async def test_concurrent_requests_for_an_unknown_api_share_one_lookup() -> None:
     """A hundred requests at once are one reading."""
     source = FakeSource()
 
@@ -71,7 +71,7 @@ async def test_a_crowd_at_an_unknown_api_shares_one_look() -> None:
     assert source.loads == 1
 
 
-async def test_a_second_look_waits_until_a_second_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_second_lookup_waits_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """Strangers cannot make the gateway read AWS all the time; and nobody is refused by a look that is too old."""
     source = FakeSource()
     pauses: list[float] = []
@@ -90,7 +90,7 @@ async def test_a_second_look_waits_until_a_second_has_passed(monkeypatch: pytest
     assert source.loads == 2
 
 
-async def test_a_reload_keeps_the_buckets_of_what_has_not_changed() -> None:
+async def test_a_reload_keeps_the_buckets_of_unchanged_routes() -> None:
     """Else every reload would fill them."""
     throttle = Throttle(0.0, 1)
     source = FakeSource(api("same", "echo", throttle=throttle), api("other", "echo", throttle=throttle))
@@ -111,7 +111,7 @@ async def test_a_reload_keeps_the_buckets_of_what_has_not_changed() -> None:
     assert "new" in directory.current(other).api.routes
 
 
-async def test_connections_of_a_deleted_api_keep_what_they_had() -> None:
+async def test_connections_of_a_deleted_api_keep_their_routes() -> None:
     """Their `$disconnect` still has a route."""
     source = FakeSource(api("gone", "$disconnect"))
 
@@ -125,7 +125,7 @@ async def test_connections_of_a_deleted_api_keep_what_they_had() -> None:
     assert directory.current(deployment) is deployment
 
 
-async def test_a_failed_reading_is_tried_again_by_the_next_who_asks() -> None:
+async def test_a_failed_lookup_is_retried_by_the_next_request() -> None:
     """And what was known is still served."""
     source = FakeSource(api("known"))
 

@@ -72,7 +72,7 @@ def test_a_message_carries_its_body_and_ids_but_no_headers() -> None:
     assert context["authorizer"] == {"principalId": "me"}
 
 
-def test_a_disconnect_says_how_the_connection_ended() -> None:
+def test_a_disconnect_event_names_the_end_of_the_connection() -> None:
     """With code, reason, and the headers that AWS sends then."""
     client = StandInClient()
     client.connection.authorizer = {"principalId": "me"}

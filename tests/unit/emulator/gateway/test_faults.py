@@ -28,7 +28,7 @@ def test_named_faults_are_on_and_all_others_off() -> None:
         ([], "JSON object"),
     ],
 )
-def test_what_is_no_fault_is_refused_by_name(content: Any, named: str) -> None:
+def test_an_unknown_fault_is_refused_by_name(content: Any, named: str) -> None:
     """The message says which field is wrong."""
     with pytest.raises((TypeError, ValueError), match=named):
         Faults.from_json(content)
@@ -55,7 +55,7 @@ def test_a_seed_repeats_its_faults() -> None:
     assert [injector.draw_post_fault() for _ in range(50)] == first
 
 
-def test_without_faults_nothing_is_drawn() -> None:
+def test_no_random_number_is_drawn_without_faults() -> None:
     """The path of a post stays short."""
     injector = FaultInjector(Faults())
     assert not injector.posts_are_faulty

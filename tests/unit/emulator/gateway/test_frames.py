@@ -62,13 +62,13 @@ def test_messages_survive_any_fragmentation(texts: list[str], fragment: int, chu
     assert events == [Text(text) for text in texts]
 
 
-def test_a_ping_between_fragments_is_seen_at_once() -> None:
+def test_a_ping_between_fragments_is_read_at_once() -> None:
     """Control frames may be inside a fragmented message."""
     data = client_frame(1, b"a", final=False) + client_frame(9, b"?") + client_frame(0, b"b")
     assert read(data) == [Ping(b"?"), Text("ab")]
 
 
-def test_a_pong_is_nothing() -> None:
+def test_a_pong_is_ignored() -> None:
     """Unasked pongs are allowed and ignored."""
     assert read(client_frame(10, b"x")) == []
 
@@ -117,7 +117,7 @@ def test_a_message_of_small_frames_over_the_limit_is_1009() -> None:
     assert read(frames + client_frame(0, b""), message_bytes=16) == [Text("x" * 16)]
 
 
-def test_text_that_is_no_utf8_is_1007() -> None:
+def test_invalid_utf_8_is_1007() -> None:
     """RFC 6455, section 8.1."""
     assert violation(client_frame(1, b"\xff\xfe")) == CloseCode.INVALID_PAYLOAD
 
@@ -147,6 +147,6 @@ def test_a_long_reason_is_cut_to_a_control_frame() -> None:
     assert frame[4:].decode() == "ä" * 61
 
 
-def test_the_code_for_no_code_is_not_sent() -> None:
+def test_the_code_reserved_for_a_missing_code_is_not_sent() -> None:
     """1005 exists only in reports."""
     assert encode_close(1005, "") == bytes([0x88, 0])

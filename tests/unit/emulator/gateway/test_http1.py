@@ -21,7 +21,7 @@ def read_all(reader: RequestReader) -> list[Request]:
 
 
 @given(st.integers(1, 200))
-def test_requests_come_out_whole_however_they_are_cut(chunk: int) -> None:
+def test_requests_are_read_whole_from_any_fragments(chunk: int) -> None:
     """Pipelined requests in reads of any size."""
     data = POST + GET + POST
     reader, requests = RequestReader(), []
@@ -41,7 +41,7 @@ def test_raw_headers_keep_case_order_and_repetition() -> None:
     assert request.raw_headers() == [("Host", "h"), ("X-Twice", "1"), ("x-twice", "2")]
 
 
-def test_a_header_that_comes_again_hides_nothing() -> None:
+def test_a_repeated_header_stays_visible() -> None:
     """A foreign Host or Origin stays visible beside the server's own, whichever comes first."""
     reader = RequestReader()
     reader.feed(b"GET / HTTP/1.1\r\nHost: attacker.example\r\nhost: 127.0.0.1\r\n\r\n")
@@ -50,7 +50,7 @@ def test_a_header_that_comes_again_hides_nothing() -> None:
     assert request.headers == {b"host": b"attacker.example,127.0.0.1"}
 
 
-def test_what_follows_an_upgrade_is_left_for_the_frames() -> None:
+def test_bytes_after_an_upgrade_are_left_for_the_frames() -> None:
     """A client may send its first frame with its handshake."""
     reader = RequestReader()
     reader.feed(GET + b"\x81\x85")
@@ -79,7 +79,7 @@ def test_what_follows_an_upgrade_is_left_for_the_frames() -> None:
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000, 431),
     ],
 )
-def test_what_cannot_be_read_is_refused(data: bytes, status: int) -> None:
+def test_a_malformed_request_is_refused(data: bytes, status: int) -> None:
     """Each with its own status."""
     reader = RequestReader()
     reader.feed(data)
@@ -102,7 +102,7 @@ def handshake(method: bytes = b"GET", **changed: bytes | None) -> Request:
     return Request(method, b"/", {name: value for name, value in headers.items() if value is not None}, (), b"")
 
 
-def test_an_upgrade_is_told_from_a_plain_request() -> None:
+def test_an_upgrade_is_distinguished_from_a_plain_request() -> None:
     """The Upgrade header tells, which may name other protocols too."""
     assert handshake().wants_websocket
     assert handshake(upgrade=b"h2c, websocket").wants_websocket
@@ -129,7 +129,7 @@ def test_an_upgrade_is_told_from_a_plain_request() -> None:
         (handshake(b"POST"), 400),
     ],
 )
-def test_what_is_no_handshake_is_refused_by_its_fault(request_: Request, status: int) -> None:
+def test_a_malformed_handshake_is_refused_with_its_fault(request_: Request, status: int) -> None:
     """Version, key, Connection and method are all as RFC 6455 has them, or nobody gets in."""
     assert request_.wants_websocket
     assert request_.handshake_fault == status
@@ -138,7 +138,7 @@ def test_what_is_no_handshake_is_refused_by_its_fault(request_: Request, status:
 @pytest.mark.parametrize(
     ("connection", "keeps"), [(None, True), (b"keep-alive", True), (b"Close", False), (b"TE, close", False)]
 )
-def test_a_socket_is_kept_unless_the_client_says_close(connection: bytes | None, *, keeps: bool) -> None:
+def test_a_socket_is_kept_unless_the_client_asks_for_a_close(connection: bytes | None, *, keeps: bool) -> None:
     """The word may be among others."""
     assert handshake(connection=connection).keeps_alive is keeps
 

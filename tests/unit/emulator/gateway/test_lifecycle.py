@@ -141,7 +141,7 @@ async def test_disconnect_is_given_up_after_some_tries() -> None:
     assert (counters.disconnects_delivered, counters.disconnects_failed, len(kind.events)) == (0, 1, 5)
 
 
-async def test_the_ends_of_a_crowd_are_told_ten_together_at_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_disconnects_of_a_crowd_are_sent_in_tens_at_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     """All at once they would be ahead of every newcomer in the line for the local AWS."""
     monkeypatch.setattr(ends, "_A_SECOND", 1_000)
 
@@ -202,19 +202,19 @@ async def test_a_connect_that_breaks_leaves_no_connection() -> None:
     assert len(gateway.connections) == 0
 
 
-async def test_without_a_connect_route_everyone_may_connect() -> None:
+async def test_every_client_is_admitted_without_a_connect_route() -> None:
     """Its integration is optional."""
     assert isinstance(await LifecycleFixture(FakeKind()).connect(), Accepted)
 
 
-async def test_an_authorization_that_is_not_served_lets_nobody_in() -> None:
+async def test_an_unsupported_authorization_admits_no_client() -> None:
     """AWS_IAM, for one; better closed than open."""
     refusal = await LifecycleFixture(FakeKind(), "$connect", authorization="AWS_IAM").connect()
     assert isinstance(refusal, AuthorizationRefusal)
     assert refusal.status == 403
 
 
-async def test_an_integration_type_that_is_not_served_is_a_500() -> None:
+async def test_an_unsupported_integration_type_is_a_500() -> None:
     """And says so in the log."""
     answer = await Integrations({}, 29.0).call(Integration("HTTP_PROXY", "", 5.0), {})
     assert isinstance(answer, IntegrationFailure)
@@ -251,7 +251,7 @@ async def test_messages_of_one_connection_run_side_by_side_up_to_a_bound() -> No
     assert transport.reading is True
 
 
-async def test_stopping_drops_what_is_left() -> None:
+async def test_stopping_drops_unfinished_invocations() -> None:
     """A gateway that ends does not wait for functions that hang."""
 
     class Hanging(FakeKind):

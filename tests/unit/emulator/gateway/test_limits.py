@@ -80,7 +80,7 @@ def test_accounts_have_buckets_of_their_own() -> None:
 
 
 @given(st.lists(st.floats(0, 0.5), max_size=300))
-def test_no_more_pass_than_burst_and_rate_allow(pauses: list[float]) -> None:
+def test_burst_and_rate_bound_the_number_of_requests(pauses: list[float]) -> None:
     """Whatever the pattern, at most burst + rate x time get through."""
     clock = FakeClock()
     bucket = TokenBucket(20, 7, clock)

@@ -27,11 +27,11 @@ def test_a_template_has_the_variables_of_api_gateway(template: str, text: str) -
     assert render(template, "a b", context, {"color": "blue"}) == text
 
 
-def test_what_is_put_in_is_not_rendered_again() -> None:
+def test_inserted_values_are_not_rendered_again() -> None:
     """A client cannot bring a template along."""
     assert render("$input.body", "$context.x #set($a = 1)$a", {"x": "secret"}, {}) == "$context.x #set($a = 1)$a"
 
 
-def test_a_value_that_is_not_there_is_encoded_as_nothing() -> None:
+def test_a_missing_value_is_rendered_as_empty() -> None:
     """SQS then refuses the attribute as empty."""
     assert render("a=$util.urlEncode($context.authorizer.tenantId)&", "", {}, {}) == "a=&"

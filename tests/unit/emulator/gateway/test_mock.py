@@ -37,12 +37,12 @@ def test_a_template_without_an_integer_status_is_an_error(template: str) -> None
     )
 
 
-def test_without_a_request_template_there_is_no_status() -> None:
+def test_a_mock_without_a_request_template_has_no_status() -> None:
     """The message itself has none."""
     assert isinstance(answered({}, {"$default": {"$default": PONG}}), IntegrationFailure)
 
 
-def test_without_a_response_for_the_status_there_is_an_error() -> None:
+def test_a_mock_without_a_response_for_the_status_fails() -> None:
     """An integration that is no proxy needs one."""
     assert isinstance(answered({"$default": '{"statusCode":200}'}, {"/5.*/": {"$default": PONG}}), IntegrationFailure)
 

@@ -50,7 +50,7 @@ def test_an_allow_for_something_else_does_not_allow(resource: Any) -> None:
     assert decide(policy(statement(resource=resource)), ARN) is Decision.IMPLICIT_DENY
 
 
-def test_a_deny_wins_wherever_it_stands() -> None:
+def test_a_deny_wins_at_any_position() -> None:
     """Before and after the allow."""
     assert decide(policy(statement("Deny"), statement()), ARN) is Decision.EXPLICIT_DENY
     assert decide(policy(statement(), statement("Deny")), ARN) is Decision.EXPLICIT_DENY
@@ -80,7 +80,7 @@ def test_a_single_statement_needs_no_list() -> None:
         policy(statement() | {"Condition": {}}),
     ],
 )
-def test_what_cannot_be_evaluated_is_malformed(document: Any) -> None:
+def test_a_policy_that_cannot_be_evaluated_is_malformed(document: Any) -> None:
     """Never taken for an allow."""
     with pytest.raises(MalformedPolicyError):
         decide(document, ARN)

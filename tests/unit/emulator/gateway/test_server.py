@@ -105,14 +105,14 @@ def test_an_answer_to_a_client_that_has_gone_is_dropped() -> None:
     assert transport.written == b""
 
 
-def test_the_at_sign_may_come_quoted() -> None:
+def test_an_escaped_at_sign_is_accepted() -> None:
     """Some clients quote it."""
     protocol, _, management = connected()
     protocol.data_received(post("1").replace(b"@", b"%40"))
     assert len(management.waiting) == 1
 
 
-def test_what_is_no_request_is_answered_400_and_closed() -> None:
+def test_a_malformed_request_is_answered_with_400_and_closed() -> None:
     """And what follows is not read."""
     protocol, transport, management = connected()
     protocol.data_received(b"nonsense\r\n\r\n" + post("1"))
@@ -182,7 +182,7 @@ async def test_a_request_to_another_host_is_refused(first: str, host: str) -> No
         "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Site: same-origin",
     ],
 )
-async def test_orders_and_commands_of_another_origins_page_are_refused(first: str, header: str) -> None:
+async def test_control_requests_and_commands_of_another_origins_page_are_refused(first: str, header: str) -> None:
     """Before anybody looks at their signature."""
     answer = await answered(first, HOST, header)
     assert answer.startswith(b"HTTP/1.1 403 ")

@@ -61,7 +61,7 @@ def test_messages_for_one_queue_are_one_batch() -> None:
     assert batch_of(bodies[:1]) == bodies[0]
 
 
-def test_messages_that_a_queue_refuses_are_told_by_their_place() -> None:
+def test_refused_messages_of_a_batch_are_identified_by_position() -> None:
     """An answer of 200 has accepted and refused entries."""
     answer = """<SendMessageBatchResponse><SendMessageBatchResult>
       <SendMessageBatchResultEntry><Id>0</Id><MessageId>m</MessageId></SendMessageBatchResultEntry>
@@ -82,14 +82,14 @@ def test_the_status_selects_the_template() -> None:
     assert answered(503, {"$default": templates}) == Reply(503, "c")
 
 
-def test_a_response_whose_key_matches_the_status_comes_before_the_default() -> None:
+def test_a_response_for_the_status_takes_precedence_over_the_default() -> None:
     """Keys are patterns between slashes; without a template the service's answer passes."""
     responses = {"$default": Templates("$default", {"$default": "any"}), "/4\\d\\d/": Templates("$default", {})}
     assert answered(404, responses) == Reply(404, "<xml/>")
     assert answered(500, responses) == Reply(500, "any")
 
 
-def test_without_a_response_for_the_status_the_integration_has_failed() -> None:
+def test_an_integration_without_a_response_for_the_status_fails() -> None:
     """API Gateway calls it a configuration error."""
     failure = answered(400, {"/2\\d\\d/": Templates("$default", {})})
     assert isinstance(failure, IntegrationFailure)

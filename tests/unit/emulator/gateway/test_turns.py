@@ -6,7 +6,7 @@ import itertools
 from tools.emulator.gateway.turns import A_TURN, Turns
 
 
-async def test_others_get_a_turn_between_the_steps_of_a_crowd() -> None:
+async def test_other_tasks_run_between_the_steps_of_a_crowd() -> None:
     """A handshake takes several turns of the loop: none of them may hold a whole crowd."""
     turns, done, seen = Turns(), itertools.count(), list[int]()
     steps = 10 * A_TURN
@@ -20,7 +20,7 @@ async def test_others_get_a_turn_between_the_steps_of_a_crowd() -> None:
     assert seen == list(range(steps))
 
 
-async def test_a_step_that_adds_another_one_does_not_end_the_turns() -> None:
+async def test_a_step_can_add_another_step() -> None:
     """Steps that arrive during others have their turn, too."""
     turns, seen = Turns(), list[str]()
     turns.add(lambda: turns.add(lambda: seen.append("second")))
@@ -29,7 +29,7 @@ async def test_a_step_that_adds_another_one_does_not_end_the_turns() -> None:
     assert seen == ["second"]
 
 
-async def test_a_step_that_fails_holds_up_no_other() -> None:
+async def test_a_failed_step_blocks_no_other() -> None:
     """The loop reports the error."""
     turns, seen, reported = Turns(), list[str](), list[object]()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))

@@ -9,7 +9,7 @@ HOST = b"127.0.0.1:4566"
 
 
 @pytest.mark.parametrize("host", [HOST, b"localhost:4566"])
-def test_a_request_to_the_servers_own_name_and_port_is_let_in(host: bytes) -> None:
+def test_a_request_to_the_servers_own_name_and_port_is_admitted(host: bytes) -> None:
     """The two names that nobody else can own."""
     assert FILTER.host_refusal({b"host": host}) is None
 
@@ -50,7 +50,7 @@ def test_a_request_without_a_host_is_refused() -> None:
         {b"origin": b"http://127.0.0.1:4566"},
     ],
 )
-def test_a_program_a_person_and_the_servers_own_page_are_let_in(headers: dict[bytes, bytes]) -> None:
+def test_programs_people_and_the_servers_own_page_are_admitted(headers: dict[bytes, bytes]) -> None:
     """None of them is a page of another origin."""
     assert FILTER.page_refusal({b"host": HOST, **headers}) is None
 

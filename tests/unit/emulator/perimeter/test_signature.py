@@ -78,7 +78,7 @@ def passes(request: ArrivedRequest, secret: str = SECRET) -> bool:
     ],
     ids=lambda given: f"{given[0].method} {urlsplit(given[0].url).path}",
 )
-def test_what_botocore_signs_is_valid(request_: tuple[AWSRequest, bytes]) -> None:
+def test_a_signature_of_botocore_is_valid(request_: tuple[AWSRequest, bytes]) -> None:
     """Its signer is what most callers sign with."""
     assert passes(arrived(*request_))
 
@@ -140,12 +140,12 @@ def test_a_changed_header_is_refused(old: bytes, new: bytes) -> None:
 
 
 @pytest.mark.parametrize("header", ["", "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 Credential=a/b", "Basic dGVzdDp0ZXN0"])
-def test_what_is_no_signature_is_none(header: str) -> None:
+def test_a_malformed_signature_is_refused_as_a_missing_one(header: str) -> None:
     """It is refused as an unsigned request is."""
     assert read_signature({b"authorization": header.encode(), b"x-amz-date": b"20260101T000000Z"}, b"") is None
 
 
-def test_a_signature_without_a_moment_is_none() -> None:
+def test_a_signature_without_a_time_is_invalid() -> None:
     """It would be valid for ever."""
     assert not passes(arrived(signed(), b"{}", x_amz_date=None))
 
@@ -162,7 +162,7 @@ def test_a_signature_is_valid_for_a_quarter_of_an_hour(
 
 
 @pytest.mark.parametrize("moment", [b"20261399T000000Z", b"20260101", b"yesterday", b"20260101T000000Z\n"])
-def test_what_is_no_moment_is_refused(moment: bytes) -> None:
+def test_a_malformed_time_is_refused(moment: bytes) -> None:
     """Not a crash."""
     good = arrived(signed(), b"{}")
     assert not passes(good._replace(headers={**good.headers, b"x-amz-date": moment}))
@@ -175,7 +175,7 @@ def test_a_claimed_hash_of_another_body_is_refused() -> None:
 
 
 @pytest.mark.parametrize("service", ["s3", "dynamodb"])
-def test_a_presigned_url_is_valid_until_it_says(monkeypatch: pytest.MonkeyPatch, service: str) -> None:
+def test_a_presigned_url_is_valid_until_its_expiry(monkeypatch: pytest.MonkeyPatch, service: str) -> None:
     """Then it is refused, and so is the URL of something else."""
     request = AWSRequest("GET", f"http://{HOST}/bucket/key?versionId=1", {}, None)
     kind = S3SigV4QueryAuth if service == "s3" else SigV4QueryAuth
@@ -217,7 +217,7 @@ def test_a_presigned_url_is_valid_for_a_week_at_most(seconds: bytes) -> None:
     assert read_signature({}, query) is None
 
 
-def test_orders_of_the_root_are_signed() -> None:
+def test_control_requests_of_the_root_are_signed() -> None:
     """As everything else is."""
     headers = signed_headers("POST", f"http://{HOST}/_gateway/faults", b"{}", ACCOUNT, SECRET)
     arrived_ = {name.lower().encode(): value.encode() for name, value in headers.items()} | {b"host": HOST.encode()}

@@ -52,7 +52,7 @@ def test_a_join_is_announced_to_everyone_in_the_room(chat: RoomFixture, counted:
     assert chat.sender.calls == [(ENDPOINT, 1.0)]
 
 
-def test_to_join_again_as_the_same_is_told_to_nobody_else(chat: RoomFixture) -> None:
+def test_a_repeated_join_is_announced_to_no_other_member(chat: RoomFixture) -> None:
     """A client that is not sure may ask again."""
     chat.join("bob")
     (ann,) = chat.connect("ann")
@@ -69,7 +69,7 @@ def test_another_nickname_is_announced(chat: RoomFixture) -> None:
     assert [frame["nickName"] for frame in chat.posted["bob"]] == ["Ann", "Anna"]
 
 
-def test_a_room_of_the_same_name_of_another_tenant_hears_nothing(chat: RoomFixture) -> None:
+def test_a_join_is_not_announced_to_a_room_of_another_tenant(chat: RoomFixture) -> None:
     """A room's key is its tenant's own."""
     chat.join("bob", tenant="acme2")
     (ann,) = chat.connect("ann")
@@ -90,7 +90,7 @@ def test_a_join_makes_a_room_large(chat: RoomFixture) -> None:
 
 
 @pytest.mark.parametrize("slow", [Outcome.THROTTLED, Outcome.SLOW])
-def test_a_member_that_is_stale_or_slow_keeps_nobody_from_joining(slow: Outcome, chat: RoomFixture) -> None:
+def test_a_stale_or_slow_member_blocks_no_join(slow: Outcome, chat: RoomFixture) -> None:
     """The others get an announcement, and so does the new member."""
     bob, cid, _ = chat.join("bob", "cid", "dan")
     chat.ends({bob: Outcome.GONE, cid: slow})
@@ -99,7 +99,7 @@ def test_a_member_that_is_stale_or_slow_keeps_nobody_from_joining(slow: Outcome,
     assert chat.posted == {"dan": [JOINED]}
 
 
-def test_a_stale_member_is_removed_when_somebody_joins(chat: RoomFixture, counted: Counter[str]) -> None:
+def test_a_stale_member_is_removed_at_the_next_join(chat: RoomFixture, counted: Counter[str]) -> None:
     """Its `$disconnect` got lost; one that is only slow stays, and a row that cannot be deleted keeps nobody out."""
     bob, cid = chat.join("bob", "cid")
     chat.ends({bob: Outcome.GONE, cid: Outcome.SLOW})
@@ -112,7 +112,7 @@ def test_a_stale_member_is_removed_when_somebody_joins(chat: RoomFixture, counte
     assert counted["StaleConnectionDeleted"] == 1
 
 
-def test_a_room_that_cannot_be_read_is_joined_all_the_same(chat: RoomFixture, counted: Counter[str]) -> None:
+def test_a_room_can_be_joined_while_its_members_cannot_be_read(chat: RoomFixture, counted: Counter[str]) -> None:
     """The row exists, so the new member gets no error."""
     (ann,) = chat.connect("ann")
     chat.rooms.down.add("members")
@@ -141,7 +141,7 @@ def test_a_connection_that_is_not_recorded_does_not_join(chat: RoomFixture) -> N
         ({"nickName": "a\nb"}, "nickName"),
     ],
 )
-def test_a_bad_field_is_refused_by_its_name(chat: RoomFixture, frame: dict[str, Any], field: str) -> None:
+def test_a_bad_field_is_refused_with_its_name(chat: RoomFixture, frame: dict[str, Any], field: str) -> None:
     """And nobody has joined."""
     (ann,) = chat.connect("ann")
     with pytest.raises(InvalidFieldError) as refusal:
@@ -150,7 +150,7 @@ def test_a_bad_field_is_refused_by_its_name(chat: RoomFixture, frame: dict[str, 
     assert chat.rooms.membership(ann) is None
 
 
-def test_a_join_pays_for_its_announcement(chat: RoomFixture) -> None:
+def test_a_join_is_charged_for_its_announcement(chat: RoomFixture) -> None:
     """A post to each of the others; a large room gets no announcement, so a join of it costs none."""
     chat.join("bob", "cid", "dan")
     chat.crowd(SMALL_ROOM, room=BLUE)
@@ -172,7 +172,7 @@ def test_a_room_fills_within_the_default_budget_of_posts(chat: RoomFixture) -> N
     assert [answer["action"] for answer in answers] == ["joinroom"] * SMALL_ROOM
 
 
-def test_over_the_budget_of_posts_nobody_joins_a_small_room(chat: RoomFixture, counted: Counter[str]) -> None:
+def test_a_join_of_a_small_room_over_the_budget_of_posts_is_refused(chat: RoomFixture, counted: Counter[str]) -> None:
     """Each of a hundred members would get an announcement."""
     chat.join("bob", "cid", "dan")
     ann, eve = chat.connect("ann", "eve")

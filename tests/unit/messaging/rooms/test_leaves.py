@@ -80,7 +80,7 @@ def house() -> House:
     return House()
 
 
-def test_a_row_that_goes_is_a_leave(house: House) -> None:
+def test_a_deleted_row_is_a_leave(house: House) -> None:
     """Everyone who is still in the room gets it, nobody else."""
     ann, _, _ = house.join("ann", "bob", "cid")
     house.join("dan", room=BLUE)
@@ -90,7 +90,7 @@ def test_a_row_that_goes_is_a_leave(house: House) -> None:
     assert house.sender.calls == [(ENDPOINT, ANNOUNCING_SECONDS)]
 
 
-def test_to_join_another_room_is_to_leave_the_former(house: House) -> None:
+def test_joining_another_room_leaves_the_former(house: House) -> None:
     """Only the former room gets it, and not the member that left, even if the index still has it."""
     ann, _ = house.join("ann", "bob")
     house.join("cid", room=BLUE)
@@ -100,14 +100,14 @@ def test_to_join_another_room_is_to_leave_the_former(house: House) -> None:
     assert house.posted == {"bob": [left("ann")]}
 
 
-def test_another_nickname_is_a_leave_of_the_former(house: House) -> None:
+def test_a_new_nickname_is_a_leave_of_the_former_nickname(house: House) -> None:
     """Everyone in the room gets it, the renamed member too: it is still there."""
     ann, _ = house.join("ann", "bob")
     house.tell(house.move(ann, RED, "Anna"))
     assert house.posted == {"ann": [left("ann")], "bob": [left("ann")]}
 
 
-def test_what_is_no_leave_is_not_told(house: House) -> None:
+def test_other_changes_are_not_announced_as_leaves(house: House) -> None:
     """A connection that comes, joins its first room, joins again as the same, or goes without having joined."""
     house.join("bob")
     ann, dan = house.connect("ann", "dan")
@@ -117,7 +117,7 @@ def test_what_is_no_leave_is_not_told(house: House) -> None:
     assert house.posted == {}
 
 
-def test_leaves_of_a_batch_are_told_in_order(house: House) -> None:
+def test_leaves_of_a_batch_are_announced_in_order(house: House) -> None:
     """Each member of each room gets its room's, and nobody who is gone by then gets any."""
     ann, bob, _ = house.join("ann", "bob", "cid")
     dan, _ = house.join("dan", "eve", room=BLUE)
@@ -125,14 +125,14 @@ def test_leaves_of_a_batch_are_told_in_order(house: House) -> None:
     assert house.posted == {"cid": [left("bob"), left("ann")], "eve": [left("dan", BLUE)]}
 
 
-def test_one_who_left_and_came_back_hears_of_it(house: House) -> None:
+def test_a_member_that_left_and_returned_receives_its_own_leave(house: House) -> None:
     """The room after the last record of the batch counts."""
     ann, _ = house.join("ann", "bob")
     house.tell(house.move(ann, BLUE, "ann"), house.move(ann, RED, "ann"))
     assert house.posted == {"ann": [left("ann")], "bob": [left("ann")]}
 
 
-def test_an_old_leave_is_no_news(house: House) -> None:
+def test_an_old_leave_is_not_announced(house: House) -> None:
     """The stream was held up, or is being read again."""
     ann, _ = house.join("ann", "bob")
     lost = house.lose(ann)
@@ -144,7 +144,7 @@ def test_an_old_leave_is_no_news(house: House) -> None:
     assert house.posted == {"bob": [left("ann")]}
 
 
-def test_leaves_of_a_large_room_are_not_told(house: House) -> None:
+def test_leaves_of_a_large_room_are_not_announced(house: House) -> None:
     """The number of members before the batch counts: a crowd that leaves at once is not announced one by one."""
     everyone = house.crowd(SMALL_ROOM + 1)
     house.tell(*(house.lose(one) for one in everyone[:80]))
@@ -153,7 +153,7 @@ def test_leaves_of_a_large_room_are_not_told(house: House) -> None:
     assert len(house.posted) == SMALL_ROOM - 80
 
 
-def test_a_stale_member_keeps_nobody_from_hearing(house: House) -> None:
+def test_a_stale_member_blocks_no_announcement(house: House) -> None:
     """Nor does a slow one."""
     ann, bob, cid, _ = house.join("ann", "bob", "cid", "dan")
     house.ends({bob: Outcome.GONE, cid: Outcome.UNSENT})
@@ -178,7 +178,7 @@ def test_a_stale_member_is_removed(house: House, counted: Counter[str]) -> None:
     assert set(house.connections.rows) == {cid}
 
 
-def test_a_room_that_cannot_be_read_keeps_no_other_from_hearing(house: House, counted: Counter[str]) -> None:
+def test_an_unreadable_room_blocks_no_other_room(house: House, counted: Counter[str]) -> None:
     """And nothing is raised: the stream continues."""
     ann, _ = house.join("ann", "bob")
     cid, _ = house.join("cid", "dan", room=BLUE)
@@ -188,7 +188,7 @@ def test_a_room_that_cannot_be_read_keeps_no_other_from_hearing(house: House, co
     assert counted["LeaveNotAnnounced"] == 1
 
 
-def test_when_the_time_is_over_the_rest_is_left_out(house: House, counted: Counter[str]) -> None:
+def test_announcements_without_time_left_are_dropped(house: House, counted: Counter[str]) -> None:
     """The stream waits no longer than that."""
     ann, _ = house.join("ann", "bob")
     cid, _ = house.join("cid", "dan", room=BLUE)
@@ -213,7 +213,7 @@ def test_when_the_time_is_over_the_rest_is_left_out(house: House, counted: Count
         {"dynamodb": {"Keys": {"partition": {"S": "no partition"}, "connectionId": {"S": "a="}}}},
     ],
 )
-def test_a_record_that_makes_no_sense_is_passed_over(house: House, broken: Record) -> None:
+def test_a_malformed_record_is_skipped(house: House, broken: Record) -> None:
     """Other leaves are announced."""
     ann, _ = house.join("ann", "bob")
     if broken.get("dynamodb"):

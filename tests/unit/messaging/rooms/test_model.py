@@ -9,12 +9,12 @@ from loudhailer.rooms.model import membership_of, nickname
 @pytest.mark.parametrize(
     "name", ["می\u200cرم", "A", "x" * 64, "Zoë", "李雷", "मी\u200dरा", "👩\u200d🚀", "a b", "<script>"]
 )
-def test_what_people_call_themselves_is_legal(name: str) -> None:
+def test_common_nicknames_are_legal(name: str) -> None:
     """In any script, with the joiners that Hindi and emoji need; what is markup elsewhere is text here."""
     assert nickname(name) == name
 
 
-def test_blanks_around_a_nickname_are_taken_off() -> None:
+def test_blanks_around_a_nickname_are_removed() -> None:
     """They count for nothing."""
     assert nickname(f" {'x' * 64}\n") == "x" * 64
 
@@ -41,7 +41,7 @@ def test_blanks_around_a_nickname_are_taken_off() -> None:
         "\u0301",
     ],
 )
-def test_what_nobody_could_read_is_refused(name: object) -> None:
+def test_unreadable_nicknames_are_refused(name: object) -> None:
     """No text, too long, control characters, changes of direction, nothing visible; the field is named."""
     with pytest.raises(InvalidFieldError) as refusal:
         nickname(name)
@@ -73,18 +73,18 @@ def test_what_nobody_could_read_is_refused(name: object) -> None:
     # Without backslashes: in a second run in one process, which mutmut makes, pytest would escape them once more.
     ids=lambda text: ascii(text).replace("\\", ""),
 )
-def test_a_refusal_says_what_is_wrong_with_the_nickname(name: str, reason: str) -> None:
+def test_a_refused_nickname_has_a_reason(name: str, reason: str) -> None:
     """In one sentence, without the name."""
     with pytest.raises(InvalidFieldError) as refusal:
         nickname(name)
     assert refusal.value.reason == reason
 
 
-def test_a_row_without_a_room_says_nothing_of_one() -> None:
+def test_a_row_without_a_room_has_no_membership() -> None:
     """Whatever else it says."""
     assert membership_of({"nickName": {"S": "Ann"}}) is None
 
 
-def test_the_look_of_a_symbol_is_not_part_of_a_nickname() -> None:
+def test_variation_selectors_do_not_belong_to_a_nickname() -> None:
     """A heart is a heart, whichever of its two looks is asked for."""
     assert nickname("❤\ufe0f Ann") == nickname("❤\ufe0e Ann") == "❤ Ann"

@@ -95,7 +95,7 @@ def said(nickname: str, content: str = "hello") -> dict[str, Any]:
     return room | {"content": content, "sentAt": NOW * 1000, "connectionId": f"{nickname}="}
 
 
-def test_everyone_in_the_room_hears_what_a_member_says(talk: Talk, counted: Counter[str]) -> None:
+def test_every_member_of_the_room_receives_a_message(talk: Talk, counted: Counter[str]) -> None:
     """The one who says it too; who is in another room, or in none, does not."""
     ann, _ = talk.join("ann", "bob")
     talk.join("cid", room=BLUE)
@@ -114,7 +114,7 @@ def test_the_nickname_is_that_of_the_row(talk: Talk) -> None:
     assert talk.posted["bob"] == [said("ann")]
 
 
-def test_who_is_not_in_the_room_has_no_say(talk: Talk, counted: Counter[str]) -> None:
+def test_a_message_from_outside_the_room_is_refused(talk: Talk, counted: Counter[str]) -> None:
     """Not from another room, from none, from another tenant's room of the same name, nor once its row is gone."""
     (bob,) = talk.join("bob")
     (cid,) = talk.join("cid", room=BLUE)
@@ -138,7 +138,7 @@ def test_blank_text_is_ignored(talk: Talk, blank: str) -> None:
     assert talk.posted == {}
 
 
-def test_text_is_passed_on_as_it_is(talk: Talk) -> None:
+def test_text_is_forwarded_unchanged(talk: Talk) -> None:
     """With its blanks, its lines and its markup, up to the longest."""
     (ann,) = talk.join("ann")
     texts = [" a\n<b>&amp;\u0000 ", "👩\u200d🚀" * (MAX_CONTENT // 3), "\x01" * (MAX_CONTENT - 1) + "x"]
@@ -147,7 +147,7 @@ def test_text_is_passed_on_as_it_is(talk: Talk) -> None:
     assert [frame["content"] for frame in talk.posted["ann"]] == texts
 
 
-def test_text_is_passed_on_as_it_was_written(talk: Talk) -> None:
+def test_escapes_in_text_are_forwarded_unchanged(talk: Talk) -> None:
     """With its escapes, which say the same as the characters that they stand for."""
     (ann,) = talk.join("ann")
     text = r'"\u00e9\/\ud83d\ude00 18446744073709551616"'
@@ -167,7 +167,7 @@ def test_text_is_passed_on_as_it_was_written(talk: Talk) -> None:
         ({"content": "x" * (MAX_CONTENT + 1)}, "content"),
     ],
 )
-def test_a_bad_field_is_refused_by_its_name(talk: Talk, frame: dict[str, Any], field: str) -> None:
+def test_a_bad_field_is_refused_with_its_name(talk: Talk, frame: dict[str, Any], field: str) -> None:
     """And nobody hears anything."""
     (ann,) = talk.join("ann")
     with pytest.raises(InvalidFieldError) as refusal:
@@ -179,7 +179,9 @@ def test_a_bad_field_is_refused_by_its_name(talk: Talk, frame: dict[str, Any], f
 
 
 @pytest.mark.parametrize("slow", [Outcome.THROTTLED, Outcome.SLOW, Outcome.FAILED, Outcome.UNSENT])
-def test_a_stale_member_is_removed_and_the_others_hear(slow: Outcome, talk: Talk, counted: Counter[str]) -> None:
+def test_a_stale_member_is_removed_and_the_others_receive_the_message(
+    slow: Outcome, talk: Talk, counted: Counter[str]
+) -> None:
     """Its row is deleted, which the stream announces as a leave; slow ones are to be closed."""
     ann, bob, cid, dan = talk.join("ann", "bob", "cid", "dan")
     talk.ends({bob: Outcome.GONE, cid: slow})
@@ -190,7 +192,7 @@ def test_a_stale_member_is_removed_and_the_others_hear(slow: Outcome, talk: Talk
     assert (counted["StaleConnectionDeleted"], counted["RoomPostFailed"]) == (1, 1)
 
 
-def test_a_message_is_not_carried_out_while_who_misses_it_cannot_be_closed(talk: Talk) -> None:
+def test_a_message_is_not_finished_until_members_that_miss_it_are_closed(talk: Talk) -> None:
     """The speaker gets an error that asks for another try."""
     ann, bob = talk.join("ann", "bob")
     talk.ends({bob: Outcome.SLOW})
@@ -199,7 +201,7 @@ def test_a_message_is_not_carried_out_while_who_misses_it_cannot_be_closed(talk:
         talk.say(ann)
 
 
-def test_a_member_that_the_gateway_refuses_for_good_is_not_closed(talk: Talk) -> None:
+def test_a_member_that_the_gateway_refuses_permanently_is_not_closed(talk: Talk) -> None:
     """It would refuse the next one, too."""
     ann, bob = talk.join("ann", "bob")
     talk.ends({bob: Outcome.REJECTED})
@@ -216,7 +218,7 @@ def test_a_stale_row_that_cannot_be_deleted_is_no_failure(talk: Talk) -> None:
     assert talk.posted == {"ann": [said("ann")]}
 
 
-def test_one_who_is_not_in_the_index_yet_hears_itself(talk: Talk) -> None:
+def test_a_speaker_missing_from_the_index_receives_its_own_message(talk: Talk) -> None:
     """The index lags behind the rows."""
     (ann,) = talk.join("ann")
     del talk.connections.rooms[ann]
@@ -246,7 +248,7 @@ def test_a_large_room_is_served_by_a_broadcast(talk: Talk) -> None:
     assert (summary.audience, summary.announced) == (announcement.audience, True)
 
 
-def test_each_thing_said_in_a_large_room_is_a_broadcast_of_its_own(talk: Talk) -> None:
+def test_each_message_to_a_large_room_is_a_separate_broadcast(talk: Talk) -> None:
     """Also when the same is said twice."""
     everyone = talk.crowd(SMALL_ROOM + 1)
     for _ in range(2):
@@ -255,7 +257,7 @@ def test_each_thing_said_in_a_large_room_is_a_broadcast_of_its_own(talk: Talk) -
     assert first.broadcast_id != second.broadcast_id
 
 
-def test_what_the_topic_did_not_take_is_not_said(talk: Talk) -> None:
+def test_a_message_that_the_topic_refused_is_an_error(talk: Talk) -> None:
     """The speaker gets the error, and may try again."""
     everyone = talk.crowd(SMALL_ROOM + 1)
     talk.topic.down = True
@@ -267,7 +269,7 @@ MESSAGE_ID = f"{NOW * 1000:013d}-r1"
 ACK = {"status": "Message sent!", "messageId": MESSAGE_ID, "roomKey": "red", "clientMessageId": "m1"}
 
 
-def test_what_a_client_gave_an_id_is_acknowledged_and_said_once(talk: Talk) -> None:
+def test_a_message_with_an_id_is_acknowledged_and_sent_once(talk: Talk) -> None:
     """A retry over another connection of the session, too; the frame says by which id a duplicate is known."""
     ann, bob = talk.join("ann", "bob")
     assert [talk.say(one, clientMessageId="m1") for one in (ann, ann, bob)] == [ACK] * 3
@@ -284,7 +286,7 @@ def test_a_retry_in_a_large_room_makes_no_second_broadcast(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("announced", [False, True], ids=["before the topic has it", "after the topic has it"])
-def test_an_attempt_that_died_in_a_large_room_leaves_one_broadcast(talk: Talk, *, announced: bool) -> None:
+def test_an_abandoned_attempt_in_a_large_room_leaves_one_broadcast(talk: Talk, *, announced: bool) -> None:
     """The attempt that takes it over finds the broadcast of the first one by its id."""
     everyone = talk.crowd(SMALL_ROOM + 1)
     talk.sent.finish = _killed  # type: ignore[method-assign]  # it dies here at the latest
@@ -337,7 +339,7 @@ def test_a_session_stops_at_its_share_of_the_posts(talk: Talk) -> None:
     assert len(talk.posted["c0000"]) == 21
 
 
-def test_what_is_said_in_a_large_room_has_a_low_priority(talk: Talk) -> None:
+def test_messages_to_a_large_room_have_a_low_priority(talk: Talk) -> None:
     """It is never before anyone's broadcast in the lanes."""
     talk.say(talk.crowd(SMALL_ROOM + 1)[0])
     assert [announced.priority for announced in talk.announced] == [Priority.LOW]
@@ -399,14 +401,14 @@ def test_the_sizes_of_few_rooms_are_remembered(talk: Talk, monkeypatch: pytest.M
     assert counted == [RED, BLUE, RED]
 
 
-def test_a_room_that_is_larger_than_the_budget_is_spoken_in_once_a_minute(talk: Talk) -> None:
+def test_a_room_larger_than_the_budget_accepts_one_message_a_minute(talk: Talk) -> None:
     """It would be silent for ever otherwise."""
     members = talk.crowd(SMALL_ROOM + 50)
     talk.caller = {"posts_per_minute": 100}
     assert [talk.say(members[0]) for _ in range(3)] == [None, TOO_MANY, TOO_MANY]
 
 
-def test_a_budget_that_is_used_up_uses_no_id(talk: Talk) -> None:
+def test_a_message_over_the_budget_uses_no_id(talk: Talk) -> None:
     """The client may send the frame again in the next minute; what is accepted costs nothing again."""
     ann, _ = talk.join("ann", "bob")
     talk.caller = {"posts_per_minute": 4}

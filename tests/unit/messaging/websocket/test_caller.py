@@ -8,7 +8,7 @@ from loudhailer.websocket.caller import Caller
 from tests.unit.messaging.websocket.events import KEY, NOW, PLAYER, SESSION, TENANT, event
 
 
-def test_a_caller_is_what_the_authorizer_said_of_its_connection() -> None:
+def test_a_caller_is_read_from_the_authorizers_context() -> None:
     """Numbers come as strings, and the time in milliseconds."""
     assert Caller.of(event({})) == Caller(
         tenant_id=TENANT,
@@ -30,7 +30,7 @@ def test_a_session_may_be_bound_to_no_player() -> None:
 
 @pytest.mark.parametrize("field", ["partition", "sessionId", "sessionTTL", "messagesPerMinute"])
 @pytest.mark.parametrize("value", [None, "", "a/b"])
-def test_an_event_that_does_not_say_who_calls_names_what_is_missing(field: str, value: str | None) -> None:
+def test_an_event_without_caller_fields_names_the_missing_ones(field: str, value: str | None) -> None:
     """Without it nobody is the caller."""
     with pytest.raises(InvalidFieldError, match=field):
         Caller.of(event({}, context={field: value}))

@@ -77,46 +77,42 @@ def test_a_frame_is_answered_by_its_route(exchanges: ExchangeFixture) -> None:
     assert exchanges.heard == [(Caller.of(event({})), {"action": "sendmessage"})]
 
 
-def test_a_route_may_have_nothing_to_say(exchanges: ExchangeFixture) -> None:
+def test_a_route_may_send_no_answer(exchanges: ExchangeFixture) -> None:
     """Then there is no body, and API Gateway sends nothing back."""
     exchanges.answer = None
     assert exchanges.send({}) is None
 
 
 @pytest.mark.parametrize("body", ["", "hello", "[1]", '"x"', "null", '{"a":'])
-def test_a_frame_that_is_no_object_is_refused(exchanges: ExchangeFixture, body: str) -> None:
+def test_a_frame_that_is_not_an_object_is_refused(exchanges: ExchangeFixture, body: str) -> None:
     """Its route never sees it."""
     assert code(exchanges.send(body)) == "NOT_JSON"
     assert exchanges.heard == []
 
 
 @pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
-def test_a_frame_that_is_not_supported_is_refused_for_the_true_reason(
-    exchanges: ExchangeFixture, value: str, reason: str
-) -> None:
+def test_an_unsupported_frame_is_refused_with_its_reason(exchanges: ExchangeFixture, value: str, reason: str) -> None:
     """It is a JSON object, so no error denies that."""
     error = exchanges.send(f'{{"message":{value}}}')["error"]
     assert error == {"code": "UNSUPPORTED_JSON", "message": f"the frame {reason}"}
     assert exchanges.heard == []
 
 
-def test_what_others_are_to_get_reaches_its_route_as_it_was_written(exchanges: ExchangeFixture) -> None:
+def test_the_message_for_others_reaches_its_route_unparsed(exchanges: ExchangeFixture) -> None:
     """Everything else is decoded."""
     exchanges.send('{"message": 18446744073709551616, "content" : "\\u00e9" ,"roomKey":"\\u0061"}')
     ((_, frame),) = exchanges.heard
     assert frame == {"message": "18446744073709551616", "content": '"\\u00e9"', "roomKey": "a"}
 
 
-def test_an_event_that_does_not_say_who_calls_is_answered_with_an_error(
-    exchanges: ExchangeFixture, counted: Counter[str]
-) -> None:
+def test_an_event_without_a_caller_is_answered_with_an_error(exchanges: ExchangeFixture, counted: Counter[str]) -> None:
     """The client should connect again."""
     assert code(exchanges.send({}, partition=None)) == "UNKNOWN_CALLER"
     assert exchanges.heard == []
     assert counted["CallerUnknown"] == 1
 
 
-def test_a_player_may_send_so_many_messages_a_minute(exchanges: ExchangeFixture, counted: Counter[str]) -> None:
+def test_the_messages_of_a_player_are_limited_by_the_minute(exchanges: ExchangeFixture, counted: Counter[str]) -> None:
     """Over that it gets an error, as in the echo; the next minute begins anew."""
     assert [exchanges.send({}) for _ in range(3)] == ["said"] * 3
     assert exchanges.send({}) == {
@@ -141,7 +137,7 @@ def test_a_players_sessions_share_its_limit(exchanges: ExchangeFixture) -> None:
     assert exchanges.send({}, sessionId=third, playerId="2") == "said"
 
 
-def test_without_a_player_the_limit_is_the_sessions(exchanges: ExchangeFixture) -> None:
+def test_a_session_without_a_player_has_a_limit_of_its_own(exchanges: ExchangeFixture) -> None:
     """Even if the session is called like a player."""
     anonymous = SessionId(PLAYER)
     exchanges.open(anonymous, None)
@@ -161,7 +157,7 @@ def test_thirteen_hundred_messages_end_the_session(exchanges: ExchangeFixture, c
     assert (counted["SessionFlooded"], counted["FrameThrottled"]) == (1, 1_240)
 
 
-def test_what_a_session_is_refused_does_not_count_for_its_player(exchanges: ExchangeFixture) -> None:
+def test_refused_frames_of_a_session_do_not_count_for_its_player(exchanges: ExchangeFixture) -> None:
     """The player's other session is let through with what is left."""
     other = SessionId("session-2")
     exchanges.open(other, PLAYER)
@@ -176,7 +172,7 @@ def test_what_a_session_is_refused_does_not_count_for_its_player(exchanges: Exch
     assert exchanges.limits.minutes[messages_of_player(TENANT, PLAYER).key(exchanges.now)] == 3
 
 
-def test_a_frame_that_makes_no_sense_counts(exchanges: ExchangeFixture) -> None:
+def test_a_malformed_frame_is_counted(exchanges: ExchangeFixture) -> None:
     """It costs as much as any other."""
     assert [code(exchanges.send("nonsense")) for _ in range(3)] == ["NOT_JSON"] * 3
     assert exchanges.send({})["message"] == "Too Many Requests"
@@ -193,7 +189,7 @@ def test_a_frame_keeps_its_session_alive(exchanges: ExchangeFixture) -> None:
 
 
 @pytest.mark.parametrize("ended", ["deleted", "expired"])
-def test_a_session_that_is_over_has_no_say(exchanges: ExchangeFixture, ended: str, counted: Counter[str]) -> None:
+def test_frames_of_an_ended_session_are_refused(exchanges: ExchangeFixture, ended: str, counted: Counter[str]) -> None:
     """However it ended; and nothing brings it back."""
     if ended == "deleted":
         exchanges.sessions.rows.clear()
@@ -206,7 +202,7 @@ def test_a_session_that_is_over_has_no_say(exchanges: ExchangeFixture, ended: st
 
 
 @pytest.mark.parametrize("player", [PLAYER, PlayerId("2"), None])
-def test_a_connection_of_a_session_that_was_made_anew_has_no_say(
+def test_a_connection_of_the_former_session_is_refused(
     exchanges: ExchangeFixture, player: PlayerId | None, counted: Counter[str]
 ) -> None:
     """Whatever its new owner: the old connection's frames are not the new session's."""
@@ -215,7 +211,7 @@ def test_a_connection_of_a_session_that_was_made_anew_has_no_say(
     assert (exchanges.heard, counted["FrameRefused"]) == ([], 1)
 
 
-def test_what_a_route_finds_wrong_with_a_field_is_said(exchanges: ExchangeFixture) -> None:
+def test_an_invalid_field_is_reported_by_name(exchanges: ExchangeFixture) -> None:
     """With the field's name, and not its value."""
     exchanges.answer = InvalidFieldError("destinationPlayerId", "must be legal")
     frame = exchanges.send({})
@@ -223,7 +219,7 @@ def test_what_a_route_finds_wrong_with_a_field_is_said(exchanges: ExchangeFixtur
     assert frame["error"]["message"] == "destinationPlayerId: must be legal"
 
 
-def test_what_fails_for_now_may_be_tried_again(exchanges: ExchangeFixture, counted: Counter[str]) -> None:
+def test_a_transient_failure_asks_for_a_retry(exchanges: ExchangeFixture, counted: Counter[str]) -> None:
     """The client gets an error, and the failure is counted."""
     exchanges.answer = TransientError("the table is down")
     assert code(exchanges.send({})) == "TRY_AGAIN"

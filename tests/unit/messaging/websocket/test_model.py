@@ -12,14 +12,14 @@ INBOX = Inbox(TenantId("acme"), PlayerId("a.b@c-d"))
 KEY = ConnectionKey(nth_partition(INBOX.tenant_id, 7), ConnectionId("a+b/c="))
 
 
-def test_messages_sort_as_the_gateway_took_them() -> None:
+def test_messages_are_ordered_by_the_gateways_time() -> None:
     """Milliseconds decide, whatever their requests are called."""
     times = [0, 9, 10, 999_999_999_999, 1_000_000_000_000, 9_999_999_999_999]
     ids = [message_id(time, request) for time, request in zip(times, "fedcba", strict=True)]
     assert sorted(ids) == ids
 
 
-def test_messages_of_one_millisecond_are_told_apart() -> None:
+def test_messages_of_one_millisecond_are_distinguished() -> None:
     """Their requests tell them apart."""
     assert message_id(1, "r1") != message_id(1, "r2")
 
@@ -31,7 +31,7 @@ def test_an_inbox_is_found_by_its_key() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "acme", "acme#", "#1", "acme#1#2", "ac me#1", "None"])
-def test_what_is_no_inboxs_key_is_refused(key: str) -> None:
+def test_a_malformed_inbox_key_is_refused(key: str) -> None:
     """Nobody's inbox is made up of it."""
     with pytest.raises(InvalidFieldError):
         Inbox.of_key(key)
@@ -45,7 +45,7 @@ def test_a_wake_is_read_as_it_was_sent(wake: Wake) -> None:
     assert Wake.of_body(body) == wake
 
 
-def test_a_wake_of_an_earlier_release_closes_nobody() -> None:
+def test_a_wake_of_an_earlier_release_closes_no_connection() -> None:
     """It named a connection that was new."""
     wire = {"v": 1, "inbox": INBOX.key, "partition": KEY.partition, "connectionId": KEY.connection_id}
     assert Wake.of_body(encode_text(wire)) == Wake(INBOX)
@@ -76,7 +76,7 @@ def test_an_inboxs_wakes_are_one_group_and_known_by_their_events() -> None:
         encode_text({"v": 1, "inbox": INBOX.key, "behind": True, "partition": KEY.partition}),
     ],
 )
-def test_what_is_no_wake_is_malformed(body: str) -> None:
+def test_a_malformed_wake_is_refused(body: str) -> None:
     """No retry can help."""
     with pytest.raises(MalformedMessageError):
         Wake.of_body(body)

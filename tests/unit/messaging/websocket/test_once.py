@@ -45,7 +45,7 @@ def messages() -> OnceFixture:
     return OnceFixture()
 
 
-def test_a_frame_without_an_id_is_a_message_each_time(messages: OnceFixture) -> None:
+def test_each_frame_without_an_id_is_a_new_message(messages: OnceFixture) -> None:
     """As before clients could give ids."""
     frame = {key: value for key, value in FRAME.items() if key != "clientMessageId"}
     callers = [messages.send(frame, request_id=request) for request in ("r1", "r2")]
@@ -70,7 +70,7 @@ def test_a_retry_with_other_content_is_refused(messages: OnceFixture) -> None:
     assert len(messages.done) == 1
 
 
-def test_a_message_that_failed_goes_on_as_its_first_attempt(messages: OnceFixture) -> None:
+def test_a_failed_message_continues_as_its_first_attempt(messages: OnceFixture) -> None:
     """It may be carried out in part, so it keeps its time and its request."""
     messages.fails = True
     with pytest.raises(TransientError, match="the table is down"):
@@ -80,7 +80,7 @@ def test_a_message_that_failed_goes_on_as_its_first_attempt(messages: OnceFixtur
     assert [(caller.request_id, caller.received_at) for caller in messages.done] == [("r1", NOW * 1_000)]
 
 
-def test_what_is_refused_may_be_sent_again(messages: OnceFixture) -> None:
+def test_a_refused_message_may_be_sent_again(messages: OnceFixture) -> None:
     """An inbox that is full may have room later."""
     messages.refusal = "full"
     messages.send(FRAME, request_id="r1")
@@ -91,7 +91,9 @@ def test_what_is_refused_may_be_sent_again(messages: OnceFixture) -> None:
     assert len(messages.done) == 1
 
 
-def test_an_attempt_that_died_is_left_fifteen_seconds(messages: OnceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_abandoned_attempt_is_waited_for_for_fifteen_seconds(
+    messages: OnceFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It may still be in progress; the client is asked to try again."""
     with monkeypatch.context() as patched:
         patched.setattr(messages.sent, "finish", _killed)

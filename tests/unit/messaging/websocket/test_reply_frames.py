@@ -22,7 +22,7 @@ from loudhailer.websocket.replies import (
 HELLO = json_text("hello")
 
 
-def test_an_error_frame_says_what_is_wrong_with_which_frame() -> None:
+def test_an_error_frame_names_the_error_and_the_frame() -> None:
     """It contains the legal actions where they help, and not otherwise."""
     assert decode(error_frame(ErrorCode.NOT_JSON, "it is not", connection_id="a=", request_id="r1")) == {
         "error": {"code": "NOT_JSON", "message": "it is not"},
@@ -31,7 +31,7 @@ def test_an_error_frame_says_what_is_wrong_with_which_frame() -> None:
     }
 
 
-def test_a_throttle_frame_is_as_clients_of_the_echo_know_it() -> None:
+def test_a_throttle_frame_has_the_form_of_the_echo() -> None:
     """No code, and no more members than these."""
     assert decode(throttle_frame("a=", "r1")) == {
         "message": "Too Many Requests",
@@ -40,7 +40,7 @@ def test_a_throttle_frame_is_as_clients_of_the_echo_know_it() -> None:
     }
 
 
-def test_an_acknowledgement_repeats_what_was_sent_to_whom() -> None:
+def test_an_acknowledgement_repeats_the_message_and_its_recipient() -> None:
     """Under the names that clients of the messages table know."""
     assert decode(ack_frame("m1", json_text({"text": "é"}), PlayerId("1"), PlayerId("2"))) == {
         "status": "Message sent!",
@@ -51,7 +51,7 @@ def test_an_acknowledgement_repeats_what_was_sent_to_whom() -> None:
     }
 
 
-def test_a_direct_frame_says_who_sent_it_and_when() -> None:
+def test_a_direct_frame_names_its_sender_and_time() -> None:
     """The time in milliseconds."""
     assert decode(direct_frame("m1", json_text("Hello"), PlayerId("1"), 1_780_000_000_123)) == {
         "message": "Hello",
@@ -62,7 +62,7 @@ def test_a_direct_frame_says_who_sent_it_and_when() -> None:
 
 
 @pytest.mark.parametrize("player", [None, PlayerId("ann@example.com")])
-def test_what_happens_in_a_room_says_who_does_it(player: PlayerId | None) -> None:
+def test_a_room_frame_names_the_acting_member(player: PlayerId | None) -> None:
     """The nickname may be anybody's; the connection, and the player if there is one, are not the client's word."""
     speaker = Speaker(ConnectionId("a="), player)
     where = (RoomKey("red"), NickName("Ann"))
@@ -86,7 +86,7 @@ OWN = [
 
 
 @pytest.mark.parametrize("own", OWN, ids=str)
-def test_a_frame_that_looks_like_the_services_is_known(own: dict[str, object]) -> None:
+def test_a_frame_that_imitates_the_service_is_recognised(own: dict[str, object]) -> None:
     """Whatever action it names: readers look at its other fields."""
     assert looks_like_ours(own, {"PooledSQS"}) is not None
     assert looks_like_ours(own | {"action": "PooledSQS"}, {"PooledSQS"}) is not None
@@ -95,6 +95,6 @@ def test_a_frame_that_looks_like_the_services_is_known(own: dict[str, object]) -
 @pytest.mark.parametrize(
     "more", [{}, {"message": OWN[0]}, {"type": "chat", "id": 7, "data": [1], "code": "X"}], ids=str
 )
-def test_any_other_frame_is_the_clients(more: dict[str, object]) -> None:
+def test_any_other_frame_belongs_to_the_client(more: dict[str, object]) -> None:
     """The content of its fields does not matter."""
     assert looks_like_ours({"action": "PooledSQS", **more}, {"PooledSQS", "SiloSQS"}) is None

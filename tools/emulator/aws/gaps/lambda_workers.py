@@ -51,7 +51,7 @@ from tools.image.engine import ContainerEngine, engine_at
 _HESITATION_SECONDS = 0.2
 """A start of a worker takes about as long on a machine that has nothing else to do."""
 
-_NICENESS = 5
+_NICENESS = 10
 """Functions that work off queues and streams get a third of the share of a core that others get.
 
 In AWS each execution environment has a CPU of its own, so no answer waits for work in the background. Here all share
