@@ -312,7 +312,7 @@ class Workload:
 
     def _redrive(self) -> None:
         """Send the messages of the dead-letter queue again, as `loudhailer redrive` does."""
-        system = self._system
+        system, now = self._system, self._system.scheduler.now
         letters = system.queues["dead-letter"]
         for letter in list(letters.messages.values()):
             try:
@@ -322,8 +322,7 @@ class Workload:
             summary = self._broadcasts.summary(message.broadcast_id)
             if summary is None or summary.cancelled:
                 continue
-            is_message = not isinstance(message, OutcomeMessage)
-            if is_message and message.has_deadline and message.expires_at <= system.scheduler.now:
+            if not isinstance(message, OutcomeMessage) and message.has_deadline and message.expires_at <= now:
                 continue
             system.watch.redriven(message.broadcast_id)
             self._send_again(message)

@@ -96,6 +96,7 @@ class QueryFixture:
         call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named),
         executor: Executor | None = None,
         chunk_size: int = CHUNK_SIZE,
+        lane_count: int = 2,
     ) -> Query:
         """A query whose calls go through `call`; its background work is done at once, unless there is an executor."""
         executor = executor or AtOnce()
@@ -113,7 +114,7 @@ class QueryFixture:
             lanes=watched(self.lanes, call),
             endpoint=ENDPOINT,
             chunk_size=chunk_size,
-            lane_count=2,
+            lane_count=lane_count,
             executor=executor,
             clock=lambda: self.now,
         )
@@ -631,3 +632,14 @@ def test_a_small_crowd_is_spread_over_all_lanes(crowd: int) -> None:
         assert len(tables.dispatched()) == crowd
         most = max(100, crowd // 4)
         assert [one.size for one in chunks_of(tables.broadcasts, 0)] == [most] * (crowd // most)
+
+
+def test_a_message_in_a_large_room_has_chunks_for_the_lanes_of_rooms() -> None:
+    """There are two of them, however many lanes the shards have."""
+    scope = InRoom(TENANT, RoomKey("red"))
+    tables = QueryFixture(scope)
+    tables.connect(map(key, range(700)))
+    tables.connections.rooms.update(dict.fromkeys(tables.connections.rows, RoomKey("red")))
+    body = replace(source_message(scope), priority=Priority.LOW, group=TENANT).to_wire()
+    tables.query(chunk_size=500, lane_count=8)(body)
+    assert [one.size for one in chunks_of(tables.broadcasts, 0)] == [175] * 4
