@@ -31,8 +31,8 @@ setup: ## Bring what is missing: uv, Python, the packages of the lock into .venv
 	@$(TERRAFORM)
 
 .PHONY: demo
-demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every frame counted.
-	@$(RUN) loudhailer demo
+demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every frame counted; CELLS=3 in three accounts.
+	@$(RUN) loudhailer demo $(if $(CELLS),--cells $(CELLS))
 
 ##@ Test
 
@@ -41,7 +41,7 @@ demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every f
 # most others.
 PYTEST := $(RUN) pytest --durations=10 --dist=loadfile --no-loadscope-reorder
 FAST := --numprocesses=2 --timeout=60 tests/unit tests/contract
-FIRST := $(addprefix tests/,e2e/test_release.py e2e/test_subscribers.py integration/registry/test_registry.py \
+FIRST := $(addprefix tests/,e2e/test_release.py e2e/test_cells.py e2e/test_subscribers.py integration/registry/test_registry.py \
 	e2e/test_accounting.py terraform/test_stacks.py terraform/test_modules.py e2e/test_demo.py e2e/test_upgrade.py)
 OTHERS := $(filter-out $(FIRST),$(sort $(wildcard $(addsuffix test_*.py,tests/e2e/ tests/integration/*/ tests/integration/*/*/ tests/simulation/ tests/terraform/))))
 SLOW := --numprocesses=4 $(FIRST) $(OTHERS)

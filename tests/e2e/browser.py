@@ -17,6 +17,9 @@ PATIENCE_MS = PATIENCE_SECONDS * 1000
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 """Names of the browser, here and there; `make browser` starts one."""
 
+LOST = ["WebSocket connection to .* failed"]
+"""Complaint of a browser about a connection that was lost, or cannot be made."""
+
 PHONE = (390, 844)
 DESKTOP = (1280, 900)
 

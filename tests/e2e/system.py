@@ -4,7 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -17,13 +16,9 @@ import psutil
 from loudhailer.aws.rows import Item
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.shards import shard_of
-from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.ids import BroadcastId, ChunkId, SessionId, TenantId, session_secret
-from loudhailer.limits.dynamodb import DynamoLimitStore
-from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.sessions.dynamodb import session_key
-from loudhailer.tenants.dynamodb import DynamoTenantStore
-from tools.operations.census import TenantCount
+from tools.operations.census import TenantCount, count_tenant
 from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY
@@ -38,6 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
     from mypy_boto3_sqs.literals import QueueAttributeNameType
 
+    from loudhailer.tenants.port import TenantStore
 
 _COMMAND_SECONDS = 600.0
 _MOST_EVENTS = 10_000
@@ -101,10 +97,10 @@ class System:
         client: CloudWatchLogsClient = self.deployment.client("logs")
         return client
 
-    @cached_property
-    def tenants(self) -> DynamoTenantStore:
+    @property
+    def tenants(self) -> "TenantStore":
         """The tenants' table."""
-        return DynamoTenantStore(self.dynamodb, self.table("tenants"))
+        return self.deployment.tenants
 
     @cached_property
     def broadcasts(self) -> DynamoBroadcastStore:
@@ -153,16 +149,7 @@ class System:
 
     def count(self, tenant: TenantId) -> TenantCount:
         """A tenant's connections by each of the three places that count them."""
-        partitions = DynamoPartitionStore(self.dynamodb, self.table("partitions")).of_tenant(tenant)
-        connections = DynamoConnectionStore(self.dynamodb, self.table("connections"))
-        limits = DynamoLimitStore(self.dynamodb, self.table("limits"), pause=time.sleep)
-        return TenantCount(
-            tenant=tenant,
-            partitions=len(partitions),
-            rows=sum(connections.size(partition.partition) for partition in partitions),
-            counted=sum(partition.count for partition in partitions),
-            reserved=limits.total(tenant).count,
-        )
+        return count_tenant(self.deployment, tenant)
 
     def waiting(self, *queues: str, delayed: bool = False) -> int:
         """Return how many messages of the queues wait, are delayed, or are being handled."""

@@ -15,7 +15,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Error, Route, expect
 
 from loudhailer.ids import TenantId
-from tests.e2e.browser import DESKTOP, PHONE, BrowserVisitor, running_browser, visits
+from tests.e2e.browser import DESKTOP, LOST, PHONE, BrowserVisitor, running_browser, visits
 from tests.e2e.scene import Scene
 from tests.e2e.system import System
 from tests.support.waiting import eventually
@@ -23,7 +23,6 @@ from tools.stack.lifecycle import GATEWAY
 
 AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 SILO = TenantId("gold")
-LOST = ["WebSocket connection to .* failed"]
 MARKUP = "<script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
 
 

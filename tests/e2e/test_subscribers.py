@@ -22,6 +22,7 @@ from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Scene
 from tests.e2e.system import System, running_system, started
 from tools.console import Terminal
+from tools.stack.dependents import Dependent
 from tools.stack.lifecycle import Stack
 from tools.stack.local_aws import ACCOUNT, REGION
 from tools.stack.project import Project
@@ -123,7 +124,7 @@ def test_a_plan_of_each_subscriber_shows_no_changes(system: System) -> None:
     assert hub.returncode == 0, hub.stdout + hub.stderr
     stack = Stack(Project.of_this_code(), system.directory, Terminal(), subscriber_variables(2))
     for name in ("blue", "green"):
-        terraform = stack.subscriber_terraform(system.state, name)
+        terraform = stack.dependent_terraform(system.state, Dependent("subscriber", name))
         assert terraform.interactive(["plan", "-detailed-exitcode", "-input=false", "-no-color"]) == 0
 
 

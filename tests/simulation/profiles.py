@@ -71,7 +71,6 @@ class Profile:
         jumps: seconds by which the time may jump.
         devices: connections that a session may have, one of these in each tenant.
         tenants: connections that a tenant may have, likewise.
-        messages: messages that a session may send a minute, likewise.
         strangers: share of the requests for a session that another player makes.
         sizes: how large everything is.
     """
@@ -86,7 +85,6 @@ class Profile:
     jumps: Sequence[float] = (60.0, 60.0, 400.0, 400.0, 4_000.0, 4_000.0, 100_000.0)
     devices: Sequence[int] = (1, 2, 3, 5)
     tenants: Sequence[int] = (4, 8, 20)
-    messages: Sequence[int] = (5, 60)
     strangers: float = 0.1
     sizes: Sizes = Sizes()
 
@@ -110,13 +108,11 @@ PROFILES: Mapping[str, Profile] = {
         tenants=(20,),
     ),
     "messages": Profile(
-        {"tell": 4.0, "silo": 10.0},
+        {"tell": 4.0, "silo": 8.0, "leave": 2.0},
         _FEW,
-        {KILLED_BEFORE: 4.0, KILLED_AFTER: 4.0},
-        paces=(0.5, 3.0),
+        {KILLED_BEFORE: 4.0, KILLED_AFTER: 4.0, CLIENT_SLOW: 8.0},
         devices=(3, 5),
         tenants=(20,),
-        messages=(5,),
     ),
     "broadcasts": Profile(
         {

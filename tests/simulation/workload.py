@@ -92,7 +92,7 @@ class _Planner:
                 connections_per_session=random.choice(self._profile.devices),
                 tenant_per_minute=random.choice((10, 100)),
                 session_per_minute=random.choice((5, 50)),
-                messages_per_minute=random.choice(self._profile.messages),
+                messages_per_minute=random.choice((5, 60)),
                 session_seconds=random.choice((300, 3_600, 10_000)),
             )
             for name in _TENANTS[: random.choice((1, 1, 2))]

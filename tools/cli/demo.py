@@ -12,9 +12,10 @@ from tools.cli.options import NoTemplate, Package, templates
 from tools.cli.workplace import Workplace, run
 from tools.demo.performance import Performance
 from tools.demo.scenario import Scenario
-from tools.demo.verdict import broadcast_table, count_table
+from tools.demo.verdict import broadcast_table, cell_table, count_table
 from tools.errors import OperatorError
 from tools.interruptions import undisturbed
+from tools.stack.cells import CELL_ACCOUNTS, cell_variables
 from tools.stack.deployment import Deployment
 from tools.stack.lifecycle import Packaging, Stack
 
@@ -32,6 +33,9 @@ def demo(
     context: typer.Context,
     *,
     sockets: Annotated[int, typer.Option(min=10, max=20_000, help="How many sockets connect.")] = 500,
+    cells: Annotated[
+        int, typer.Option(min=1, max=1 + len(CELL_ACCOUNTS), help="Cells, each in an AWS account of its own.")
+    ] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running for a closer look.")] = False,
     package: Package = Packaging.ZIP,
     no_template: NoTemplate = False,
@@ -39,13 +43,16 @@ def demo(
     """Show it all on a stack of its own: sockets, three broadcasts, departures; every frame and count is checked."""
     workplace = Workplace.of(context)
     started = time.monotonic()
-    stack = replace(workplace.stack(_DEMO, **_DEMO_VARIABLES), templates=templates(unwanted=no_template))
+    variables = _DEMO_VARIABLES | cell_variables(cells)
+    stack = replace(workplace.stack(_DEMO, **variables), templates=templates(unwanted=no_template))
     with workplace.held(stack), _removed_in_the_end(workplace, stack, keep=keep):
         stack.clear()
         stack.up(packaging=package)
-        performance = Performance(Scenario.of(sockets), Deployment.of(stack.state()), workplace.terminal)
+        performance = Performance(Scenario.of(sockets, cells), Deployment.of(stack.state()), workplace.terminal)
         run(performance.run())
         workplace.terminal.show(broadcast_table(performance.broadcasts))
+        if cells > 1:
+            workplace.terminal.show(cell_table(performance.broadcasts))
         workplace.terminal.show(count_table(performance.counts))
         faults = performance.faults
         for fault in faults[:_MOST_FAULTS]:

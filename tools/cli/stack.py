@@ -1,5 +1,6 @@
 """The commands that start, show and remove a local stack."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Annotated
 
@@ -9,11 +10,15 @@ from rich.table import Table
 from tools.cli.options import NoTemplate, Package, templates
 from tools.cli.workplace import Workplace
 from tools.errors import OperatorError
+from tools.operations.cells import bring_tenants
 from tools.operations.overview import overview
 from tools.operations.tenants import SAMPLE_TENANTS, keyed
+from tools.stack.cells import CELL_ACCOUNTS, cell_variables, gateway_of
 from tools.stack.deployment import Deployment
 from tools.stack.lifecycle import AWS, GATEWAY, Packaging, Ports
 from tools.stack.subscribers import SUBSCRIBER_ACCOUNTS, subscriber_variables
+
+_CELLS_SECONDS = 30.0
 
 
 def up(
@@ -30,11 +35,14 @@ def up(
     subscribers: Annotated[
         int, typer.Option(min=0, max=len(SUBSCRIBER_ACCOUNTS), help="Other accounts that post beside the hub's.")
     ] = 0,
+    cells: Annotated[
+        int, typer.Option(min=1, max=1 + len(CELL_ACCOUNTS), help="Cells: the hub's own, and others in other accounts.")
+    ] = 1,
 ) -> None:
     """Start the local stack, or bring it up to date; exit code 0 once it runs, also in place of one that was lost."""
     workplace = Workplace.of(context)
     stack = replace(
-        workplace.stack(**subscriber_variables(subscribers)),
+        workplace.stack(**subscriber_variables(subscribers), **cell_variables(cells)),
         templates=templates(unwanted=no_template),
         throttling=not no_throttling,
     )
@@ -47,6 +55,8 @@ def up(
             workplace.terminal.say("The URLs are no longer those of before.")
         if changed or (state is not None and not state.seeded):
             stack.seed(lambda: _put_sample_tenants(deployment))
+            with workplace.terminal.step("Waiting for the cells") if deployment.cells else nullcontext():
+                bring_tenants(deployment, _CELLS_SECONDS)
         else:
             workplace.terminal.say("The stack is up to date; nothing was changed.")
         workplace.terminal.show(_addresses(deployment))
@@ -73,12 +83,15 @@ def status(context: typer.Context) -> None:
     workplace = Workplace.of(context)
     stack = workplace.stack()
     state = stack.state()
-    processes = {name: stack.processes.find(name) for name in (AWS, GATEWAY)}
+    ports: dict[str, object] = {AWS: "", GATEWAY: ""}
+    if state is not None:
+        ports = {AWS: state.aws_port, GATEWAY: state.gateway_port}
+        ports |= {gateway_of(cell): port for cell, port in state.cell_ports.items()}
+    processes = {name: stack.processes.find(name) for name in ports}
     table = Table("process", "state", "pid", "port", title="Processes", title_justify="left")
-    for (name, process), port in zip(
-        processes.items(), (state.aws_port, state.gateway_port) if state else ("", ""), strict=True
-    ):
-        table.add_row(name, "running" if process else "not running", str(process.pid) if process else "", str(port))
+    for name, process in processes.items():
+        running = "running" if process else "not running"
+        table.add_row(name, running, str(process.pid) if process else "", str(ports[name]))
     workplace.terminal.show(table)
     if not all(processes.values()):
         raise OperatorError("The stack is not running.", "Start it with `loudhailer up`.")

@@ -8,8 +8,11 @@ from rich.table import Table
 
 from loudhailer import ids
 from tools.cli.workplace import Workplace
+from tools.operations.cells import await_tenants
 from tools.operations.erasing import Erasing, Stores
 from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, new_session_key, put, require_silo
+
+_CELLS_SECONDS = 30.0
 
 tenant_app = typer.Typer(no_args_is_help=True, help="List, put and delete tenants.")
 
@@ -96,6 +99,8 @@ def delete_tenant(context: typer.Context, tenant: str) -> None:
             stores,
             tenant_id,
             lambda done, kind: bar.update(done, None, kind),
+            further=[Stores.of(cell) for cell in deployment.cells.values()],
+            spread=lambda: await_tenants(deployment, _CELLS_SECONDS),
             quiet_seconds=deployment.quiet_seconds,
         )
         erasing()

@@ -2,11 +2,13 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from loudhailer.broadcast.audience import Audience, to_wire
 from loudhailer.broadcast.report import Report
+from loudhailer.ids import CellName
 from tools.client.crowd import Crowd, Reception
 from tools.client.http import HttpApi
 from tools.client.socket import Departure, Refusal, socket_url
@@ -15,6 +17,7 @@ from tools.demo.scenario import Scenario, Seat, occupied
 from tools.demo.verdict import BroadcastResult, CountResult
 from tools.errors import OperatorError
 from tools.operations.broadcasts import described
+from tools.operations.cells import bring_tenants
 from tools.operations.census import count_tenant
 from tools.operations.tenants import keyed
 from tools.stack.deployment import Deployment
@@ -23,6 +26,7 @@ _CONCURRENT_HANDSHAKES = 40
 _COUNTS_TIMEOUT_SECONDS = 60.0
 _FRAMES_TIMEOUT_SECONDS = 30.0
 _REPORT_TIMEOUT_SECONDS = 30.0
+_CELLS_TIMEOUT_SECONDS = 30.0
 _POLL_SECONDS = 0.5
 _DUPLICATES_WAIT_SECONDS = 2.0
 """Seconds after the last broadcast in which a late duplicate still would be counted."""
@@ -40,12 +44,23 @@ class SentBroadcast:
 
 @dataclass
 class Performance:
-    """One run of a scenario against a deployment."""
+    """One run of a scenario against a deployment.
+
+    Attributes:
+        scenario: the cast.
+        deployment: the system.
+        terminal: where progress is shown.
+        crowd: the sockets.
+        cell_of: the cell that the service has placed each socket on, by the socket's number.
+        sent: the broadcasts until now.
+        counts: the counts until now.
+    """
 
     scenario: Scenario
     deployment: Deployment
     terminal: Terminal
     crowd: Crowd = field(default_factory=Crowd)
+    cell_of: dict[int, CellName] = field(default_factory=dict)
     sent: list[SentBroadcast] = field(default_factory=list)
     counts: list[CountResult] = field(default_factory=list)
 
@@ -65,7 +80,7 @@ class Performance:
     @property
     def broadcasts(self) -> list[BroadcastResult]:
         """Reception of each broadcast by the sockets until now."""
-        return [_result(sent, self.crowd.reception(sent.broadcast_id)) for sent in self.sent]
+        return [self._result(sent, self.crowd.reception(sent.broadcast_id)) for sent in self.sent]
 
     @property
     def faults(self) -> list[str]:
@@ -77,8 +92,11 @@ class Performance:
         tenants = self.deployment.tenants
         for tenant in self.scenario.tenants:
             await asyncio.to_thread(tenants.put, keyed(tenant))
+        await asyncio.to_thread(bring_tenants, self.deployment, _CELLS_TIMEOUT_SECONDS)
         bases = {key: await api.open_session(*key) for key in self.scenario.sessions}
         seats = self.scenario.seats
+        cells = {cell.websocket_url: name for name, cell in self.deployment.all_cells.items()}
+        self.cell_of = {seat.number: cells[bases[seat.tenant, seat.session]] for seat in seats}
         urls = [
             socket_url(bases[seat.tenant, seat.session], tenantId=seat.tenant, sessionId=seat.session) for seat in seats
         ]
@@ -126,14 +144,14 @@ class Performance:
                 await asyncio.sleep(_POLL_SECONDS)
         self.counts.extend(results)
 
-
-def _result(sent: SentBroadcast, reception: Reception) -> BroadcastResult:
-    return BroadcastResult(
-        audience=sent.audience,
-        expected=len(sent.recipients),
-        received=len(sent.recipients) - len(reception.missing(sent.recipients)),
-        duplicates=reception.duplicates,
-        strays=len(reception.strays(sent.recipients)),
-        latencies=reception.latencies,
-        report=sent.report,
-    )
+    def _result(self, sent: SentBroadcast, reception: Reception) -> BroadcastResult:
+        return BroadcastResult(
+            audience=sent.audience,
+            expected=len(sent.recipients),
+            received=len(sent.recipients) - len(reception.missing(sent.recipients)),
+            duplicates=reception.duplicates,
+            strays=len(reception.strays(sent.recipients)),
+            latencies=reception.latencies,
+            report=sent.report,
+            by_cell=Counter(self.cell_of[number] for number in sent.recipients),
+        )

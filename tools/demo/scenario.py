@@ -34,15 +34,19 @@ class Scenario:
     seats: tuple[Seat, ...]
 
     @classmethod
-    def of(cls, sockets: int) -> "Scenario":
-        """A cast of that many sockets, spread over the tenants by their shares and over their sessions evenly."""
+    def of(cls, sockets: int, cells: int = 1) -> "Scenario":
+        """A cast of that many sockets, spread over the tenants by their shares and over their sessions evenly.
+
+        With more cells there are more sessions, so that each cell gets some.
+        """
         cycle = [tenant for tenant, share in _SHARES.items() for _ in range(share)]
-        sessions = {tenant: [SessionId(str(uuid.uuid4())) for _ in range(_SESSIONS_PER_TENANT)] for tenant in _SHARES}
+        a_tenant = _SESSIONS_PER_TENANT * cells
+        sessions = {tenant: [SessionId(str(uuid.uuid4())) for _ in range(a_tenant)] for tenant in _SHARES}
         taken: Counter[TenantId] = Counter()
         seats = []
         for number in range(sockets):
             tenant = cycle[number % len(cycle)]
-            seats.append(Seat(number, tenant, sessions[tenant][taken[tenant] % _SESSIONS_PER_TENANT]))
+            seats.append(Seat(number, tenant, sessions[tenant][taken[tenant] % a_tenant]))
             taken[tenant] += 1
         return cls(tuple(seats))
 

@@ -1,12 +1,13 @@
 """Tables of what the demonstration saw, and a verdict on it."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rich.table import Table
 
 from loudhailer.broadcast.report import Report
+from loudhailer.ids import HUB, CellName
 from tools.operations.census import TenantCount
 
 
@@ -22,6 +23,7 @@ class BroadcastResult:
         strays: sockets that received it though it was not for them.
         latencies: milliseconds from publishing to each socket's first frame.
         report: what `GET /broadcast/{id}` says.
+        by_cell: sockets that must receive it, by the cell that they are connected to.
     """
 
     audience: str
@@ -31,6 +33,12 @@ class BroadcastResult:
     strays: int
     latencies: Sequence[float]
     report: Report
+    by_cell: Mapping[CellName, int] = field(default_factory=dict)
+
+    @property
+    def reported_by_cell(self) -> Mapping[CellName, Report]:
+        """The part of each cell in the report; of a deployment with one cell, that is the whole."""
+        return self.report.by_cell or {HUB: self.report}
 
     @property
     def lost(self) -> int:
@@ -53,6 +61,13 @@ class BroadcastResult:
                 f"The report of the broadcast to {self.audience} says {report.dispatched} dispatched and "
                 f"{report.delivered} delivered of {self.expected}."
             )
+        reported = {cell: part.delivered for cell, part in self.reported_by_cell.items()}
+        faults += [
+            f"The report of the broadcast to {self.audience} says {reported.get(cell, 0)} delivered by {cell}, "
+            f"not {sockets}."
+            for cell, sockets in self.by_cell.items()
+            if reported.get(cell, 0) != sockets
+        ]
         return faults
 
 
@@ -101,6 +116,20 @@ def broadcast_table(results: Sequence[BroadcastResult]) -> Table:
             reported,
             style=_style(result.faults),
         )
+    return table
+
+
+def cell_table(results: Sequence[BroadcastResult]) -> Table:
+    """One row a cell and broadcast."""
+    table = Table(title="The same by cell", title_justify="left")
+    table.add_column("to")
+    table.add_column("cell")
+    for column in ("sockets", "delivered", "gone", "failed", "reported"):
+        table.add_column(column, justify="right")
+    for result in results:
+        for cell, part in result.reported_by_cell.items():
+            numbers = (result.by_cell.get(cell, 0), part.delivered, part.gone, part.failed)
+            table.add_row(result.audience, cell, *map(str, numbers), part.status, style=_style(result.faults))
     return table
 
 

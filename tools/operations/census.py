@@ -30,13 +30,13 @@ class TenantCount:
 
 
 def count_tenant(deployment: Deployment, tenant: TenantId) -> TenantCount:
-    """Count one tenant's connections, by consistent reads."""
-    partitions = deployment.partitions.of_tenant(tenant)
-    connections = deployment.connections
+    """Count one tenant's connections on all cells, by consistent reads."""
+    cells = deployment.all_cells.values()
+    partitions = [(cell, partition) for cell in cells for partition in cell.partitions.of_tenant(tenant)]
     return TenantCount(
         tenant=tenant,
         partitions=len(partitions),
-        rows=sum(connections.size(partition.partition) for partition in partitions),
-        counted=sum(partition.count for partition in partitions),
-        reserved=deployment.limits.total(tenant).count,
+        rows=sum(cell.connections.size(partition.partition) for cell, partition in partitions),
+        counted=sum(partition.count for _, partition in partitions),
+        reserved=sum(cell.limits.total(tenant).count for cell in cells),
     )

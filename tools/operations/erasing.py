@@ -1,6 +1,7 @@
 """Erase a tenant: its sessions and connections, its inboxes, what it has used of its limits, and then itself.
 
-From the first moment the tenant does not exist for any function. Each step may be repeated: running the command again
+From the first moment the tenant does not exist for any function of the hub's cell; further cells copy its mark before
+they are looked through. Each step may be repeated: running the command again
 after an interruption continues where it stopped. Sessions are ended a hundred at a time, and the next ones when their
 connections are gone. So other tenants' sessions do not wait behind them in the stream.
 
@@ -13,9 +14,9 @@ The partitions' rows contain only counts of the tenant's connections, which are 
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from itertools import batched
 from typing import TYPE_CHECKING
 
@@ -91,9 +92,11 @@ class Erasing:
     """Erases one tenant.
 
     Attributes:
-        stores: where it has rows.
+        stores: where it has rows in the hub's cell.
         tenant: the tenant.
         progressed: receives the number of erased rows so far, and their kind.
+        further: where it has rows in each further cell.
+        spread: returns when each further cell knows that the tenant is being erased; OperatorError if one does not.
         quiet_seconds: how long a function may be at work that was let in before; see `Deployment.quiet_seconds`.
         erased: how many of each kind are gone.
     """
@@ -102,6 +105,8 @@ class Erasing:
     tenant: "TenantId"
     progressed: Callable[[int, str], None] = lambda _done, _kind: None
     _: KW_ONLY
+    further: Sequence[Stores] = ()
+    spread: Callable[[], None] = lambda: None
     quiet_seconds: float
     clock: Callable[[], float] = time.time
     pause: Callable[[float], None] = time.sleep
@@ -115,6 +120,13 @@ class Erasing:
         """
         if not self.stores.tenants.begin_erasing(self.tenant):
             raise OperatorError(f"There is no tenant {self.tenant}.", "See `loudhailer tenant list`.")
+        self.spread()
+        for stores in (self.stores, *self.further):
+            replace(self, stores=stores)._erase()  # noqa: SLF001  # this class's own, of another cell
+        self.stores.tenants.end_erasing(self.tenant, int(self.clock()))
+
+    def _erase(self) -> None:
+        """Erase all rows in one cell but the tenant itself."""
         self._look_through()
         while True:
             self._await_counted()
@@ -125,7 +137,6 @@ class Erasing:
         self._await_counted()
         self._retire()
         self.stores.limits.forget(self.tenant)
-        self.stores.tenants.end_erasing(self.tenant, int(self.clock()))
 
     def _look_through(self) -> int:
         """Erase sessions, connections and messages; how many there were."""

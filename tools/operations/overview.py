@@ -1,10 +1,12 @@
-"""Tables of `loudhailer status`: processes, URLs, functions, queues, tenants and their partitions."""
+"""Tables of `loudhailer status`: processes, URLs, functions, queues, cells, tenants and their partitions."""
 
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from tools.operations.cells import cell_table
 from tools.operations.census import count_tenant
 from tools.stack.deployment import Deployment
 
@@ -27,6 +29,8 @@ def overview(deployment: Deployment) -> Iterator[Table]:
     """The tables, each read when it is asked for."""
     yield _functions(deployment)
     yield _queues(deployment)
+    if deployment.cells:
+        yield cell_table(deployment, time.time())
     yield _tenants(deployment)
 
 

@@ -10,8 +10,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.cells.dynamodb import DynamoCellDirectory
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.ids import HUB, CellName
 from loudhailer.inbox.dynamodb import DynamoInboxStore
 from loudhailer.limits.dynamodb import DynamoLimitStore
 from loudhailer.limits.places.dynamodb import DynamoPlaceStore
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     import boto3
 
     from loudhailer.broadcast.port import BroadcastStore
+    from loudhailer.cells.port import CellDirectory
     from loudhailer.connections.devices.port import DeviceStore
     from loudhailer.connections.port import ConnectionStore
     from loudhailer.ids import TenantId
@@ -58,12 +61,21 @@ _REMEMBERED_SECONDS = 100
 
 @dataclass(frozen=True)
 class Deployment:
-    """The outputs of a stack of Terraform's, and the AWS account that they belong to, the hub's if nothing is said."""
+    """The outputs of a stack of Terraform's, and the AWS account that they belong to, the hub's if nothing is said.
+
+    Attributes:
+        aws_endpoint: where its AWS is.
+        secret: the secret access key of every account's root.
+        outputs: Terraform's.
+        account: the account.
+        cell_outputs: Terraform's of each further cell, by its name.
+    """
 
     aws_endpoint: str
     secret: str = field(repr=False)
     outputs: dict[str, Any]
     account: str = ACCOUNT
+    cell_outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, state: "StackState | None") -> "Deployment":
@@ -72,7 +84,22 @@ class Deployment:
             raise OperatorError("No stack runs here.", "Start one with `loudhailer up`.")
         if state.applied is None:
             raise OperatorError("The stack's resources are not complete.", "Complete them with `loudhailer up`.")
-        return cls(local_endpoint(state.aws_port), state.secret, state.applied.outputs)
+        applied = state.applied
+        return cls(local_endpoint(state.aws_port), state.secret, applied.outputs, cell_outputs=applied.cells)
+
+    @cached_property
+    def cells(self) -> "dict[CellName, Deployment]":
+        """The further cells, by their names."""
+        accounts = {name: cell["account_id"] for name, cell in self.outputs.get("cells", {}).items()}
+        return {
+            CellName(name): Deployment(self.aws_endpoint, self.secret, outputs, accounts[name])
+            for name, outputs in self.cell_outputs.items()
+        }
+
+    @property
+    def all_cells(self) -> "dict[CellName, Deployment]":
+        """The hub's own cell and the further ones, by their names."""
+        return {HUB: self, **self.cells}
 
     @property
     def http_url(self) -> str:
@@ -129,8 +156,13 @@ class Deployment:
 
     @cached_property
     def tenants(self) -> "TenantStore":
-        """The tenants."""
-        return DynamoTenantStore(self.client("dynamodb"), self._table("tenants"))
+        """The tenants; where the hub has further cells, each change raises their revision."""
+        return DynamoTenantStore(self.client("dynamodb"), self._table("tenants"), self.outputs["tables"].get("cells"))
+
+    @cached_property
+    def directory(self) -> "CellDirectory":
+        """The leases of further cells, and an operator's orders."""
+        return DynamoCellDirectory(self.client("dynamodb"), self._table("cells"))
 
     @cached_property
     def sessions(self) -> "SessionStore":

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.lock import held
+from tools.stack.dependents import KINDS, Dependent
 
 _LOCK = "lock"
 _LOGS = "logs"
-_SUBSCRIBERS = "subscribers"
 _OWNER_ONLY = 0o700
 
 
@@ -57,20 +57,22 @@ class StackDirectory:
         """The folder that the hub is applied from."""
         return WorkingFolder("hub", self.path / "terraform", self.path / "terraform.tfstate", self.log("terraform"))
 
-    def subscriber(self, name: str) -> WorkingFolder:
-        """The folder that a subscriber is applied from."""
-        folder = self.path / _SUBSCRIBERS / name
-        return WorkingFolder(
-            "subscriber", folder / "terraform", folder / "terraform.tfstate", self.log(f"terraform-{name}")
-        )
+    def dependent(self, dependent: Dependent) -> WorkingFolder:
+        """Folder that a stack in another account is applied from."""
+        folder = self._dependents(dependent.kind) / dependent.name
+        log = self.log(f"terraform-{dependent.name}")
+        return WorkingFolder(dependent.kind, folder / "terraform", folder / "terraform.tfstate", log)
 
-    def subscribers(self) -> list[str]:
-        """The names of the stacks that were applied, or were about to be."""
-        return sorted(path.name for path in (self.path / _SUBSCRIBERS).glob("*"))
+    def dependents(self) -> list[Dependent]:
+        """The stacks in other accounts that were applied, or were about to be."""
+        return [Dependent(kind, path.name) for kind in KINDS for path in sorted(self._dependents(kind).glob("*"))]
 
-    def forget_subscriber(self, name: str) -> None:
-        """Remove where a subscriber was applied from."""
-        shutil.rmtree(self.path / _SUBSCRIBERS / name, ignore_errors=True)
+    def forget_dependent(self, dependent: Dependent) -> None:
+        """Remove the folder that a stack in another account was applied from."""
+        shutil.rmtree(self._dependents(dependent.kind) / dependent.name, ignore_errors=True)
+
+    def _dependents(self, kind: str) -> Path:
+        return self.path / f"{kind}s"
 
     @property
     def aws_state(self) -> Path:
@@ -104,8 +106,8 @@ class StackDirectory:
         state = self.hub.state
         for path in (state, *self.path.glob(f".{state.name}.*"), state.with_suffix(".tfstate.backup")):
             path.unlink(missing_ok=True)
-        for name in self.subscribers():
-            self.forget_subscriber(name)
+        for dependent in self.dependents():
+            self.forget_dependent(dependent)
         for folder in (self.aws_state, self.temporary):
             shutil.rmtree(folder, ignore_errors=True)
         self.create()

@@ -20,6 +20,8 @@ from tools.errors import OperatorError
 from tools.image.base import local as local_base
 from tools.image.build import LOCAL_TAG, build, own_platform
 from tools.image.engine import ContainerEngine, running_engine
+from tools.stack.cells import CELL_ACCOUNTS, gateway_of, variables_of_a_cell
+from tools.stack.dependents import KINDS, Dependent
 from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory, WorkingFolder
 from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
@@ -35,7 +37,6 @@ from tools.stack.processes import (
 )
 from tools.stack.project import Project, digest_of
 from tools.stack.state import Applied, Fingerprint, StackState, load_state, save_state
-from tools.stack.subscribers import SUBSCRIBER_ACCOUNTS
 from tools.stack.template import DamagedTemplateError, StackPlace, Template, template_key
 from tools.stack.template_store import TemplateStore
 from tools.stack.terraform import ApplyProgress, Terraform, zip_hash
@@ -46,6 +47,8 @@ from tools.toolchain.terraform import find_terraform, terraform_environment, ver
 AWS = "local-aws"
 GATEWAY = "gateway"
 TERRAFORM = "terraform"
+GATEWAYS = (GATEWAY, *map(gateway_of, CELL_ACCOUNTS))
+"""The gateways that a stack may have: the hub's, and one for each further cell."""
 
 LOST = (
     "The local AWS that this stack had is gone, and what it held is lost: tenants that are no samples, sessions, open "
@@ -109,6 +112,11 @@ class Stack:
         """Its processes, running or not."""
         return ProcessTable(self.directory)
 
+    @property
+    def _cells(self) -> dict[str, str]:
+        """The accounts of the further cells, by the cells' names."""
+        return {name: cell["account_id"] for name, cell in self.variables.get("cells", {}).items()}
+
     def state(self) -> StackState | None:
         """Return what the last command left written down."""
         return load_state(self.directory.state_file)
@@ -159,8 +167,8 @@ class Stack:
         """Remove every trace of the stack, but its logs if they are asked for; whether there was one."""
         state = self.state()
         if destroy and state is not None and self.processes.find(AWS) is not None:
-            for name in self.directory.subscribers():
-                self._destroy_subscriber(state, name)
+            for dependent in self.directory.dependents():
+                self._destroy_dependent(state, dependent)
             with self.terminal.bar("Destroying the resources") as bar:
                 self.terraform(state).destroy(shown(bar))
         existed = self.clear(keep_logs=keep_logs)
@@ -171,7 +179,7 @@ class Stack:
     def clear(self, *, keep_logs: bool = False) -> bool:
         """Stop the processes and empty the directory, keeping it and its lock; whether there was anything."""
         state = self.state()
-        stopped = [self.processes.stop(name) for name in (TERRAFORM, GATEWAY, AWS)]
+        stopped = [self.processes.stop(name) for name in (TERRAFORM, *GATEWAYS, AWS)]
         self.directory.clear(keep_logs=keep_logs)
         return state is not None or any(stopped)
 
@@ -179,9 +187,9 @@ class Stack:
         """Terraform for the hub, addressed to this stack's local AWS."""
         return self._terraform(state, self.directory.hub, ACCOUNT)
 
-    def subscriber_terraform(self, state: StackState, name: str) -> Terraform:
-        """Terraform for a subscriber that is applied, or was."""
-        return self._terraform(state, self.directory.subscriber(name), SUBSCRIBER_ACCOUNTS[name])
+    def dependent_terraform(self, state: StackState, dependent: Dependent) -> Terraform:
+        """Terraform for a stack in another account that is applied, or was."""
+        return self._terraform(state, self.directory.dependent(dependent), dependent.account)
 
     def _terraform(self, state: StackState, working: WorkingFolder, account: str) -> Terraform:
         environment = terraform_environment(local_environment(os.environ, state.aws_port, state.secret, account))
@@ -203,7 +211,7 @@ class Stack:
     def _start(
         self, ports: Ports, engine: ContainerEngine | None, held: ExitStack
     ) -> tuple[StackState, _NewCloud | None, bool]:
-        """See that both processes run; the state that fits them, the local AWS if it is new, and whether one is.
+        """See that all processes run; the state that fits them, the local AWS if it is new, and whether one is.
 
         If a template is missing, `held` keeps other commands from making the same one meanwhile.
         """
@@ -222,10 +230,8 @@ class Stack:
         cloud = None
         if not whole or state is None:
             state, cloud = self._start_aws(ports, state, engine, held)
-        gateway_lives = self.processes.find(GATEWAY) is not None and answers(state.gateway_port)
-        if gateway_lives and ports.gateway in (0, state.gateway_port):
-            return state, cloud, not whole
-        return self._start_gateway(ports, state), cloud, True
+        state, started = self._start_gateways(ports, state)
+        return state, cloud, started or not whole
 
     def _start_aws(
         self, ports: Ports, remembered: StackState | None, engine: ContainerEngine | None, held: ExitStack
@@ -233,13 +239,15 @@ class Stack:
         """A new local AWS, from a template or empty: all that described an older one goes, and its gateway."""
         if remembered is not None and remembered.seeded:
             self.terminal.say(LOST)
-        for name in (GATEWAY, AWS):
+        for name in (*GATEWAYS, AWS):
             self.processes.stop(name)
         self.directory.forget_cloud()
         aws_port, gateway_port = (remembered.aws_port, remembered.gateway_port) if remembered else (0, 0)
+        cell_ports = remembered.cell_ports if remembered else {}
         state = StackState(
             aws_port=ports.aws or free_port(aws_port),
             gateway_port=ports.gateway or free_port(gateway_port),
+            cell_ports={cell: free_port(cell_ports.get(cell, 0)) for cell in self._cells},
             secret=remembered.secret if remembered else new_secret(),
             engine=engine.address if engine else "",
             throttling=self.throttling,
@@ -266,12 +274,30 @@ class Stack:
         aws = self._start_process(AWS, command, state.aws_port, state)
         return self._saved(replace(state, aws_identity=identity_of(aws)))
 
-    def _start_gateway(self, ports: Ports, state: StackState) -> StackState:
-        self.processes.stop(GATEWAY)
-        port = ports.gateway or free_port(state.gateway_port)
-        command = ["tools.emulator.gateway", "--aws-endpoint", local_endpoint(state.aws_port), "--account", ACCOUNT]
-        self._start_process(GATEWAY, [*command, "--port", str(port)], port, state)
-        return self._saved(replace(state, gateway_port=port))
+    def _start_gateways(self, ports: Ports, state: StackState) -> tuple[StackState, bool]:
+        """See that each cell's gateway runs, and no other one; the state that fits, and whether one was started."""
+        for cell in state.cell_ports.keys() - self._cells.keys():
+            self.processes.stop(gateway_of(cell))
+        port, started = self._start_gateway(GATEWAY, ACCOUNT, ports.gateway, state.gateway_port, state)
+        cell_ports = {}
+        for cell, account in self._cells.items():
+            earlier = state.cell_ports.get(cell, 0)
+            cell_ports[cell], is_new = self._start_gateway(gateway_of(cell), account, 0, earlier, state)
+            started = started or is_new
+        with_gateways = replace(state, gateway_port=port, cell_ports=cell_ports)
+        return state if with_gateways == state else self._saved(with_gateways), started
+
+    def _start_gateway(
+        self, name: str, account: str, wanted: int, remembered: int, state: StackState
+    ) -> tuple[int, bool]:
+        """The port of the gateway of an account, and whether it had to be started."""
+        if self.processes.find(name) is not None and answers(remembered) and wanted in (0, remembered):
+            return remembered, False
+        self.processes.stop(name)
+        port = wanted or free_port(remembered)
+        command = ["tools.emulator.gateway", "--aws-endpoint", local_endpoint(state.aws_port), "--account", account]
+        self._start_process(name, [*command, "--port", str(port)], port, state)
+        return port, True
 
     def _start_process(self, name: str, module: list[str], port: int, state: StackState) -> psutil.Process:
         with self.terminal.step(f"Starting {name} on port {port}"):
@@ -317,7 +343,7 @@ class Stack:
         """Put the template into the directory; what had been applied to it, as it reads here."""
         self.terminal.say("An earlier stack has left a template: this one starts from it.")
         here = template.put_into(self.directory, self._place(state))
-        return Applied(self._fingerprint(state, here.code), here.outputs)
+        return Applied(self._fingerprint(state, here.code), here.outputs, here.cells)
 
     def _discard(self, key: str | None, reason: Exception) -> None:
         """Remove a template that did not work."""
@@ -329,20 +355,20 @@ class Stack:
     def _adopt(self, state: StackState, applied: Applied, variables: Mapping[str, Any]) -> None:
         """Take what was applied to the template for this stack's own; Terraform's folders fit it."""
         self.terraform(state).link(variables)
-        for name, cell in applied.outputs.get("subscribers", {}).items():
-            self.subscriber_terraform(state, name).link({"cell": cell, "package": variables["package"]})
+        for dependent, description in _dependents(applied.outputs).items():
+            given = self._given(state, dependent, description, variables["package"])
+            self.dependent_terraform(state, dependent).link(given)
         self._saved(replace(state, applied=applied))
 
     def _keep(self, key: str | None, state: StackState, applied: Applied) -> None:
         """Keep a template of this stack, which nobody has used yet; if that cannot be, the stack is as good as ever."""
         if self.templates is None or key is None:
             return
-        code, outputs = applied.fingerprint.code, applied.outputs
         try:
             if key != self._template_key(state):
                 raise OperatorError("Sources have changed while they were applied.")  # noqa: TRY301 - one way to say why
             save_local_aws(state.aws_port, state.secret)
-            self.templates.keep(Template.taken(self.directory, self._place(state), key, code, outputs))
+            self.templates.keep(Template.taken(self.directory, self._place(state), key, applied))
         except (OperatorError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             self.terminal.say(f"No template is kept of this stack: {reason.rstrip('.')}.")
@@ -350,11 +376,13 @@ class Stack:
             self.terminal.say("A template of this stack is kept: the next one of its kind starts from it.")
 
     def _place(self, state: StackState) -> StackPlace:
-        return StackPlace(state.aws_port, state.gateway_port, None if state.engine else self.directory.package)
+        package = None if state.engine else self.directory.package
+        return StackPlace(state.aws_port, state.gateway_port, package, state.cell_ports)
 
     def _fingerprint(self, state: StackState, code: str) -> Fingerprint:
         """The fingerprint of an apply of these functions, as the sources are now."""
-        return Fingerprint(code, self.terraform(state).fingerprint(), digest_of(self.terraform_variables(state)))
+        variables = [self.terraform_variables(state), state.cell_ports]
+        return Fingerprint(code, self.terraform(state).fingerprint(), digest_of(variables))
 
     def terraform_variables(self, state: StackState) -> dict[str, Any]:
         """Return what only the run knows, but for the package."""
@@ -373,13 +401,14 @@ class Stack:
             with self.terminal.bar("Applying Terraform") as bar:
                 terraform.apply(shown(bar))
             outputs = self._led_to_the_newest(state, terraform, ACCOUNT)
-            self._apply_subscribers(state, outputs.get("subscribers", {}), variables["package"])
+            cells = self._apply_dependents(state, _dependents(outputs), variables["package"])
         except OperatorError:
             # Terraform itself saw the failure, so its state is true, and the next apply continues from there.
             self._saved(replace(state, applying=False))
             raise
-        reload_gateway(state.gateway_port, state.secret)
-        applied = Applied(wanted, outputs)
+        for port in (state.gateway_port, *state.cell_ports.values()):
+            reload_gateway(port, state.secret)
+        applied = Applied(wanted, outputs, cells)
         self._saved(replace(state, applying=False, applied=applied))
         return applied
 
@@ -390,26 +419,50 @@ class Stack:
         traffic.finish(traffic.pending())
         return deployment.outputs
 
-    def _apply_subscribers(self, state: StackState, cells: Mapping[str, Any], package: Mapping[str, Any]) -> None:
-        """Each in its account, with what the hub says of its cell; who is not in the map any more is destroyed."""
-        for name, cell in cells.items():
-            with self.terminal.bar(f"Applying the subscriber {name}") as bar:
-                terraform = self.subscriber_terraform(state, name)
-                terraform.prepare({"cell": cell, "package": package})
-                terraform.apply(shown(bar))
-            self._led_to_the_newest(state, terraform, cell["account_id"])
-        for name in self.directory.subscribers():
-            if name not in cells:
-                self._destroy_subscriber(state, name)
+    def _apply_dependents(
+        self, state: StackState, dependents: Mapping[Dependent, Any], package: Mapping[str, Any]
+    ) -> dict[str, dict[str, Any]]:
+        """Apply each in its account, with what the hub says of it; the outputs of the cells, by their names.
 
-    def _destroy_subscriber(self, state: StackState, name: str) -> None:
-        with self.terminal.bar(f"Destroying the subscriber {name}") as bar:
-            self.subscriber_terraform(state, name).destroy(shown(bar))
-        self.directory.forget_subscriber(name)
+        A stack that is not in the hub's maps any more is destroyed.
+        """
+        cells = {}
+        for dependent, description in dependents.items():
+            with self.terminal.bar(f"Applying the {dependent}") as bar:
+                terraform = self.dependent_terraform(state, dependent)
+                terraform.prepare(self._given(state, dependent, description, package))
+                terraform.apply(shown(bar))
+            outputs = self._led_to_the_newest(state, terraform, dependent.account)
+            if dependent.kind == "cell":
+                cells[dependent.name] = outputs
+        for dependent in self.directory.dependents():
+            if dependent not in dependents:
+                self._destroy_dependent(state, dependent)
+        return cells
+
+    def _given(
+        self, state: StackState, dependent: Dependent, description: Any, package: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The variables of a stack in another account."""
+        if dependent.kind == "subscriber":
+            return {"cell": description, "package": package}
+        endpoint = local_endpoint(state.cell_ports[dependent.name])
+        hub = {"hub": description, "package": package, "gateway_endpoint": endpoint}
+        return variables_of_a_cell(self.variables) | hub
+
+    def _destroy_dependent(self, state: StackState, dependent: Dependent) -> None:
+        with self.terminal.bar(f"Destroying the {dependent}") as bar:
+            self.dependent_terraform(state, dependent).destroy(shown(bar))
+        self.directory.forget_dependent(dependent)
 
     def _saved(self, state: StackState) -> StackState:
         save_state(self.directory.state_file, state)
         return state
+
+
+def _dependents(outputs: Mapping[str, Any]) -> dict[Dependent, Any]:
+    """The stacks in other accounts, each with what the hub's outputs say of it."""
+    return {Dependent(kind, name): said for kind in KINDS for name, said in outputs.get(f"{kind}s", {}).items()}
 
 
 def shown(bar: Bar) -> Callable[[ApplyProgress], None]:

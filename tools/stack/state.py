@@ -27,10 +27,17 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Applied:
-    """A finished apply: what it was made of, and Terraform's outputs."""
+    """A finished apply.
+
+    Attributes:
+        fingerprint: what it was made of.
+        outputs: Terraform's, of the hub.
+        cells: Terraform's, of each further cell.
+    """
 
     fingerprint: Fingerprint
     outputs: dict[str, Any]
+    cells: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class StackState:
     Attributes:
         aws_port: where the local AWS listens.
         gateway_port: where the gateway stand-in listens.
+        cell_ports: where those of the further cells listen, by the cells' names.
         secret: the secret access key of every account's root; random, and known to nobody else.
         throttling: the local AWS keeps to AWS's rates.
         engine: the container engine that the local AWS was given; empty when it needs none.
@@ -58,6 +66,7 @@ class StackState:
     applying: bool = False
     applied: Applied | None = field(default=None)
     seeded: bool = False
+    cell_ports: dict[str, int] = field(default_factory=dict)
 
 
 def load_state(path: Path) -> StackState | None:
@@ -68,11 +77,13 @@ def load_state(path: Path) -> StackState | None:
             return None
         applied = document.pop("applied")
         if applied is not None:
-            applied = Applied(Fingerprint(**applied["fingerprint"]), dict(applied["outputs"]))
+            applied = Applied(
+                Fingerprint(**applied["fingerprint"]), dict(applied["outputs"]), dict(applied.get("cells", {}))
+            )
         state = StackState(**document, applied=applied)
+        ports: tuple[object, ...] = (state.aws_port, state.gateway_port, *state.cell_ports.values())
     except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    ports: tuple[object, ...] = (state.aws_port, state.gateway_port)
     secret: object = state.secret
     if not isinstance(secret, str) or not secret:
         return None

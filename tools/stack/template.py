@@ -1,7 +1,7 @@
 """Templates: a stack right after its first apply, for other stacks to start from without the 25 seconds of each queue.
 
-A template is the data of the local AWS, which it saves on request, and Terraform's state of the hub and the
-subscribers. `docs/architecture.md` says what its key is made of, and how a wrong one is detected.
+A template is the data of the local AWS, which it saves on request, and Terraform's state of hub, subscribers and
+cells. `docs/architecture.md` says what its key is made of, and how a wrong one is detected.
 """
 
 import hashlib
@@ -11,16 +11,17 @@ import platform
 import re
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tools.stack.directory import StackDirectory
 from tools.stack.project import digest_of, fingerprint_of
+from tools.stack.state import Applied
 from tools.stack.terraform import zip_hash
 
-_FORMAT = 1
+_FORMAT = 2
 _TOOLS = Path(__file__).resolve().parents[1]
 _EMULATOR = ("emulator/aws", "stack", "release")
 """The folders of `tools` whose code makes what a template holds."""
@@ -97,15 +98,17 @@ class StackPlace:
         aws_port: where its local AWS listens.
         gateway_port: where its gateway listens.
         package: the zip of its functions; None if they are an image, of which nothing is rewritten.
+        cell_ports: where the gateways of further cells listen.
     """
 
     aws_port: int
     gateway_port: int
     package: Path | None
+    cell_ports: Mapping[str, int] = field(default_factory=dict)
 
     def left(self) -> _Rewriting:
         """Put names in place of all this."""
-        names = {str(self.aws_port): _AWS_PORT, str(self.gateway_port): _GATEWAY_PORT}
+        names = {port: name for name, port in self._ports().items()}
         ports = re.compile(rf"(127\.0\.0\.1|localhost):({'|'.join(names)})(?!\d)")
         package, content = self._package()
 
@@ -119,13 +122,18 @@ class StackPlace:
     def entered(self) -> _Rewriting:
         """Put all this in place of the names."""
         package, content = self._package()
-        said = {_AWS_PORT: str(self.aws_port), _GATEWAY_PORT: str(self.gateway_port), **package}
+        said = self._ports() | package
         names = re.compile("|".join(map(re.escape, said)))
 
         def text(value: str) -> str:
             return names.sub(lambda match: said[match[0]], value)
 
         return _Rewriting(text, (_PACKAGE_SIZE, len(content)), (_PACKAGE.encode(), content))
+
+    def _ports(self) -> dict[str, str]:
+        """The ports by the names that stand for them."""
+        of_cells = {f"{{gateway_port_{cell}}}": str(port) for cell, port in self.cell_ports.items()}
+        return {_AWS_PORT: str(self.aws_port), _GATEWAY_PORT: str(self.gateway_port), **of_cells}
 
     def _package(self) -> tuple[dict[str, str], bytes]:
         """The values that describe the zip, by name: path, content, and the digests as Lambda and S3 write them."""
@@ -150,23 +158,24 @@ class Template:
         key: see `template_key`.
         code: the digest of the functions' image; of a zip, a name for it.
         outputs: Terraform's, of the hub.
+        cells: Terraform's, of each further cell.
         files: what to put into a stack's directory, by path.
     """
 
     key: str
     code: str
     outputs: dict[str, Any]
+    cells: dict[str, dict[str, Any]]
     files: Mapping[str, bytes]
 
     @classmethod
-    def taken(
-        cls, directory: StackDirectory, place: StackPlace, key: str, code: str, outputs: dict[str, Any]
-    ) -> "Template":
+    def taken(cls, directory: StackDirectory, place: StackPlace, key: str, applied: Applied) -> "Template":
         """A template of a stack whose local AWS has saved its state."""
-        states = [directory.hub.state, *(directory.subscriber(name).state for name in directory.subscribers())]
+        states = [directory.hub.state, *(directory.dependent(each).state for each in directory.dependents())]
         saved = [path for name in _SAVED for path in (directory.aws_state / name).rglob("*") if path.is_file()]
         files = {path.relative_to(directory.path).as_posix(): path.read_bytes() for path in (*states, *saved)}
-        return cls(key, code, outputs, files).rewritten(place.left())
+        template = cls(key, applied.fingerprint.code, applied.outputs, applied.cells, files)
+        return template.rewritten(place.left())
 
     def put_into(self, directory: StackDirectory, place: StackPlace) -> "Template":
         """Write the files as they are in their new place; the template as it is there."""
@@ -180,7 +189,7 @@ class Template:
     def to_bytes(self) -> bytes:
         """The template as one file: the digest of all that follows, then a zip."""
         buffer = io.BytesIO()
-        manifest = {"key": self.key, "code": self.code, "outputs": self.outputs}
+        manifest = {"key": self.key, "code": self.code, "outputs": self.outputs, "cells": self.cells}
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(_MANIFEST, json.dumps(manifest))
             for name, content in self.files.items():
@@ -209,9 +218,9 @@ class Template:
 
     def rewritten(self, rewriting: _Rewriting) -> "Template":
         """The template in other words."""
-        outputs: dict[str, Any] = rewriting.value(self.outputs)
+        outputs, cells = rewriting.value(self.outputs), rewriting.value(self.cells)
         files = {rewriting.text(name): rewriting.file(name, content) for name, content in self.files.items()}
-        return replace(self, code=rewriting.text(self.code), outputs=outputs, files=files)
+        return replace(self, code=rewriting.text(self.code), outputs=outputs, cells=cells, files=files)
 
 
 def _stays_inside(name: str) -> bool:

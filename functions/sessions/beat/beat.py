@@ -86,6 +86,10 @@ class Beat:
         self._directory.renew(self._name, lease)
         count("LeaseRenewed")
 
+    def has_tenants(self) -> bool:
+        """Tell whether the hub has any tenant; without one there is nothing to copy, and no session to place."""
+        return self._directory.revision() > 0 or bool(self._hub_tenants.everything())
+
     def _alive(self) -> frozenset[CellName]:
         """The cells that take part: alive, and with a weight. This one and the hub's are alive: they are at work."""
         now = self._clock()

@@ -38,7 +38,7 @@ beat = Beat(
     clock=time.time,
 )
 ticks = SqsQueue(client("sqs"), settings.beat_queue_url, pause=time.sleep)
-every_few_seconds = EveryFewSeconds(beat, ticks, seconds=settings.beat_seconds)
+every_few_seconds = EveryFewSeconds(beat, beat.has_tenants, ticks, seconds=settings.beat_seconds)
 
 
 @logger.inject_lambda_context

@@ -3,23 +3,33 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from loudhailer.errors import TransientError
 from loudhailer.queues.port import Queue
 
 
 class EveryFewSeconds:
     """Does the work for each event, and for the schedule's asks a queue to bring one every `seconds` until the next.
 
+    As long as the work is not wanted, there is no other event than the schedule's.
+
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-timers.html
     """
 
-    def __init__(self, work: Callable[[], None], ticks: Queue, *, seconds: int) -> None:
+    def __init__(self, work: Callable[[], None], is_wanted: Callable[[], bool], ticks: Queue, *, seconds: int) -> None:
         self._work = work
+        self._is_wanted = is_wanted
         self._ticks = ticks
         self._seconds = seconds
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Handle one event; the ticks are sent first, so that a run that fails is followed by others."""
-        if "Records" not in event:
+        if "Records" not in event and self._may_be_wanted():
             for delay in range(self._seconds, 60, self._seconds):
                 self._ticks.send_all(['{"v":1}'], delay_seconds=delay)
         self._work()
+
+    def _may_be_wanted(self) -> bool:
+        try:
+            return self._is_wanted()
+        except TransientError:
+            return True

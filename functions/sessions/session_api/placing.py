@@ -5,7 +5,7 @@ session follows its player, so that all of a player's devices are on one cell; i
 candidate, and is placed anew by rendezvous hashing otherwise. Decision 0047 has the reasons.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -137,10 +137,8 @@ class SeveralCells(Placing):
             live = None if own else self._live(HUB, tenant, session)
             current = own.cell if own else HUB if live else None
             wanted = players.cell if players else current
-            candidates, urls = self._candidates(tenant)
-            cell = (
-                wanted if wanted is not None and wanted in candidates else self._choose(tenant, names[-1], candidates)
-            )
+            keeping, candidates, urls = self._candidates(tenant)
+            cell = wanted if wanted is not None and wanted in keeping else self._choose(tenant, names[-1], candidates)
             if current is not None and current != cell:
                 live, bound = self._left_behind(own, current, tenant, session)
                 if bound is not None and bound != player:
@@ -179,8 +177,14 @@ class SeveralCells(Placing):
             return None, None if own is None else own.player
         return live, None if live is None else live.player_id
 
-    def _candidates(self, tenant: Tenant) -> tuple[Mapping[CellName, float], Mapping[CellName, str]]:
-        """The cells that may take a session of the tenant, with their weights; and the clients' URLs of all cells."""
+    def _candidates(
+        self, tenant: Tenant
+    ) -> tuple[Collection[CellName], Mapping[CellName, float], Mapping[CellName, str]]:
+        """The cells that keep the tenant's sessions, the candidates for a new one, and the clients' URLs of all cells.
+
+        Candidates have their weights. A cell that does not have the tenant's last change yet keeps the sessions that it
+        has: it will have the change in some seconds, and a session that moves parts from its player's other devices.
+        """
         now = self._clock()
         if self._known is None or now - self._known[0] >= _DIRECTORY_SECONDS:
             standing = self._directory.standing(list(self._weights))
@@ -197,10 +201,12 @@ class SeveralCells(Placing):
             count("CellsLostTogether")
             lost = set()
         late = {cell for cell, lease in leases.items() if lease.tenants < tenant.revision}
-        candidates = {cell: weight for cell, weight in taking_part.items() if cell not in lost | late}
+        alive = taking_part.keys() - lost
+        candidates = {cell: weight for cell, weight in taking_part.items() if cell in alive - late}
         if not candidates:
             count("NoCellAlive")
-        return candidates or dict.fromkeys(urls, 1.0), urls
+            candidates = dict.fromkeys(urls, 1.0)
+        return alive | candidates.keys(), candidates, urls
 
     def _urls(self, standing: Mapping[CellName, Standing]) -> Mapping[CellName, str]:
         """The clients' URLs of the hub's cell, and of each further one that ever had a lease and names a legal one."""

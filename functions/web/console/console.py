@@ -9,7 +9,7 @@ The page is self-contained: it loads nothing from other hosts, and its documents
 import hashlib
 import html
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import segno
 
 from loudhailer import codec
+from loudhailer.cells.model import hosts_in
 from loudhailer.http import Response, respond
 from loudhailer.observability import count
 
@@ -67,7 +68,13 @@ class Console:
     """Answers one request of an HTTP API from files in memory."""
 
     def __init__(
-        self, files: Mapping[str, str], configuration: Mapping[str, object], *, page_url: str, websocket_url: str
+        self,
+        files: Mapping[str, str],
+        configuration: Mapping[str, object],
+        *,
+        page_url: str,
+        websocket_url: str,
+        cell_regions: Collection[str] = (),
     ) -> None:
         parts = {name: text for name, text in files.items() if name != _INDEX}
         self._version = _digest(codec.canonical(parts))
@@ -79,7 +86,7 @@ class Console:
             ),
         )
         self._page_url = page_url
-        self._headers = _SECURITY | {"content-security-policy": _policy(websocket_url)}
+        self._headers = _SECURITY | {"content-security-policy": _policy(websocket_url, cell_regions)}
         self._routes: dict[str, Callable[[Mapping[str, Any]], Response]] = {
             "GET /": self._get_index,
             "GET /assets/{version}/{file}": self._get_part,
@@ -113,16 +120,21 @@ class Console:
         return {"statusCode": 200, "headers": headers | {"content-type": document.content_type}, "body": document.text}
 
 
-def _policy(websocket_url: str) -> str:
-    """Allow connections to the page's own host and its WebSocket API only, and no HTML made from strings."""
+def _policy(websocket_url: str, cell_regions: Collection[str]) -> str:
+    """Allow connections to the page's own host and its WebSocket APIs only, and no HTML made from strings.
+
+    A further cell is made after the hub, so its API's id is not known here: the policy allows the APIs of its Region.
+    """
     sockets = urlsplit(websocket_url)
+    sources = ["'self'", f"{sockets.scheme}://{sockets.netloc}"]
+    sources += [hosts_in(region, websocket_url) for region in cell_regions]
     return "; ".join(
         [
             "default-src 'none'",
             "script-src 'self'",
             "style-src 'self'",
             "img-src 'self'",
-            f"connect-src 'self' {sockets.scheme}://{sockets.netloc}",
+            f"connect-src {' '.join(sources)}",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",

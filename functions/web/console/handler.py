@@ -20,6 +20,7 @@ console = Console(
     },
     page_url=settings.page_url,
     websocket_url=settings.websocket_url,
+    cell_regions=settings.cell_regions,
 )
 
 

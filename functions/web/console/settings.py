@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from loudhailer.cells.model import Regions
 from loudhailer.settings import Auth, Flag, Url
 
 
@@ -10,7 +11,7 @@ class Settings:
     """Addresses of the page and of its WebSocket API, and the routes of the HTTP API that it may call.
 
     `page_url` contains `{domainName}` or `{apiId}`, which are filled in from each request's context: Terraform cannot
-    pass the id of an API to a function that is behind one of its routes.
+    pass the id of an API to a function that is behind one of its routes. `cell_regions` are those of further cells.
     """
 
     page_url: Url
@@ -18,3 +19,4 @@ class Settings:
     list_tenants: Flag
     session_auth: Auth
     broadcast_auth: Auth
+    cell_regions: Regions = ()

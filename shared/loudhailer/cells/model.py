@@ -86,6 +86,14 @@ def is_url_in(region: str, url: str, own_url: str) -> bool:
     return (own.scheme, own.hostname) == (other.scheme, other.hostname)
 
 
+def hosts_in(region: str, own_url: str) -> str:
+    """The hosts on which `is_url_in` expects the cells of a Region, as a source of a page's Content Security Policy."""
+    if own_url.startswith("wss://"):
+        return f"wss://*.execute-api.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+    own = urlsplit(own_url)
+    return f"{own.scheme}://{own.hostname}:*"
+
+
 def declared_cells(text: str) -> Mapping[CellName, DeclaredCell]:
     """The cells of the variable `CELLS`: JSON from name to `accountId`, `externalId`, `region` and `weight`."""
     try:
@@ -109,7 +117,18 @@ def _name(text: str) -> CellName:
         raise ValueError(error.reason) from error
 
 
+def _regions(text: str) -> tuple[str, ...]:
+    try:
+        found = codec.decode(text)
+    except codec.NotJsonError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(each, str) and _REGION.fullmatch(each) for each in found):
+        raise ValueError("must be a JSON list of Regions")
+    return tuple(found)
+
+
 Region = Annotated[str, matching(_REGION_GRAMMAR, "a Region")]
+Regions = Annotated[tuple[str, ...], _regions]
 ExternalId = Annotated[str, matching(_EXTERNAL_ID_GRAMMAR, "an external id")]
 NameOfCell = Annotated[CellName, _name]
 Cells = Annotated[Mapping[CellName, DeclaredCell], declared_cells]

@@ -10,6 +10,7 @@ module "web" {
   auth          = var.auth
   list_tenants  = var.list_tenants
   websocket_url = var.websocket_url
+  cell_regions  = var.cell_regions
   aws_endpoint  = var.aws_endpoint
 }
 

@@ -23,6 +23,12 @@ variable "websocket_url" {
   type        = string
 }
 
+variable "cell_regions" {
+  description = "Regions of the further cells: see the module `web`."
+  type        = list(string)
+  default     = []
+}
+
 variable "http_api" {
   description = "Settings of the HTTP API: see the module `http_api`."
   type        = any

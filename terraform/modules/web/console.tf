@@ -15,5 +15,6 @@ module "console" {
     LIST_TENANTS   = var.list_tenants
     SESSION_AUTH   = var.auth.session
     BROADCAST_AUTH = var.auth.broadcast
+    CELL_REGIONS   = length(var.cell_regions) == 0 ? null : jsonencode(var.cell_regions)
   }
 }

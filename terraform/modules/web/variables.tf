@@ -28,6 +28,12 @@ variable "websocket_url" {
   type        = string
 }
 
+variable "cell_regions" {
+  description = "Regions of the further cells: the page may connect to APIs there, since it follows its session to a cell."
+  type        = list(string)
+  default     = []
+}
+
 variable "aws_endpoint" {
   description = "URL of the local AWS, such as http://127.0.0.1:4566; null in AWS."
   type        = string

@@ -68,6 +68,7 @@ module "control" {
   functions     = local.functions
   aliases       = module.cell.aliases
   websocket_url = module.cell.websocket_api.url
+  cell_regions  = distinct(values(var.cells)[*].region)
   http_api      = var.http_api
   auth          = var.auth
   jwt           = var.jwt

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from loudhailer.cells.model import DeclaredCell, Lease, cell_weights, declared_cells, is_url_in
+from loudhailer.cells.model import DeclaredCell, Lease, cell_weights, declared_cells, hosts_in, is_url_in
 from loudhailer.codec import encode_text
 from loudhailer.ids import HUB, CellName
 
@@ -108,3 +108,16 @@ def test_clients_are_sent_to_api_gateway_in_the_cells_region_alone(url: str, *, 
 def test_clients_of_a_local_stack_stay_on_its_host(url: str, *, expected: bool) -> None:
     """Each cell has a port of its own."""
     assert is_url_in("us-east-1", url, LOCAL) is expected
+
+
+@pytest.mark.parametrize(
+    ("region", "own", "hosts"),
+    [
+        ("eu-west-1", ON_AWS, "wss://*.execute-api.eu-west-1.amazonaws.com"),
+        ("cn-north-1", ON_AWS, "wss://*.execute-api.cn-north-1.amazonaws.com.cn"),
+        ("us-east-1", LOCAL, "ws://127.0.0.1:*"),
+    ],
+)
+def test_a_page_may_connect_where_cells_are_expected(region: str, own: str, hosts: str) -> None:
+    """`is_url_in` believes no other host."""
+    assert hosts_in(region, own) == hosts

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, override
+from typing import Any, NoReturn, override
 
 import pytest
 
@@ -253,7 +253,7 @@ def test_connections_are_counted_once_a_minute(cell: BeatFixture) -> None:
 def test_a_minute_has_ticks_every_few_seconds(seconds: int, delays: list[int]) -> None:
     """The schedule's event asks for them; a tick asks for none."""
     queue, worked = MemoryQueue(), Counter[str]()
-    every = EveryFewSeconds(lambda: worked.update(["work"]), queue, seconds=seconds)
+    every = EveryFewSeconds(lambda: worked.update(["work"]), lambda: True, queue, seconds=seconds)
     event: dict[str, Any] = {"source": "aws.events"}
     every(event)
     assert queue.delays == delays
@@ -264,10 +264,22 @@ def test_a_minute_has_ticks_every_few_seconds(seconds: int, delays: list[int]) -
 def test_a_failed_run_is_followed_by_its_ticks() -> None:
     """One of them may find the hub in reach."""
 
-    def fail() -> None:
+    def fail() -> NoReturn:
         raise TransientError("the hub is down")
 
     queue = MemoryQueue()
     with pytest.raises(TransientError):
-        EveryFewSeconds(fail, queue, seconds=30)({})
+        EveryFewSeconds(fail, fail, queue, seconds=30)({})
     assert queue.delays == [30]
+
+
+def test_while_the_hub_has_no_tenant_a_minute_has_no_ticks() -> None:
+    """There is nothing to copy, and no session to place; a tenant from before there were further cells counts."""
+    cell, queue = BeatFixture(), MemoryQueue()
+    cell.directory.tenants = 0
+    every = EveryFewSeconds(cell.beat, cell.beat.has_tenants, queue, seconds=20)
+    every({})
+    assert queue.delays == []
+    cell.hub.put(ACME)
+    every({})
+    assert queue.delays == [20, 40]

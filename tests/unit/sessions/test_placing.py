@@ -207,12 +207,11 @@ def test_a_placement_is_written_on_a_change_or_after_half_its_lifetime(placing: 
     [
         lambda placing: placing.later(16, SOUTH),
         lambda placing: placing.beat(NORTH, is_well=False),
-        lambda placing: placing.beat(NORTH, tenants=3),
         lambda placing: placing.directory.order(NORTH, 0),
         lambda placing: placing.directory.leases.pop(NORTH),
         lambda placing: placing.beat(NORTH, websocket_url="ws://evil.example/live"),
     ],
-    ids=["silent", "sick", "without the tenant", "drained", "never seen", "misleading"],
+    ids=["silent", "sick", "drained", "never seen", "misleading"],
 )
 def test_a_cell_that_is_not_a_candidate_gets_no_session(
     placing: PlacingFixture, change: Callable[[PlacingFixture], object]
@@ -228,6 +227,15 @@ def test_a_cell_that_is_not_a_candidate_gets_no_session(
     }
     moved = placing.placements.rows[ACME, of_session(placing.named_of(NORTH))]
     assert (moved.version, moved.former, moved.former_until) == (2, NORTH, int(placing.now) + FORMER_SECONDS)
+
+
+def test_a_cell_without_the_tenants_last_change_keeps_its_sessions_and_gets_no_new_one(placing: PlacingFixture) -> None:
+    """It has the change in some seconds; until then, others are as good for a new session."""
+    before = {session: placing.place(session) for session in SESSIONS}
+    placing.beat(NORTH, tenants=3)
+    placing.now += 1
+    assert {session: placing.place(session) for session in SESSIONS} == before
+    assert NORTH not in {placing.place(f"new-{number}") for number in range(60)}
 
 
 def test_a_cell_with_a_foreign_url_is_counted(placing: PlacingFixture, counted: Counter[str]) -> None:

@@ -31,8 +31,7 @@ if sys.argv[1] == "output":
     given = "run.auto.tfvars.json"
     values = json.load(open(given)) if os.path.exists(given) else {{}}
     outputs = {{"http_url": "http://127.0.0.1:1/api", "functions": {{}}}}
-    if "subscribers" in values:
-        outputs["subscribers"] = values["subscribers"]
+    outputs |= {{name: values[name] for name in ("subscribers", "cells") if name in values}}
     print(json.dumps({{name: {{"value": value}} for name, value in outputs.items()}}))
 """
 
@@ -66,7 +65,7 @@ class TerraformStandIn:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A checkout with one function, one shared module and two stacks."""
+    """A checkout with one function, one shared module and three stacks."""
     root = tmp_path / "checkout"
     for path, text in {
         "functions/__init__.py": "",
@@ -76,6 +75,9 @@ def project(tmp_path: Path) -> Project:
         "terraform/stacks/hub/.terraform.lock.hcl": "# the lock\n",
         "terraform/stacks/subscriber/main.tf": "# the other one\n",
         "terraform/stacks/subscriber/.terraform.lock.hcl": "# the lock\n",
+        "terraform/stacks/cell/main.tf": "# a further cell\n",
+        "terraform/stacks/cell/.terraform.lock.hcl": "# the lock\n",
+        "terraform/environments/local/cell.tfvars": 'region = "us-east-1"\n',
         "terraform/environments/local/subscriber.tfvars": 'region = "us-east-1"\n',
         "terraform/stacks/hub/backend.tf": 'terraform {\n  backend "s3" {}\n}\n',
         "terraform/environments/local/hub.tfvars": 'environment = "local"\n',

@@ -1,5 +1,6 @@
 """A tenant is erased with all that it has, however often that is interrupted, and nobody else loses anything."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -94,9 +95,10 @@ class ErasingFixture:
             for partition, probe in self.connections.probes.items():
                 self.partitions.note_probe(partition, probe)
 
-    def erase(self) -> Erasing:
-        """Runs the command; what it did."""
-        stores = Stores(
+    @property
+    def stores(self) -> Stores:
+        """All that the tenants have rows in."""
+        return Stores(
             tenants=self.tenants,
             sessions=self.sessions,
             connections=self.connections,
@@ -107,7 +109,23 @@ class ErasingFixture:
             limits=self.limits,
             close=self.closed.append,
         )
-        erasing = Erasing(stores, ACME, quiet_seconds=QUIET_SECONDS, clock=lambda: self.now, pause=self.pause)
+
+    def erase(self, *further: "ErasingFixture", spread: Callable[[], None] = lambda: None) -> Erasing:
+        """Runs the command on this cell, the hub's, and further ones; what it did."""
+
+        def pause(seconds: float) -> None:
+            for cell in (self, *further):
+                cell.pause(seconds)
+
+        erasing = Erasing(
+            self.stores,
+            ACME,
+            further=[cell.stores for cell in further],
+            spread=spread,
+            quiet_seconds=QUIET_SECONDS,
+            clock=lambda: self.now,
+            pause=pause,
+        )
         erasing()
         return erasing
 
@@ -140,6 +158,31 @@ def test_all_rows_of_a_tenant_are_erased(cell: ErasingFixture) -> None:
     assert cell.rows(OTHER) == others
     assert not any(row.retired_at for row in cell.partitions.of_tenant(OTHER))
     assert cell.tenants.tombstones() == [Tombstone(ACME, int(cell.now))]
+
+
+def test_a_tenant_is_erased_on_every_cell_before_its_id_rests(cell: ErasingFixture) -> None:
+    """The numbers are those of all cells; each knows before that the tenant is none."""
+    north = ErasingFixture()
+    told: list[Tombstone] = []
+    erased = cell.erase(north, spread=lambda: told.extend(cell.tenants.tombstones())).erased
+    assert told == [Tombstone(ACME, None)]
+    assert erased == {"sessions": 6, "connections": 12, "messages": 500, "partitions": 4}
+    assert cell.rows(ACME) == [] == [row for row in north.rows(ACME) if row != ACME]
+    assert len(north.rows(OTHER)) == len(cell.rows(OTHER))
+
+
+def test_nothing_is_erased_before_every_cell_knows(cell: ErasingFixture) -> None:
+    """A cell that does not answer would let clients in meanwhile; the command is run again."""
+
+    def fail() -> None:
+        raise OperatorError("north does not answer")
+
+    before = [row for row in cell.rows(ACME) if row != ACME]
+    with pytest.raises(OperatorError, match="north"):
+        cell.erase(spread=fail)
+    assert [row for row in cell.rows(ACME) if row != ACME] == before
+    cell.erase()
+    assert cell.rows(ACME) == []
 
 
 def test_a_connection_missing_in_its_session_is_closed(cell: ErasingFixture) -> None:

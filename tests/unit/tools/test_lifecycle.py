@@ -21,9 +21,11 @@ from tools.errors import OperatorError
 from tools.image.build import BuiltImage
 from tools.image.engine import ContainerEngine
 from tools.stack import lifecycle
+from tools.stack.cells import cell_variables
+from tools.stack.dependents import Dependent
 from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
-from tools.stack.lifecycle import AWS, GATEWAY, LOST, TERRAFORM, Packaging, Ports, Stack
+from tools.stack.lifecycle import AWS, GATEWAY, GATEWAYS, LOST, TERRAFORM, Packaging, Ports, Stack
 from tools.stack.processes import ProcessTable
 from tools.stack.project import Project
 from tools.stack.state import StackState, save_state
@@ -31,6 +33,7 @@ from tools.stack.subscribers import subscriber_variables
 
 SLEEP = [shutil.which("sleep") or "/bin/sleep", "60"]
 APPLY = ["init", "apply", "output"]
+NORTH, SOUTH = Dependent("cell", "north"), Dependent("cell", "south")
 
 RELOADED: list[int] = []
 """The ports of the gateways that were notified of changed APIs."""
@@ -131,7 +134,9 @@ def test_each_subscriber_is_applied_in_its_account_after_the_hub(stack: Stack, t
         *[(command, "subscriber", "222222222222") for command in APPLY],
         *[(command, "subscriber", "333333333333") for command in APPLY],
     ]
-    given = json.loads((stack.directory.subscriber("green").root / "run.auto.tfvars.json").read_text())
+    given = json.loads(
+        (stack.directory.dependent(Dependent("subscriber", "green")).root / "run.auto.tfvars.json").read_text()
+    )
     assert given["cell"]["account_id"] == "333333333333"
     assert given["package"]["zip"]["path"] == str(stack.directory.package)
     assert not with_two.up()
@@ -149,7 +154,7 @@ def test_a_subscriber_removed_from_the_map_is_destroyed_after_the_hub_is_updated
         *[(command, "subscriber", "222222222222") for command in APPLY],
         ("destroy", "subscriber", "333333333333"),
     ]
-    assert stack.directory.subscribers() == ["blue"]
+    assert stack.directory.dependents() == [Dependent("subscriber", "blue")]
 
 
 def test_a_subscriber_that_fails_is_applied_again(stack: Stack, terraform: TerraformStandIn) -> None:
@@ -162,6 +167,84 @@ def test_a_subscriber_that_fails_is_applied_again(stack: Stack, terraform: Terra
     terraform.succeed("apply")
     assert with_one.up()
     assert state_of(stack).applied is not None
+
+
+def test_each_further_cell_is_applied_in_its_account_with_a_gateway_of_its_own(
+    stack: Stack, terraform: TerraformStandIn
+) -> None:
+    """With what the hub says of it, and with the settings of the hub's own cell; a second time nothing is done."""
+    variables = cell_variables(3) | {"connections": {"connections_per_partition": 50}, "cors_origins": ["*"]}
+    with_cells = replace(stack, variables=variables)
+    assert with_cells.up()
+    assert terraform.whole_calls == [
+        *[(command, "hub", "111111111111") for command in APPLY],
+        *[(command, "cell", "444444444444") for command in APPLY],
+        *[(command, "cell", "666666666666") for command in APPLY],
+    ]
+    state = state_of(stack)
+    assert {*state.cell_ports} == {"north", "south"}
+    assert len({state.aws_port, state.gateway_port, *state.cell_ports.values()}) == 4
+    assert RELOADED[-3:] == [state.gateway_port, *state.cell_ports.values()]
+    given = json.loads((stack.directory.dependent(SOUTH).root / "run.auto.tfvars.json").read_text())
+    assert given == {
+        "hub": {"account_id": "666666666666", "external_id": "local-south", "region": "us-east-1"},
+        "package": {"zip": {"path": str(stack.directory.package), "hash": given["package"]["zip"]["hash"]}},
+        "gateway_endpoint": f"http://127.0.0.1:{state.cell_ports['south']}",
+        "connections": {"connections_per_partition": 50},
+    }
+    assert state.applied is not None
+    assert {*state.applied.cells} == {"north", "south"}
+    assert process_of(stack, "gateway-north").pid != process_of(stack, "gateway-south").pid
+    assert not with_cells.up()
+
+
+def test_a_killed_gateway_of_a_cell_is_started_again_on_its_port(stack: Stack, terraform: TerraformStandIn) -> None:
+    """The others run on, and nothing is applied."""
+    with_cells = replace(stack, variables=cell_variables(2))
+    with_cells.up()
+    before, others = state_of(stack), [process_of(stack, name) for name in (AWS, GATEWAY)]
+    calls = terraform.calls
+    process_of(stack, "gateway-north").kill()
+    assert with_cells.up()
+    assert state_of(stack) == before
+    assert [process_of(stack, name) for name in (AWS, GATEWAY)] == others
+    assert terraform.calls == calls
+
+
+def test_a_cell_that_is_taken_out_of_the_map_is_destroyed_and_its_gateway_ended(
+    stack: Stack, terraform: TerraformStandIn
+) -> None:
+    """Nothing of it is left."""
+    replace(stack, variables=cell_variables(3)).up()
+    assert replace(stack, variables=cell_variables(2)).up()
+    assert terraform.whole_calls[-1] == ("destroy", "cell", "666666666666")
+    assert stack.directory.dependents() == [NORTH]
+    assert stack.processes.find("gateway-south") is None
+    state = state_of(stack)
+    assert state.applied is not None
+    assert [*state.cell_ports] == [*state.applied.cells] == ["north"]
+
+
+def test_a_cell_is_applied_again_after_its_port_was_taken(
+    stack: Stack, terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its functions and its clients know its gateway by the port."""
+    with_cells = replace(stack, variables=cell_variables(2))
+    with_cells.up()
+    before = len(terraform.calls)
+    process_of(stack, "gateway-north").kill()
+    monkeypatch.setattr(lifecycle, "free_port", lambda _preferred=0: 20_700)
+    assert with_cells.up()
+    assert state_of(stack).cell_ports == {"north": 20_700}
+    assert terraform.calls[before:] == [*APPLY, *APPLY]
+
+
+def test_down_ends_the_gateways_of_all_cells_without_a_state(stack: Stack) -> None:
+    """After a crash that lost it."""
+    replace(stack, variables=cell_variables(3)).up()
+    stack.directory.state_file.unlink()
+    assert stack.down()
+    assert [name for name in GATEWAYS if stack.processes.find(name)] == []
 
 
 def test_destroying_begins_with_the_subscribers(stack: Stack, terraform: TerraformStandIn) -> None:
@@ -178,7 +261,7 @@ def test_a_killed_local_aws_loses_its_subscribers(stack: Stack, terraform: Terra
     """They are applied anew, from nothing."""
     with_one = replace(stack, variables=subscriber_variables(1))
     with_one.up()
-    state = stack.directory.subscriber("blue").state
+    state = stack.directory.dependent(Dependent("subscriber", "blue")).state
     state.write_text("{}")
     process_of(stack, AWS).kill()
     assert with_one.up()
@@ -297,7 +380,7 @@ def interrupt(*_: object) -> None:
         ("tools.stack.processes.ProcessTable.start", 2),
         ("tools.stack.terraform.Terraform.outputs", 1),
         ("tools.stack.lifecycle.reload_gateway", 1),
-        *[("tools.stack.lifecycle.save_state", number) for number in range(1, 5)],
+        *[("tools.stack.lifecycle.save_state", number) for number in range(1, 4)],
     ],
 )
 def test_every_interrupted_step_is_completed_by_the_next_up(

@@ -33,7 +33,11 @@ def deployment_of(**more: Any) -> Any:
     for _ in range(4):
         limits.reserve(GOLD, 10)
     tenants = MemoryTenantStore(SAMPLE_TENANTS[2])
-    return SimpleNamespace(partitions=partitions, connections=connections, limits=limits, tenants=tenants, **more)
+    hub = SimpleNamespace(
+        partitions=partitions, connections=connections, limits=limits, tenants=tenants, cells={}, **more
+    )
+    hub.all_cells = {"hub": hub}
+    return hub
 
 
 def test_a_tenant_is_counted_in_all_three_places() -> None:

@@ -18,6 +18,8 @@ from tests.unit.tools.test_lifecycle import APPLY, SLEEP, process_of, state_of
 from tools.console import Terminal
 from tools.errors import OperatorError
 from tools.stack import lifecycle
+from tools.stack.cells import cell_variables
+from tools.stack.dependents import Dependent
 from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, Ports, Stack
@@ -29,6 +31,8 @@ from tools.stack.template_store import TemplateStore
 from tools.stack.terraform import ApplyProgress, Terraform
 
 pytestmark = pytest.mark.usefixtures("terraform", "local_aws")
+
+BLUE, GREEN = Dependent("subscriber", "blue"), Dependent("subscriber", "green")
 
 KEPT = "A template of this stack is kept"
 USED = "An earlier stack has left a template"
@@ -59,8 +63,8 @@ def local_aws(monkeypatch: pytest.MonkeyPatch) -> None:
         code = hashlib.sha256(directory.package.read_bytes()).hexdigest()
         (folder / "sqs.json").write_text(json.dumps({"queue": f"http://127.0.0.1:{port}/1/queue", "code": code}))
         directory.hub.state.write_text("{}")
-        for name in directory.subscribers():
-            directory.subscriber(name).state.write_text(json.dumps({"name": name}))
+        for dependent in directory.dependents():
+            directory.dependent(dependent).state.write_text(json.dumps({"name": dependent.name}))
 
     monkeypatch.setattr(ProcessTable, "start", started)
     monkeypatch.setattr(lifecycle, "await_ready", lambda *_: None)
@@ -316,11 +320,30 @@ def test_subscribers_are_taken_from_the_template_too(first: Stack, second: Stack
     before = len(terraform.whole_calls)
     assert replace(second, variables=variables).up()
     assert [command for command, _, _ in terraform.whole_calls[before:]] == []
-    states = [json.loads(second.directory.subscriber(name).state.read_text()) for name in ("blue", "green")]
+    states = [json.loads(second.directory.dependent(each).state.read_text()) for each in (BLUE, GREEN)]
     assert states == [{"name": "blue"}, {"name": "green"}]
-    given = json.loads((second.directory.subscriber("green").root / "run.auto.tfvars.json").read_text())
+    given = json.loads((second.directory.dependent(GREEN).root / "run.auto.tfvars.json").read_text())
     assert given["package"]["zip"]["path"] == str(second.directory.package)
-    assert second.directory.subscribers() == ["blue", "green"]
+    assert second.directory.dependents() == [BLUE, GREEN]
+
+
+def test_cells_come_from_the_template_too(first: Stack, second: Stack, terraform: TerraformStandIn) -> None:
+    """Each with its state, its outputs and a folder of links, and a gateway on a port of this stack's."""
+    variables = cell_variables(3)
+    replace(first, variables=variables).up()
+    before = len(terraform.whole_calls)
+    assert replace(second, variables=variables).up()
+    assert [command for command, _, _ in terraform.whole_calls[before:]] == []
+    assert second.directory.dependents() == [Dependent("cell", "north"), Dependent("cell", "south")]
+    state = state_of(second)
+    assert state.applied is not None
+    assert {*state.applied.cells} == {"north", "south"}
+    assert {*state.cell_ports.values()} & {*state_of(first).cell_ports.values()} == set()
+    given = json.loads(
+        (second.directory.dependent(Dependent("cell", "north")).root / "run.auto.tfvars.json").read_text()
+    )
+    assert given["gateway_endpoint"] == f"http://127.0.0.1:{state.cell_ports['north']}"
+    assert not replace(second, variables=variables).up()
 
 
 def test_a_chosen_port_is_used_with_a_template(first: Stack, second: Stack) -> None:

@@ -9,10 +9,15 @@ import pytest
 from tools.stack.state import Applied, Fingerprint, StackState, load_state, save_state
 
 APPLIED = Applied(Fingerprint("code", "terraform", "variables"), {"http_url": "http://127.0.0.1:1"})
+WITH_CELLS = StackState(
+    4566, 8001, "secret", cell_ports={"north": 8002}, applied=Applied(Fingerprint("a", "b", "c"), {}, {"north": {}})
+)
 STATE = StackState(4566, 8001, "secret", aws_identity="12@34.50", applying=False, applied=APPLIED)
 
 
-@pytest.mark.parametrize("state", [STATE, StackState(1, 2, "s"), StackState(1, 2, "s", "3@4", applying=True)])
+@pytest.mark.parametrize(
+    "state", [STATE, WITH_CELLS, StackState(1, 2, "s"), StackState(1, 2, "s", "3@4", applying=True)]
+)
 def test_a_saved_state_is_loaded_unchanged(tmp_path: Path, state: StackState) -> None:
     """Nothing is lost between two commands."""
     save_state(tmp_path / "stack.json", state)
@@ -47,6 +52,8 @@ def test_a_file_cut_anywhere_yields_no_state(tmp_path: Path) -> None:
         '{"version": 2, "aws_port": 1, "gateway_port": 2, "secret": "s", "applied": null, "unknown": 1}',
         '{"version": 2, "aws_port": 1, "gateway_port": 2, "secret": "s", "applied": {"fingerprint": {}}}',
         '{"version": 2, "aws_port": 1, "gateway_port": 2, "secret": "s", "applied": []}',
+        '{"version": 2, "aws_port": 1, "gateway_port": 2, "secret": "s", "applied": null, "cell_ports": []}',
+        '{"version": 2, "aws_port": 1, "gateway_port": 2, "secret": "s", "applied": null, "cell_ports": {"a": 0}}',
         '{"version": 2, "aws_port": 1, "gateway_port": 2, "applied": null}',
         '{"version": 2, "aws_port": 1, "gateway_port": 2, "secret": "", "applied": null}',
         '{"version": 2, "aws_port": 1, "gateway_port": 2, "secret": 5, "applied": null}',
@@ -86,3 +93,13 @@ def test_the_state_file_is_private_to_its_owner(tmp_path: Path) -> None:
 def test_the_secret_is_not_in_the_text_of_the_state() -> None:
     """It would get into logs and messages of failed tests."""
     assert "secret" not in repr(STATE)
+
+
+def test_the_state_of_a_stack_from_before_there_were_cells_is_loaded(tmp_path: Path) -> None:
+    """It has none of them."""
+    path = tmp_path / "stack.json"
+    save_state(path, STATE)
+    document = json.loads(path.read_text())
+    del document["cell_ports"], document["applied"]["cells"]
+    path.write_text(json.dumps(document))
+    assert load_state(path) == STATE

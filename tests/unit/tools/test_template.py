@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from tools.stack import template as module
+from tools.stack.dependents import Dependent
 from tools.stack.directory import StackDirectory
+from tools.stack.state import Applied, Fingerprint
 from tools.stack.template import DamagedTemplateError, StackPlace, Template, template_key
 
 PARTS: dict[str, Any] = {
@@ -22,6 +24,8 @@ PARTS: dict[str, Any] = {
     "variables": {"broadcast": {"chunk_size": 10}},
 }
 
+CELLS = {"north": {"websocket_url": "ws://127.0.0.1:8200/live"}}
+
 
 @pytest.fixture
 def here(tmp_path: Path) -> StackPlace:
@@ -29,7 +33,7 @@ def here(tmp_path: Path) -> StackPlace:
     package = tmp_path / "Jörg Müller" / "functions.zip"
     package.parent.mkdir()
     package.write_bytes(b"the functions of the first stack")
-    return StackPlace(4100, 8100, package)
+    return StackPlace(4100, 8100, package, {"north": 8200})
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ def there(tmp_path: Path) -> StackPlace:
     """Another place, with other functions."""
     package = tmp_path / "functions.zip"
     package.write_bytes(b"other functions")
-    return StackPlace(41001, 61001, package)
+    return StackPlace(41001, 61001, package, {"north": 61002})
 
 
 def state_of(place: StackPlace) -> dict[str, Any]:
@@ -50,6 +54,7 @@ def state_of(place: StackPlace) -> dict[str, Any]:
         f"key http://localhost:{place.aws_port}/1/queue": f"http://127.0.0.1:{place.aws_port}/1/queue",
         "policy": json.dumps({"url": f"http://127.0.0.1:{place.aws_port}/1/queue"}),
         "websocket": f"ws://127.0.0.1:{place.gateway_port}/live",
+        "cell": f"ws://127.0.0.1:{place.cell_ports['north']}/live",
         "api": f"http://1f0d8f3f.execute-api.localhost:{place.aws_port}",
         "source": str(place.package),
         "code": [digest.hexdigest(), base64.b64encode(digest.digest()).decode(), f'"{md5.hexdigest()}"'],
@@ -65,7 +70,7 @@ def stack_in(directory: StackDirectory, place: StackPlace) -> None:
     state = json.dumps(state_of(place)).encode()
     for path, content in {
         directory.hub.state: state,
-        directory.subscriber("blue").state: state,
+        directory.dependent(Dependent("subscriber", "blue")).state: state,
         directory.aws_state / "ministack" / "sqs.json": state,
         directory.aws_state / "ministack" / "lambda-blobs" / f"{hashlib.sha256(code).hexdigest()}.zip": code,
         directory.aws_state / "s3" / "1" / "bucket" / "functions.zip": code,
@@ -95,13 +100,13 @@ def template(directory: StackDirectory, here: StackPlace) -> Template:
     stack_in(directory, here)
     outputs = {"http_url": "http://127.0.0.1:4100/api", "functions": {"publish": "loudhailer-publish"}}
     code = hashlib.sha256(here.package.read_bytes()).hexdigest()
-    return Template.taken(directory, here, "key", code, outputs)
+    return Template.taken(directory, here, "key", Applied(Fingerprint(code, "", ""), outputs, CELLS))
 
 
 def test_a_template_contains_nothing_of_its_original_stack(template: Template, here: StackPlace) -> None:
     """Neither ports nor folders nor functions, but for what only looks like them."""
     said = str((template.code, template.outputs, template.files))
-    forbidden = [":4100/", ":8100", "Jörg", "J\\u00f6rg", "the functions of the first stack"]
+    forbidden = [":4100/", ":8100", ":8200", "Jörg", "J\\u00f6rg", "the functions of the first stack"]
     assert [word for word in forbidden if word in said] == []
     assert template.code == "{package_sha256}"
     assert template.outputs["http_url"] == "http://127.0.0.1:{aws_port}/api"
@@ -117,6 +122,7 @@ def test_a_stack_from_a_template_is_as_if_everything_had_been_applied(
     assert there.package is not None
     entered, applied = (StackDirectory(tmp_path / name / "local") for name in ("entered", "applied"))
     here = template.put_into(entered, there)
+    assert here.cells == {"north": {"websocket_url": "ws://127.0.0.1:61002/live"}}
     assert here.outputs == {"http_url": "http://127.0.0.1:41001/api", "functions": {"publish": "loudhailer-publish"}}
     assert here.code == hashlib.sha256(there.package.read_bytes()).hexdigest()
     stack_in(applied, there)
@@ -129,7 +135,9 @@ def test_functions_in_an_image_are_not_rewritten(directory: StackDirectory, tmp_
     state = {"image": "loudhailer@sha256:1", "CodeSize": 0, "url": "http://127.0.0.1:4100/"}
     directory.hub.state.parent.mkdir(parents=True)
     directory.hub.state.write_text(json.dumps(state))
-    template = Template.taken(directory, StackPlace(4100, 8100, None), "key", "sha256:1", {})
+    template = Template.taken(
+        directory, StackPlace(4100, 8100, None), "key", Applied(Fingerprint("sha256:1", "", ""), {})
+    )
     other = StackDirectory(tmp_path / "other" / "local")
     assert template.put_into(other, StackPlace(4200, 8200, None)).code == "sha256:1"
     assert json.loads(other.hub.state.read_text()) == state | {"url": "http://127.0.0.1:4200/"}

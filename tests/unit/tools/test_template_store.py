@@ -20,7 +20,7 @@ def store(tmp_path: Path) -> TemplateStore:
 
 def template_of(key: str, code: str = "code") -> Template:
     """A small template."""
-    return Template(key, code, {}, {"terraform.tfstate": b"{}"})
+    return Template(key, code, {}, {}, {"terraform.tfstate": b"{}"})
 
 
 def file_of(store: TemplateStore, key: str) -> Path:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from loudhailer.broadcast.report import Report
-from loudhailer.ids import TenantId
+from loudhailer.ids import HUB, CellName, TenantId
 from tools.console import Terminal
-from tools.demo.verdict import BroadcastResult, CountResult, broadcast_table, count_table, percentile
+from tools.demo.verdict import BroadcastResult, CountResult, broadcast_table, cell_table, count_table, percentile
 from tools.operations.census import TenantCount
 
 REPORT = Report(
@@ -24,6 +24,13 @@ REPORT = Report(
     by_account={"111111111111": 3},
 )
 RESULT = BroadcastResult("everyone", 3, 3, 0, 0, [5.0, 7.0, 40.0], REPORT)
+NORTH = CellName("north")
+PART = replace(REPORT, expected=1, dispatched=1, delivered=1)
+ON_TWO_CELLS = replace(
+    RESULT,
+    report=replace(REPORT, by_cell={HUB: replace(PART, expected=2, dispatched=2, delivered=2), NORTH: PART}),
+    by_cell={HUB: 2, NORTH: 1},
+)
 COUNT = CountResult("half left", 5, TenantCount(TenantId("red"), partitions=2, rows=5, counted=5, reserved=5))
 
 
@@ -48,6 +55,7 @@ def test_a_percentile_of_nothing_is_no_number() -> None:
 def test_a_correct_delivery_has_no_faults() -> None:
     """Duplicates are allowed: delivery is at least once."""
     assert replace(RESULT, duplicates=2).faults == []
+    assert ON_TWO_CELLS.faults == replace(RESULT, by_cell={HUB: 3}).faults == []
     assert COUNT.faults == []
 
 
@@ -55,6 +63,14 @@ def test_a_correct_delivery_has_no_faults() -> None:
     ("result", "fault"),
     [
         (replace(RESULT, received=2), "The broadcast to everyone lost 1 of 3 frames."),
+        (
+            replace(ON_TWO_CELLS, by_cell={HUB: 1, NORTH: 1}),
+            "The report of the broadcast to everyone says 2 delivered by hub, not 1.",
+        ),
+        (
+            replace(ON_TWO_CELLS, by_cell={HUB: 2, CellName("south"): 1}),
+            "The report of the broadcast to everyone says 0 delivered by south, not 1.",
+        ),
         (replace(RESULT, strays=1), "The broadcast to everyone reached 1 sockets it was not for."),
         (
             replace(RESULT, report=replace(REPORT, status="delivering")),
@@ -90,6 +106,8 @@ def test_the_tables_show_every_number(terminal: Terminal, written: io.StringIO) 
     """One plain line a broadcast, and one a tenant and moment."""
     terminal.show(broadcast_table([replace(RESULT, received=2, duplicates=1)]))
     terminal.show(count_table([COUNT]))
+    terminal.show(cell_table([ON_TWO_CELLS]))
     rows = [line.split() for line in written.getvalue().splitlines()]
+    assert ["everyone", "north", "1", "1", "0", "0", "finished"] in rows
     assert ["everyone", "3", "2", "1", "1", "0", "7", "40", "40", "3", "finished"] in rows
     assert ["half", "left", "red", "5", "5", "5", "5", "2"] in rows

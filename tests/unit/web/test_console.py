@@ -191,6 +191,18 @@ def test_the_policy_admits_the_pages_own_host_and_its_sockets_only(console: Cons
     }
 
 
+def test_with_further_cells_the_policy_admits_their_regions_apis() -> None:
+    """The page follows its session to whichever cell it is placed on."""
+    on_aws = "wss://abcdefghij.execute-api.us-east-1.amazonaws.com/live"
+    console = Console(
+        FILES, CONFIGURATION, page_url=VARIABLES["PAGE_URL"], websocket_url=on_aws, cell_regions=("eu-west-1",)
+    )
+    assert (
+        "connect-src 'self' wss://abcdefghij.execute-api.us-east-1.amazonaws.com "
+        "wss://*.execute-api.eu-west-1.amazonaws.com;"
+    ) in get(console)["headers"]["content-security-policy"]
+
+
 @pytest.mark.parametrize(
     ("header", "value"),
     [

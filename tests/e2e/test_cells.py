@@ -1,0 +1,444 @@
+"""Three cells in three accounts on a stack of their own: the hub's, and two further ones, each with its own gateway.
+
+Each stack is applied with its own account's credentials, and IAM is enforced: what is refused here, AWS would refuse.
+"""
+
+import asyncio
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import psutil
+import pytest
+from playwright.async_api import expect
+
+from loudhailer.broadcast.report import Report
+from loudhailer.broadcast.snapshots.dynamodb import DynamoSnapshotStore
+from loudhailer.ids import HUB, BroadcastId, CellName, TenantId
+from tests.e2e.browser import LOST, running_browser, visits
+from tests.e2e.grants import GrantsAccount, TenantCredentials, allowed
+from tests.e2e.scene import EVERYONE, Guest, Scene, SceneSession
+from tests.e2e.system import System, running_system
+from tests.support.decisions import disagreements
+from tests.support.orders import signed_by_root
+from tests.support.waiting import PATIENCE_SECONDS, eventually
+from tools.client.http import ApiError, HttpApi
+from tools.client.socket import HandshakeRefusedError
+from tools.console import Terminal
+from tools.emulator.aws.options import DECISIONS
+from tools.operations.cells import await_tenants
+from tools.stack.cells import CELL_ACCOUNTS, cell_variables, gateway_of
+from tools.stack.dependents import Dependent
+from tools.stack.deployment import Deployment
+from tools.stack.lifecycle import Stack
+from tools.stack.local_aws import local_endpoint
+from tools.stack.processes import ProcessTable
+from tools.stack.project import Project
+
+NORTH, SOUTH = map(CellName, CELL_ACCOUNTS)
+CELLS = {HUB, NORTH, SOUTH}
+STRANGER = "999999999999"
+EACH = 4
+"""Sessions on each cell."""
+
+OUTCOMES = ("expected", "dispatched", "delivered", "gone", "failed", "inFlight")
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A stack with three cells, in place of the one that all other tests share."""
+    decisions = tmp_path_factory.mktemp("decisions") / "decisions.jsonl"
+    home = tmp_path_factory.mktemp("stacks")
+    with running_system(home, "cells", "--cells", "3", **{DECISIONS: str(decisions)}) as running:
+        yield running
+    assert disagreements(decisions) == []
+
+
+class CellScene:
+    """A tenant with sessions on every cell."""
+
+    def __init__(self, scene: Scene, tenant: TenantId) -> None:
+        self.scene = scene
+        self.tenant = tenant
+        self.names = {cell.websocket_url: name for name, cell in scene.system.deployment.all_cells.items()}
+        self.sessions: dict[CellName, list[SceneSession]] = defaultdict(list)
+
+    @classmethod
+    async def of(cls, scene: Scene, **limits: Any) -> "CellScene":
+        """A new tenant that every cell knows."""
+        tenant = scene.tenant(**limits)
+        await asyncio.to_thread(await_tenants, scene.system.deployment, PATIENCE_SECONDS)
+        return cls(scene, tenant)
+
+    def cell_of(self, session: SceneSession) -> CellName:
+        """The cell that the service has placed a session on."""
+        return self.names[session.websocket_url]
+
+    async def fill(self, each: int = EACH) -> None:
+        """Open sessions until each cell has some."""
+        while min(len(self.sessions[cell]) for cell in CELLS) < each:
+            session = await self.scene.session(self.tenant)
+            self.sessions[self.cell_of(session)].append(session)
+
+    async def guests(self) -> dict[CellName, list[Guest]]:
+        """One guest of each session, by cell."""
+        return {
+            cell: await asyncio.gather(*map(self.scene.connect, sessions)) for cell, sessions in self.sessions.items()
+        }
+
+
+@pytest.fixture
+async def cells(scene: Scene) -> CellScene:
+    """A tenant with sessions on every cell."""
+    filled = await CellScene.of(scene)
+    await filled.fill()
+    return filled
+
+
+PLAN = ("plan", "-detailed-exitcode", "-input=false", "-no-color")
+
+
+@pytest.mark.parametrize("name", [NORTH, pytest.param(SOUTH, marks=pytest.mark.nightly)])
+def test_a_plan_of_each_cell_shows_no_changes(system: System, name: CellName) -> None:
+    """The resources applied in its account are there unchanged."""
+    stack = Stack(Project.of_this_code(), system.directory, Terminal(), cell_variables(3))
+    assert stack.dependent_terraform(system.state, Dependent("cell", name)).interactive(PLAN) == 0
+
+
+@pytest.mark.nightly
+def test_a_plan_of_a_hub_with_further_cells_shows_no_changes(system: System) -> None:
+    """Nor does that of the hub."""
+    plan = system.loudhailer("terraform", *PLAN)
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+
+
+async def test_each_cell_gets_sessions_and_a_session_stays_where_it_is(cells: CellScene) -> None:
+    """The answer to a PUT is the cell's URL; each has a handshake of its own, and no other cell knows the session."""
+    for cell, sessions in cells.sessions.items():
+        again = [await cells.scene.api.open_session(each.tenant, each.session) for each in sessions]
+        assert {cells.names[url] for url in again} == {cell}
+    (here, *_), (elsewhere, *_) = cells.sessions[NORTH], cells.sessions[SOUTH]
+    await cells.scene.connect(here)
+    moved = SceneSession(here.tenant, here.session, elsewhere.websocket_url)
+    with pytest.raises(HandshakeRefusedError):
+        await Guest.connect(moved.url)
+
+
+async def test_all_devices_of_a_player_are_on_one_cell(cells: CellScene) -> None:
+    """A session that is new follows the player."""
+    found = [await cells.scene.session(cells.tenant, "alice") for _ in range(6)]
+    assert len({session.websocket_url for session in found}) == 1
+
+
+async def test_one_broadcast_reaches_all_sockets_of_all_cells(cells: CellScene) -> None:
+    """Once each; the report adds up at every look, and says what each cell has done."""
+    guests = await cells.guests()
+    everybody = [guest for group in guests.values() for guest in group]
+    for audience in ({"tenantId": cells.tenant}, EVERYONE):
+        broadcast_id = await cells.scene.broadcast(audience, "to all cells")
+        reports = await cells.scene.reports(broadcast_id)
+        for report in reports:
+            assert_sums(report)
+        by_cell = reports[-1]["byCell"]
+        assert {cell: part["delivered"] for cell, part in by_cell.items()} == {
+            cell: len(group) for cell, group in guests.items()
+        }
+        assert (reports[-1]["waitingFor"], reports[-1]["silent"]) == ([], [])
+        frames = [await guest.frame() for guest in everybody]
+        assert [(frame["id"], frame["data"]) for frame in frames] == [(broadcast_id, "to all cells")] * len(everybody)
+    received = await cells.scene.received(everybody)
+    assert received == [[]] * len(everybody)
+
+
+def assert_sums(report: Mapping[str, Any]) -> None:
+    """A report's numbers are the sums of its cells'."""
+    parts = report["byCell"].values()
+    for outcome in OUTCOMES:
+        numbers = [part[outcome] for part in parts]
+        assert report[outcome] == (None if None in numbers else sum(numbers)), report
+
+
+async def test_a_session_is_reached_on_its_cell_alone(cells: CellScene) -> None:
+    """A broadcast to one session, whichever cell it is on."""
+
+    async def reach(cell: CellName) -> None:
+        session = cells.sessions[cell][0]
+        guest = await cells.scene.connect(session)
+        broadcast_id = await cells.scene.broadcast({"tenantId": session.tenant, "sessionId": session.session})
+        assert (await guest.frame())["id"] == broadcast_id
+        report = await cells.scene.report(broadcast_id)
+        assert {name: part["delivered"] for name, part in report["byCell"].items() if part["delivered"]} == {cell: 1}
+
+    await asyncio.gather(*map(reach, CELLS))
+
+
+async def test_a_tenant_is_changed_and_deleted_on_every_cell(scene: Scene) -> None:
+    """Its limits are shared out; once it is being erased, no cell lets anybody in."""
+    cells = await CellScene.of(scene, tenant_connections=60)
+    deployment = scene.system.deployment
+    await cells.fill(1)
+
+    def limits() -> list[int]:
+        return [standing.tenant_connections for standing in copies(deployment, cells.tenant).values() if standing]
+
+    assert limits() == [20, 20]
+    tenant = deployment.tenants.get(cells.tenant)
+    assert tenant is not None
+    deployment.tenants.put(replace(tenant, tenant_connections=90))
+    await eventually(limits, lambda found: found == [30, 30])
+    deployment.tenants.begin_erasing(cells.tenant)
+    await eventually(lambda: copies(deployment, cells.tenant), lambda found: not any(found.values()))
+    for session, *_ in cells.sessions.values():
+        await eventually(partial(is_refused, session))
+    with pytest.raises(ApiError, match="400"):
+        await scene.session(cells.tenant)
+
+
+@pytest.mark.nightly
+async def test_the_command_erases_a_tenant_on_every_cell(cells: CellScene, system: System) -> None:
+    """Its clients are disconnected, no cell has a row of it, and another tenant keeps its own."""
+    other = await CellScene.of(cells.scene)
+    await other.fill(1)
+    guests = await cells.guests()
+    others = await other.guests()
+    await cells.scene.counted(cells.tenant, sum(map(len, guests.values())))
+    deleted = await asyncio.to_thread(system.loudhailer, "tenant", "delete", cells.tenant)
+    assert deleted.returncode == 0, deleted.stderr
+    for group in guests.values():
+        for guest in group:
+            await guest.closed()
+    for cell in system.deployment.all_cells.values():
+        assert not any(list(page) for page in cell.sessions.of_tenant(cells.tenant))
+    assert cells.scene.system.count(cells.tenant).agrees_with(0)
+    broadcast_id = await cells.scene.broadcast({"tenantId": other.tenant})
+    for group in others.values():
+        for guest in group:
+            assert (await guest.frame())["id"] == broadcast_id
+
+
+def copies(deployment: Deployment, tenant: TenantId) -> dict[CellName, Any]:
+    """The tenant as each further cell has it."""
+    return {name: cell.tenants.get(tenant, consistent=True) for name, cell in deployment.cells.items()}
+
+
+async def is_refused(session: SceneSession) -> bool:
+    """Tell whether a handshake is refused."""
+    try:
+        guest = await Guest.connect(session.url)
+    except HandshakeRefusedError:
+        return True
+    await guest.reset()
+    return False
+
+
+async def test_a_session_that_names_a_cell_is_placed_like_any_other(cells: CellScene) -> None:
+    """The field is not read, as all unknown ones."""
+    session = cells.sessions[NORTH][0]
+    query = {"tenantId": session.tenant, "sessionId": session.session, "cell": SOUTH}
+    answer = await cells.scene.api.call("PUT", "/session", query=query)
+    assert answer["webSocketUrl"] == session.websocket_url
+
+
+class CellAccount:
+    """A further cell's account, and the role that its functions have in the hub."""
+
+    def __init__(self, system: System, name: CellName) -> None:
+        self.hub: dict[str, Any] = system.deployment.outputs["cells"][name]
+        self.account = GrantsAccount(system, CELL_ACCOUNTS[name])
+        self.role: str = self.hub["role"]["arn"]
+
+    def itself(self, function: str) -> TenantCredentials:
+        """The credentials of one of its functions."""
+        prefix = self.hub["prefix"]
+        return self.account.credentials_of(f"arn:aws:iam::{self.hub['account_id']}:role/{prefix}/{prefix}-{function}")
+
+    def assumes(self, function: str, role: str, external_id: str) -> bool:
+        """Tell whether a function can assume a role."""
+        return self.account.assumes(self.itself(function), role, ExternalId=external_id)
+
+    def in_the_hub(self, service: str) -> Any:
+        """A client of the hub's tables with the role of the cell."""
+        session = self.account.session(self.itself("report"), self.role, ExternalId=self.hub["role"]["external_id"])
+        return self.account.client(service, session)
+
+
+def test_a_cell_writes_nothing_but_its_reports_and_its_lease_to_the_hub(system: System) -> None:
+    """Neither an order, nor another cell's lease or report, nor a report of the whole."""
+    north = CellAccount(system, NORTH)
+    dynamodb = north.in_the_hub("dynamodb")
+    written = []
+    for table, keys in {
+        "broadcasts": [{"broadcastId": f"b1#cell#{cell}", "part": "report"} for cell in CELLS]
+        + [{"broadcastId": "b1", "part": "summary"}],
+        "cells": [
+            {"key": f"seen#{NORTH}", "part": "test"},
+            {"key": f"seen#{SOUTH}", "part": "lease"},
+            {"key": "orders", "part": NORTH},
+            {"key": "tenants", "part": "revision"},
+        ],
+        "placements": [{"key": f"acme#{NORTH}", "part": "session#s"}],
+        "tenants": [{"tenantId": "acme"}],
+    }.items():
+        for key in keys:
+            may = allowed(
+                dynamodb.update_item,
+                TableName=f"arn:aws:dynamodb:{north.hub['hub_region']}:{north.hub['hub_account_id']}:table/"
+                + system.table(table),
+                Key={name: {"S": value} for name, value in key.items()},
+                UpdateExpression="REMOVE neverWritten",
+                ConditionExpression="attribute_exists(neverWritten)",
+            )
+            if may:
+                written.append((table, *key.values()))
+    assert written == [("broadcasts", f"b1#cell#{NORTH}", "report"), ("cells", f"seen#{NORTH}", "test")]
+
+
+def test_the_roles_between_hub_and_cells_are_assumed_by_their_functions_alone(system: System) -> None:
+    """With the cell's external id; not by other functions, other cells, or an account that is in no map."""
+    north, south = CellAccount(system, NORTH), CellAccount(system, SOUTH)
+    external_id = north.hub["role"]["external_id"]
+    assert north.assumes("report", north.role, external_id)
+    assert north.assumes("beat", north.role, external_id)
+    assert not north.assumes("report", north.role, "wrong")
+    assert not north.assumes("swarm", north.role, external_id)
+    assert not south.assumes("report", north.role, external_id)
+    stranger = GrantsAccount(system, STRANGER)
+    root = {"aws_access_key_id": STRANGER, "aws_secret_access_key": system.state.secret}
+    assert not stranger.assumes(root, north.role, ExternalId=external_id)
+    prefix = north.hub["prefix"]
+    hubs_role = f"arn:aws:iam::{CELL_ACCOUNTS[NORTH]}:role/{prefix}/{prefix}-hub"
+    hub = GrantsAccount(system)
+    for function, may in (("session_api", True), ("publish", False)):
+        itself = hub.credentials_of(f"arn:aws:iam::{north.hub['hub_account_id']}:role/{prefix}/{prefix}-{function}")
+        assert hub.assumes(itself, hubs_role, ExternalId=external_id) is may
+    assert not south.assumes("beat", hubs_role, external_id)
+
+
+async def test_a_report_of_an_older_version_or_of_an_unknown_cell_changes_nothing(
+    cells: CellScene, system: System
+) -> None:
+    """The condition refuses the one, and nobody reads the other."""
+    await cells.guests()
+    broadcast_id = BroadcastId(await cells.scene.broadcast({"tenantId": cells.tenant}))
+    before = await cells.scene.report(broadcast_id)
+    snapshots = DynamoSnapshotStore(system.dynamodb, system.table("broadcasts"))
+    forged = Report.from_wire(before["byCell"][NORTH] | {"delivered": 1_000, "dispatched": 1_000})
+    assert not snapshots.put(broadcast_id, NORTH, 1, forged)
+    assert snapshots.put(broadcast_id, CellName("east"), 9_999_999_999_999, forged)
+    assert await cells.scene.report(broadcast_id) == before
+
+
+@asynccontextmanager
+async def killed(system: System, cell: CellName) -> AsyncIterator[None]:
+    """A cell's gateway and workers are killed; after the block its gateway is started again."""
+    gateway = ProcessTable(system.directory).find(gateway_of(cell))
+    assert gateway is not None
+    gateway.kill()
+    for worker in workers_of(system, cell):
+        with suppress(psutil.NoSuchProcess):
+            worker.kill()
+    try:
+        assert system.loudhailer("status").returncode == 1
+        yield
+    finally:
+        up = await asyncio.to_thread(system.loudhailer, "up", "--cells", "3")
+        assert up.returncode == 0, up.stderr
+
+
+def workers_of(system: System, cell: CellName) -> list[psutil.Process]:
+    """The processes of a cell's functions that know one of its queues."""
+    account = f"/{CELL_ACCOUNTS[cell]}/"
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            variables = process.environ()
+            is_ours = variables.get("AWS_ENDPOINT_URL") == system.deployment.aws_endpoint
+            if is_ours and any(account in value for value in variables.values()):
+                found.append(process)
+    return found
+
+
+async def faults(system: System, cell: CellName, **faults: float) -> None:
+    """Switch these faults of a cell's gateway on, and all others off."""
+    url = local_endpoint(system.state.cell_ports[cell])
+    async with HttpApi(url, signed_by_root(system.state.secret)) as gateway:
+        await gateway.call("POST", "/_gateway/faults", document=faults)
+
+
+async def test_a_cell_that_is_killed_in_the_middle_costs_the_others_nothing(cells: CellScene, system: System) -> None:
+    """They are delivered at once, the report names what is missing, and its sessions are placed elsewhere.
+
+    A page on it gets there by itself. Once nothing is to be expected of it any more, what is missing has failed.
+    """
+    guests = await cells.guests()
+    others = guests[HUB] + guests[NORTH]
+    async with running_browser() as browser, visits(browser, cells.scene, *LOST) as visit:
+        page = await visit()
+        await page.connect(cells.tenant, await player_on(cells, SOUTH))
+        on_south = len(guests[SOUTH]) + 1
+        await cells.scene.counted(cells.tenant, len(others) + on_south)
+        await faults(system, SOUTH, latency_ms=60_000.0)
+        broadcast_id = await cells.scene.broadcast({"tenantId": cells.tenant}, "in the middle")
+        look = partial(report_of, cells, broadcast_id)
+        await eventually(look, lambda report: part(report, SOUTH, "inFlight") == on_south)
+        async with killed(system, SOUTH):
+            assert {(await guest.frame())["id"] for guest in others} == {broadcast_id}
+            report = await eventually(look, lambda report: part(report, NORTH, "status") == "finished")
+            assert_sums(report)
+            assert (report["status"], report["waitingFor"], report["delivered"]) == ("delivering", [SOUTH], len(others))
+
+            lost = cells.sessions[SOUTH][0]
+            url = await eventually(
+                partial(cells.scene.api.open_session, lost.tenant, lost.session), lambda url: cells.names[url] != SOUTH
+            )
+            guest = await cells.scene.connect(SceneSession(lost.tenant, lost.session, url))
+            await expect(page.status).to_have_text("Connected")
+            next_id = await cells.scene.broadcast({"tenantId": cells.tenant}, "after it was lost")
+            assert (await guest.frame())["id"] == next_id
+            await expect(page.log("Broadcasts received")).to_contain_text("after it was lost")
+
+            end_long_ago(system, broadcast_id)
+            report = await cells.scene.report(broadcast_id)
+            assert_sums(report)
+            assert (report["silent"], report["waitingFor"]) == ([SOUTH], [])
+            assert (part(report, SOUTH, "failed"), part(report, SOUTH, "delivered")) == (on_south, 0)
+    await eventually(partial(place_new_session, cells), lambda cell: cell == SOUTH)
+
+
+async def report_of(cells: CellScene, broadcast_id: str) -> Any:
+    """The report of a broadcast as it is now."""
+    return await cells.scene.api.call("GET", f"/broadcast/{broadcast_id}")
+
+
+def part(report: Mapping[str, Any], cell: CellName, name: str) -> Any:
+    """Return what a report says of a cell."""
+    return report["byCell"][cell][name]
+
+
+async def player_on(cells: CellScene, cell: CellName) -> str:
+    """A player whose devices are all on that cell."""
+    while True:
+        player = f"player-{uuid.uuid4().hex}"
+        if cells.cell_of(await cells.scene.session(cells.tenant, player)) == cell:
+            return player
+
+
+def end_long_ago(system: System, broadcast_id: str) -> None:
+    """Let a broadcast's lifetime, and the time in which cells may report, be over."""
+    system.dynamodb.update_item(
+        TableName=system.table("broadcasts"),
+        Key={"broadcastId": {"S": broadcast_id}, "part": {"S": "summary"}},
+        UpdateExpression="SET endsAt = :then",
+        ConditionExpression="attribute_exists(endsAt)",
+        ExpressionAttributeValues={":then": {"N": str(int(time.time()) - 3_600)}},
+    )
+
+
+async def place_new_session(cells: CellScene) -> CellName:
+    """The cell on which a new session is placed."""
+    return cells.cell_of(await cells.scene.session(cells.tenant))

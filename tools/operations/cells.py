@@ -1,0 +1,76 @@
+"""The further cells of a deployment, as the hub knows them: whether they are alive, and have the tenants."""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from loudhailer.cells.model import Lease, Standing
+from loudhailer.ids import CellName
+from tools.errors import OperatorError
+from tools.stack.deployment import Deployment
+from tools.stack.traffic import ALIAS
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda.client import LambdaClient
+
+_POLL_SECONDS = 0.1
+
+
+def bring_tenants(deployment: Deployment, seconds: float) -> None:
+    """Let each further cell fetch the tenants now, as its schedule does within a minute; see `await_tenants`."""
+    for cell in deployment.cells.values():
+        functions: LambdaClient = cell.client("lambda")
+        functions.invoke(FunctionName=cell.functions["beat"], Qualifier=ALIAS, Payload=b"{}")
+    await_tenants(deployment, seconds)
+
+
+def await_tenants(deployment: Deployment, seconds: float) -> None:
+    """Wait until each further cell is alive and has the tenants as they are now; OperatorError after the time."""
+    if not deployment.cells:
+        return
+    revision = deployment.directory.revision()
+    deadline = time.monotonic() + seconds
+    while missing := _without_tenants(deployment, revision):
+        if time.monotonic() > deadline:
+            raise OperatorError(
+                f"After {seconds:.0f} s the tenants as they are now have not reached {' and '.join(missing)}.",
+                "Look at `loudhailer status`, and at the log of `beat`.",
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def cell_table(deployment: Deployment, now: float) -> Table:
+    """One row a further cell: its account, its clients, and its lease."""
+    table = Table(
+        "cell", "account", "connections", "lease", "age s", "tenants", title="Further cells", title_justify="left"
+    )
+    revision = deployment.directory.revision()
+    for cell, seen in _standing(deployment).items():
+        account, lease = deployment.cells[cell].account, seen.lease
+        if lease is None:
+            table.add_row(cell, account, "", "declared, never seen", "", "")
+            continue
+        state = "alive" if _is_alive(deployment, cell, lease, now) else "not alive"
+        tenants = "all" if lease.tenants >= revision else f"revision {lease.tenants} of {revision}"
+        table.add_row(cell, account, str(lease.connections), state, f"{now - lease.at:.0f}", tenants)
+    return table
+
+
+def _without_tenants(deployment: Deployment, revision: int) -> list[CellName]:
+    """The cells that are not alive, or do not have the tenants of the revision yet."""
+    leases = {cell: seen.lease for cell, seen in _standing(deployment).items()}
+    return [
+        cell
+        for cell, lease in leases.items()
+        if lease is None or lease.tenants < revision or not _is_alive(deployment, cell, lease, time.time())
+    ]
+
+
+def _standing(deployment: Deployment) -> Mapping[CellName, Standing]:
+    return deployment.directory.standing(list(deployment.cells))
+
+
+def _is_alive(deployment: Deployment, cell: CellName, lease: Lease, now: float) -> bool:
+    return lease.is_alive(now, int(deployment.outputs["cells"][cell]["placement"]["lease_seconds"]))
