@@ -1,8 +1,11 @@
-"""For every test: Powertools' environment, Hypothesis' profiles, and the choice of the emulator's tests."""
+"""For every test: Powertools' environment, Hypothesis' profiles, the choice of the emulator's tests, coverage."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any
 
 import pytest
@@ -45,6 +48,28 @@ def pytest_configure_node(node: Any) -> None:
     """Hand the choice to a process of xdist: git may say something else once the tests run."""
     if CHOICE in node.config.stash:
         node.workerinput["emulator"] = asdict(node.config.stash[CHOICE])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Let coverage rest while the tests are imported, which takes twice the time else.
+
+    All that it measures is imported first, but for the handlers, which need an environment: tests run these.
+    """
+    config = session.config
+    coverage = getattr(config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
+    hands_out = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if coverage is None or hands_out:
+        return (yield)
+    for name in ("functions", "loudhailer"):
+        for module in walk_packages(import_module(name).__path__, f"{name}."):
+            if not module.name.endswith(".handler"):
+                import_module(module.name)
+    coverage.pause()
+    try:
+        return (yield)
+    finally:
+        coverage.resume()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

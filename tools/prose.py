@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import tokenize
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import cleandoc
 from io import StringIO
@@ -85,18 +85,15 @@ class Passage:
 
 
 def passages_of_python(source: str) -> Iterator[Passage]:
-    """Yield the docstrings, the comments and the texts of errors."""
+    """Yield the docstrings, the comments, and the texts of errors and of lines of the log."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Expr(value=ast.Constant(value=str(text)), lineno=line):
                 yield Passage(line, cleandoc(text))
             case ast.Raise(exc=ast.Call(args=arguments), lineno=line):
-                for argument in arguments:
-                    match argument:
-                        case ast.Constant(value=str(text)):
-                            yield Passage(line, text)
-                        case ast.JoinedStr(values=parts):
-                            yield Passage(line, "".join(_constant(part) for part in parts))
+                yield from _texts(line, arguments)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="logger")), args=arguments, lineno=line):
+                yield from _texts(line, arguments)
     for token in tokenize.generate_tokens(StringIO(source).readline):
         if token.type == tokenize.COMMENT and not token.string.startswith(("# noqa", "# type:", "#!")):
             yield Passage(token.start[0], token.string.lstrip("# "), is_bounded=False)
@@ -203,6 +200,15 @@ def main() -> int:
 def is_checked(path: Path) -> bool:
     """Tell whether the file's prose is ours: the code of conduct is a standard text."""
     return path.name != "CODE_OF_CONDUCT.md"
+
+
+def _texts(line: int, arguments: Iterable[ast.expr]) -> Iterator[Passage]:
+    for argument in arguments:
+        match argument:
+            case ast.Constant(value=str(text)):
+                yield Passage(line, text)
+            case ast.JoinedStr(values=parts):
+                yield Passage(line, "".join(_constant(part) for part in parts))
 
 
 def _constant(part: ast.expr) -> str:

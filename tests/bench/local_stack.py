@@ -74,7 +74,7 @@ class RunningStack:
         """Write the connections' rows, which their stream then counts, and the rows of their partitions before."""
         deployment = self.deployment
         partitions = {connection.key.partition for connection in connections}
-        await asyncio.to_thread(deployment.partitions.open, partitions)
+        await asyncio.gather(*(asyncio.to_thread(deployment.partitions.open, key) for key in partitions))
         client, table = deployment.client("dynamodb"), deployment.outputs["tables"]["connections"]
         for batch in batched(connections, _ITEMS_A_BATCH, strict=False):
             puts = [{"PutRequest": {"Item": connection_to_item(connection)}} for connection in batch]

@@ -33,9 +33,10 @@ def only(store: PartitionStore) -> PartitionCount:
 
 def test_a_partition_is_opened_once(store: PartitionStore) -> None:
     """Opening again leaves the count alone."""
-    store.open([FIRST])
+    store.open(FIRST)
     assert store.advance(FIRST, seen="", checkpoint=EARLIER, delta=3)
-    store.open([FIRST, SECOND])
+    store.open(FIRST)
+    store.open(SECOND)
     assert store.of_tenant(ACME) == [
         PartitionCount(FIRST, count=3, checkpoint=EARLIER),
         PartitionCount(SECOND),
@@ -45,7 +46,8 @@ def test_a_partition_is_opened_once(store: PartitionStore) -> None:
 def test_partitions_are_listed_by_tenant_or_all_together(store: PartitionStore) -> None:
     """A tenant's id that begins another's does not reach its partitions."""
     longer = nth_partition(TenantId("acme2"), 0)
-    store.open([SECOND, FIRST, longer])
+    for partition in (SECOND, FIRST, longer):
+        store.open(partition)
     assert [row.partition for row in store.of_tenant(ACME)] == [FIRST, SECOND]
     assert {row.partition for row in store.everywhere()} == {FIRST, SECOND, longer}
     assert store.of_tenant(TenantId("nobody")) == []
@@ -53,7 +55,8 @@ def test_partitions_are_listed_by_tenant_or_all_together(store: PartitionStore) 
 
 def test_the_first_partitions_of_all_tenants_are_no_more_than_asked_for(store: PartitionStore) -> None:
     """All of them, if there are fewer, however few rows a page has."""
-    store.open(nth_partition(TenantId(tenant), 0) for tenant in ("a", "b", "c", "d", "e"))
+    for tenant in ("a", "b", "c", "d", "e"):
+        store.open(nth_partition(TenantId(tenant), 0))
     assert {row.partition for row in store.first_everywhere(6)} == {row.partition for row in store.everywhere()}
     assert len({row.partition for row in store.first_everywhere(4)}) == len(store.first_everywhere(4)) == 4
 
@@ -61,7 +64,8 @@ def test_the_first_partitions_of_all_tenants_are_no_more_than_asked_for(store: P
 def test_checkpoints_are_returned_for_existing_partitions(store: PartitionStore) -> None:
     """More partitions than one call takes; an absent one is left out."""
     partitions = [nth_partition(ACME, number) for number in range(130)]
-    store.open(partitions)
+    for partition in partitions:
+        store.open(partition)
     assert store.advance(FIRST, seen="", checkpoint=LATER, delta=0)
     assert store.checkpoints([*partitions, Partition("nobody#00000")]) == {
         **dict.fromkeys(partitions, ""),
@@ -71,7 +75,7 @@ def test_checkpoints_are_returned_for_existing_partitions(store: PartitionStore)
 
 def test_a_count_is_updated_only_from_the_checkpoint_that_was_read(store: PartitionStore) -> None:
     """The second of two writers changes nothing, and an absent partition is not made."""
-    store.open([FIRST])
+    store.open(FIRST)
     assert store.advance(FIRST, seen="", checkpoint=EARLIER, delta=2)
     assert not store.advance(FIRST, seen="", checkpoint=LATER, delta=2)
     assert store.advance(FIRST, seen=EARLIER, checkpoint=LATER, delta=-1)
@@ -81,7 +85,7 @@ def test_a_count_is_updated_only_from_the_checkpoint_that_was_read(store: Partit
 
 def test_one_of_many_concurrent_writers_moves_a_checkpoint(store: PartitionStore) -> None:
     """Twenty threads that saw the same checkpoint: one of them moves it."""
-    store.open([FIRST])
+    store.open(FIRST)
 
     def advance(_: int) -> bool:
         return store.advance(FIRST, seen="", checkpoint=EARLIER, delta=1)
@@ -93,7 +97,7 @@ def test_one_of_many_concurrent_writers_moves_a_checkpoint(store: PartitionStore
 
 def test_the_last_counted_probe_is_recorded(store: PartitionStore) -> None:
     """Twice is as good as once, and an absent partition is not made."""
-    store.open([FIRST])
+    store.open(FIRST)
     for probe in ("a", "b", "b"):
         store.note_probe(FIRST, ProbeId(probe))
     store.note_probe(ABSENT, ProbeId("a"))
@@ -102,7 +106,7 @@ def test_the_last_counted_probe_is_recorded(store: PartitionStore) -> None:
 
 def test_a_recount_replaces_the_count_of_an_unchanged_partition(store: PartitionStore) -> None:
     """Marked, sampled, corrected; the marks are gone then."""
-    store.open([FIRST])
+    store.open(FIRST)
     store.advance(FIRST, seen="", checkpoint=EARLIER, delta=7)
     store.mark_for_recount(FIRST)
     sample = Sample(5, EARLIER, at=60)
@@ -115,7 +119,7 @@ def test_a_recount_replaces_the_count_of_an_unchanged_partition(store: Partition
 
 def test_a_count_without_a_mark_is_corrected_too(store: PartitionStore) -> None:
     """It was seen to be wrong."""
-    store.open([FIRST])
+    store.open(FIRST)
     sample = Sample(5, "", at=60)
     assert store.keep_sample(FIRST, sample, recount=False)
     assert store.correct(FIRST, sample)
@@ -124,7 +128,7 @@ def test_a_count_without_a_mark_is_corrected_too(store: PartitionStore) -> None:
 
 def test_a_sample_of_a_newly_marked_partition_is_discarded(store: PartitionStore) -> None:
     """Nor one for a recount, if the mark is gone."""
-    store.open([FIRST])
+    store.open(FIRST)
     sample = Sample(5, "", at=60)
     assert not store.keep_sample(FIRST, sample, recount=True)
     store.mark_for_recount(FIRST)
@@ -134,7 +138,7 @@ def test_a_sample_of_a_newly_marked_partition_is_discarded(store: PartitionStore
 
 def test_only_the_stored_sample_corrects_a_count(store: PartitionStore) -> None:
     """One that a new mark or another run replaced says nothing any more."""
-    store.open([FIRST])
+    store.open(FIRST)
     store.mark_for_recount(FIRST)
     sample = Sample(5, "", at=60)
     store.keep_sample(FIRST, sample, recount=True)
@@ -147,7 +151,7 @@ def test_only_the_stored_sample_corrects_a_count(store: PartitionStore) -> None:
 
 def test_a_recount_is_refused_after_a_new_record(store: PartitionStore) -> None:
     """A sample of an older checkpoint is neither kept nor applied."""
-    store.open([FIRST])
+    store.open(FIRST)
     store.mark_for_recount(FIRST)
     stale = Sample(5, "", at=60)
     assert store.keep_sample(FIRST, stale, recount=True)
@@ -159,7 +163,7 @@ def test_a_recount_is_refused_after_a_new_record(store: PartitionStore) -> None:
 
 def test_a_sample_without_a_mark_is_refused_after_a_new_record(store: PartitionStore) -> None:
     """It says nothing of the count by now."""
-    store.open([FIRST])
+    store.open(FIRST)
     store.advance(FIRST, seen="", checkpoint=EARLIER, delta=1)
     assert not store.keep_sample(FIRST, Sample(5, "", at=60), recount=False)
     assert only(store) == PartitionCount(FIRST, 1, EARLIER)
@@ -167,7 +171,7 @@ def test_a_sample_without_a_mark_is_refused_after_a_new_record(store: PartitionS
 
 def test_a_new_mark_removes_the_old_sample(store: PartitionStore) -> None:
     """Changes may have been lost again after the sample."""
-    store.open([FIRST])
+    store.open(FIRST)
     store.keep_sample(FIRST, Sample(0, "", at=60), recount=False)
     store.mark_for_recount(FIRST)
     assert only(store) == PartitionCount(FIRST, recount=True)
@@ -176,7 +180,7 @@ def test_a_new_mark_removes_the_old_sample(store: PartitionStore) -> None:
 @pytest.mark.parametrize("store", NOT_REPEATED, indirect=True)
 def test_an_empty_partition_is_retired_then_removed(store: PartitionStore) -> None:
     """In two steps, of which the second needs the first."""
-    store.open([FIRST])
+    store.open(FIRST)
     assert not store.remove(FIRST, checkpoint="")
     assert store.retire(FIRST, checkpoint="", at=1000)
     assert only(store) == PartitionCount(FIRST, retired_at=1000)
@@ -186,7 +190,8 @@ def test_an_empty_partition_is_retired_then_removed(store: PartitionStore) -> No
 
 def test_a_partition_in_use_is_neither_retired_nor_removed(store: PartitionStore) -> None:
     """Connections, or a checkpoint that moved, say that it is in use."""
-    store.open([FIRST, SECOND])
+    store.open(FIRST)
+    store.open(SECOND)
     assert store.retire(FIRST, checkpoint="", at=1000)
     for partition in (FIRST, SECOND):
         store.advance(partition, seen="", checkpoint=EARLIER, delta=1)
@@ -200,7 +205,8 @@ def test_a_partition_in_use_is_neither_retired_nor_removed(store: PartitionStore
 
 def test_a_partition_in_doubt_is_neither_retired_nor_removed(store: PartitionStore) -> None:
     """Its count of nothing may be wrong."""
-    store.open([FIRST, SECOND])
+    store.open(FIRST)
+    store.open(SECOND)
     assert store.retire(FIRST, checkpoint="", at=1000)
     for partition in (FIRST, SECOND):
         store.mark_for_recount(partition)
@@ -211,7 +217,7 @@ def test_a_partition_in_doubt_is_neither_retired_nor_removed(store: PartitionSto
 
 def test_a_retired_partition_is_reinstated(store: PartitionStore) -> None:
     """The mark and the sample go, the rest stays."""
-    store.open([FIRST])
+    store.open(FIRST)
     store.keep_sample(FIRST, Sample(0, "", at=60), recount=False)
     store.retire(FIRST, checkpoint="", at=1000)
     store.reinstate(FIRST)

@@ -439,6 +439,28 @@ def test_a_session_created_by_two_releases_at_once_has_one_row(*, first: bool) -
     assert DynamoSessionStore(rows, "sessions-x").get(ACME, S1) == Session(ACME, S1, 210, ANN)
 
 
+def test_a_session_that_two_releases_withdraw_is_created_again_after_random_pauses() -> None:
+    """Two releases that repeat it at the same moments, without a pause, withdraw each time until both give up."""
+    rows: Any = client_of_any_table()
+    pauses: list[float] = []
+
+    def beside_the_other(operation: str, request: Any) -> Any:
+        if operation == "put_item":
+            rows.put_item(TableName="sessions-x", Item=former_session_key(ACME, S1) | {"sessionTTL": {"N": "200"}})
+        answer = getattr(rows, operation)(**request)
+        if operation == "delete_item":
+            rows.delete_item(TableName="sessions-x", Key=former_session_key(ACME, S1))
+        return answer
+
+    client: Any = EngineClient(beside_the_other)
+    with pytest.raises(TransientError, match="made and ended"):
+        DynamoSessionStore(client, "sessions-x", pause=pauses.append).renew(
+            ACME, S1, player=None, expires_at=200, now=0
+        )
+    assert len(set(pauses)) == 4
+    assert all(0 <= pause <= 0.05 * 2**attempt for attempt, pause in enumerate(pauses))
+
+
 def test_two_releases_that_create_a_session_at_once_retry() -> None:
     """Both have put theirs before either looks for the other's; one row is left, and both find it."""
     rows: Any = client_of_any_table()

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -105,7 +107,7 @@ class System:
     @cached_property
     def broadcasts(self) -> DynamoBroadcastStore:
         """The broadcasts' table."""
-        return DynamoBroadcastStore(self.dynamodb, self.table("broadcasts"))
+        return DynamoBroadcastStore(self.dynamodb, self.table("broadcasts"), clock=time.time)
 
     def session_key(self, tenant: TenantId, session: str) -> Item:
         """The key of a session's row: its id as the service keeps it."""
@@ -192,7 +194,8 @@ def loudhailer(home: Path, stack: str, *arguments: str, **environment: str) -> s
 
 @asynccontextmanager
 async def started(home: Path, stack: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """One command on a stack, running; the block sees to it that it ends."""
+    """One command on a stack, running, which SIGINT interrupts; the block sees to it that it ends."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and hand that on
     quiet = subprocess.DEVNULL
     command = await asyncio.create_subprocess_exec(
         *_command(home, stack, *arguments), stdin=quiet, stdout=quiet, stderr=quiet

@@ -326,7 +326,7 @@ async def test_a_report_of_an_older_version_or_of_an_unknown_cell_changes_nothin
     await cells.guests()
     broadcast_id = BroadcastId(await cells.scene.broadcast({"tenantId": cells.tenant}))
     before = await cells.scene.report(broadcast_id)
-    snapshots = DynamoSnapshotStore(system.dynamodb, system.table("broadcasts"))
+    snapshots = DynamoSnapshotStore(system.dynamodb, system.table("broadcasts"), clock=time.time)
     forged = Report.from_wire(before["byCell"][NORTH] | {"delivered": 1_000, "dispatched": 1_000})
     assert not snapshots.put(broadcast_id, NORTH, 1, forged)
     assert snapshots.put(broadcast_id, CellName("east"), 9_999_999_999_999, forged)

@@ -59,7 +59,8 @@ async def test_every_partition_is_queried_and_their_connections_are_spread_over_
     async with Invariants(scene) as invariants:
         await invariants.join(6)
         partitions = [nth_partition(invariants.tenant, number) for number in range(3)]
-        scene.system.deployment.partitions.open(partitions)
+        for partition in partitions:
+            scene.system.deployment.partitions.open(partition)
         await invariants.haunt(stale := 600)
         await scene.counted(invariants.tenant, 6 + stale)
         there = rows(scene, invariants.tenant)
@@ -102,7 +103,7 @@ async def test_a_partition_of_any_number_is_delivered(scene: Scene) -> None:
     guest = await scene.guest(tenant := scene.tenant())
     (row,) = scene.system.connections_of(tenant)
     late = nth_partition(tenant, 3000)
-    scene.system.deployment.partitions.open([late])
+    scene.system.deployment.partitions.open(late)
     table = scene.system.table("connections")
     key = {"partition": row["partition"], "connectionId": row["connectionId"]}
     scene.system.dynamodb.put_item(TableName=table, Item=row | {"partition": {"S": late}})

@@ -1,8 +1,15 @@
 """Resources that Terraform made, and proof that they stay so."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.system import System
+from tests.support.permissions import Permissions, lost, permissions
+
+FORMER: Permissions = json.loads(Path(__file__).with_name("former_permissions.json").read_text())
+"""Permissions of the hub's roles in the release before; to be written anew with each release."""
 
 
 @pytest.mark.nightly  # by day: after a full apply in tests/integration/registry, from a template in test_templates.py
@@ -41,3 +48,13 @@ def test_a_queue_hides_a_message_for_six_times_the_timeout_of_its_function(syste
         timeout = system.functions.get_function_configuration(FunctionName=mapping["FunctionArn"])["Timeout"]
         window = mapping.get("MaximumBatchingWindowInSeconds", 0)
         assert int(attributes["VisibilityTimeout"]) >= 6 * timeout + window, name
+
+
+def test_functions_of_the_release_before_keep_their_permissions(system: System) -> None:
+    """A rollback runs the earlier image with newer Terraform sources: actions go one release later than their use."""
+    now = permissions(system.directory.hub.state)
+    assert FORMER.keys() & now.keys()
+    assert lost(FORMER, now) == []
+    assert lost({"query": {"table/sessions": "dynamodb:DeleteTable"}}, now) == [
+        "query: dynamodb:DeleteTable on table/sessions"
+    ]

@@ -179,7 +179,7 @@ def test_a_failing_digest_is_rolled_back(pipeline: Pipeline, first: str) -> None
     assert pipeline.running() == {first}
     drift = pipeline.release("drift", "local").stdout
     assert "gets no traffic" in drift
-    assert f"the promotion of {commit} was begun and has not ended" in drift
+    assert re.search(f"the promotion of {commit} was begun at [-0-9]+T[:0-9]+Z and has not ended", drift)
     assert first in pipeline.rolled_back()
     assert "is as it should be" in pipeline.done("drift", "local")
     assert f"The Terraform sources are those of {commit}." in pipeline.done("current", "local")

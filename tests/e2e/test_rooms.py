@@ -354,7 +354,8 @@ async def audience(scene: Scene, session: SceneSession, size: int) -> AsyncItera
     rows = [_in_hall(session.tenant, session.session, number, one) for number, one in enumerate(sorted(ids))]
     keys = [{name: row[name] for name in ("partition", "connectionId")} for row in rows]
     partitions = DynamoPartitionStore(scene.system.dynamodb, scene.system.table("partitions"))
-    partitions.open([nth_partition(session.tenant, number) for number in range(2)])
+    for number in range(2):
+        partitions.open(nth_partition(session.tenant, number))
     try:
         _write(scene, [{"PutRequest": {"Item": row}} for row in rows])
         yield listeners

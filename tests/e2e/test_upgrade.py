@@ -107,6 +107,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
         checkout.stack.down()
 
 
+@pytest.mark.nightly  # by day: through a promotion and a rollback, test_sockets_stay_open_from_promotion_to_rollback
 async def test_connections_stay_open_while_new_code_takes_over(checkout: Checkout) -> None:
     """Every socket that was there before gets a broadcast of the new code, and nothing drifts from the plan."""
     async with Scene(checkout.system) as scene:

@@ -177,7 +177,7 @@ def _broadcast(system: SimulatedSystem, gateway: CrowdGateway, begun: float) -> 
     body = codec.encode_text({"audience": {"all": True}, "message": "to everybody", "broadcastId": _BROADCAST})
     system.invoke("publish", {"requestContext": {}, "body": body}, lambda _: None)
     scheduler.run(until=is_over, latest=scheduler.now + _LONGEST_SECONDS)
-    system.dice.off = system.rests = True
+    system.dice.off, system.rests_since = True, scheduler.now
     report = _report(system)
     system.watch.at_rest(healed=False)
     gone = -(-gateway.size // _GONE_EVERY)

@@ -24,7 +24,6 @@ from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.deadline import Deadline, RemainingTime
 from loudhailer.delivery.lending.port import ONCE
-from loudhailer.partitions import dynamodb as partitions
 from loudhailer.queues import sqs as queues
 from loudhailer.sessions import dynamodb as sessions
 from tests.simulation import tables
@@ -54,7 +53,7 @@ def wire(system: SimulatedSystem) -> None:
         (ids, "uuid", _Ids(system)),
         (conditions, "uuid", _Ids(system)),
         (batches, "random", _Chance(system)),
-        (partitions, "ThreadPoolExecutor", lambda _: executor),
+        (sessions, "random", _Chance(system)),
         (erasing, "ThreadPoolExecutor", lambda _: executor),
         (sessions, "_SEGMENTS", 2),
         (swarm, "RECIPIENTS_A_SOURCE", sizes.recipients_a_source),
@@ -66,7 +65,8 @@ def wire(system: SimulatedSystem) -> None:
         (leaves, "SMALL_ROOM", sizes.small_room),
     ):
         setattr(module, name, value)
-    pausing: tuple[Any, ...] = (batches.get_rows, batches.delete_rows, queues.postpone)
+    makes_sessions = sessions.DynamoSessionStore.__init__
+    pausing: tuple[Any, ...] = (batches.get_rows, batches.delete_rows, queues.postpone, makes_sessions)
     for function in pausing:
         function.__kwdefaults__["pause"] = system.scheduler.sleep
     system.make = _handle
@@ -128,8 +128,8 @@ def _stand_ins(environment: SimulatedEnvironment) -> StandIns:
         "loudhailer.aws.clients": {"client": client, "LateClient": lambda service, make=client: make(service)},
         "loudhailer.aws.tenant_credentials": {"ClientOf": Any, "PerTenant": lambda make, **_: _PerTenant(make, client)},
         "loudhailer.broadcast.dynamodb": {
-            "DynamoBroadcastStore": lambda client, table, keys=1: DynamoBroadcastStore(
-                client, table, clock, keys=keys, pause=by_chance
+            "DynamoBroadcastStore": lambda client, table, **options: DynamoBroadcastStore(
+                client, table, pause=by_chance, **options
             )
         },
         "loudhailer.connections.dynamodb": {

@@ -122,7 +122,7 @@ class SimulatedSystem:
         self._sequence = count(_FIRST_SEQUENCE)
         self.running: dict[int, SimulatedInvocation] = {}
         self.commands = 0
-        self.rests = False
+        self.rests_since = inf
         self.tables = Engine(
             [Table(kind, keys, INDEXES.get(kind, {})) for kind, keys in KEYS.items()],
             page_size=self.scheduler.random.choice(sizes.pages),

@@ -235,7 +235,7 @@ class Workload:
         self._stopped = True
         self._system.dice.off = True
         self._bring_to_rest()
-        self._system.rests = True
+        self._system.rests_since = self._system.scheduler.now
         self._report_all()
         self._system.watch.at_rest(healed=False)
         if self._plan.heals:

@@ -45,7 +45,7 @@ Replaces = Annotated[
     ),
 ]
 AllowDestroy = Annotated[
-    bool, typer.Option("--allow-destroy", envvar="ALLOW_DESTROY", help="Tables and queues may be destroyed.")
+    bool, typer.Option("--allow-destroy", envvar="ALLOW_DESTROY", help="Tables, queues and APIs may be destroyed.")
 ]
 Watch = Annotated[float, typer.Option("--watch", envvar="WATCH", min=0, help="Seconds that each step is watched.")]
 

@@ -1,7 +1,7 @@
-"""Tables and queues that a plan would destroy: no version may need them any more, and somebody must have said so."""
+"""Tables, queues and APIs that a plan would destroy: no version may need them, and somebody must have said so."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tools.errors import OperatorError
 from tools.release.plan import PlanSummary
@@ -13,13 +13,22 @@ _SOURCES = (
 )
 
 
-def require_no_loss(summary: PlanSummary, versions: Mapping[str, Mapping[str, str]], *, allowed: bool) -> None:
+def require_no_loss(
+    summary: PlanSummary,
+    versions: Mapping[str, Mapping[str, str]],
+    messages: Callable[[str], int],
+    *,
+    allowed: bool,
+) -> None:
     """Raise OperatorError if a plan destroys a table or queue that a version works with, or that nobody gave up.
+
+    So it does for a queue that still has messages, for an index of a table, and for an API.
 
     Args:
         summary: the plan.
         versions: the variables of the versions that run or may be returned to, by `<function>:<version>`.
-        allowed: whether somebody has said that tables and queues may be destroyed.
+        messages: returns the number of messages in the queue of a URL.
+        allowed: whether somebody has said that all of these may be destroyed.
     """
     lost = summary.lost
     needed = {
@@ -33,8 +42,13 @@ def require_no_loss(summary: PlanSummary, versions: Mapping[str, Mapping[str, st
             f"The plan destroys {', '.join(names)}, which {', '.join(users)} works with.",
             f"{_SOURCES} Else promote a release that leaves it first: docs/runbook.md says how.",
         )
-    if lost and not allowed:
+    if summary.missed and not allowed:
         raise OperatorError(
-            f"The plan destroys {', '.join(sorted(lost.values()))}, with what it holds.",
+            f"The plan destroys {', '.join(sorted(summary.missed))}, with what it holds.",
             f"{_SOURCES} If it is meant, say so: ALLOW_DESTROY=true.",
+        )
+    if full := sorted(name for url, name in summary.lost_queues.items() if messages(url)):
+        raise OperatorError(
+            f"The plan destroys {', '.join(full)}, which still has messages.",
+            "Wait until they are handled, or purge the queue if nobody needs them; then plan again.",
         )

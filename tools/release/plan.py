@@ -29,7 +29,8 @@ _COSTS: Mapping[str, frozenset[str]] = {
 """Attributes that AWS bills for, by type of resource: being there costs, and so does a change of these attributes."""
 
 _DATA = {"aws_dynamodb_table", "aws_s3_bucket", "aws_sqs_queue", "aws_ecr_repository", "aws_cloudwatch_log_group"}
-_WORKED_WITH = {"aws_dynamodb_table", "aws_sqs_queue"}
+_TABLE, _QUEUE, _API = "aws_dynamodb_table", "aws_sqs_queue", "aws_apigatewayv2_api"
+_WORKED_WITH = {_TABLE, _QUEUE}
 """Types of resources that functions work with: a version that runs fails without one that it knows."""
 
 _FUNCTION = "aws_lambda_function"
@@ -53,6 +54,8 @@ class Change:
         attributes: the changing attributes that affect cost, with old and new values as far as they are known.
         kind: its type.
         name: its name in AWS before the apply; None if it has none, or is new.
+        url: the URL of a queue before the apply.
+        lost_indexes: names of a table's indexes that the apply removes.
     """
 
     verb: str
@@ -62,6 +65,8 @@ class Change:
     attributes: tuple[str, ...]
     kind: str
     name: str | None
+    url: str | None = None
+    lost_indexes: tuple[str, ...] = ()
 
     @property
     def is_lost(self) -> bool:
@@ -103,6 +108,21 @@ class PlanSummary:
         return {change.name or change.address: change.address for change in lost}
 
     @property
+    def lost_queues(self) -> dict[str, str]:
+        """Names of the queues that would be destroyed, by their URLs."""
+        lost = (change for change in self.changes if change.is_lost and change.kind == _QUEUE)
+        return {change.url: change.name or change.address for change in lost if change.url}
+
+    @property
+    def missed(self) -> list[str]:
+        """Addresses of the tables, indexes, queues and APIs that would go: clients or functions would miss them."""
+        return [
+            *self.lost.values(),
+            *(change.address for change in self.changes if change.is_lost and change.kind == _API),
+            *(f"{change.address} (index {name})" for change in self.changes for name in change.lost_indexes),
+        ]
+
+    @property
     def lost_functions(self) -> set[str]:
         """Names of the functions that would be destroyed."""
         return {change.name for change in self.changes if change.is_lost and change.kind == _FUNCTION and change.name}
@@ -140,7 +160,17 @@ def _change(resource: Mapping[str, Any], verb: str) -> Change:
         attributes=attributes,
         kind=kind,
         name=before.get("function_name" if kind == _FUNCTION else "name"),
+        url=before.get("url"),
+        lost_indexes=_lost_indexes(change) if kind == _TABLE and verb == "change" else (),
     )
+
+
+def _lost_indexes(change: Mapping[str, Any]) -> tuple[str, ...]:
+    before, after = (
+        {index["name"] for index in (change.get(when) or {}).get("global_secondary_index") or ()}
+        for when in ("before", "after")
+    )
+    return tuple(sorted(before - after))
 
 
 def _differences(change: Mapping[str, Any], names: Iterable[str]) -> Iterable[str]:

@@ -33,6 +33,12 @@ SUBSCRIBER = "subscriber"
 _SPREAD = "SPREAD_SESSIONS"
 """Variable of `session_api`, if it knows the new keys of sessions; true if new sessions get them."""
 
+_DEPTHS = [
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+]
+
 
 @dataclass(frozen=True)
 class Promotion:
@@ -124,6 +130,7 @@ class Promotion:
         self.cloud.require(self.account_id)
         workspace = self.workspace
         manifest = workspace.planned(fingerprint)
+        revision = self.history.revision()
         self.require_no_older(manifest)
         self.checked(manifest)
         workspace.prepare()
@@ -134,7 +141,7 @@ class Promotion:
                 "Roll back first: `make rollback`.",
             )
         sources = self._sources(manifest)
-        self.history.begin(manifest, sources)
+        self.history.begin(manifest, sources, revision)
         with self.terminal.step(f"Applying {workspace.title}"):
             workspace.apply()
         await self._shift(workspace.outputs(), manifest, steps, _recorded(self.history.current()))
@@ -181,7 +188,10 @@ class Promotion:
         summary = self._planned(current)
         traffic = self.traffic(self.workspace.outputs())
         begun = self.history.begun()
-        shifts = [f"the promotion of {begun.manifest.commit} was begun and has not ended"] if begun else []
+        shifts = []
+        if begun is not None:
+            commit = begun.manifest.commit
+            shifts.append(f"the promotion of {commit} was begun at {begun.recorded_at} and has not ended")
         shifts += [f"{name}: a shift was begun and never ended" for name in traffic.unfinished()]
         shifts += [
             f"{shift.function}: version {shift.newest} is published and gets no traffic" for shift in traffic.pending()
@@ -244,8 +254,8 @@ class Promotion:
         return Traffic(self.cloud.client("lambda"), [*outputs.get("functions", {}).values()])
 
     def _require_no_loss(self, summary: PlanSummary, *, allowed: bool) -> None:
-        """Raise OperatorError, and leave no plan, if tables or queues would be lost that must not be."""
-        if not summary.lost:
+        """Raise OperatorError, and leave no plan, if something would be lost that must not be."""
+        if not summary.missed:
             return
         outputs, current, previous = self.workspace.outputs(), self.history.current(), self.history.previous()
         traffic = self.traffic(outputs)
@@ -255,10 +265,15 @@ class Promotion:
         for name, cell in outputs.get("subscribers", {}).items():
             versions[f"the subscriber {name}"] = {"cell": json.dumps(cell)}
         try:
-            require_no_loss(summary, versions, allowed=allowed)
+            require_no_loss(summary, versions, self._messages, allowed=allowed)
         except OperatorError as error:
             self.workspace.discard(str(error))
             raise
+
+    def _messages(self, queue_url: str) -> int:
+        """Return how many messages of a queue wait, are delayed, or are being handled."""
+        answer = self.cloud.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=_DEPTHS)
+        return sum(map(int, answer["Attributes"].values()))
 
     def _require_known_sessions(self, outputs: dict[str, Any], manifest: Manifest) -> None:
         """Raise OperatorError if the functions of a release would not find the sessions that exist: decision 0037."""

@@ -182,9 +182,13 @@ class History:
                 trail.append(entry.manifest)
         return trail[-2] if len(trail) > 1 else None
 
-    def begin(self, manifest: Manifest, sources: str) -> None:
-        """Write down that a release is about to be applied; OperatorError if somebody else wrote at the same time."""
-        read = self._read()
+    def revision(self) -> str | None:
+        """Return the revision of the history as it is now; None before its first line."""
+        return self._read().revision
+
+    def begin(self, manifest: Manifest, sources: str, revision: str | None) -> None:
+        """Write down that a release is about to be applied; OperatorError if somebody wrote after that revision."""
+        read = replace(self._read(), revision=revision)
         self._write(replace(read, begun=_entry(Action.BEGUN, manifest, sources)))
 
     def append(self, action: Action, manifest: Manifest, sources: str) -> None:

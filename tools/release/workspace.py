@@ -16,7 +16,7 @@ from tools.release.manifest import Manifest
 from tools.release.plan import PlanSummary
 from tools.stack.project import Project
 from tools.toolchain.links import link_sources, override_backend
-from tools.toolchain.provider import LOCK, find_provider
+from tools.toolchain.provider import LOCK, find_provider, forget_hashes
 from tools.toolchain.terraform import find_terraform, terraform_environment
 
 _CHANGES = 2
@@ -78,6 +78,7 @@ class Workspace:
             *(f"-backend-config={name}={value}" for name, value in backend.items()),
             f"-plugin-dir={provider.folder}",
         )
+        forget_hashes(root / LOCK)
 
     def plan(self, manifest: Manifest, variables: Mapping[str, Any]) -> PlanSummary:
         """Write the plan's files; what it would change. A plan writes no state, so that it needs no lock."""

@@ -202,7 +202,7 @@ class Deployment:
     @cached_property
     def broadcasts(self) -> "BroadcastStore":
         """The broadcasts' rows."""
-        return DynamoBroadcastStore(self.client("dynamodb"), self._table("broadcasts"))
+        return DynamoBroadcastStore(self.client("dynamodb"), self._table("broadcasts"), clock=time.time)
 
     def queue(self, name: str) -> "Queue":
         """One of the queues, to send to."""

@@ -31,7 +31,9 @@ left = [SqsQueue(worker.sqs, url, pause=time.sleep) for url in settings.left_que
 outcomes = SqsQueue(worker.sqs, settings.outcome_queue_url, pause=time.sleep)
 dead_letters = SqsQueue(worker.sqs, settings.dead_letter_queue_url, pause=time.sleep)
 marks = DynamoLaneStore(worker.dynamodb, settings.lanes_table)
-lending = Lending(settings.lane_kind, settings.lane_shares, marks, ThreadPoolExecutor(1))
+lending = Lending(
+    settings.lane_kind, settings.lane_shares, marks, ThreadPoolExecutor(1), clock=time.time, monotonic=time.monotonic
+)
 lane = Lane(settings.lane_posts_per_second, time.monotonic(), lending.factor, bucket=settings.lane_bucket)
 post_message = PostMessage(
     CurlSender(lane, worker.credentials, os.environ["AWS_REGION"]),

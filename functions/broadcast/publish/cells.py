@@ -1,4 +1,4 @@
-"""The further cells that a broadcast is for. They are read for each broadcast: nobody may be left out by a cache."""
+"""The further cells that a broadcast is for. They are read for each broadcast: a cache could leave recipients out."""
 
 from collections.abc import Collection, Mapping
 
@@ -11,8 +11,8 @@ from loudhailer.ids import CellName
 class FurtherCells:
     """Names the further cells on which an audience may have connections, with their numbers as far as they are known.
 
-    Every connected client was placed, and its cell was noted for the tenant before that. Everybody's are all that ever
-    had a lease, well or not: a sick cell still has connections.
+    The cell of every connected client was noted for its tenant before the client was placed there. A broadcast to
+    everyone is for all cells that ever had a lease, well or not: a sick cell still has connections.
     """
 
     def __init__(self, directory: CellDirectory, placements: PlacementStore, cells: Collection[CellName]) -> None:

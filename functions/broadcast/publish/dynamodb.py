@@ -1,4 +1,4 @@
-"""The hub's tables that tell of further cells."""
+"""The hub's tables about its further cells."""
 
 from typing import Any
 

@@ -29,7 +29,7 @@ from loudhailer.tenants.dynamodb import DynamoTenantStore
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
 reads = client("dynamodb", attempts=2, seconds=1)  # of recipients: if they fail, the broadcast takes the long way
-broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table, keys=settings.broadcast_keys)
+broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time, keys=settings.broadcast_keys)
 search = Search(
     DynamoConnectionStore(reads, settings.connections_table),
     DynamoSessionStore(reads, settings.sessions_table),

@@ -35,7 +35,7 @@ query = Query(
         executor=executor,
         clock=time.time,
     ),
-    DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
+    DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time),
     [SqsQueue(sqs, url, pause=time.sleep) for url in settings.shard_queue_urls],
     SqsQueue(sqs, settings.room_queue_url, pause=time.sleep),
     lanes=DynamoLaneStore(marks, settings.lanes_table),

@@ -1,1 +1,1 @@
-"""Tells the hub what has become of its broadcasts in a further cell."""
+"""Reports a further cell's part of each broadcast to the hub."""

@@ -18,8 +18,8 @@ from loudhailer.settings import from_env
 settings = from_env(Settings, os.environ)
 hub = OtherRole(settings.hub_role_arn, settings.hub_external_id, session_name="report", region=settings.hub_region)
 tell_hub = TellHub(
-    DynamoBroadcastStore(client("dynamodb"), settings.broadcasts_table),
-    DynamoSnapshotStore(hub.client("dynamodb"), settings.hub_broadcasts_table),
+    DynamoBroadcastStore(client("dynamodb"), settings.broadcasts_table, clock=time.time),
+    DynamoSnapshotStore(hub.client("dynamodb"), settings.hub_broadcasts_table, clock=time.time),
     cell=settings.cell_name,
     clock=time.time,
 )

@@ -1,4 +1,4 @@
-"""The rows of a broadcast have changed, and the hub gets the report of them.
+"""Report a further cell's part of a broadcast to the hub when its rows have changed.
 
 Delivery is at least once, and batches of different shards come side by side. A version is taken before the rows are
 read. So the report of the highest version has every row whose record came before, and the hub keeps that one.
@@ -38,7 +38,7 @@ class TellHub:
                     self._tell(broadcast_id)
             except Exception:  # noqa: BLE001  # whatever it is, the other broadcasts are told
                 count("SnapshotFailed")
-                logger.exception("the hub could not be told", broadcast_id=broadcast_id)
+                logger.exception("the report could not be sent to the hub", broadcast_id=broadcast_id)
                 failed.append(record)
         return batch_response(min(failed, key=lambda record: record.order).sequence_number if failed else None)
 

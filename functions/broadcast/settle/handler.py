@@ -24,7 +24,7 @@ RESERVE_SECONDS = 2.5
 
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
-broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table)
+broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time)
 sqs = client("sqs")
 outcomes = SqsQueue(sqs, settings.outcome_queue_url, pause=time.sleep)
 dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)

@@ -20,7 +20,7 @@ settings = from_env(Settings, os.environ)
 dynamodb, sqs = client("dynamodb"), client("sqs")
 swarm = Swarm(
     DynamoPartitionStore(dynamodb, settings.partitions_table),
-    DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
+    DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time),
     SqsQueue(sqs, settings.partition_queue_url, pause=time.sleep),
     clock=time.time,
     cell=settings.cell_name,

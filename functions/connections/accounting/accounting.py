@@ -103,7 +103,7 @@ class Accounting:
             gone = _gone(changes, seen)
             left = self._sessions.forget_all(gone)
         except TransientError:
-            logger.exception("nothing is counted yet; the batch comes again")
+            logger.exception("nothing is counted yet; the batch will be delivered again")
             return batch_response(changes[0].sequence_number)
 
         # A partition that others write to all the time delays only itself.
@@ -130,7 +130,7 @@ class Accounting:
         try:
             return self._count(partition, changes, seen)
         except TransientError:
-            logger.exception("partition not counted; its changes come again", partition=partition)
+            logger.exception("partition not counted; its changes will be delivered again", partition=partition)
             return _Settled(partition, is_done=False)
 
     def _count(self, partition: Partition, changes: Sequence[_Change], seen: str | None) -> _Settled:
@@ -170,7 +170,7 @@ class Accounting:
                 try:
                     self._partitions.note_probe(partition.partition, probes[-1])
                 except TransientError:
-                    logger.exception("probe not noted; reconcile puts another one", partition=partition.partition)
+                    logger.exception("probe not recorded; reconcile puts another one", partition=partition.partition)
 
 
 def _gone(

@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from random import SystemRandom
 from typing import Any
 
@@ -18,6 +19,9 @@ from loudhailer.settings import from_env
 from loudhailer.tenants.cache import CachedTenants
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 
+THREADS = 16
+"""Partitions that are opened in parallel, for a tenant of many partitions."""
+
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
 authorizer = Authorizer(
@@ -25,6 +29,7 @@ authorizer = Authorizer(
     DynamoSessionStore(dynamodb, settings.sessions_table),
     PartitionAssigner(
         DynamoPartitionStore(dynamodb, settings.partitions_table),
+        executor=ThreadPoolExecutor(THREADS),
         capacity=settings.connections_per_partition,
         maximum=settings.max_partitions,
         clock=time.time,

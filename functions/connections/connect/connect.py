@@ -8,7 +8,10 @@ The limits are checked in this order:
 3. the tenant's attempts in this minute that passed their session's limit;
 4. the tenant's total: one connection is reserved;
 5. the session's connections again, in the transaction that records the connection: this check is safe against races. If
-   it refuses, the reserved connection is released.
+   it refuses, the reserved connection is released;
+6. the rate at which DynamoDB changes one session: transactions that meet there are refused. If others are in the way
+   for `LONGEST_WAIT_SECONDS`, too many clients connect to the session at once. Nothing is recorded then, and the
+   reserved connection is released.
 
 So a refused attempt costs one write, and does not count for other sessions. A session that floods is deleted: see
 `Attempts`.
@@ -78,12 +81,13 @@ _FAILED: dict[str, Any] = {"statusCode": 500}
 
 
 class _Limit(StrEnum):
-    """The limits, in the order of refusal, by the names of the tenants' table."""
+    """The limits, in the order of refusal. All but the last, which is DynamoDB's, have names of the tenants' table."""
 
     SESSION_MINUTE = "sessionPerMinute"
     SESSION_CONNECTIONS = "connectionsPerSession"
     TENANT_MINUTE = "tenantPerMinute"
     TENANT_CONNECTIONS = "tenantConnections"
+    SESSION_AT_ONCE = "sessionAtOnce"
 
 
 _METRICS = {
@@ -91,6 +95,7 @@ _METRICS = {
     _Limit.SESSION_CONNECTIONS: "ConnectionsPerSessionReached",
     _Limit.TENANT_MINUTE: "TenantPerMinuteReached",
     _Limit.TENANT_CONNECTIONS: "TenantConnectionsReached",
+    _Limit.SESSION_AT_ONCE: "SessionAtOnceReached",
 }
 
 
@@ -197,7 +202,7 @@ class Connect:
                 logger.info("connection refused", reason="the session is over")
                 return _SESSION_OVER
             case Entry.CONTENDED:
-                raise TransientError("others wrote to the session all the time")
+                return _over(_Limit.SESSION_AT_ONCE)
             case Entry.THROTTLED:
                 count("ConnectionThrottled")
                 raise TransientError("DynamoDB was too busy all the time")

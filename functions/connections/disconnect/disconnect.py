@@ -46,7 +46,7 @@ class Disconnect:
             try:
                 self._connections.delete_all(keys.values())
             except TransientError:
-                logger.exception("rows may still be there; their messages come again", tenant_id=tenant)
+                logger.exception("rows may still exist; their messages will be delivered again", tenant_id=tenant)
                 again += keys
         return {"batchItemFailures": [{"itemIdentifier": message} for message in again]}
 

@@ -31,7 +31,7 @@ class Presence:
         try:
             self._wakes(records)
         except TransientError:
-            logger.exception("not all wakes are sent; the batch comes again")
+            logger.exception("not all wakes are sent; the batch will be delivered again")
             return batch_response(records[0]["dynamodb"]["SequenceNumber"])
         self._leaves(records)
         return batch_response(None)

@@ -33,7 +33,9 @@ from loudhailer.websocket.sent.dynamodb import DynamoSentStore
 
 settings = from_env(Settings, os.environ)
 late: Any = LateClient  # few frames need these clients: frames to large rooms, and frames that close a member
-broadcasts = DynamoBroadcastStore(late("dynamodb"), settings.broadcasts_table, keys=settings.broadcast_keys)
+broadcasts = DynamoBroadcastStore(
+    late("dynamodb"), settings.broadcasts_table, clock=time.time, keys=settings.broadcast_keys
+)
 topic = SnsTopic(late("sns"), settings.broadcast_topic_arn)
 announcer = Announcer(broadcasts, topic, lifetime_seconds=settings.message_lifetime_seconds, clock=time.time)
 ends = SqsQueue(late("sqs"), settings.disconnect_queue_url, pause=time.sleep)

@@ -165,7 +165,7 @@ class SayInRoom:
                 remove_gone(self._rooms, [keys[connection]])
             elif outcome is not Outcome.DELIVERED:
                 count("RoomPostFailed")
-                logger.warning("a member did not get what was said", member=connection, outcome=outcome.name)
+                logger.warning("a member did not get a room's message", member=connection, outcome=outcome.name)
                 if outcome is not Outcome.REJECTED:
                     missing.append(End(keys[connection], close=True))
         if missing:

@@ -1,6 +1,5 @@
 """The tables of sessions: the hub's own, and those of further cells, which are reached in a role of theirs."""
 
-import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -19,7 +18,7 @@ _CELL_SECONDS = 2.0
 """Patience with a cell: one that does not answer has its clients try again, and is no candidate soon."""
 
 
-def placing(settings: Settings, client: Any, clock: Callable[[], float] = time.time) -> Placing:
+def placing(settings: Settings, client: Any, *, clock: Callable[[], float]) -> Placing:
     """Place sessions as the settings have it: in the hub alone, or over the cells that they declare."""
     here = _stores(settings, client)
     declared = settings.cells

@@ -20,9 +20,9 @@ settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
 session_api = SessionApi(
     DynamoTenantStore(dynamodb, settings.tenants_table),
-    placing(settings, dynamodb),
-    DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
-    DynamoSnapshotStore(dynamodb, settings.broadcasts_table),
+    placing(settings, dynamodb, clock=time.time),
+    DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time),
+    DynamoSnapshotStore(dynamodb, settings.broadcasts_table, clock=time.time),
     list_tenants=settings.list_tenants,
     silo_tenants=settings.silo_tenants,
     needs_token=settings.session_auth == "jwt",

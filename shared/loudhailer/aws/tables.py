@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from loudhailer.aws.batches import delete_rows, paged
-from loudhailer.aws.conditions import holds, update_if
+from loudhailer.aws.conditions import RETURN_CURRENT_ROW, holds, update_if
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
 
@@ -47,8 +47,17 @@ class DynamoTable:
         for page in paged("Scan", pages):
             yield from page["Items"]
 
-    def _put_row_if(self, item: Item, condition: str, values: Item | None = None) -> bool:
-        return holds("PutItem", partial(self._client.put_item, Item=item, **self._conditional(condition, values)))
+    def _put_row_if(
+        self,
+        item: Item,
+        condition: str,
+        values: Item | None = None,
+        *,
+        has_made: Callable[[Item], bool] | None = None,
+    ) -> bool:
+        options = RETURN_CURRENT_ROW if has_made else {}
+        put = partial(self._client.put_item, Item=item, **self._conditional(condition, values), **options)
+        return holds("PutItem", put, has_made=has_made)
 
     def _update_row_if(
         self,

@@ -1,4 +1,4 @@
-"""The report of a broadcast over several cells: the hub's own rows, and what the further cells have said of theirs."""
+"""The report of a broadcast over several cells: the sum of the hub's rows, and snapshots of the further cells."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ def _nothing_of(summary: Summary) -> Report:
 
 
 def _given_up(said: Report, at: int) -> Report:
-    """The part of a cell that is silent: everybody it has, or was to have, has an outcome now."""
+    """The part of a silent cell: its recipients without an outcome, found or only expected, have failed."""
     dispatched = max(said.dispatched, said.expected or 0)
     return replace(
         said,

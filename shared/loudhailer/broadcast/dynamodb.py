@@ -22,7 +22,6 @@ are JSON in one attribute.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any, override
 
@@ -30,9 +29,9 @@ from botocore.exceptions import ClientError
 
 from loudhailer import codec
 from loudhailer.aws.batches import get_rows
-from loudhailer.aws.conditions import holds, update_if
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
+from loudhailer.aws.tables import DynamoTable
 from loudhailer.aws.transactions import write_together
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
@@ -69,20 +68,19 @@ _REMEMBERED = 1_000
 """Number of broadcasts whose number of keys is cached."""
 
 
-class DynamoBroadcastStore(BroadcastStore):
+class DynamoBroadcastStore(DynamoTable, BroadcastStore):
     """Keeps the rows in one DynamoDB table; `keys` is the number of keys for the broadcasts that it records itself."""
 
     def __init__(
         self,
         client: "DynamoDBClient",
         table: str,
-        clock: Callable[[], float] = time.time,
         *,
+        clock: Callable[[], float],
         keys: int = 1,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._client = client
-        self._table = table
+        super().__init__(client, table)
         self._clock = clock
         self._pause = pause
         self._keys = keys
@@ -167,7 +165,7 @@ class DynamoBroadcastStore(BroadcastStore):
 
     @override
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
-        item = self._get(_key(broadcast_id, "summary"))
+        item = self._get_row(_key(broadcast_id, "summary"))
         if item is None:
             return None
         self._remember(broadcast_id, item)
@@ -218,7 +216,7 @@ class DynamoBroadcastStore(BroadcastStore):
 
     @override
     def source(self, broadcast_id: BroadcastId, number: int) -> Source | None:
-        item = self._get(self._source_key(broadcast_id, number))
+        item = self._get_row(self._source_key(broadcast_id, number))
         return None if item is None else _source_from_item(item)
 
     @override
@@ -243,7 +241,7 @@ class DynamoBroadcastStore(BroadcastStore):
 
     @override
     def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
-        item = self._get(self._chunk_key(broadcast_id, chunk_id))
+        item = self._get_row(self._chunk_key(broadcast_id, chunk_id))
         return None if item is None else _chunk_from_item(item)
 
     @override
@@ -339,7 +337,7 @@ class DynamoBroadcastStore(BroadcastStore):
                 ":g": {"B": bitmaps.to_bytes(old.gone, old.size)},
                 ":f": {"B": bitmaps.to_bytes(old.failed, old.size)},
             }
-        return self._update_at(
+        return self._update_row_if(
             self._tally_key(key),
             has_made=lambda row: _tally_from_item(row) == new,
             changes="SET chunkSize = :chunkSize, delivered = :delivered, gone = :gone, failed = :failed,"
@@ -383,7 +381,7 @@ class DynamoBroadcastStore(BroadcastStore):
     def _keys_of(self, broadcast_id: BroadcastId) -> int:
         """Return the number of keys over which the rows of the broadcast's sources are spread."""
         if broadcast_id not in self._known:
-            item = self._get(_key(broadcast_id, "summary"))
+            item = self._get_row(_key(broadcast_id, "summary"))
             if item is None:
                 return 1
             self._remember(broadcast_id, item)
@@ -438,37 +436,13 @@ class DynamoBroadcastStore(BroadcastStore):
         return {"N": str(int(self._clock()) + kept_seconds)}
 
     def _put_new(self, row: Item) -> bool:
-        put = partial(self._client.put_item, TableName=self._table, Item=row, ConditionExpression=_IS_NEW)
-        return holds("PutItem", put)
+        return self._put_row_if(row, _IS_NEW)
 
-    def _update(
-        self,
-        broadcast_id: BroadcastId,
-        part: str,
-        changes: str,
-        condition: str,
-        values: Item,
-    ) -> bool:
-        return self._update_at(_key(broadcast_id, part), changes, condition, values)
-
-    def _update_at(
-        self,
-        key: Item,
-        changes: str,
-        condition: str,
-        values: Item,
-        *,
-        has_made: Callable[[Item], bool] | None = None,
-    ) -> bool:
-        return update_if(self._client, self._table, key, changes, condition, values=values, has_made=has_made)
+    def _update(self, broadcast_id: BroadcastId, part: str, changes: str, condition: str, values: Item) -> bool:
+        return self._update_row_if(_key(broadcast_id, part), changes, condition, values)
 
     def _write_together(self, items: Sequence["TransactWriteItemTypeDef"]) -> bool:
         return write_together(self._client, items, pause=self._pause)
-
-    def _get(self, key: Item) -> Item | None:
-        with calling("GetItem"):
-            answer = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
-        return answer.get("Item")
 
     def _size(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> int:
         """Return the size of a chunk whose row lacks it, because an earlier release has written the row."""
@@ -476,18 +450,10 @@ class DynamoBroadcastStore(BroadcastStore):
         return 0 if chunk is None else chunk.size
 
     def _query(self, place: str, prefix: str, attributes: str | None = None) -> Iterator[Item]:
-        """Yield the rows of a key whose `part` has the prefix, with all of their attributes or the given ones."""
+        """Return the rows of a key whose `part` has the prefix, with all of their attributes or the given ones."""
         projection: Any = {} if attributes is None else {"ProjectionExpression": attributes}
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="broadcastId = :id AND begins_with(part, :prefix)",
-            ExpressionAttributeValues={":id": {"S": place}, ":prefix": {"S": prefix}},
-            ConsistentRead=True,
-            **projection,
-        )
-        with calling("Query"):
-            for page in pages:
-                yield from page["Items"]
+        values: Item = {":id": {"S": place}, ":prefix": {"S": prefix}}
+        return self._query_rows("broadcastId = :id AND begins_with(part, :prefix)", values, **projection)
 
 
 def _key(place: str, part: str) -> Item:

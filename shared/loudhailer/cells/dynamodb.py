@@ -13,17 +13,16 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-cond
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, override
 
-from loudhailer.aws.batches import delete_rows, get_rows
-from loudhailer.aws.conditions import update_if
+from loudhailer.aws.batches import get_rows
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
+from loudhailer.aws.tables import DynamoTable
 from loudhailer.cells.model import Lease, Standing
 from loudhailer.cells.port import CellDirectory
 from loudhailer.ids import CellName
 from loudhailer.observability import count, logger
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 _ORDERS = "orders"
@@ -34,12 +33,8 @@ _IS_NOT_LATER = "attribute_not_exists(part) OR renewedAt <= :renewedAt"
 _REVISION: Item = {"key": {"S": "tenants"}, "part": {"S": "revision"}}
 
 
-class DynamoCellDirectory(CellDirectory):
+class DynamoCellDirectory(DynamoTable, CellDirectory):
     """Keeps the directory in one DynamoDB table."""
-
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
 
     @override
     def standing(self, cells: Collection[CellName]) -> Mapping[CellName, Standing]:
@@ -52,14 +47,12 @@ class DynamoCellDirectory(CellDirectory):
 
     @override
     def renew(self, cell: CellName, lease: Lease) -> bool:
-        return update_if(
-            self._client,
-            self._table,
+        return self._update_row_if(
             _lease_key(cell),
             "SET renewedAt = :renewedAt, isWell = :isWell, webSocketUrl = :url, connections = :connections,"
             " tenants = :tenants",
             _IS_NOT_LATER,
-            values={
+            {
                 ":renewedAt": {"N": str(lease.at)},
                 ":isWell": {"BOOL": lease.is_well},
                 ":url": {"S": lease.websocket_url},
@@ -71,16 +64,15 @@ class DynamoCellDirectory(CellDirectory):
     @override
     def order(self, cell: CellName, weight: float | None) -> None:
         if weight is None:
-            delete_rows(self._client, self._table, [_order_key(cell)])
+            self._delete_row(_order_key(cell))
             return
         with calling("PutItem"):
             self._client.put_item(TableName=self._table, Item=_order_key(cell) | {"weight": {"N": str(weight)}})
 
     @override
     def revision(self) -> int:
-        with calling("GetItem"):
-            answer = self._client.get_item(TableName=self._table, Key=_REVISION, ConsistentRead=True)
-        return int(answer["Item"]["n"]["N"]) if "Item" in answer else 0
+        row = self._get_row(_REVISION)
+        return 0 if row is None else int(row["n"]["N"])
 
 
 def next_revision(table: str, seen: int) -> "TransactWriteItemTypeDef":
@@ -118,7 +110,7 @@ def _lease(row: Item | None) -> Lease | None:
         )
     except (KeyError, ValueError) as error:
         count("LeaseMalformed")
-        logger.error("a lease makes no sense", key=row["key"]["S"], reason=type(error).__name__)
+        logger.error("a lease is malformed", key=row["key"]["S"], reason=type(error).__name__)
         return None
 
 

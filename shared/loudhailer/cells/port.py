@@ -14,13 +14,13 @@ class CellDirectory(Protocol):
     """The rows that cells write about themselves, and an operator about them. Reads are consistent."""
 
     def standing(self, cells: Collection[CellName]) -> Mapping[CellName, Standing]:
-        """Return the standing of each of the cells. A lease that makes no sense counts as none."""
+        """Return the standing of each of the cells. A malformed lease counts as none."""
 
     def renew(self, cell: CellName, lease: Lease) -> bool:
-        """Put the cell's lease in place of an older one; False, and nothing done, if a later one is there."""
+        """Replace an older lease of the cell; return False, and change nothing, if a later one is stored."""
 
     def order(self, cell: CellName, weight: float | None) -> None:
-        """Order a weight for the cell, or take the order back."""
+        """Set an operator's weight for the cell; None removes it."""
 
     def revision(self) -> int:
         """Return the revision of the hub's tenants: each change of a tenant raises it; 0 before the first one."""

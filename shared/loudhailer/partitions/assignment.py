@@ -6,6 +6,7 @@ and does not send every environment to the same one.
 """
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from math import ceil
 from random import Random
@@ -40,12 +41,23 @@ class _Partitions:
 
 
 class PartitionAssigner:
-    """Assigns partitions of at most `capacity` connections, while there are at most `maximum` partitions."""
+    """Assigns partitions of at most `capacity` connections, while there are at most `maximum` partitions.
+
+    The executor opens partitions in parallel.
+    """
 
     def __init__(
-        self, store: PartitionStore, *, capacity: int, maximum: int, clock: Callable[[], float], random: Random
+        self,
+        store: PartitionStore,
+        *,
+        executor: Executor,
+        capacity: int,
+        maximum: int,
+        clock: Callable[[], float],
+        random: Random,
     ) -> None:
         self._store = store
+        self._executor = executor
         self._capacity = capacity
         self._maximum = maximum
         self._clock = clock
@@ -91,11 +103,11 @@ class PartitionAssigner:
         free = (nth_partition(tenant, number) for number in range(self._maximum))
         opened = [partition for partition in free if partition not in taken][:wanted]
         try:
-            self._store.open(opened)
+            list(self._executor.map(self._store.open, opened))
         except TransientError:
             if not taken:
                 raise
-            logger.exception("no more partitions could be opened; the others go on", tenant_id=tenant)
+            logger.exception("no more partitions could be opened; the existing ones are used", tenant_id=tenant)
             return
         partitions.counts.update(dict.fromkeys(opened, 0))
         count("PartitionOpened", len(opened))

@@ -4,8 +4,7 @@ partitions: PK `tenantId`, SK `partition`; `connectionCount checkpoint probe?`, 
 `reconcile` repairs or retires it. `writtenBy` names the last conditional update.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from itertools import islice
 from typing import override
 
@@ -16,8 +15,6 @@ from loudhailer.aws.tables import DynamoTable
 from loudhailer.ids import Partition, ProbeId, TenantId, tenant_of
 from loudhailer.partitions.model import PartitionCount, Sample
 from loudhailer.partitions.port import PartitionStore
-
-_PARALLEL_PUTS = 16
 
 _EXISTS = "attribute_exists(connectionCount)"
 _IS_NEW = "attribute_not_exists(connectionCount)"
@@ -47,10 +44,13 @@ class DynamoPartitionStore(DynamoTable, PartitionStore):
         return list(map(_count_from_item, islice(self._scan_rows(Limit=most), most)))
 
     @override
-    def open(self, partitions: Iterable[Partition]) -> None:
-        with ThreadPoolExecutor(_PARALLEL_PUTS) as pool:
-            for _ in pool.map(self._open, partitions):
-                pass
+    def open(self, partition: Partition) -> None:
+        item: Item = {
+            **_partition_key(partition),
+            "connectionCount": {"N": "0"},
+            "checkpoint": {"S": ""},
+        }
+        self._put_row_if(item, _IS_NEW)
 
     @override
     def checkpoints(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
@@ -116,14 +116,6 @@ class DynamoPartitionStore(DynamoTable, PartitionStore):
     def remove(self, partition: Partition, *, checkpoint: str) -> bool:
         values = {":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}}
         return self._delete_row_if(_partition_key(partition), f"attribute_exists(retiredAt) AND {_EMPTY}", values)
-
-    def _open(self, partition: Partition) -> None:
-        item: Item = {
-            **_partition_key(partition),
-            "connectionCount": {"N": "0"},
-            "checkpoint": {"S": ""},
-        }
-        self._put_row_if(item, _IS_NEW)
 
     def _update(self, partition: Partition, changes: str, condition: str, values: Item | None = None) -> bool:
         return self._update_row_if(_partition_key(partition), changes, condition, values)

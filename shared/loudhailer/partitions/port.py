@@ -3,7 +3,7 @@
 Every method may raise TransientError: the store did not answer, and the same call may succeed later.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from loudhailer.ids import Partition, ProbeId, TenantId
@@ -22,8 +22,8 @@ class PartitionStore(Protocol):
     def first_everywhere(self, most: int) -> list[PartitionCount]:
         """Up to `most` partitions of all tenants, in any order, read consistently."""
 
-    def open(self, partitions: Iterable[Partition]) -> None:
-        """Put a row without connections for each partition that has none yet; existing rows are not changed."""
+    def open(self, partition: Partition) -> None:
+        """Put a row without connections for the partition; an existing row is not changed."""
 
     def checkpoints(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
         """Return the checkpoints of the existing partitions, read consistently."""

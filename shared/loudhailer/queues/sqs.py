@@ -120,4 +120,4 @@ def postpone(
     try:
         call_in_batch("ChangeMessageVisibilityBatch", client.change_message_visibility_batch, url, entries, pause=pause)
     except TransientError:
-        logger.exception("messages that failed come again later than they should", message_ids=sorted(failed))
+        logger.exception("failed messages will be delivered again later than they should", message_ids=sorted(failed))

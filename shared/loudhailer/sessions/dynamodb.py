@@ -7,6 +7,8 @@ A row of a former release has the tenant's id alone as its partition key. It is 
 the session is made under the new key once that row is gone. Decision 0037 says when this ends.
 """
 
+import random
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -40,6 +42,9 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-ke
 
 _ATTEMPTS = 4
 
+_LONGEST_PAUSE_SECONDS = 0.05
+"""Upper bound of the first pause after two releases have withdrawn the same session; it doubles each time."""
+
 _EXISTS = "attribute_exists(tenantId)"
 _ABSENT = "attribute_not_exists(tenantId)"
 _UNBOUND = "attribute_not_exists(playerId)"
@@ -71,9 +76,17 @@ class DynamoSessionStore(DynamoTable, SessionStore):
     `spread` is False while functions of a former release run, which know only the former keys: new sessions get those.
     """
 
-    def __init__(self, client: "DynamoDBClient", table: str, *, spread: bool = True) -> None:
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        *,
+        spread: bool = True,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         super().__init__(client, table)
         self._spread = spread
+        self._pause = pause
 
     @override
     def get(self, tenant: TenantId, session: SessionId) -> Session | None:
@@ -89,13 +102,15 @@ class DynamoSessionStore(DynamoTable, SessionStore):
         if player is not None:
             values[":player"] = {"S": player}
             condition += f" AND {_BOUND_TO}"
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             if self._update(tenant, session, "SET sessionTTL = :expiresAt", condition, values):
                 return True
             seen = self.get(tenant, session)
             if seen is None:
                 if self._put_new(Session(tenant, session, expires_at, player)):
                     return True
+                # Without chance two releases may repeat this at the same moments, and both withdraw each time.
+                self._pause(random.uniform(0, _LONGEST_PAUSE_SECONDS * 2**attempt))  # noqa: S311  # jitter
             elif not seen.is_live(now):
                 self._delete_if(_EXPIRED, tenant, session, {":now": {"N": str(now)}})
             elif player is not None and seen.player_id is None:

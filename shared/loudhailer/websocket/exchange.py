@@ -59,7 +59,7 @@ class Exchange:
             caller = Caller.of(event)
         except InvalidFieldError as error:
             count("CallerUnknown")
-            logger.error("the event does not say who calls", reason=str(error))
+            logger.error("the event does not name its caller", reason=str(error))
             request = event["requestContext"]
             body: str | None = error_frame(
                 ErrorCode.UNKNOWN_CALLER,

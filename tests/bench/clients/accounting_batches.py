@@ -116,7 +116,8 @@ def _in_memory(batch: Batch) -> Callable[[ConnectionEvent], ConnectionEvent]:
 
     def handle(event: ConnectionEvent) -> ConnectionEvent:
         partitions = MemoryPartitionStore()
-        partitions.open(batch.keys)
+        for key in batch.keys:
+            partitions.open(key)
         return Accounting(partitions, MemorySessionStore(), MemoryLimitStore(), executor=AtOnce())(event)
 
     return handle

@@ -40,7 +40,9 @@ def _lane(given: dict[str, Any]) -> Lane:
     if given["table"] is None:
         return Lane(given["rate"], time.monotonic())
     store = DynamoLaneStore(aws_client("dynamodb", given["aws"]), given["table"])
-    lending = Lending(given["kind"], given["shares"], store, ThreadPoolExecutor(1))
+    lending = Lending(
+        given["kind"], given["shares"], store, ThreadPoolExecutor(1), clock=time.time, monotonic=time.monotonic
+    )
     return Lane(given["rate"], time.monotonic(), lending.factor)
 
 

@@ -74,7 +74,7 @@ def test_a_missing_bucket_is_an_error_and_not_an_empty_history(local_aws: LocalA
         lambda: manifests.get("f" * 40),
         lambda: manifests.put(manifest(1)),
         missing.entries,
-        lambda: missing.begin(manifest(1), manifest(1).commit),
+        lambda: missing.begin(manifest(1), manifest(1).commit, None),
         lambda: missing.append(Action.PROMOTED, manifest(1), manifest(1).commit),
     ):
         with pytest.raises(OperatorError, match=f"There is no bucket {name}") as told:
@@ -118,7 +118,7 @@ def test_a_promotion_is_recorded_before_it_applies(local_aws: LocalAws, bucket: 
     """If it fails, a rollback needs its Terraform sources; the release before is still running."""
     written = history(local_aws, bucket, (P, 1))
     assert (written.begun(), written.sources()) == (None, manifest(1).commit)
-    written.begin(manifest(2), manifest(2).commit)
+    written.begin(manifest(2), manifest(2).commit, written.revision())
     begun, current = written.begun(), written.current()
     assert begun is not None
     assert current is not None
@@ -134,7 +134,7 @@ def test_a_first_promotion_that_never_ended_has_sources_and_no_release(local_aws
     """A release is what took over."""
     written = history(local_aws, bucket)
     assert written.sources() == ""
-    written.begin(manifest(1), manifest(1).commit)
+    written.begin(manifest(1), manifest(1).commit, written.revision())
     assert (written.current(), written.entries(), written.sources()) == (None, [], manifest(1).commit)
 
 
@@ -148,6 +148,18 @@ def test_concurrent_writers_of_the_history_lose_no_line(local_aws: LocalAws, buc
     with pytest.raises(OperatorError, match="at the same moment"):
         other.append(Action.PROMOTED, manifest(3), manifest(3).commit)
     assert len(written.entries()) == 2
+
+
+def test_a_promotion_does_not_begin_if_another_one_began_since_it_looked(local_aws: LocalAws, bucket: str) -> None:
+    """It has checked the order of releases without the other one."""
+    written = history(local_aws, bucket, (Action.PROMOTED, 1))
+    seen = written.revision()
+    written.begin(manifest(2), manifest(2).commit, seen)
+    with pytest.raises(OperatorError, match="at the same moment"):
+        written.begin(manifest(3), manifest(3).commit, seen)
+    begun = written.begun()
+    assert begun is not None
+    assert begun.manifest.image == manifest(2).image
 
 
 def test_traffic_moves_by_weights_and_back(local_aws: LocalAws) -> None:

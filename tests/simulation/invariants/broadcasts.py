@@ -216,7 +216,7 @@ class Broadcasts(Observer):
         )
         if finished:
             known.finished_at = min(known.finished_at, self.system.scheduler.now)
-        if self.system.rests:
+        if begun >= self.system.rests_since:
             self._is_exact(broadcast, report)
 
     def redriven(self, broadcast: str) -> None:

@@ -103,8 +103,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "partitions/assigned-before-it-is-open": Mutant(
         "loudhailer.partitions.assignment",
-        "            self._store.open(opened)",
-        "            self._store.open(opened[1:])",
+        "            list(self._executor.map(self._store.open, opened))",
+        "            list(self._executor.map(self._store.open, opened[1:]))",
     ),
     "query/completes-before-the-flush": Mutant(
         "functions.broadcast.query.query",
@@ -363,13 +363,15 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "broadcasts/rows-read-without-consistency": Mutant(
         "loudhailer.broadcast.dynamodb",
-        "Key=key, ConsistentRead=True)",
-        "Key=key)",
+        "    def _update(self, broadcast_id: BroadcastId,",
+        "    def _get_row(self, key: Item, **request: Any) -> Item | None:\n"
+        "        return self._client.get_item(TableName=self._table, Key=key, **request).get('Item')\n\n"
+        "    def _update(self, broadcast_id: BroadcastId,",
     ),
     "broadcasts/pages-read-without-consistency": Mutant(
         "loudhailer.broadcast.dynamodb",
-        ("            ConsistentRead=True,\n            **projection"),
-        "            **projection",
+        'begins_with(part, :prefix)", values, **projection)',
+        'begins_with(part, :prefix)", values, consistent=False, **projection)',
     ),
     "broadcasts/a-chunk-that-stands-is-not-read": Mutant(
         "loudhailer.broadcast.dynamodb",

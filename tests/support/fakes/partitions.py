@@ -1,6 +1,6 @@
 """In-memory twin of the store of the partitions' counts."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from operator import attrgetter
 from threading import Lock
@@ -34,10 +34,9 @@ class MemoryPartitionStore(PartitionStore):
         return self.everywhere()[:most]
 
     @override
-    def open(self, partitions: Iterable[Partition]) -> None:
+    def open(self, partition: Partition) -> None:
         with self._lock:
-            for partition in partitions:
-                self.rows.setdefault(partition, PartitionCount(partition))
+            self.rows.setdefault(partition, PartitionCount(partition))
 
     @override
     def checkpoints(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:

@@ -120,12 +120,12 @@ def broadcasts(client: Any) -> DynamoBroadcastStore:
         def _keys_of(self, broadcast_id: BroadcastId) -> int:  # noqa: ARG002  # all are alike
             return 1
 
-    return Knowing(client, "table")
+    return Knowing(client, "table", clock=lambda: 0)
 
 
 def snapshots(client: Any) -> DynamoSnapshotStore:
     """The store of cells' snapshots."""
-    return DynamoSnapshotStore(client, "table")
+    return DynamoSnapshotStore(client, "table", clock=lambda: 0)
 
 
 def cells(client: Any) -> DynamoCellDirectory:
@@ -170,7 +170,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("BatchGetItem", lambda client: cells(client).standing([NORTH])),
     ("UpdateItem", lambda client: cells(client).renew(NORTH, LEASE)),
     ("PutItem", lambda client: cells(client).order(NORTH, 0)),
-    ("BatchWriteItem", lambda client: cells(client).order(NORTH, None)),
+    ("DeleteItem", lambda client: cells(client).order(NORTH, None)),
     ("GetItem", lambda client: cells(client).revision()),
     ("BatchGetItem", lambda client: placements(client).get(ACME, ["session#s1"])),
     ("PutItem", lambda client: placements(client).put(ACME, "session#s1", PLACEMENT)),
@@ -199,7 +199,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("Query", lambda client: partitions(client).of_tenant(ACME)),
     ("Scan", lambda client: partitions(client).everywhere()),
     ("Scan", lambda client: partitions(client).first_everywhere(10)),
-    ("PutItem", lambda client: partitions(client).open([FIRST])),
+    ("PutItem", lambda client: partitions(client).open(FIRST)),
     ("BatchGetItem", lambda client: partitions(client).checkpoints([FIRST])),
     ("UpdateItem", lambda client: partitions(client).advance(FIRST, seen="", checkpoint="1", delta=1)),
     ("UpdateItem", lambda client: partitions(client).mark_for_recount(FIRST)),

@@ -135,7 +135,7 @@ def test_a_conflicting_transaction_of_a_broadcast_is_retried(
 ) -> None:
     """Its existence is unknown, so it is neither done nor refused: in the end its message comes again."""
     client: Any = Client(get_item={}, transact_write_items=cancelled(REFUSED, CONFLICT))
-    store = DynamoBroadcastStore(client, "broadcasts", pause=lambda _: None)
+    store = DynamoBroadcastStore(client, "broadcasts", clock=lambda: NOW, pause=lambda _: None)
     client.get_paginator = lambda _: Client(paginate=[])
     with pytest.raises(TransientError, match="TransactWriteItems failed"):
         write(store)
@@ -145,7 +145,7 @@ def test_a_conflicting_transaction_of_a_broadcast_is_retried(
 def test_a_row_deleted_between_put_and_read_is_a_transient_error() -> None:
     """It was there when it was put and is not when it is read: next time there is one or the other."""
     client: Any = Client(put_item=refused(), get_item={})
-    store = DynamoBroadcastStore(client, "broadcasts")
+    store = DynamoBroadcastStore(client, "broadcasts", clock=lambda: NOW)
     with pytest.raises(TransientError, match="a broadcast's summary went away while it was recorded"):
         store.record(summary())
     with pytest.raises(TransientError, match="a chunk's row went away while it was fixed"):

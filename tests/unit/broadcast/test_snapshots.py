@@ -87,4 +87,4 @@ def test_a_malformed_snapshot_of_one_cell_does_not_block_the_others(
     )
     assert store.of(BROADCAST, [NORTH, SOUTH]) == {NORTH: REPORT}
     assert counted["SnapshotMalformed"] == 1
-    assert logged("message", "cell") == [("a snapshot makes no sense", "south")]
+    assert logged("message", "cell") == [("a snapshot is malformed", "south")]

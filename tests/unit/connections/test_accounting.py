@@ -69,7 +69,8 @@ class AccountingFixture:
         self.limits = MemoryLimitStore()
         self.connections = MemoryConnectionStore()
         self.stream: list[CountingRecord] = []
-        self.partitions.open([FIRST, SECOND, nth_partition(OTHER, 0)])
+        for partition in (FIRST, SECOND, nth_partition(OTHER, 0)):
+            self.partitions.open(partition)
         for tenant in (ACME, OTHER):
             for session in ("s1", "s2"):
                 self.sessions.renew(tenant, SessionId(session), player=None, expires_at=10**9, now=0)

@@ -21,6 +21,7 @@ from loudhailer.tenants.dynamodb import DynamoTenantStore
 from loudhailer.tenants.model import Tenant
 from tests.support.broadcasts import ENDPOINT
 from tests.support.dynamodb.engine import Engine, EngineClient, EngineRequest, Table
+from tests.support.executors import AtOnce
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.delivery import MemoryOrderedSender
 from tests.support.fakes.snapshots import MemorySnapshotStore
@@ -75,7 +76,9 @@ class Handshakes:
         self.authorizer = Authorizer(
             CachedTenants(tenants, clock=lambda: NOW),
             sessions,
-            PartitionAssigner(partitions, capacity=1_000, maximum=10, clock=lambda: NOW, random=random),
+            PartitionAssigner(
+                partitions, executor=AtOnce(), capacity=1_000, maximum=10, clock=lambda: NOW, random=random
+            ),
             clock=lambda: NOW,
         )
         self.connect = Connect(

@@ -11,6 +11,7 @@ from loudhailer.errors import TransientError
 from loudhailer.ids import Partition, TenantId, nth_partition
 from loudhailer.partitions.assignment import PartitionAssigner
 from loudhailer.partitions.model import PartitionCount
+from tests.support.executors import AtOnce
 from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.properties import examples
 
@@ -21,9 +22,9 @@ FIRST, SECOND = nth_partition(ACME, 0), nth_partition(ACME, 1)
 class BrokenStore(MemoryPartitionStore):
     """Refuses to open partitions."""
 
-    def open(self, partitions: object) -> None:
+    def open(self, partition: Partition) -> None:
         """Fail."""
-        raise TransientError(f"not opened: {partitions}")
+        raise TransientError(f"not opened: {partition}")
 
 
 class AssignmentFixture:
@@ -40,6 +41,7 @@ class AssignmentFixture:
         """One more environment."""
         return PartitionAssigner(
             self.store,
+            executor=AtOnce(),
             capacity=self.capacity,
             maximum=self.maximum,
             clock=lambda: self.now,

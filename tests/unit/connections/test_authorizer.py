@@ -13,6 +13,7 @@ from loudhailer.ids import PlayerId, SessionId, SessionSecret, TenantId
 from loudhailer.partitions.assignment import PartitionAssigner
 from loudhailer.tenants.cache import CachedTenants
 from loudhailer.tenants.model import Tenant
+from tests.support.executors import AtOnce
 from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.fakes.tenants import MemoryTenantStore
@@ -49,6 +50,7 @@ def made_of(tenants: MemoryTenantStore, sessions: MemorySessionStore) -> Authori
     """One environment on these stores."""
     partitions = PartitionAssigner(
         MemoryPartitionStore(),
+        executor=AtOnce(),
         capacity=10,
         maximum=10,
         clock=lambda: NOW,

@@ -482,20 +482,40 @@ def test_a_throttled_transaction_is_tried_again_at_growing_intervals(handshakes:
 
 
 @pytest.mark.parametrize(("left", "longest"), [(8.0, LONGEST_WAIT_SECONDS), (1.0, 1.0)])
-@pytest.mark.parametrize(("entry", "throttled"), [(Entry.CONTENDED, 0), (Entry.THROTTLED, 1)])
+@pytest.mark.parametrize(
+    ("entry", "status", "metrics"),
+    [
+        (Entry.CONTENDED, 429, {"ConnectionRefused": 1, "SessionAtOnceReached": 1}),
+        (Entry.THROTTLED, 500, {"ConnectionFailed": 1, "ConnectionThrottled": 1}),
+    ],
+)
 def test_a_transaction_that_always_conflicts_is_given_up_after_a_few_seconds(
-    handshakes: ConnectFixture, counted: Counter[str], entry: Entry, *, throttled: int, left: float, longest: float
+    handshakes: ConnectFixture,
+    counted: Counter[str],
+    entry: Entry,
+    *,
+    status: int,
+    metrics: dict[str, int],
+    left: float,
+    longest: float,
 ) -> None:
     """Not only when the function's time is over: a throttled tenant's clients must not take all of its concurrency.
 
-    Nothing was recorded, for certain, so the place is given back; a metric tells a busy table from others.
+    Nothing was recorded, for certain, so the place is given back. A busy session is the clients' doing; a busy table is
+    not.
     """
     handshakes.register.does_nothing = [entry] * 1_000
     handshakes.seconds_left = left
-    assert handshakes.handshake()["statusCode"] == 500
+    assert handshakes.handshake()["statusCode"] == status
     assert longest / 2 < sum(handshakes.pauses) < longest
-    assert handshakes.reserved == 0
-    assert (counted["ConnectionFailed"], counted["ConnectionThrottled"]) == (1, throttled)
+    assert (handshakes.reserved, handshakes.connections.rows) == (0, {})
+    assert counted == metrics
+
+
+def test_too_many_connects_to_one_session_at_once_are_refused_with_the_limit(handshakes: ConnectFixture) -> None:
+    """429 names the limit, as for every other; before, it was 500."""
+    handshakes.register.does_nothing = [Entry.CONTENDED] * 1_000
+    assert decode(handshakes.handshake()["body"]) == {"message": "Too Many Requests", "limit": "sessionAtOnce"}
 
 
 def test_an_unknown_outcome_keeps_the_reservation_and_deletes_the_row(

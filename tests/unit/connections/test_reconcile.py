@@ -434,7 +434,7 @@ def test_an_excess_waits_if_a_partition_is_opened(tables: ReconcileFixture) -> N
     tables.put(PartitionCount(FIRST))
     tables.reserve(4)
     tables.run(2)
-    tables.partitions.open([SECOND])
+    tables.partitions.open(SECOND)
     tables.run(SETTLED - 1)
     assert tables.limits.total(ACME).count == 4
     tables.run(5)

@@ -1,5 +1,6 @@
 """Tables and queues that a plan may destroy, and others that it must not."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,14 +9,15 @@ from tools.errors import OperatorError
 from tools.release.losses import require_no_loss
 from tools.release.plan import PlanSummary
 
+QUEUES = "https://sqs.eu-central-1.amazonaws.com/222222222222"
 SHARD = "loudhailer-dev-shard-1"
 TABLE = "loudhailer-dev-places"
 USERS = {
-    "query:3": {"SHARD_QUEUE_URLS": f'["https://sqs.eu-central-1.amazonaws.com/222222222222/{SHARD}"]'},
+    "query:3": {"SHARD_QUEUE_URLS": f'["{QUEUES}/{SHARD}"]'},
     "session_api:4": {"PLACES_TABLE": TABLE},
 }
 OTHERS = {
-    "query:4": {"SHARD_QUEUE_URLS": f'["https://sqs.eu-central-1.amazonaws.com/222222222222/{SHARD}0"]'},
+    "query:4": {"SHARD_QUEUE_URLS": f'["{QUEUES}/{SHARD}0"]'},
     "session_api:5": {"PLACES_TABLE": f"a-{TABLE}"},
 }
 
@@ -26,12 +28,26 @@ def plan(*resources: tuple[str, str, tuple[str, ...], str]) -> PlanSummary:
         {
             "type": kind,
             "address": address,
-            "change": {"actions": list(actions), "before": {"function_name" if "lambda" in kind else "name": name}},
+            "change": {
+                "actions": list(actions),
+                "before": {"function_name" if "lambda" in kind else "name": name} | url_of(kind, name),
+            },
         }
         for kind, address, actions, name in resources
     ]
     document: dict[str, Any] = {"resource_changes": changes}
     return PlanSummary.of(document)
+
+
+def url_of(kind: str, name: str) -> dict[str, str]:
+    """The URL of a queue, as a plan has it; nothing else has one."""
+    return {"url": f"{QUEUES}/{name}"} if kind == "aws_sqs_queue" else {}
+
+
+def no_messages(url: str) -> int:
+    """Every queue is empty; only one that goes is looked at."""
+    assert url == f"{QUEUES}/{SHARD}"
+    return 0
 
 
 QUEUE_GOES = ("aws_sqs_queue", 'aws_sqs_queue.work["shard-1"]', ("delete",), SHARD)
@@ -43,7 +59,7 @@ TABLE_IS_ANOTHER = ("aws_dynamodb_table", "aws_dynamodb_table.places", ("delete"
 def test_a_plan_that_destroys_resources_of_a_running_version_is_refused(lost: Any, user: str, *, allowed: bool) -> None:
     """Even if somebody allows it: while the traffic shifts, that version would fail."""
     with pytest.raises(OperatorError, match=f"destroys {lost[3]}, which {user} works with") as refused:
-        require_no_loss(plan(lost), USERS, allowed=allowed)
+        require_no_loss(plan(lost), USERS, no_messages, allowed=allowed)
     assert "runbook" in refused.value.remedy
 
 
@@ -51,22 +67,55 @@ def test_a_plan_that_destroys_resources_of_a_running_version_is_refused(lost: An
 def test_a_plan_that_destroys_resources_without_permission_is_refused(lost: Any) -> None:
     """Sources that are older than those applied last look like that. A longer name is another one."""
     with pytest.raises(OperatorError, match="with what it holds") as refused:
-        require_no_loss(plan(lost), OTHERS, allowed=False)
+        require_no_loss(plan(lost), OTHERS, no_messages, allowed=False)
     assert lost[1] in refused.value.problem
     assert "ALLOW_DESTROY=true" in refused.value.remedy
     assert "make current" in refused.value.remedy
-    require_no_loss(plan(lost), OTHERS, allowed=True)
+    require_no_loss(plan(lost), OTHERS, no_messages, allowed=True)
 
 
 def test_a_function_may_go_together_with_its_table() -> None:
     """Nothing of it runs once both are gone."""
     function = ("aws_lambda_function", "module.session_api.aws_lambda_function.this", ("delete",), "session_api")
-    require_no_loss(plan(TABLE_IS_ANOTHER, function), USERS, allowed=True)
+    require_no_loss(plan(TABLE_IS_ANOTHER, function), USERS, no_messages, allowed=True)
     with pytest.raises(OperatorError, match="query:3 works with"):
-        require_no_loss(plan(QUEUE_GOES, TABLE_IS_ANOTHER, function), USERS, allowed=True)
+        require_no_loss(plan(QUEUE_GOES, TABLE_IS_ANOTHER, function), USERS, no_messages, allowed=True)
 
 
 def test_a_plan_without_losses_needs_no_permission() -> None:
     """A queue that is made or changed, and a log group that goes, are no losses."""
     kept = [("aws_sqs_queue", "a", ("update",), SHARD), ("aws_sqs_queue", "b", ("create",), SHARD)]
-    require_no_loss(plan(*kept, ("aws_cloudwatch_log_group", "c", ("delete",), SHARD)), USERS, allowed=False)
+    log_group = ("aws_cloudwatch_log_group", "c", ("delete",), SHARD)
+    require_no_loss(plan(*kept, log_group), USERS, no_messages, allowed=False)
+
+
+API_IS_ANOTHER = ("aws_apigatewayv2_api", "aws_apigatewayv2_api.websocket", ("delete", "create"), "loudhailer-dev")
+
+
+def test_an_api_that_goes_must_be_given_up() -> None:
+    """All connections end with it, and clients have another address to connect to."""
+    with pytest.raises(OperatorError, match=re.escape("destroys aws_apigatewayv2_api.websocket,")):
+        require_no_loss(plan(API_IS_ANOTHER), USERS, no_messages, allowed=False)
+    require_no_loss(plan(API_IS_ANOTHER), USERS, no_messages, allowed=True)
+
+
+def test_an_index_that_goes_must_be_given_up() -> None:
+    """The table stays, but functions of the release before may read the index. One that comes is no loss."""
+    before, after = ([{"name": name} for name in names] for names in (["by-room", "by-player"], ["by-room", "by-age"]))
+    change = {
+        "actions": ["update"],
+        "before": {"name": TABLE, "global_secondary_index": before},
+        "after": {"name": TABLE, "global_secondary_index": after},
+    }
+    table = {"type": "aws_dynamodb_table", "address": "aws_dynamodb_table.places", "change": change}
+    summary = PlanSummary.of({"resource_changes": [table]})
+    with pytest.raises(OperatorError, match=re.escape("destroys aws_dynamodb_table.places (index by-player),")):
+        require_no_loss(summary, USERS, no_messages, allowed=False)
+    require_no_loss(summary, USERS, no_messages, allowed=True)
+
+
+def test_a_queue_that_still_has_messages_stays() -> None:
+    """Even if somebody allows it: they are handled first, or purged."""
+    with pytest.raises(OperatorError, match=f"destroys {SHARD}, which still has messages") as refused:
+        require_no_loss(plan(QUEUE_GOES), OTHERS, lambda _: 1, allowed=True)
+    assert "purge" in refused.value.remedy

@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,13 @@ import pytest
 from tests.support.checkout import ROOT, files
 
 DOCUMENTS = [path for path in files() if path.suffix == ".md"]
+CURRENT = [path for path in DOCUMENTS if path.parts[:2] != ("docs", "decisions") and path.name != "CHANGELOG.md"]
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]*`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|^\[[^\]]+\]: +(\S+)", re.MULTILINE)
+SOURCE_FILE = re.compile(r"`((?!build/)[\w.-]+/[\w./-]+\.(?:py|tf|hcl|md|js|mjs|json|toml|yml))`")
 HEADING = re.compile(r"^#{1,6} +(.+?)$", re.MULTILINE)
 ELSEWHERE = re.compile(r"[a-z]+:")
 
@@ -80,6 +82,24 @@ def test_a_broken_link_is_recognised(tmp_path: Path, link: str, *, is_broken: bo
     (tmp_path / "page.md").write_text(f"# The title, of `this` page\n\n{link}\n")
     (tmp_path / "other.md").write_text("## A heading, twice\n\n## A heading twice\n\n```sh\n# missing\n```\n")
     assert bool(list(broken_links(tmp_path, Path("page.md")))) is is_broken
+
+
+def missing_files(text: str, paths: Iterable[Path]) -> set[str]:
+    """The source files that a document names by their folder and that do not exist, as `folder/file.py`."""
+    endings = {"/".join(path.parts[-length:]) for path in paths for length in range(1, len(path.parts) + 1)}
+    return set(SOURCE_FILE.findall(text)) - endings
+
+
+@pytest.mark.parametrize("document", CURRENT, ids=str)
+def test_a_document_names_files_that_exist(document: Path) -> None:
+    """A reader who looks a rule up in the code finds it; decisions keep the names of their day."""
+    assert missing_files((ROOT / document).read_text(), files()) == set()
+
+
+def test_a_missing_file_is_recognised() -> None:
+    """A path may begin at any folder; results of a build and bare names of files are no paths."""
+    text = "`lending/policy.py`, `delivery/policy.py`, `lanes/policy.py`, `policy.py`, `build/mutants/report.md`"
+    assert missing_files(text, [Path("delivery/lending/policy.py")]) == {"delivery/policy.py", "lanes/policy.py"}
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)

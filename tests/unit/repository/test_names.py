@@ -1,6 +1,6 @@
 """A public class or type has a name of its own, so that a search finds it and nothing else."""
 
-import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -15,16 +15,14 @@ MODULES = [path for path in files() if path.suffix == ".py" and not path.name.st
 """Everything that others import; the classes of a test's own module are seen there alone."""
 
 
+_TYPE = re.compile(r"^(?:class (?P<class>\w+)|type (?P<alias>\w+)|(?P<new>\w+) = NewType\()", re.MULTILINE)
+"""The first line of a module's class, alias or new type; ruff has formatted it. To parse all modules takes seconds."""
+
+
 def types_of(source: str) -> Iterator[str]:
     """Yield the public classes, aliases and new types that a module defines."""
-    for node in ast.parse(source).body:
-        match node:
-            case ast.ClassDef(name=name) | ast.TypeAlias(name=ast.Name(id=name)):
-                pass
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="NewType"))):
-                pass
-            case _:
-                continue
+    for found in _TYPE.finditer(source):
+        name = found["class"] or found["alias"] or found["new"]
         if not name.startswith("_"):
             yield name
 
@@ -47,6 +45,7 @@ def test_no_two_public_types_have_one_name() -> None:
         ("type Item = dict[str, str]", ["Item"]),
         ('RoomKey = NewType("RoomKey", str)', ["RoomKey"]),
         ("class _Private: ...", []),
+        ("class Store(Protocol):\n    class Row: ...", ["Store"]),
         ("NOW = 1_000\ndef run() -> None: ...", []),
     ],
 )

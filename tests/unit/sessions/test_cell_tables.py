@@ -1,6 +1,7 @@
 """The tables of a further cell are reached in the hub's role there, on a wire that ends in this process."""
 
 import re
+import time
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
@@ -73,7 +74,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> CellWire:
 
 def test_the_sessions_of_a_cell_are_read_with_the_hubs_role_in_its_account(wire: CellWire) -> None:
     """In the cell's Region; the role is assumed at the first use, and once. The hub's own are read by the function."""
-    several = placing(SETTINGS, clients.client("dynamodb"))
+    several = placing(SETTINGS, clients.client("dynamodb"), clock=time.time)
     assert isinstance(several, SeveralCells)
     assert wire.assumed == []
     for cell in (NORTH, NORTH, HUB):
@@ -90,7 +91,7 @@ def test_a_hub_without_further_cells_assumes_no_role(wire: CellWire) -> None:
     """Nor does it read where sessions are."""
     nothing: dict[CellName, DeclaredCell] = {}
     for cells in (None, nothing):
-        one = placing(replace(SETTINGS, cells=cells), clients.client("dynamodb"))
+        one = placing(replace(SETTINGS, cells=cells), clients.client("dynamodb"), clock=time.time)
         assert isinstance(one, OneCell)
     assert (wire.assumed, wire.read) == ([], [])
 

@@ -50,7 +50,8 @@ class ErasingFixture:
 
     def fill(self, tenant: TenantId) -> None:
         """Three sessions with two connections each, in two partitions, and messages to a player who is not there."""
-        self.partitions.open(nth_partition(tenant, number) for number in range(2))
+        for number in range(2):
+            self.partitions.open(nth_partition(tenant, number))
         for number in range(3):
             name = SessionId(f"s{number}")
             keys = [self.connect(tenant, f"{number}{letter}", name) for letter in "ab"]

@@ -25,7 +25,8 @@ def deployment_of(**more: Any) -> Any:
     connections = MemoryConnectionStore()
     limits = MemoryLimitStore()
     keys = [nth_partition(GOLD, number) for number in range(2)]
-    partitions.open(keys)
+    for partition in keys:
+        partitions.open(partition)
     partitions.rows[keys[0]] = PartitionCount(keys[0], count=2)
     for number in range(3):
         key = ConnectionKey(keys[number % 2], ConnectionId(f"c{number}"))

@@ -106,11 +106,11 @@ def test_a_plain_name_of_a_test_passes(name: str) -> None:
 
 
 def test_each_kind_of_file_is_read(tmp_path: Path) -> None:
-    """Docstrings, comments, errors and tests of Python; Markdown; comments, descriptions and tests of Terraform."""
+    """Docstrings, comments, errors, logs and tests of Python; Markdown; comments, texts and tests of Terraform."""
     (tmp_path / "a.py").write_text(
         '"""Plain."""\n\n# Whoever asks.\ndef f(x):\n    """Told."""\n    raise ValueError(f"{x} stands here")\n'
         '    raise OSError("it lies there")\n\n\nasync def test_what_is_sent() -> None: ...\n'
-        "def test_a_message_is_sent() -> None: ...\n"
+        'def test_a_message_is_sent() -> None:\n    logger.info("the sender is told")\n    logger.info("sent")\n'
     )
     (tmp_path / "b.md").write_text("# Title\n\nPlain.\n\n```sh\nwhoever\n```\n\n- Plain.\n- Told.\n")
     (tmp_path / "c.tf").write_text(
@@ -121,7 +121,7 @@ def test_each_kind_of_file_is_read(tmp_path: Path) -> None:
     paths = [Path(name) for name in ("a.py", "b.md", "c.tf", "c.tftest.hcl", "d.png")]
     found = [line.rsplit(": ", 1)[0].split(": ")[0] for line in prose.found(tmp_path, paths)]
     assert found == [
-        *("a.py:5", "a.py:6", "a.py:7", "a.py:3", "a.py:10"),
+        *("a.py:5", "a.py:6", "a.py:7", "a.py:12", "a.py:3", "a.py:10"),
         *("b.md:9", "c.tf:1", "c.tf:3", "c.tf:5", "c.tftest.hcl:1"),
     ]
 

@@ -9,14 +9,13 @@
 Neither a broadcast's id nor a cell's name has a `#`, so the role of a cell writes its own snapshots alone.
 """
 
-import time
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, override
 
 from loudhailer import codec
 from loudhailer.aws.batches import get_rows
-from loudhailer.aws.conditions import update_if
 from loudhailer.aws.rows import Item
+from loudhailer.aws.tables import DynamoTable
 from loudhailer.broadcast.model import KEPT_SECONDS
 from loudhailer.broadcast.report import Report
 from loudhailer.broadcast.snapshots.model import snapshot_from
@@ -34,23 +33,20 @@ _IS_NOT_NEWER = "attribute_not_exists(part) OR version <= :version"
 """Two reports never have one version: an equal one is this write, which the SDK repeats."""
 
 
-class DynamoSnapshotStore(SnapshotStore):
+class DynamoSnapshotStore(DynamoTable, SnapshotStore):
     """Keeps the snapshots in the hub's table of broadcasts."""
 
-    def __init__(self, client: "DynamoDBClient", table: str, clock: Callable[[], float] = time.time) -> None:
-        self._client = client
-        self._table = table
+    def __init__(self, client: "DynamoDBClient", table: str, *, clock: Callable[[], float]) -> None:
+        super().__init__(client, table)
         self._clock = clock
 
     @override
     def put(self, broadcast_id: BroadcastId, cell: CellName, version: int, report: Report) -> bool:
-        return update_if(
-            self._client,
-            self._table,
+        return self._update_row_if(
             _key(broadcast_id, cell),
             "SET version = :version, report = :report, expiresAt = :expiresAt",
             _IS_NOT_NEWER,
-            values={
+            {
                 ":version": {"N": str(version)},
                 ":report": {"S": codec.encode_text(report.to_wire())},
                 ":expiresAt": {"N": str(int(self._clock()) + KEPT_SECONDS)},
@@ -67,7 +63,7 @@ class DynamoSnapshotStore(SnapshotStore):
                 found[cell] = snapshot_from(row.get("report", {}).get("S"))
             except MalformedMessageError as error:
                 count("SnapshotMalformed")
-                logger.error("a snapshot makes no sense", broadcast_id=broadcast_id, cell=cell, reason=str(error))
+                logger.error("a snapshot is malformed", broadcast_id=broadcast_id, cell=cell, reason=str(error))
         return found
 
 

@@ -1,4 +1,4 @@
-"""A snapshot is read: it comes from a cell, which may have been taken over."""
+"""Read and check a snapshot: the cell that has sent it may have been taken over."""
 
 import re
 from typing import Any
@@ -17,10 +17,10 @@ _NUMBERS = ("dispatched", "delivered", "gone", "failed", "publishedAt")
 
 
 def snapshot_from(text: object) -> Report:
-    """The report in a snapshot's attribute, or a MalformedMessageError.
+    """Return the report in a snapshot's attribute; MalformedMessageError if it is not consistent.
 
-    Its numbers are whole, none is negative, and those with an outcome are not more than those dispatched. A finished
-    report has an end, and an outcome for everyone. Cells of a cell are not read.
+    Its numbers are whole and not negative, and no more recipients have an outcome than were dispatched. A finished
+    report has an end, and an outcome for everyone. Reports of further cells inside it are ignored.
     """
     if not isinstance(text, str) or len(text) > _MOST_CHARACTERS:
         raise MalformedMessageError(f"report must be a text of {_MOST_CHARACTERS} characters at most")

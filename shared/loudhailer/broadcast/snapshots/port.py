@@ -14,14 +14,14 @@ class SnapshotStore(Protocol):
     """The last report of each further cell on each broadcast."""
 
     def put(self, broadcast_id: BroadcastId, cell: CellName, version: int, report: Report) -> bool:
-        """Put the cell's report in place of an older one; False, and nothing done, if a newer one is there.
+        """Replace an older report of the cell; return False, and change nothing, if a newer one is stored.
 
-        The version is taken before the rows are read that the report is of: so the highest one has all that the others
-        have.
+        A cell takes the version before it reads the rows of the report. So the report of the highest version has
+        everything that the others have.
         """
 
     def of(self, broadcast_id: BroadcastId, cells: Collection[CellName]) -> Mapping[CellName, Report]:
-        """Return the reports of those cells that have one; one that makes no sense is left out.
+        """Return the reports of the cells that have one; a malformed one is omitted.
 
         A cell writes its report itself. Nothing but its numbers may depend on that.
         """

@@ -11,31 +11,23 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-ke
 """
 
 from collections.abc import Collection, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, override
+from typing import override
 from zlib import crc32
 
-from loudhailer.aws.batches import get_rows, paged
-from loudhailer.aws.conditions import RETURN_CURRENT_ROW, holds
+from loudhailer.aws.batches import get_rows
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
+from loudhailer.aws.tables import DynamoTable
 from loudhailer.cells.placements.model import Placement
 from loudhailer.cells.placements.port import PlacementStore
 from loudhailer.ids import CellName, PlayerId, TenantId
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
 
 PLACEMENT_KEYS = 16
 """Partition keys of a tenant's placements. The number must not change: rows would be lost."""
 
 
-class DynamoPlacementStore(PlacementStore):
+class DynamoPlacementStore(DynamoTable, PlacementStore):
     """Keeps the placements in one DynamoDB table."""
-
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
 
     @override
     def get(self, tenant: TenantId, names: Collection[str]) -> Mapping[str, Placement]:
@@ -44,20 +36,11 @@ class DynamoPlacementStore(PlacementStore):
 
     @override
     def put(self, tenant: TenantId, name: str, placement: Placement) -> bool:
-        request: Item = {"ConditionExpression": "attribute_not_exists(part)"}
+        condition, values = "attribute_not_exists(part)", None
         if placement.version > 1:
-            request = {
-                "ConditionExpression": "version = :before",
-                "ExpressionAttributeValues": {":before": {"N": str(placement.version - 1)}},
-            }
-        put = partial(
-            self._client.put_item,
-            TableName=self._table,
-            Item=_key(tenant, name) | _attributes(placement),
-            **request,
-            **RETURN_CURRENT_ROW,
-        )
-        return holds("PutItem", put, has_made=lambda row: _placement(row) == placement)
+            condition, values = "version = :before", {":before": {"N": str(placement.version - 1)}}
+        row = _key(tenant, name) | _attributes(placement)
+        return self._put_row_if(row, condition, values, has_made=lambda found: _placement(found) == placement)
 
     @override
     def add_cell(self, tenant: TenantId, cell: CellName, now: int) -> None:
@@ -67,26 +50,14 @@ class DynamoPlacementStore(PlacementStore):
 
     @override
     def cells_of(self, tenant: TenantId) -> Mapping[CellName, int]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="#key = :key",
-            ExpressionAttributeNames={"#key": "key"},
-            ExpressionAttributeValues={":key": {"S": f"{tenant}#cells"}},
-            ConsistentRead=True,
-        )
-        rows = [row for page in paged("Query", pages) for row in page["Items"]]
+        values: Item = {":key": {"S": f"{tenant}#cells"}}
+        rows = self._query_rows("#key = :key", values, ExpressionAttributeNames={"#key": "key"})
         return {CellName(row["part"]["S"]): int(row["placedAt"]["N"]) for row in rows}
 
     @override
     def remove_cell(self, tenant: TenantId, cell: CellName, noted_at: int) -> bool:
-        delete = partial(
-            self._client.delete_item,
-            TableName=self._table,
-            Key=_cell_key(tenant, cell),
-            ConditionExpression="placedAt = :notedAt",
-            ExpressionAttributeValues={":notedAt": {"N": str(noted_at)}},
-        )
-        return holds("DeleteItem", delete)
+        values: Item = {":notedAt": {"N": str(noted_at)}}
+        return self._delete_row_if(_cell_key(tenant, cell), "placedAt = :notedAt", values)
 
 
 def _key(tenant: TenantId, name: str) -> Item:

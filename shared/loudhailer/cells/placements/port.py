@@ -17,16 +17,16 @@ class PlacementStore(Protocol):
         """Return the placements that exist, by their names."""
 
     def put(self, tenant: TenantId, name: str, placement: Placement) -> bool:
-        """Put the placement in place of the one before it; False, and nothing done, if that is not the one before.
+        """Replace the placement of the version before; return False, and change nothing, if another one is stored.
 
-        The one before has the version below; before version 1 there is none.
+        A placement of version 1 is put only if none is stored.
         """
 
     def add_cell(self, tenant: TenantId, cell: CellName, now: int) -> None:
         """Note that the tenant may have connections on the cell from `now` (epoch seconds) on."""
 
     def cells_of(self, tenant: TenantId) -> Mapping[CellName, int]:
-        """The cells on which the tenant may have connections, and when that was last noted."""
+        """Return the cells on which the tenant may have connections, each with the time of its last note."""
 
     def remove_cell(self, tenant: TenantId, cell: CellName, noted_at: int) -> bool:
-        """Forget that, unless it was noted anew since; whether it is forgotten."""
+        """Remove the note of that time; return False, and change nothing, if the cell was noted again since."""

@@ -18,7 +18,6 @@ before: a kind lends its share two seconds after its last mark, which was set le
 """
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 
@@ -46,8 +45,8 @@ class Lending:
         store: LaneStore,
         executor: Executor,
         *,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
     ) -> None:
         if kind not in shares:
             raise ConfigurationError(f"no share is given for {kind}: {dict(shares)}")
@@ -89,7 +88,7 @@ class Lending:
         count("LanesUnknown")
         if now >= self._told_at + TELL_EVERY_SECONDS:
             self._told_at = now
-            logger.warning("it is not known which lanes are idle: this one keeps to its share", error=str(error))
+            logger.warning("idle lanes are unknown; this lane keeps to its share", error=str(error))
 
     def _look(self) -> tuple[float, float]:
         """Return the factor, and the time until which it holds; mark the own kind first, if that is due."""

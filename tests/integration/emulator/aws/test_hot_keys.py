@@ -4,6 +4,7 @@ A test sets the clock, so many requests come in each second of it, however fast 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.client import BAD_REQUEST
@@ -124,7 +125,9 @@ def test_a_broadcast_to_a_million_is_written_faster_than_one_key_takes(dynamodb:
     load = Load(connections=1_000_000)
     units = -(-load.chunk_row_bytes // 1_024)
     chunks_per_second = float(query_units_per_second(load) * load.queries / units)
-    store = DynamoBroadcastStore(dynamodb.client, create_table(dynamodb.client, "broadcasts"), keys=keys)
+    store = DynamoBroadcastStore(
+        dynamodb.client, create_table(dynamodb.client, "broadcasts"), clock=time.time, keys=keys
+    )
     broadcast = store.record(summary()).broadcast_id
 
     for number in range(int(chunks_per_second)):

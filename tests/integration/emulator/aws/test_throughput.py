@@ -1,5 +1,6 @@
 """Hot keys are throttled and transactions isolated, and the shipped client gets through all the same."""
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -165,7 +166,7 @@ def test_concurrent_transactions_are_refused_and_sequential_ones_are_not(local_a
 def test_one_of_eight_concurrent_writers_fixes_the_sources(local_aws: LocalAws) -> None:
     """Each learns whether it was the one; before, the store reported a failure to the others."""
     dynamodb = local_aws.client("dynamodb")
-    store = DynamoBroadcastStore(dynamodb, create_table(dynamodb, "broadcasts"))
+    store = DynamoBroadcastStore(dynamodb, create_table(dynamodb, "broadcasts"), clock=time.time)
     with ThreadPoolExecutor(8) as threads:
         for number in range(5):
             fix = partial(store.fix_sources, BroadcastId(f"broadcast-{number}"))

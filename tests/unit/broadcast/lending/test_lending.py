@@ -225,5 +225,6 @@ def test_marks_of_kinds_without_a_share_are_ignored() -> None:
 
 def test_a_kind_without_a_share_is_refused() -> None:
     """The function does not start."""
+    time = Time()
     with pytest.raises(ConfigurationError, match="no share is given for express"):
-        Lending("express", TWO, MemoryLaneStore(), Time())
+        Lending("express", TWO, MemoryLaneStore(), time, clock=lambda: time.now, monotonic=lambda: time.now)
