@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support import emulator
+from tests.support.coverage import coverage_paused
 
 # Powertools reads both when it is imported.
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "Loudhailer")
@@ -57,19 +58,14 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
     All that it measures is imported first, but for the handlers, which need an environment: tests run these.
     """
     config = session.config
-    coverage = getattr(config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
-    hands_out = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
-    if coverage is None or hands_out:
+    collects = hasattr(config, "workerinput") or not config.getoption("numprocesses", None)
+    if config.pluginmanager.has_plugin("_cov") and collects:
+        for name in ("functions", "loudhailer"):
+            for module in walk_packages(import_module(name).__path__, f"{name}."):
+                if not module.name.endswith(".handler"):
+                    import_module(module.name)
+    with coverage_paused(config):
         return (yield)
-    for name in ("functions", "loudhailer"):
-        for module in walk_packages(import_module(name).__path__, f"{name}."):
-            if not module.name.endswith(".handler"):
-                import_module(module.name)
-    coverage.pause()
-    try:
-        return (yield)
-    finally:
-        coverage.resume()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

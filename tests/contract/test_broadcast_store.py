@@ -122,7 +122,7 @@ def test_a_recorded_broadcast_is_not_changed_by_another_record(store: BroadcastS
 
 
 def test_reads_of_an_unknown_broadcast_return_nothing(store: BroadcastStore) -> None:
-    """None and empty lists, and no error."""
+    """Reads answer None and empty lists, and raise no error."""
     store.record(summary())
     assert store.summary(UNKNOWN) is None
     assert store.source(BROADCAST, 0) is None
@@ -147,7 +147,7 @@ def test_notes_about_an_unknown_broadcast_are_ignored(store: BroadcastStore) -> 
 
 
 def test_the_acceptance_by_the_topic_is_recorded(store: BroadcastStore) -> None:
-    """And nothing else changes."""
+    """Nothing else of the summary changes."""
     recorded = store.record(summary())
     store.mark_announced(BROADCAST)
     store.mark_announced(BROADCAST)
@@ -165,7 +165,7 @@ def test_the_further_cells_of_a_broadcast_are_kept(store: BroadcastStore) -> Non
 
 
 def test_an_announcement_can_move_the_end_of_a_broadcast(store: BroadcastStore) -> None:
-    """It may be announced long after it was recorded; one without further cells has none."""
+    """A broadcast may be announced long after it was recorded; without further cells it has no end."""
     recorded = store.record(replace(summary(), cells={NORTH: 1}, ends_at=NOW + 300))
     store.mark_announced(BROADCAST, ends_at=NOW + 900)
     assert store.summary(BROADCAST) == replace(recorded, announced=True, ends_at=NOW + 900)
@@ -179,7 +179,7 @@ def test_a_deadline_stays_when_the_broadcast_is_announced(store: BroadcastStore)
 
 
 def test_each_new_version_is_higher_than_the_last(store: BroadcastStore) -> None:
-    """They begin with the time, so that a recreated table continues above; the clock may go back."""
+    """Versions begin with the time, so that a recreated table continues above; the clock may go back."""
     taken = [store.take_version(BROADCAST, now) for now in (NOW_MS, NOW_MS - 5, NOW_MS)]
     assert NOW_MS <= taken[0] < NOW_MS + 1_000
     assert taken == sorted(set(taken))
@@ -332,7 +332,7 @@ def test_tallies_are_read_by_their_keys(store: BroadcastStore) -> None:
 
 
 def test_concurrent_updates_of_a_tally_all_succeed_in_turn(store: BroadcastStore) -> None:
-    """Each tries until the tally is unchanged since it was read: no outcome is lost."""
+    """Each writer tries until the tally is unchanged since it was read: no outcome is lost."""
 
     def settle(place: int) -> None:
         while True:
@@ -412,7 +412,7 @@ def test_reopened_sources_can_be_completed_again(store: BroadcastStore) -> None:
 
 
 def test_a_cancellation_is_recorded(store: BroadcastStore) -> None:
-    """And nothing else changes; its report says so."""
+    """The report names it, and nothing else of the summary changes."""
     store.record(summary())
     assert store.cancel(BROADCAST)
     assert store.cancel(BROADCAST)
@@ -422,7 +422,7 @@ def test_a_cancellation_is_recorded(store: BroadcastStore) -> None:
 
 
 def test_an_expiry_is_recorded_and_can_be_removed(store: BroadcastStore) -> None:
-    """And nothing else changes; its report says so; one that does not exist is not made."""
+    """The report names it, nothing else changes, and an unknown broadcast is not made."""
     store.record(summary())
     store.mark_expired(BROADCAST)
     assert store.summary(BROADCAST) == replace(summary(), expired=True)
@@ -503,7 +503,7 @@ def test_a_chunk_row_without_a_size_is_counted(aws: Callable[[str], Any], table:
 def test_a_broadcast_keeps_its_first_keys(
     aws: Callable[[str], Any], table: Callable[[TableKind], str], recorded_over: int, keys: set[str]
 ) -> None:
-    """Whatever number later broadcasts are recorded with: two releases run side by side during a rollout."""
+    """Later broadcasts may have another number of keys: two releases run side by side during a rollout."""
     name = table("broadcasts")
     numbers = {0: 3, 16: 2, 18: 4}
     stores = [

@@ -106,7 +106,7 @@ def test_a_small_broadcast_is_recorded_and_in_the_express_queue(
 def test_a_message_that_every_worker_failed_on_is_given_up(
     invoke: Callable[..., Any], surroundings: Surroundings
 ) -> None:
-    """It comes from another queue than outcomes do, and what makes no sense goes to the dead letters."""
+    """The message comes from another queue than outcomes do, and a malformed one goes to the dead letters."""
     golden = Golden.of("settle", surroundings)
     (record,) = golden.event["Records"][:1]
     record |= {"eventSourceARN": surroundings.variables["UNDELIVERED_QUEUE_ARN"], "body": '{"v":1}'}

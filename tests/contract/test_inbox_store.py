@@ -38,7 +38,7 @@ def store(request: pytest.FixtureRequest) -> InboxStore:
 
 
 def test_an_inbox_without_messages_is_empty(store: InboxStore) -> None:
-    """It needs not be made."""
+    """An inbox needs not be made."""
     assert store.oldest(INBOX, 10) == []
 
 

@@ -33,7 +33,7 @@ def test_each_kind_has_its_last_mark(store: LaneStore) -> None:
 
 
 def test_a_result_does_not_change_with_later_marks(store: LaneStore) -> None:
-    """It is how things were at one moment."""
+    """All marks of a result are of one moment."""
     store.mark("normal", 1)
     before = store.marks()
     store.mark("normal", 2)

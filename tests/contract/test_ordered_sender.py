@@ -92,7 +92,7 @@ def test_each_connection_gets_its_own_frames_in_their_order(make: MakeSubject) -
 
 
 def test_a_call_without_connections_has_no_outcomes(make: MakeSubject) -> None:
-    """And nobody is closed."""
+    """No connection is closed either."""
     with make({}) as subject:
         assert subject.sender.post_in_order(subject.endpoint, {}, seconds=1) == {}
         assert subject.sender.close(subject.endpoint, [], seconds=1) == []

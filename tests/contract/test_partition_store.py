@@ -127,7 +127,7 @@ def test_a_count_without_a_mark_is_corrected_too(store: PartitionStore) -> None:
 
 
 def test_a_sample_of_a_newly_marked_partition_is_discarded(store: PartitionStore) -> None:
-    """Nor one for a recount, if the mark is gone."""
+    """A sample for a recount is discarded, too, if the mark is gone."""
     store.open(FIRST)
     sample = Sample(5, "", at=60)
     assert not store.keep_sample(FIRST, sample, recount=True)
@@ -162,7 +162,7 @@ def test_a_recount_is_refused_after_a_new_record(store: PartitionStore) -> None:
 
 
 def test_a_sample_without_a_mark_is_refused_after_a_new_record(store: PartitionStore) -> None:
-    """It says nothing of the count by now."""
+    """Such a sample no longer belongs to the count."""
     store.open(FIRST)
     store.advance(FIRST, seen="", checkpoint=EARLIER, delta=1)
     assert not store.keep_sample(FIRST, Sample(5, "", at=60), recount=False)

@@ -78,7 +78,7 @@ def test_the_places_of_a_tenant_are_found_and_deleted(store: PlaceStore) -> None
 
 
 def test_deleted_rows_make_room_after_the_next_count(store: PlaceStore) -> None:
-    """Nobody gives a place back: rows go by a TTL too."""
+    """No caller gives a place back: rows go by a TTL, too."""
     assert [take(store, rows, now=100) for rows in range(3)] == [True, True, True]
     assert take(store, rows=1, now=101)
     assert take(store, rows=2, now=101)

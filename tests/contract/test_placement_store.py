@@ -49,7 +49,7 @@ def test_a_placement_is_read_as_it_was_put(store: PlacementStore) -> None:
 
 
 def test_a_placement_replaces_only_its_predecessor(store: PlacementStore) -> None:
-    """So two who place a session at once come to one cell."""
+    """So two requests that place a session at once come to one cell."""
     assert not store.put(TENANT, S1, SECOND)
     assert store.put(TENANT, S1, FIRST)
     assert not store.put(TENANT, S1, replace(FIRST, cell=SOUTH))
@@ -60,7 +60,7 @@ def test_a_placement_replaces_only_its_predecessor(store: PlacementStore) -> Non
 
 
 def test_one_of_many_concurrent_placements_succeeds(once: PlacementStore) -> None:
-    """The others get its result."""
+    """The other requests get its result."""
     with ThreadPoolExecutor(4) as pool:
         placed = list(pool.map(lambda number: once.put(TENANT, S1, replace(FIRST, expires_at=number)), range(8)))
     assert placed.count(True) == 1

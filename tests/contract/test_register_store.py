@@ -17,6 +17,7 @@ from loudhailer.connections.devices.port import DeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
+from loudhailer.deadline import Deadline
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.limits.dynamodb import DynamoLimitStore
 from loudhailer.limits.port import LimitStore
@@ -248,7 +249,7 @@ def test_two_hundred_concurrent_clients_are_admitted_up_to_each_limit(
             "sessionConnections": str(number % 2 * connections_per_session),
         }
         event = {"requestContext": {"connectionId": f"c{number}", "authorizer": context}}
-        answer = connect(event, 160)
+        answer = connect(event, Deadline.after(60, lambda: 100))
         status: int = answer["statusCode"]
         return status
 

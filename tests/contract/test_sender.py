@@ -81,7 +81,7 @@ def test_no_connection_is_slow_while_the_account_is_throttled(make: MakeSubject)
 
 
 def test_a_call_without_connections_has_no_outcomes(make: MakeSubject) -> None:
-    """And nothing is delivered."""
+    """Nothing is posted."""
     with make({}) as (sender, endpoint, delivered):
         assert sender.post(endpoint, [], FRAME, seconds=1) == []
         assert delivered() == []

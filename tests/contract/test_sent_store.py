@@ -97,7 +97,7 @@ def test_a_used_id_with_other_content_is_refused(store: SentStore) -> None:
     ids=["tenant", "sender", "id"],
 )
 def test_ids_of_different_senders_are_independent(store: SentStore, other: dict[str, Any]) -> None:
-    """And so are another tenant's, and another id."""
+    """Ids of another tenant are, too."""
     theirs = replace(FIRST, **other)
     store.begin(FIRST, now=NOW)
     assert store.begin(theirs, now=NOW) == sent(Progress.OPEN, theirs)

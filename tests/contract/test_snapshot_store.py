@@ -57,7 +57,7 @@ def test_a_snapshot_is_read_as_it_was_put(store: SnapshotStore) -> None:
 
 
 def test_cells_without_a_snapshot_are_omitted(store: SnapshotStore) -> None:
-    """Nothing is made by looking."""
+    """A read makes no row."""
     assert store.of(BROADCAST, [NORTH]) == {}
     assert store.of(BROADCAST, []) == {}
 

@@ -44,7 +44,7 @@ def test_a_tenant_is_read_as_it_was_put(store: TenantStore) -> None:
 
 
 def test_the_key_of_a_tenant_is_stored_and_not_printed(store: TenantStore) -> None:
-    """Neither by the API's names nor where the tenant is printed."""
+    """Neither the API's names nor a printed tenant show the key."""
     tenant = replace(ACME, session_key="a secret key")
     store.put(tenant)
     kept = store.get(ACME.tenant_id)
@@ -65,7 +65,7 @@ def test_a_tenant_without_a_post_limit_has_a_hundred_posts_per_message(store: Te
 
 
 def test_an_unknown_tenant_is_not_found(store: TenantStore) -> None:
-    """Nothing is made by looking."""
+    """A read makes no row."""
     assert store.get(TenantId("nobody")) is None
     assert store.everyone() == []
 

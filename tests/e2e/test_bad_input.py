@@ -58,7 +58,7 @@ async def test_a_report_request_with_an_illegal_id_is_refused_with_its_field(sce
 
 
 async def test_a_client_cannot_end_a_session_of_another_tenant(scene: Scene) -> None:
-    """Its id alone opens nothing: the other tenant has no such session, and its own continues."""
+    """A session's id alone opens nothing: the other tenant has no such session, and its own continues."""
     session = await scene.session(scene.tenant())
     guest = await scene.connect(session)
     other = scene.tenant()

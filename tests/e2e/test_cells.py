@@ -103,7 +103,8 @@ async def cells(scene: Scene) -> CellScene:
 PLAN = ("plan", "-detailed-exitcode", "-input=false", "-no-color")
 
 
-@pytest.mark.parametrize("name", [NORTH, pytest.param(SOUTH, marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", [NORTH, SOUTH])
 def test_a_plan_of_each_cell_shows_no_changes(system: System, name: CellName) -> None:
     """The resources applied in its account are there unchanged."""
     stack = Stack(Project.of_this_code(), system.directory, Terminal(), cell_variables(3))

@@ -114,7 +114,7 @@ async def answers(page: Page, requests: list[list[str]]) -> tuple[list[dict[str,
 async def test_a_page_of_another_origin_can_neither_read_nor_write(
     scene: Scene, browser: Browser, foreign_port: int, host: str
 ) -> None:
-    """Not from another site, nor from another port of this machine; open connections stay open."""
+    """Another site and another port of this machine are other origins; open connections stay open."""
     guest = await scene.guest(scene.tenant())
     page = await browser.new_page()
     await page.goto(f"http://{host}:{foreign_port}/")
@@ -163,7 +163,7 @@ async def test_a_page_of_another_origin_may_open_a_websocket_with_a_session_of_i
 
 
 async def test_the_stack_listens_on_this_machine_only(system: System) -> None:
-    """Neither the servers nor the processes of functions."""
+    """The test looks at the servers and at the processes of functions."""
     servers = [psutil.Process(pid) for pid in system.pids().values() if pid is not None]
     assert len(servers) == 2
     listening = {

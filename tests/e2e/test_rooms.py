@@ -229,7 +229,7 @@ async def test_a_message_resent_with_its_id_is_delivered_once(scene: Scene) -> N
 
 
 async def test_leaving_without_a_join_is_not_announced(scene: Scene) -> None:
-    """And other members' joins are still announced."""
+    """Joins of other members are still announced."""
     tenant = scene.tenant()
     ann, bob = await party(scene, tenant, "Ann", "Bob")
     stranger = await scene.guest(tenant)

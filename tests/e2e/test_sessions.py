@@ -148,7 +148,7 @@ async def test_reconcile_ends_sessions_too(scene: Scene) -> None:
 
 
 async def test_messages_in_flight_do_not_restore_a_deleted_session(scene: Scene) -> None:
-    """Whatever its clients send until their sockets are closed."""
+    """Clients may send until their sockets are closed."""
     session = await scene.session(scene.tenant(session_seconds=10))
     guests = await scene.guests(session, 3)
 

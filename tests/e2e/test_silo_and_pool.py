@@ -76,7 +76,7 @@ def exists(scene: Scene, session: SceneSession) -> bool:
 @pytest.mark.image_smoke
 @EITHER
 async def test_a_message_reaches_only_its_session(scene: Scene, way: Way) -> None:
-    """The others get it as it is, byte for byte, and then, as the sender does, in an envelope."""
+    """Other clients get it unchanged, byte for byte, and then, as the sender does, in an envelope."""
     tenant = way.tenant(scene)
     session = await scene.session(tenant)
     ann, bob = await scene.guests(session, 2)

@@ -179,7 +179,7 @@ def document(statement: dict[str, Any]) -> str:
 
 
 def test_a_subscriber_can_access_the_lanes_table_only(system: System, blue: Subscriber) -> None:
-    """And that one in the cell's role alone, to read the marks and to set its own."""
+    """The cell's role reads the marks there and sets its own."""
     key = {"lanes": {"S": "marks"}}
     reached = []
     for credentials in (blue.itself, blue.for_the_cell):

@@ -162,3 +162,15 @@ def test_the_functions_of_a_cell_have_the_hubs_defaults() -> None:
     assert {name: cell[name] for name in cell.keys() & hub.keys()} == {
         name: hub[name] for name in cell.keys() & hub.keys()
     }
+
+
+@pytest.mark.parametrize("variable", ["connections", "deployment", "messaging", "quota", "session_share"])
+def test_a_cell_refuses_the_values_that_the_hub_refuses(variable: str) -> None:
+    """Each stack checks its own variables: Terraform tests expect failures of a root module's variables only."""
+    hub, cell = (
+        re.findall(r"^  validation \{\n.*?^  \}$", declared.partition("\n}\n")[0], re.MULTILINE | re.DOTALL)
+        for stack in ("hub", "cell")
+        for sources in [(SOURCE / "stacks" / stack / "variables.tf").read_text()]
+        for declared in [sources.partition(f'variable "{variable}" {{\n')[2]]
+    )
+    assert hub == cell != []

@@ -5,7 +5,7 @@ rests while tests of other code run.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,20 @@ from pytest_socket import disable_socket
 
 from loudhailer import codec
 from loudhailer.observability import logger, metrics
+from tests.support.coverage import coverage_paused
 
 _HERE = Path(__file__).parent
 _OF_OTHER_CODE = {"bench", "emulator", "image", "release", "repository", "terraform_templates", "toolchain", "tools"}
 """The folders whose tests reach no function and no shared code that others do not."""
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let coverage rest for the tests of other code."""
-    if item.path.relative_to(_HERE).parts[0] in _OF_OTHER_CODE:
-        item.add_marker("no_cover")
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let coverage rest for the tests of other code, and for their fixtures."""
+    if item.path.relative_to(_HERE).parts[0] not in _OF_OTHER_CODE:
+        return (yield)
+    with coverage_paused(item.config):
+        return (yield)
 
 
 def pytest_runtest_setup() -> None:

@@ -190,7 +190,7 @@ def test_an_integer_of_any_size_is_put_into_json() -> None:
 
 
 def test_a_text_that_is_not_json_is_not_inserted() -> None:
-    """Each is refused for its reason."""
+    """Each text is refused with its reason."""
     for value in (float("nan"), float("inf"), [float("-inf")]):
         with pytest.raises(codec.UnsupportedJsonError, match=r"^has a number beyond"):
             codec.json_text(value)

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.1
 
 
+def cell_named(deployment: Deployment, name: str | None) -> Deployment:
+    """The further cell of that name, or the hub without one; OperatorError if there is no such cell."""
+    if name is None:
+        return deployment
+    if (cell := deployment.all_cells.get(CellName(name))) is None:
+        raise OperatorError(f"There is no cell {name}.", f"The cells are {', '.join(deployment.all_cells)}.")
+    return cell
+
+
 def bring_tenants(deployment: Deployment, seconds: float) -> None:
     """Let each further cell fetch the tenants now, as its schedule does within a minute; see `await_tenants`."""
     for cell in deployment.cells.values():
@@ -36,7 +45,7 @@ def await_tenants(deployment: Deployment, seconds: float) -> None:
         if time.monotonic() > deadline:
             raise OperatorError(
                 f"After {seconds:.0f} s the tenants as they are now have not reached {' and '.join(missing)}.",
-                "Look at `loudhailer status`, and at the log of `beat`.",
+                f"Look at `loudhailer status`, and at `loudhailer logs beat --cell {missing[0]}`.",
             )
         time.sleep(_POLL_SECONDS)
 

@@ -75,6 +75,10 @@ class GiveUp:
         for source in sources:
             self._end_source(broadcast_id, source.number)
         self._broadcasts.complete_sources(broadcast_id, len(sources), None, self._now())
+        planned = self._broadcasts.summary(broadcast_id)
+        if planned is not None and planned.sources is not None and planned.sources > len(sources):
+            # A `swarm` that is killed now sends no message for them, so they end with the next attempt.
+            raise TransientError("swarm has fixed more sources meanwhile")
 
     def _end_source(self, broadcast_id: BroadcastId, number: int) -> None:
         source = self._broadcasts.source(broadcast_id, number)

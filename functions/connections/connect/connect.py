@@ -35,6 +35,7 @@ from functions.connections.connect.port import Entry, Register
 from loudhailer import codec, ids
 from loudhailer.connections.model import CONNECTION_SECONDS, YOUNG_SECONDS, Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import Lookup
 from loudhailer.errors import TransientError
@@ -164,27 +165,27 @@ class Connect:
         self._pause = pause
         self._random = random
 
-    def __call__(self, event: Mapping[str, Any], ends: float) -> dict[str, Any]:
+    def __call__(self, event: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         """Answer a `$connect` event: 200, 403 for an expired session, 429 with the limit's name, or 500.
 
-        A transaction that had no effect is repeated for seconds, but not after the time `ends`, in epoch seconds.
+        A transaction that had no effect is repeated for seconds, but not after the deadline.
         """
         handshake = _Handshake.of(event, int(self._clock()))
         connection = handshake.connection
         with logger.append_context_keys(tenant_id=connection.tenant_id, connection_id=connection.key.connection_id):
             try:
-                answer = self._admit(handshake, ends)
+                answer = self._admit(handshake, deadline)
             except TransientError:
                 count("ConnectionFailed")
                 logger.exception("connection not recorded")
                 return _FAILED
         return answer | _CHOSEN if answer is _RECORDED and _offers_subprotocol(event) else answer
 
-    def _admit(self, handshake: _Handshake, ends: float) -> dict[str, Any]:
+    def _admit(self, handshake: _Handshake, deadline: Deadline) -> dict[str, Any]:
         tenant = handshake.connection.tenant_id
         entry = self._check(handshake)
         if entry is None:
-            entry = self._record(handshake, ends)
+            entry = self._record(handshake, deadline)
             if entry is not Entry.RECORDED:
                 self._give_back(tenant)
         match entry:
@@ -269,9 +270,9 @@ class Connect:
         count("StaleConnectionDeleted", len(closed))
         return closed
 
-    def _record(self, handshake: _Handshake, ends: float) -> Entry:
+    def _record(self, handshake: _Handshake, deadline: Deadline) -> Entry:
         longest = _FIRST_PAUSE_SECONDS
-        ends = min(ends, self._clock() + LONGEST_WAIT_SECONDS)
+        deadline = deadline.at_most(LONGEST_WAIT_SECONDS)
         try:
             while True:
                 entry = self._register.record(
@@ -280,7 +281,7 @@ class Connect:
                     session_expires_at=handshake.session_expires_at,
                 )
                 pause = self._random.uniform(0, longest)
-                if entry not in {Entry.CONTENDED, Entry.THROTTLED} or self._clock() + pause >= ends:
+                if entry not in {Entry.CONTENDED, Entry.THROTTLED} or deadline.is_over(within=pause):
                     return entry
                 self._pause(pause)
                 longest = min(2 * longest, _LONGEST_PAUSE_SECONDS)

@@ -12,6 +12,7 @@ from functions.connections.connect.dynamodb import DynamoRegister
 from functions.connections.connect.settings import Settings
 from loudhailer.aws.clients import client
 from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.limits.dynamodb import DynamoLimitStore
@@ -53,4 +54,4 @@ connect = Connect(
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer 200 only once the connection is recorded; 403, 429 or 500 ends the handshake with that status."""
-    return connect(event, time.time() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS)
+    return connect(event, Deadline.of(context, reserve=RESERVE_SECONDS))

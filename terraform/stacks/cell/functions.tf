@@ -14,6 +14,10 @@ variable "functions" {
     condition     = length(setsubtract(keys(var.functions), keys(local.function_defaults))) == 0
     error_message = "functions: there is no ${join(", no ", setsubtract(keys(var.functions), keys(local.function_defaults)))}; the names are ${join(", ", keys(local.function_defaults))}."
   }
+  validation {
+    condition     = coalesce(try(var.functions.connect.timeout, null), 28) >= 28
+    error_message = "functions: connect needs a timeout of 28 seconds at least, of which it keeps 24 for its slowest calls: with less it tries no transaction again."
+  }
 }
 
 locals {

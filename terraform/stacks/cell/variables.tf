@@ -81,12 +81,30 @@ variable "quota" {
     express          = optional(number, 0.05)
   })
   default = {}
+
+  validation {
+    condition     = alltrue([for value in [var.quota.posts_per_second, var.quota.burst] : value == null ? true : value >= 1])
+    error_message = "quota.posts_per_second and quota.burst must be at least 1."
+  }
+  validation {
+    condition     = var.quota.headroom > 0 && var.quota.headroom <= 1
+    error_message = "quota.headroom must be above 0 and at most 1."
+  }
+  validation {
+    condition     = var.quota.rooms >= 0.01 && var.quota.rooms <= 0.5
+    error_message = "quota.rooms must be from 0.01 to 0.5."
+  }
 }
 
 variable "session_share" {
   description = "The most that one session gets of its tenant's minute: see the stack `hub`."
   type        = number
   default     = 0.25
+
+  validation {
+    condition     = var.session_share >= 0.01 && var.session_share <= 1
+    error_message = "session_share must be from 0.01 to 1."
+  }
 }
 
 variable "broadcast" {
@@ -104,12 +122,22 @@ variable "connections" {
   description = "Partitions and counting of connections: `settings` of the module `connections`."
   type        = any
   default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.connections), ["connections_per_partition", "max_partitions", "accounting_window"])) == 0
+    error_message = "connections has the settings connections_per_partition, max_partitions and accounting_window, and no others."
+  }
 }
 
 variable "messaging" {
   description = "Silos and inboxes: `settings` of the module `messaging`."
   type        = any
   default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.messaging), ["silo_tenants", "inbox_lifetime_seconds", "messages_per_inbox"])) == 0
+    error_message = "messaging has the settings silo_tenants, inbox_lifetime_seconds and messages_per_inbox, and no others."
+  }
 }
 
 variable "gateway_endpoint" {

@@ -169,13 +169,13 @@ def test_a_write_cancelled_for_another_reason_may_be_retried(error: ClientError)
 
 
 def test_a_successful_write_counts_as_held() -> None:
-    """Whatever it answers."""
+    """The answer of the call does not matter."""
     assert holds("Write", lambda: None)
 
 
 @pytest.mark.parametrize("code", ["ConditionalCheckFailedException", CANCELLED])
 def test_a_failed_condition_is_raised_unchanged(code: str) -> None:
-    """It passes through as AWS said it."""
+    """The caller reads AWS's own error."""
     error = refusal(code)
     with pytest.raises(ClientError) as raised, calling("Call"):
         raise error

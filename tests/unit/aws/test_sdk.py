@@ -20,7 +20,7 @@ KINDS = ["service-2", "paginators-1", "endpoint-rule-set-1"]
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_service_models_match_the_sdks(service: str, kind: str) -> None:
-    """Whatever the SDK's own loader finds is found, and is the same."""
+    """Every file that the SDK's own loader finds is found, and is the same."""
     found = SdkSession().get_component("data_loader").load_service_model(service, kind)
     assert found == Loader().load_service_model(service, kind)
 

@@ -24,7 +24,7 @@ async def test_due_operations_start_before_earlier_ones_have_ended() -> None:
 
 
 async def test_latency_is_measured_from_the_due_time() -> None:
-    """Not when it was begun at last: a late start is the system's slowness, too."""
+    """A late start is the system's slowness, too."""
     times = Times()
 
     async def done() -> float:

@@ -252,7 +252,7 @@ def test_the_hub_takes_part_in_every_broadcast(cells: frozenset[CellName] | None
 
 
 def test_the_report_of_a_deployment_without_cells_is_the_hubs() -> None:
-    """And has no field of theirs."""
+    """The report has no field of further cells."""
     own = part()
     assert combined(summary(), own, {}, NOW, GRACE) is own
     assert own.to_wire().keys().isdisjoint({"byCell", "waitingFor", "silent"})
@@ -375,7 +375,7 @@ def test_the_order_in_which_snapshots_arrive_does_not_matter(order: list[tuple[C
 
 
 def test_a_report_reads_the_cells_named_in_the_summary() -> None:
-    """And there is none of a broadcast that does not exist."""
+    """An unknown broadcast has no report."""
     store, broadcasts = MemorySnapshotStore(), MemoryBroadcastStore()
     assert report_over_cells(broadcasts, store, BROADCAST, now=NOW, grace=GRACE) is None
     broadcasts.record(HEAD)

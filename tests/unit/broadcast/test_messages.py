@@ -185,7 +185,7 @@ CELL_FORM = "must be 2 to 16 lowercase letters, digits or '-', a letter first"
     ],
 )
 def test_a_malformed_message_has_a_reason(kind: str, fields: dict[str, object], reason: str) -> None:
-    """It is the dead letter's reason."""
+    """The dead letter carries it."""
     with pytest.raises(MalformedMessageError) as refused:
         READERS[kind][0](changed(kind, **fields))
     assert str(refused.value) == reason

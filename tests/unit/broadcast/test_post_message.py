@@ -150,7 +150,7 @@ def test_a_chunk_refused_before_is_tried_once(refusals: int, tries: int) -> None
 
 
 def test_connections_not_reached_in_time_are_requeued_at_once() -> None:
-    """It has done nothing wrong, so it does not wait."""
+    """The chunk has not failed, so it does not wait."""
     worker = PostMessageFixture({0: [Outcome.UNSENT], 2: [Outcome.UNSENT]})
     worker.run(chunk_message(3, attempt=5))
     assert worker.shard.delays == [0]
@@ -302,7 +302,7 @@ def test_a_client_that_does_not_read_for_half_a_minute_is_closed(counted: Counte
 
 @pytest.mark.parametrize("answer", [Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT])
 def test_the_close_of_a_client_is_retried(answer: Outcome, counted: Counter[str]) -> None:
-    """It is not reported; one that was gone before counts as closed."""
+    """The client is not reported meanwhile; one that was gone before counts as closed."""
     worker = PostMessageFixture({0: [Outcome.SLOW], 1: [Outcome.SLOW]})
     worker.closer = MemoryOrderedSender({connection(0): [answer], connection(1): [Outcome.GONE]})
     worker.run(chunk_message(3, refusals=CLOSED_AT_REFUSAL - 1, slow=0b111))
@@ -332,7 +332,7 @@ def test_a_chunk_of_a_cancelled_broadcast_is_failed_without_a_post_and_without_a
 
 
 def test_a_permanently_refused_connection_is_failed_at_once() -> None:
-    """The others go their way."""
+    """The other connections are handled as always."""
     worker = PostMessageFixture({0: [Outcome.REJECTED], 1: [Outcome.THROTTLED]})
     worker.run(chunk_message(3))
     told = worker.told()
@@ -428,7 +428,7 @@ def test_no_post_is_started_after_the_end_of_a_broadcast() -> None:
 @pytest.mark.parametrize(("priority", "group"), [(Priority.NORMAL, "!refused"), (Priority.LOW, TENANT)])
 @pytest.mark.parametrize("outcome", [Outcome.SLOW, Outcome.THROTTLED])
 def test_refused_connections_wait_behind_new_chunks(outcome: Outcome, priority: Priority, group: str) -> None:
-    """It has a group of its own, which the queue puts behind others once it takes much of the workers' time."""
+    """Their message has its own group, which the queue puts behind others once it takes much of the workers' time."""
     worker = PostMessageFixture({0: [outcome], 1: [Outcome.FAILED]})
     worker.run(replace(chunk_message(3), priority=priority, group=TENANT))
     groups = dict(

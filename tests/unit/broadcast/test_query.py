@@ -513,7 +513,7 @@ def test_a_cancelled_source_finds_no_more_and_passes_the_cancellation_on() -> No
     ("scope", "source"), [((partition(0),), 0), ((partition(0), partition(1)), 1)], ids=["other scope", "other source"]
 )
 def test_a_source_of_another_broadcast_is_a_permanent_error(scope: Scope, source: int) -> None:
-    """Nobody is sent what was not planned."""
+    """Only planned sources are sent."""
     tables = QueryFixture()
     with pytest.raises(PermanentError, match="not one of its broadcast's"):
         tables.query()(source_message(scope, source=source).to_wire())

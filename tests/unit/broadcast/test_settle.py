@@ -137,7 +137,7 @@ def test_a_young_connection_keeps_its_row_after_any_outcome() -> None:
 
 
 def test_a_connection_without_a_row_is_no_error() -> None:
-    """Its row is gone already."""
+    """The client has disconnected by itself."""
     broadcast = SettleFixture()
     broadcast.connections.rows.clear()
     assert broadcast.run(outcome(gone=0b111)) == {}

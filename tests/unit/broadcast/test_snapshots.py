@@ -66,7 +66,7 @@ def test_a_malformed_snapshot_is_refused(text: object) -> None:
 
 
 def test_cells_inside_a_cells_snapshot_are_ignored() -> None:
-    """They would be anybody's."""
+    """A cell reports its own part only."""
     text = changed(byCell={"south": REPORT.to_wire()}, waitingFor=["south"], silent=["south"])
     assert snapshot_from(text) == REPORT
 

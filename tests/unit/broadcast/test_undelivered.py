@@ -130,6 +130,26 @@ def test_a_source_extended_by_a_query_is_retried() -> None:
     assert (broadcast.report().failed, broadcast.report().dispatched) == (12, 12)
 
 
+def test_a_broadcast_with_sources_fixed_meanwhile_is_given_up_again() -> None:
+    """A `swarm` may be killed before it sends its sources: without another attempt, the report would never end."""
+    broadcast = GiveUpFixture()
+    sources = broadcast.broadcasts.sources
+
+    def before_swarm(broadcast_id: BroadcastId) -> list[Source]:
+        found = sources(broadcast_id)
+        broadcast.broadcasts.fix_sources(BROADCAST, [Source(number=2, scope=(partition(2),), expected=1)])
+        broadcast.broadcasts.complete_sources(BROADCAST, 3, 11, NOW * 1000)
+        return found
+
+    broadcast.broadcasts.sources = before_swarm  # type: ignore[method-assign]  # swarm comes in between
+    with pytest.raises(TransientError, match="swarm has fixed more sources meanwhile"):
+        broadcast.give_up(announcement().to_wire())
+    assert broadcast.dead_letters.bodies == []
+    broadcast.broadcasts.sources = sources  # type: ignore[method-assign]
+    broadcast.give_up(announcement().to_wire())
+    assert (broadcast.report().status, broadcast.report().failed) == ("finished", 11)
+
+
 def test_a_given_up_broadcast_ends_with_its_existing_sources() -> None:
     """Its report ends as expired, since more recipients may be where `swarm` has not looked."""
     broadcast = GiveUpFixture()
@@ -164,7 +184,7 @@ def test_a_given_up_outcome_is_tried_once_more_and_not_kept() -> None:
 
 @pytest.mark.parametrize("body", [announcement().to_wire(), source_message(SCOPE).to_wire()], ids=["all", "source"])
 def test_a_given_up_message_is_kept_in_the_dead_letter_queue(body: str, counted: Counter[str]) -> None:
-    """As it came, so that it can be sent again."""
+    """The copy is unchanged, so that it can be sent again."""
     broadcast = GiveUpFixture()
     broadcast.give_up(body)
     assert broadcast.dead_letters.bodies == [body]

@@ -48,7 +48,7 @@ def test_a_bad_declaration_is_refused_with_its_field(wire: dict[str, Any], field
 
 @pytest.mark.parametrize("text", ["", "[]", "north"])
 def test_a_declaration_that_is_not_an_object_is_refused(text: str) -> None:
-    """Neither cells nor weights."""
+    """The variables of cells and of weights are JSON objects."""
     for read in (declared_cells, cell_weights):
         with pytest.raises(ValueError, match="must be a JSON object"):
             read(text)

@@ -230,7 +230,7 @@ def test_a_probe_that_cannot_be_recorded_delays_nothing(
 
 
 def test_a_redelivered_batch_changes_nothing(tables: AccountingFixture) -> None:
-    """Neither whole, nor in parts, nor with more after it."""
+    """The batch may come whole, in parts, or with more after it."""
     for name in "abc":
         tables.connect(FIRST, name)
     tables.disconnect(ConnectionKey(FIRST, ConnectionId("a")))

@@ -11,6 +11,7 @@ from functions.connections.connect.connect import LONGEST_WAIT_SECONDS, Connect
 from functions.connections.connect.port import Entry
 from loudhailer.codec import decode
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import ConnectionId, Partition, PlayerId, SessionId, TenantId
@@ -60,7 +61,7 @@ class ConnectFixture:
 
     def connect(self, event: dict[str, Any]) -> dict[str, Any]:
         """The answer of a function that has some seconds left."""
-        return self._connect(event, self.clock() + self.seconds_left)
+        return self._connect(event, Deadline.after(self.seconds_left, self.clock))
 
     def handshake(self, connection: str = "a=", **context: object) -> dict[str, Any]:
         """The answer to a client that the authorizer has let in a moment ago."""
@@ -436,7 +437,7 @@ def test_a_session_that_fills_up_concurrently_is_refused_by_the_transaction(
 
 
 def test_a_formerly_full_session_may_have_room(handshakes: ConnectFixture) -> None:
-    """Somebody left since the authorizer saw it."""
+    """A client left since the authorizer saw the session."""
     assert handshakes.connect(event("a", sessionConnections="2"))["statusCode"] == 200
 
 

@@ -589,7 +589,7 @@ def test_a_partition_that_was_used_is_not_idle(tables: ReconcileFixture) -> None
 
 
 def test_a_retired_partition_with_new_connections_is_reinstated(tables: ReconcileFixture) -> None:
-    """One that is not counted although it has some is counted again."""
+    """A row that is not counted causes a recount."""
     third = nth_partition(ACME, 2)
     retired = int(tables.now)
     tables.put(PartitionCount(SECOND, retired_at=retired), PartitionCount(third, 1, retired_at=retired))

@@ -80,7 +80,7 @@ def test_a_private_engine_ends_after_its_user_is_killed(dockerd: Path) -> None:
 
 
 def test_an_engine_that_does_not_start_reports_its_output(dockerd: Path) -> None:
-    """They say what the machine lacks."""
+    """The output says what the machine lacks."""
     _install(dockerd.parent, "echo 'iptables is missing' >&2; exit 1")
     with pytest.raises(OperatorError, match="iptables is missing"), held(answers):
         pass

@@ -44,7 +44,7 @@ def test_an_image_of_one_platform_is_refused() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"manifests": [{}]}'])
 def test_a_malformed_index_is_refused(body: bytes) -> None:
-    """Nothing is written down that nobody understood."""
+    """An unknown format is not written down."""
     with pytest.raises(OperatorError, match="cannot be looked up"):
         digest_of_tag("public.ecr.aws/lambda/python", "3.13", Registry(body))
 

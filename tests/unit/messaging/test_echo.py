@@ -217,7 +217,7 @@ def test_a_redelivered_message_of_a_closed_sender_closes_the_session(counted: Co
 
 
 def test_a_redelivered_message_waits_until_its_session_is_closed() -> None:
-    """And so do those behind it."""
+    """The messages behind it wait, too."""
     stage = Stage({THREE: [Outcome.THROTTLED, Outcome.DELIVERED]})
     stage.open("s1", TWO, THREE)
     again = numbered([1], sender=ONE, receives=2)
@@ -608,7 +608,7 @@ def test_a_record_that_did_not_come_from_the_route_is_poison(attributes: dict[st
 
 @pytest.mark.parametrize("body", ["no JSON", '{"a": NaN}', '"text"', "\ud800", '{"message": 1}, "tenantId": "x"'])
 def test_a_message_that_is_not_a_json_object_gets_an_error_frame(body: str, counted: Counter[str]) -> None:
-    """So it cannot break out of the envelope either."""
+    """So a frame cannot break out of the envelope either."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
     assert stage(record(body)) == {}

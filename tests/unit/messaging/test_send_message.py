@@ -166,7 +166,7 @@ def test_a_player_cannot_send_as_another(inboxes: SendMessageFixture, claimed: A
 def test_a_client_without_a_player_cannot_send_a_direct_message(
     inboxes: SendMessageFixture, counted: Counter[str]
 ) -> None:
-    """Whatever the frame claims."""
+    """A player named in the frame does not count."""
     assert inboxes.send(SEED_FRAME, context={"playerId": None})["error"] == {
         "code": "NO_PLAYER",
         "message": "the session is bound to no player",

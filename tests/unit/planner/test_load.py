@@ -119,7 +119,7 @@ def test_the_lanes_are_as_many_as_are_deployed() -> None:
     ],
 )
 def test_impossible_numbers_are_refused_with_a_reason(numbers: dict[str, Any], sentence: str) -> None:
-    """It names the option and what is legal."""
+    """The reason names the option and the legal values."""
     with pytest.raises(OperatorError) as refused:
         Load(**{"connections": 1_000_000, **numbers})
     assert refused.value.problem.startswith(sentence)

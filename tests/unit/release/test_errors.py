@@ -138,7 +138,7 @@ def test_a_line_that_quotes_a_start_error_is_ignored(shift: WatchedShift) -> Non
     ],
 )
 def test_a_version_that_does_not_start_is_rolled_back_at_once(shift: WatchedShift, line: str) -> None:
-    """It never will, so one line is enough."""
+    """One line is enough, since no later start would succeed."""
     shift.logs.log(NOON + 1, line)
     (problem,) = shift.steps(0.1)
     assert problem.startswith(f"version 7 of {FUNCTION} does not start: ")

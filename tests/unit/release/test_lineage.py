@@ -58,7 +58,7 @@ def test_a_commit_that_the_checkout_does_not_know_is_refused(
 
 
 def test_a_promotion_requires_git(commits: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says what is missing."""
+    """The error names what is missing."""
     checkout, (first, second, _) = commits
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(OperatorError, match="git is not on PATH"):

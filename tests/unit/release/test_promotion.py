@@ -249,3 +249,33 @@ def test_a_shard_that_is_drained_is_not_checked(
     broadcast = hub.broadcast({"queue_urls": queues, "http_url": "", "tables": {"tenants": "tenants"}, **outputs})
     assert broadcast.shards == len(shards)
     assert set(broadcast.through) == shards
+
+
+@dataclass
+class Depths:
+    """Stands for SQS: the numbers of a queue's messages that wait, are delayed and are being handled."""
+
+    numbers: list[int]
+
+    def get_queue_attributes(self, **asked: Any) -> dict[str, Any]:
+        """See boto3."""
+        return {"Attributes": dict(zip(asked["AttributeNames"], map(str, self.numbers), strict=True))}
+
+
+@pytest.mark.parametrize("numbers", [[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+def test_a_plan_that_destroys_a_queue_with_messages_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, numbers: list[int]
+) -> None:
+    """Messages that wait, messages that are delayed, and messages that a function has at this moment."""
+    cloud = SimpleNamespace(client=lambda _service: Depths(numbers))
+    hub = replace(promotion_of(Past(), monkeypatch, home=tmp_path), cloud=cast("Any", cloud))
+    monkeypatch.setattr(Workspace, "outputs", lambda _: {})
+    monkeypatch.setattr(Promotion, "traffic", lambda *_: Aliases({}, {}))
+    hub.workspace.plan_folder.mkdir(parents=True)
+    hub.workspace.summary_file.write_text("### hub\n\n1 to destroy.\n")
+    change = {"actions": ["delete"], "before": {"name": "shard-1", "url": "a/shard-1"}}
+    gone = PlanSummary.of({"resource_changes": [{"type": "aws_sqs_queue", "address": "a", "change": change}]})
+    with pytest.raises(OperatorError, match="shard-1, which still has messages"):
+        hub._require_no_loss(gone, allowed=True)
+    cloud.client = lambda _service: Depths([0, 0, 0])
+    hub._require_no_loss(gone, allowed=True)

@@ -204,7 +204,7 @@ def test_pytest_deselects_the_emulators_tests_except_the_contract(
 ) -> None:
     """With the option alone, in two processes that come to the same choice."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # all but xdist
-    for path in ("tests/conftest.py", "tests/support/emulator.py"):
+    for path in ("tests/conftest.py", "tests/support/coverage.py", "tests/support/emulator.py"):
         (repository.path / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, repository.path / path)
     repository.write(

@@ -51,7 +51,7 @@ def needs(name: str, job: str) -> set[str]:
 
 
 def test_workflows_exist_for_tests_and_releases_only() -> None:
-    """And no others."""
+    """Each file is listed here."""
     tests, release = {"pull_request", "nightly"}, {"deploy", "drift", "promote", "release", "rollback", "subscribers"}
     assert set(WORKFLOWS) == tests | release
 

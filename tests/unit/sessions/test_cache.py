@@ -93,7 +93,7 @@ def test_rereading_finds_a_newly_created_tenant() -> None:
 
 
 def test_rereading_an_unknown_tenant_finds_no_tenant() -> None:
-    """And as soon as it is one, it is found."""
+    """A tenant that is made afterwards is found by the next read."""
     now = 0.0
     store = MemoryTenantStore()
     tenants = CachedTenants(store, clock=lambda: now)

@@ -87,7 +87,7 @@ def test_every_connection_is_closed_and_its_row_deleted(counted: Counter[str]) -
 
 
 def test_ending_a_session_of_a_former_release_closes_its_connections() -> None:
-    """Its key is the tenant's id alone."""
+    """The session's key is the tenant's id alone."""
     sessions = EndSessionFixture()
     sessions.connect(key("a"))
     removed = record(1, key("a"))
@@ -165,7 +165,7 @@ def test_existing_sessions_are_not_ended() -> None:
 
 
 def test_ending_a_session_without_connections_sends_nothing() -> None:
-    """Nothing is sent."""
+    """Neither a close nor a deletion is sent."""
     sessions = EndSessionFixture()
     sessions.sender.before = lambda: pytest.fail("nothing is to be closed")
     assert sessions.end(record(1), record(2)) == []

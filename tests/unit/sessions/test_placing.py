@@ -239,7 +239,7 @@ def test_a_cell_without_the_tenants_last_change_keeps_its_sessions_and_gets_no_n
 
 
 def test_a_cell_with_a_foreign_url_is_counted(placing: PlacingFixture, counted: Counter[str]) -> None:
-    """Somebody looks at it."""
+    """The metric raises an alarm."""
     placing.beat(NORTH, websocket_url="ws://evil.example/live")
     placing.place("s1")
     assert counted["CellMisleads"] == 1

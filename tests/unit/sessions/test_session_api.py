@@ -241,7 +241,7 @@ def test_a_session_of_another_subject_is_not_ended(stores: SessionApiFixture, co
 
 
 def test_an_expired_session_of_another_subject_is_an_invalid_request(stores: SessionApiFixture) -> None:
-    """Its row stands for a while."""
+    """The session's row may exist for a while after its end."""
     stores.sessions.rows[ACME, S1] = Session(ACME, S1, NOW, PlayerId("ann"))
     assert stores.call("DELETE /session", token("bob"), tenantId="acme", sessionId="s1") == (400, "Invalid request")
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from loudhailer.cells.model import Lease
-from loudhailer.ids import CellName
+from loudhailer.ids import HUB, CellName
 from tests.support.fakes.cells import MemoryCellDirectory
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.operations.cells import await_tenants, bring_tenants, cell_table
+from tools.operations.cells import await_tenants, bring_tenants, cell_named, cell_table
 from tools.stack.cells import cell_variables, variables_of_a_cell
 
 NORTH, SOUTH = CellName("north"), CellName("south")
@@ -94,6 +94,17 @@ def test_a_hub_without_further_cells_is_asked_nothing() -> None:
     """It has no table of them."""
     hub: Any = SimpleNamespace(cells={})
     bring_tenants(hub, 0.0)
+
+
+def test_a_cell_is_found_by_its_name(directory: MemoryCellDirectory) -> None:
+    """Without a name it is the hub's; an unknown one is a sentence with the names of all."""
+    hub = deployment_of(directory, NORTH)
+    hub.all_cells = {HUB: hub, **hub.cells}
+    assert cell_named(hub, None) is cell_named(hub, "hub") is hub
+    assert cell_named(hub, "north") is hub.cells[NORTH]
+    with pytest.raises(OperatorError, match=r"There is no cell east\.") as raised:
+        cell_named(hub, "east")
+    assert raised.value.remedy == "The cells are hub, north."
 
 
 def test_the_table_shows_each_cell_with_its_lease(

@@ -70,7 +70,7 @@ def test_commands_that_need_no_heavy_package_import_none() -> None:
     ],
 )
 def test_a_command_without_a_stack_explains_how_to_start_one(arguments: list[str]) -> None:
-    """And leaves no directory behind that looks like one."""
+    """The command leaves no directory behind that looks like a stack."""
     result = run(*arguments)
     assert result.exit_code == 1
     assert "No stack runs here." in result.output

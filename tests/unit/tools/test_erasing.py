@@ -150,7 +150,7 @@ def cell() -> ErasingFixture:
 
 
 def test_all_rows_of_a_tenant_are_erased(cell: ErasingFixture) -> None:
-    """It is reported by kind; its partitions are retired, and another tenant keeps all."""
+    """The report counts them by kind; partitions are retired, and another tenant keeps all rows."""
     others = cell.rows(OTHER)
     erased = cell.erase().erased
     assert erased == {"sessions": 3, "connections": 6, "messages": 250, "partitions": 2}

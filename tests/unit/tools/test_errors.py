@@ -57,7 +57,7 @@ def test_a_failed_copy_of_a_tree_is_reported_by_its_first_file(tmp_path: Path) -
 def test_the_other_programs_report_errors_in_a_sentence_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """That which brings Terraform, and that which builds the image."""
+    """One brings Terraform, the other builds the image."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/a/b")

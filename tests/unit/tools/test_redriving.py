@@ -141,7 +141,7 @@ def test_a_dead_letter_that_cannot_be_redriven_stays_with_a_reason(deployment: D
 
 
 def test_dead_letters_of_one_named_broadcast_are_redriven_alone(deployment: DeploymentStandIn) -> None:
-    """The others rest."""
+    """The other dead letters stay."""
     other = replace(chunk_message(), broadcast_id=BroadcastId("another")).to_wire()
     deployment.broadcasts.record(summary(broadcast_id="another"))
     deployment.sqs.send(LETTERS, other, chunk_message().to_wire())

@@ -149,7 +149,7 @@ def test_a_concurrent_second_stack_waits_for_the_template_of_the_first(
 def test_disabled_templates_are_neither_read_nor_written(
     first: Stack, second: Stack, store: TemplateStore, terraform: TerraformStandIn
 ) -> None:
-    """Neither the one that is there, nor a new one."""
+    """An existing template is not read, and a new one is not made."""
     replace(first, templates=None).up()
     assert templates_in(store) == []
     first.down()

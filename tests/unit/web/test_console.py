@@ -168,7 +168,7 @@ def test_an_unchanged_part_is_not_sent_again(console: Console, file: str | None,
 
 
 def test_an_outdated_part_is_sent_again(console: Console) -> None:
-    """Its validator is another one."""
+    """The client's validator differs."""
     assert get(console, headers={"if-none-match": '"0123456789abcdef"'})["statusCode"] == 200
 
 

@@ -98,3 +98,17 @@ run "a_function_that_a_cell_does_not_have_is_refused" {
 
   expect_failures = [var.functions]
 }
+
+run "values_that_the_hub_refuses_are_refused" {
+  command = plan
+
+  variables {
+    session_share = 1.01
+    quota         = { rooms = 0.51 }
+    functions     = { connect = { timeout = 27 } }
+    connections   = { maximum = 10 }
+    messaging     = { silos = ["gold"] }
+  }
+
+  expect_failures = [var.session_share, var.quota, var.functions, var.connections, var.messaging]
+}

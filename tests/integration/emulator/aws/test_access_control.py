@@ -373,7 +373,7 @@ def test_the_keys_of_a_functions_role_cannot_be_guessed(local_aws: LocalAws, cli
     [("sts", "get_caller_identity"), ("s3", "list_buckets"), ("sqs", "list_queues"), ("lambda", "list_functions")],
 )
 def test_root_access_requires_the_secret(client_as: ClientAs, service: str, call: str, access_key: str) -> None:
-    """Any key was, before."""
+    """Before, any key gave root's rights."""
     keys = {"aws_access_key_id": access_key, "aws_secret_access_key": "local"}
     with pytest.raises(ClientError, match=r"SignatureDoesNotMatch|UnrecognizedClientException"):
         getattr(client_as(service, keys), call)()

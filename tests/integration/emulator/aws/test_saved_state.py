@@ -56,7 +56,7 @@ def test_another_local_aws_continues_from_the_saved_state(tmp_path: Path) -> Non
 
 
 def test_function_logs_are_not_saved(tmp_path: Path) -> None:
-    """Their log groups are."""
+    """The log groups are."""
     with launched(tmp_path) as local_aws:
         function, _ = local_aws.deploy("def handler(event, context):\n    print('a secret')\n")
         local_aws.client("lambda").invoke(FunctionName=function, Qualifier="live")

@@ -23,7 +23,7 @@ async def stats_when(gateway: RunningGateway, name: str, value: int) -> dict[str
 async def test_a_clients_close_is_reported_with_code_reason_and_context(
     gateway: RunningGateway, code: int, expected: int
 ) -> None:
-    """And with the authorizer's context, from which the row's key is known."""
+    """The context is the authorizer's, from which the row's key is known."""
     async with gateway.connected() as client:
         await client.socket.close(code=code, message=b"bye")
     context = gateway.api.disconnect_event(client.connection_id)["requestContext"]
@@ -100,7 +100,7 @@ async def test_disconnect_events_can_come_without_context(api: LocalApi) -> None
 
 @pytest.mark.emulator_contract
 async def test_a_stopped_gateway_closes_its_sockets_with_1001_and_exits_cleanly(api: LocalApi) -> None:
-    """And ends with status 0, which the fixture checks."""
+    """The fixture checks that the exit status is 0."""
     with running_gateway(api) as gateway:
         async with gateway.connected() as client:
             gateway.process.terminate()

@@ -132,7 +132,7 @@ def test_a_fifo_batch_is_handled_by_group() -> None:
 
 
 def test_a_failure_fails_the_rest_of_its_group_only() -> None:
-    """They are delivered again in order; earlier records, and other groups, are acknowledged."""
+    """The rest is delivered again in order; earlier records, and other groups, are acknowledged."""
     batch = fifo_event(("x", "a"), ("y", "b"), ("x", "c"), ("z", "d"), ("x", "e"), ("y", "f"), ("x", "g"))
     answer = consume_fifo(batch, failing({"message-2": TransientError("later")}), MemoryQueue())
     assert failed(answer) == ["message-2", "message-4", "message-6"]

@@ -53,7 +53,7 @@ def failed(*numbers: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("receives", "seconds"), [(1, 2), (2, 4), (5, 32), (6, 60), (9, 60)])
 def test_the_delay_of_a_failed_message_grows(receives: int, seconds: int) -> None:
-    """And never later than after a minute."""
+    """The delay is never longer than a minute."""
     stub = StubSqs()
     postpone(stub, URL, event(receives), failed(0))  # type: ignore[arg-type]  # a stub
     entry = {"Id": "0", "ReceiptHandle": "h0", "VisibilityTimeout": seconds}

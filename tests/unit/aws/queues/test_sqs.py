@@ -58,7 +58,7 @@ def test_messages_are_sent_in_full_batches() -> None:
 
 
 def test_messages_of_a_group_carry_its_id() -> None:
-    """Others have none: SQS takes each of those for a group of its own."""
+    """Other messages have no group: SQS takes each of them for a group of its own."""
     stub = StubSqs()
     queue(stub).send_all(["a"], group="acme")
     queue(stub).send_all(["b"])

@@ -317,7 +317,7 @@ def test_throttling_of_the_account_gives_up_no_connection(
 
 
 def test_waiting_uses_no_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither for an answer, nor for a retry, nor for the lane does it turn round and round."""
+    """The sender sleeps while it waits for an answer, for a retry or for the lane."""
     turns = 0
     take = Lane.take
 

@@ -258,7 +258,7 @@ def test_a_request_is_signed_for_its_own_frame(api: ManagementApi, method: Liter
 
 
 def test_waiting_uses_no_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither for an answer nor for a retry does it turn round and round."""
+    """The sender sleeps while it waits for an answer or for a retry."""
     turns = 0
     wait = Transfers._wait
 

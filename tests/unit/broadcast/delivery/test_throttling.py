@@ -119,7 +119,7 @@ def test_refusals_of_connections_accepted_later_count_as_the_quotas(counted: Cou
 
 
 def test_two_simultaneous_witnesses_prove_throttling_of_the_account() -> None:
-    """One alone may be a client that has just begun to read."""
+    """A single witness may be a client that has just begun to read."""
     throttling = Throttling()
     for one in (SLEEPER, OTHER, THIRD):
         throttling.refused(one, 10.0, last=False)
@@ -129,7 +129,7 @@ def test_two_simultaneous_witnesses_prove_throttling_of_the_account() -> None:
 
 
 def test_a_connection_refused_while_others_were_accepted_is_no_witness() -> None:
-    """Nor is one that comes again long afterwards: it shows nothing of the moment when it was refused."""
+    """A connection that returns long afterwards is none either: it shows nothing of the moment when it was refused."""
     throttling = Throttling()
     for one in (SLEEPER, OTHER, THIRD):
         throttling.refused(one, 10.0, last=False)

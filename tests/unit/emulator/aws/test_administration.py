@@ -123,7 +123,7 @@ async def test_the_gateway_gets_the_signing_key_of_an_access_key(access_key: str
     ],
 )
 async def test_an_unknown_key_and_a_malformed_question_get_no_signing_key(content: bytes, status: int) -> None:
-    """Nor do they end the local AWS."""
+    """Neither ends the local AWS."""
     answer = await answer_of(Recorder(), ASK, content)
     assert answer is not None
     assert answer[0] == status

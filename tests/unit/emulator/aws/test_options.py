@@ -19,14 +19,14 @@ def test_the_secret_comes_from_the_environment() -> None:
 def test_the_local_aws_does_not_start_without_a_secret(
     environment: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Any key would be root's."""
+    """Without one, any key would be root's."""
     with pytest.raises(SystemExit):
         parse(NEEDED, environment)
     assert "AWS_SECRET_ACCESS_KEY" in capsys.readouterr().err
 
 
 def test_web_identities_are_trusted_only_on_request() -> None:
-    """Nobody checks their tokens here."""
+    """The local AWS does not check their tokens."""
     assert not parse(NEEDED, ENVIRONMENT).trust_web_identities
     assert parse([*NEEDED, "--trust-web-identities"], ENVIRONMENT).trust_web_identities
 

@@ -74,7 +74,7 @@ def test_the_resource_of_a_form_request_is_found(service: str, form: dict[str, l
 
 @pytest.mark.parametrize("action", ["iam:CreateRole", "iam:PutRolePermissionsBoundary"])
 def test_the_boundary_in_a_request_is_its_context_key(action: str) -> None:
-    """Not the one that the role had."""
+    """The former boundary of the role does not count."""
     params = {"RoleName": "deployer", "PermissionsBoundary": "another"}
     assert context("iam", action, b"", params)["iam:permissionsboundary"] == "another"
 
@@ -124,7 +124,7 @@ def about(resource: str) -> EvalContext:
 
 
 def test_an_existing_mapping_belongs_to_its_function() -> None:
-    """One that is unknown is of none."""
+    """An unknown mapping belongs to none."""
     assert value_of("lambda:FunctionArn", about(MAPPING)) == FUNCTION
     assert value_of("lambda:FunctionArn", about(MAPPING + "0")) is None
 

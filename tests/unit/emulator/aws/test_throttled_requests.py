@@ -60,7 +60,7 @@ def test_a_batch_without_any_processed_item_fails() -> None:
 
 
 def test_a_failed_statement_of_a_batch_has_its_error_at_its_position() -> None:
-    """The others are carried out, and their answers stay in order."""
+    """The other statements are carried out, and their answers stay in order."""
     request = {"Statements": ["one", "two", "three"]}
     batch = divided("BatchExecuteStatement", request, [None, THROTTLED, None])
     assert batch is not None

@@ -47,7 +47,7 @@ def test_the_context_reaches_events_as_strings() -> None:
 
 
 def test_an_authorizer_without_a_context_yields_its_principal() -> None:
-    """It is always there."""
+    """The principal is always there."""
     assert answer(result()) == {"principalId": "me"}
 
 

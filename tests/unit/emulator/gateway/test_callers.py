@@ -74,7 +74,7 @@ async def test_a_wrong_signature_identifies_no_caller(request_: Request) -> None
 
 @pytest.mark.parametrize("header", [b"", b"Bearer x", b"AWS4-HMAC-SHA256 Credential=x"])
 async def test_a_malformed_signature_identifies_no_caller(header: bytes) -> None:
-    """And so never the API's account."""
+    """Such a caller is never the API's account."""
     request = replace(post(), headers={**post().headers, b"authorization": header})
     assert Callers(Keys()).known(request) == NOBODY
 

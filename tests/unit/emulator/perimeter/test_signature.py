@@ -163,7 +163,7 @@ def test_a_signature_is_valid_for_a_quarter_of_an_hour(
 
 @pytest.mark.parametrize("moment", [b"20261399T000000Z", b"20260101", b"yesterday", b"20260101T000000Z\n"])
 def test_a_malformed_time_is_refused(moment: bytes) -> None:
-    """Not a crash."""
+    """The server does not fail."""
     good = arrived(signed(), b"{}")
     assert not passes(good._replace(headers={**good.headers, b"x-amz-date": moment}))
 
@@ -176,7 +176,7 @@ def test_a_claimed_hash_of_another_body_is_refused() -> None:
 
 @pytest.mark.parametrize("service", ["s3", "dynamodb"])
 def test_a_presigned_url_is_valid_until_its_expiry(monkeypatch: pytest.MonkeyPatch, service: str) -> None:
-    """Then it is refused, and so is the URL of something else."""
+    """After it the URL is refused, and so is the URL of another object."""
     request = AWSRequest("GET", f"http://{HOST}/bucket/key?versionId=1", {}, None)
     kind = S3SigV4QueryAuth if service == "s3" else SigV4QueryAuth
     kind(Credentials(ACCOUNT, SECRET), service, REGION, expires=2_000).add_auth(request)

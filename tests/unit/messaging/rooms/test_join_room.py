@@ -142,7 +142,7 @@ def test_a_connection_that_is_not_recorded_does_not_join(chat: RoomFixture) -> N
     ],
 )
 def test_a_bad_field_is_refused_with_its_name(chat: RoomFixture, frame: dict[str, Any], field: str) -> None:
-    """And nobody has joined."""
+    """The connection has not joined."""
     (ann,) = chat.connect("ann")
     with pytest.raises(InvalidFieldError) as refusal:
         join(chat, ann, **frame)

@@ -154,7 +154,7 @@ def test_leaves_of_a_large_room_are_not_announced(house: House) -> None:
 
 
 def test_a_stale_member_blocks_no_announcement(house: House) -> None:
-    """Nor does a slow one."""
+    """A slow one does not either."""
     ann, bob, cid, _ = house.join("ann", "bob", "cid", "dan")
     house.ends({bob: Outcome.GONE, cid: Outcome.UNSENT})
     house.tell(house.lose(ann))

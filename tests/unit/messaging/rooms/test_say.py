@@ -96,7 +96,7 @@ def said(nickname: str, content: str = "hello") -> dict[str, Any]:
 
 
 def test_every_member_of_the_room_receives_a_message(talk: Talk, counted: Counter[str]) -> None:
-    """The one who says it too; who is in another room, or in none, does not."""
+    """The sender receives it, too; connections in another room, or in none, do not."""
     ann, _ = talk.join("ann", "bob")
     talk.join("cid", room=BLUE)
     talk.connect("dan")
@@ -168,7 +168,7 @@ def test_escapes_in_text_are_forwarded_unchanged(talk: Talk) -> None:
     ],
 )
 def test_a_bad_field_is_refused_with_its_name(talk: Talk, frame: dict[str, Any], field: str) -> None:
-    """And nobody hears anything."""
+    """No member gets anything."""
     (ann,) = talk.join("ann")
     with pytest.raises(InvalidFieldError) as refusal:
         talk.say(ann, **frame)
@@ -340,7 +340,7 @@ def test_a_session_stops_at_its_share_of_the_posts(talk: Talk) -> None:
 
 
 def test_messages_to_a_large_room_have_a_low_priority(talk: Talk) -> None:
-    """It is never before anyone's broadcast in the lanes."""
+    """In the lanes they are never before anyone's broadcast."""
     talk.say(talk.crowd(SMALL_ROOM + 1)[0])
     assert [announced.priority for announced in talk.announced] == [Priority.LOW]
     assert talk.topic.groups == ["acme"]

@@ -78,7 +78,7 @@ def test_a_frame_is_answered_by_its_route(exchanges: ExchangeFixture) -> None:
 
 
 def test_a_route_may_send_no_answer(exchanges: ExchangeFixture) -> None:
-    """Then there is no body, and API Gateway sends nothing back."""
+    """The response has no body then, and API Gateway sends nothing back."""
     exchanges.answer = None
     assert exchanges.send({}) is None
 

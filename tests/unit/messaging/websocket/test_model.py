@@ -20,7 +20,7 @@ def test_messages_are_ordered_by_the_gateways_time() -> None:
 
 
 def test_messages_of_one_millisecond_are_distinguished() -> None:
-    """Their requests tell them apart."""
+    """The ids of their requests differ."""
     assert message_id(1, "r1") != message_id(1, "r2")
 
 
