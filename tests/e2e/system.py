@@ -230,24 +230,29 @@ def brought_up(home: Path, name: str, *arguments: str, **environment: str) -> Sy
     return System(home, name, state)
 
 
-def log_events(system: System, group: str) -> Iterator[str]:
-    """Every event of a log group, some of them twice: the local AWS gives so many at once, and no token for more."""
+def log_events(system: System, group: str, logs: "CloudWatchLogsClient | None" = None) -> Iterator[str]:
+    """Every event of a log group, some of them twice: the local AWS gives so many at once, and no token for more.
+
+    The group is the hub's, or one in the account that the client is for.
+    """
     since, full = 0, True
     while full:
-        page = system.logs.filter_log_events(logGroupName=group, startTime=since)["events"]
+        page = (logs or system.logs).filter_log_events(logGroupName=group, startTime=since)["events"]
         yield from (event["message"] for event in page)
         full = len(page) == _MOST_EVENTS
         since = page[-1]["timestamp"] if full else since
 
 
 def secrets_in_logs(system: System) -> set[tuple[str, SessionId]]:
-    """The sessions' ids that the functions, the gateway, the local AWS or Terraform have logged, each with its log."""
-    pages = system.logs.get_paginator("describe_log_groups").paginate()
-    groups = [group["logGroupName"] for page in pages for group in page["logGroups"]]
-    assert {f"/aws/lambda/{name}" for name in system.deployment.functions.values()} <= set(groups)
-    logs = {group: "\n".join(log_events(system, group)) for group in groups}
-    logs |= {path.name: path.read_text(errors="replace") for path in system.directory.log("any").parent.iterdir()}
-    return {(name, secret) for name, log in logs.items() for secret in system.secrets if secret in log}
+    """The sessions' ids that the functions, the gateways, the local AWS or Terraform have logged, each with its log."""
+    found = {path.name: path.read_text(errors="replace") for path in system.directory.log("any").parent.iterdir()}
+    for name, cell in system.deployment.all_cells.items():
+        client: CloudWatchLogsClient = cell.client("logs")
+        pages = client.get_paginator("describe_log_groups").paginate()
+        groups = [group["logGroupName"] for page in pages for group in page["logGroups"]]
+        assert {f"/aws/lambda/{function}" for function in cell.functions.values()} <= set(groups)
+        found |= {f"{name} {group}": "\n".join(log_events(system, group, client)) for group in groups}
+    return {(name, secret) for name, log in found.items() for secret in system.secrets if secret in log}
 
 
 def remains(home: Path) -> list[str]:

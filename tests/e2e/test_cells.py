@@ -23,7 +23,7 @@ from loudhailer.ids import HUB, BroadcastId, CellName, TenantId
 from tests.e2e.browser import LOST, running_browser, visits
 from tests.e2e.grants import GrantsAccount, TenantCredentials, allowed
 from tests.e2e.scene import EVERYONE, Guest, Scene, SceneSession
-from tests.e2e.system import System, running_system
+from tests.e2e.system import System, running_system, secrets_in_logs
 from tests.support.decisions import disagreements
 from tests.support.orders import signed_by_root
 from tests.support.waiting import PATIENCE_SECONDS, eventually
@@ -56,6 +56,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     home = tmp_path_factory.mktemp("stacks")
     with running_system(home, "cells", "--cells", "3", **{DECISIONS: str(decisions)}) as running:
         yield running
+        assert secrets_in_logs(running) == set()
     assert disagreements(decisions) == []
 
 
