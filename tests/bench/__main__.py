@@ -23,6 +23,7 @@ from tests.bench import (
     sleepers,
     stale_rows,
     talking_room,
+    urgent,
 )
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import ReportProgress, Section
@@ -53,6 +54,7 @@ PARTS: Mapping[str, Callable[[Effort, ReportProgress], Section]] = {
     "stale_rows": lambda _, progress: stale_rows.measure(progress),
     "sleepers": lambda _, progress: sleepers.measure(progress),
     "talking_room": lambda _, progress: talking_room.measure(progress),
+    "urgent": lambda _, progress: urgent.measure(progress),
 }
 
 

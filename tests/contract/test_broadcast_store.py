@@ -9,7 +9,7 @@ import pytest
 
 from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
-from loudhailer.broadcast.model import Chunk, Source, Tally, TallyKey
+from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.report import report_of
 from loudhailer.ids import BroadcastId, ChunkId, PlayerId, RoomKey, SessionId
@@ -88,6 +88,39 @@ def test_the_first_summary_of_a_broadcast_is_kept(store: BroadcastStore) -> None
     assert store.summary(BROADCAST) == first
 
 
+def whole(size: int = 3, **fields: Any) -> tuple[Summary, Source, Chunk]:
+    """The rows of a broadcast whose recipients are fixed with it."""
+    head = replace(summary(**fields), sources=1, expected=size, swarmed_at=NOW_MS, express=True)
+    part = replace(source(0, expected=size), dispatched=size, queried_at=NOW_MS)
+    return head, part, chunk(size=size)
+
+
+@pytest.mark.parametrize("size", [0, 3])
+def test_a_broadcast_is_recorded_with_its_recipients(store: BroadcastStore, size: int) -> None:
+    """Its source is complete, and nothing can be fixed behind its chunk; without recipients it has none."""
+    head, part, only = whole(size)
+    assert store.record_whole(head, part, only) is head
+    assert store.summary(BROADCAST) == head
+    assert store.sources(BROADCAST) == [part]
+    assert store.chunk_sizes(BROADCAST, 0) == [size] * bool(size)
+    behind = chunk(f"0.{bool(size):d}", first=size)
+    assert store.fix_chunk(BROADCAST, behind).size == 0
+    if size:
+        assert store.chunk(BROADCAST, only.chunk_id) == only
+
+
+def test_a_recorded_broadcast_is_not_changed_by_another_record(store: BroadcastStore) -> None:
+    """Neither of one that was recorded with its recipients, nor of any other."""
+    first, part, only = whole()
+    store.record_whole(first, part, only)
+    assert store.record_whole(*whole(5, content_hash="f" * 64)) == first
+    assert store.chunk_sizes(BROADCAST, 0) == [3]
+    other = store.record(summary(broadcast_id=OTHER))
+    assert store.record_whole(*whole(broadcast_id=OTHER)) == other
+    assert store.sources(OTHER) == []
+    assert store.record(summary()) == first
+
+
 def test_reads_of_an_unknown_broadcast_return_nothing(store: BroadcastStore) -> None:
     """Reads answer None and empty lists, and raise no error."""
     store.record(summary())
@@ -136,6 +169,13 @@ def test_an_announcement_can_move_the_end_of_a_broadcast(store: BroadcastStore) 
     recorded = store.record(replace(summary(), cells={NORTH: 1}, ends_at=NOW + 300))
     store.mark_announced(BROADCAST, ends_at=NOW + 900)
     assert store.summary(BROADCAST) == replace(recorded, announced=True, ends_at=NOW + 900)
+
+
+def test_a_deadline_stays_when_the_broadcast_is_announced(store: BroadcastStore) -> None:
+    """The publisher chose it, with further cells or without."""
+    recorded = store.record(replace(summary(), ends_at=NOW + 5, has_deadline=True))
+    store.mark_announced(BROADCAST)
+    assert store.summary(BROADCAST) == replace(recorded, announced=True)
 
 
 def test_each_new_version_is_higher_than_the_last(store: BroadcastStore) -> None:

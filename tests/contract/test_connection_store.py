@@ -176,6 +176,15 @@ def test_a_room_contains_the_connections_that_joined_it(case: Case) -> None:
     assert case.store.in_room(ACME, RoomKey("red")) == [key("a")]
 
 
+def test_no_more_of_a_room_is_read_than_is_asked_for(case: Case) -> None:
+    """A room that is too large is not read to its end."""
+    for name in ("a", "b", "c"):
+        case.add(connection(name))
+        case.join(key(name), RoomKey("red"))
+    for most, found in ((1, 1), (3, 3), (4, 3)):
+        assert len(case.store.in_room(ACME, RoomKey("red"), most=most)) == found
+
+
 def test_connection_times_are_returned_for_existing_connections(case: Case) -> None:
     """More keys than one call takes, repeated keys and unknown ones are all fine."""
     rows = [connection(f"c{number:03d}", connected_at=number) for number in range(130)]

@@ -75,8 +75,9 @@ def test_a_broadcast_that_is_published_is_recorded_and_on_the_topic(
 ) -> None:
     """The topic hands it to a queue of the cell as it is."""
     queue = surroundings.subscribed_queue()
-    answer = invoke("publish", {"message": "hello", "audience": {"all": True}, "broadcastId": "b1"})
-    assert answer == {"broadcastId": "b1"}
+    event = {"message": "hello", "audience": {"all": True}, "broadcastId": "b1", "priority": "bulk"}
+    answer = invoke("publish", event)
+    assert (answer["broadcastId"], answer["priority"]) == ("b1", "bulk")
     summary = surroundings.row("broadcasts", {"broadcastId": {"S": "b1"}, "part": {"S": "summary"}})
     assert summary is not None
     assert summary["announced"] == {"BOOL": True}
@@ -84,6 +85,22 @@ def test_a_broadcast_that_is_published_is_recorded_and_on_the_topic(
     announced = json.loads(message["Body"])
     assert (announced["broadcastId"], announced["audience"]) == ("b1", {"all": True})
     assert json.loads(announced["data"])["data"] == "hello"
+
+
+def test_a_small_broadcast_is_recorded_and_in_the_express_queue(
+    invoke: Callable[..., Any], surroundings: Surroundings
+) -> None:
+    """Its recipients are found in the tables as they are."""
+    golden = Golden.of("query", surroundings)
+    counted = {"tenantId": {"S": "gold"}, "partition": {"S": "gold#00000"}, "connectionCount": {"N": "1"}}
+    counted |= {"checkpoint": {"S": ""}}
+    surroundings.fill({"connections": golden.rows["connections"], "partitions": [counted], "broadcasts": []})
+    answer = invoke("publish", {"message": "hello", "broadcastId": "b2"})
+    assert answer == {"broadcastId": "b2", "expected": 1, "estimatedSeconds": 0.05, "priority": "express"}
+    ((queue, message),) = surroundings.taken_messages().items()
+    assert (queue, message["broadcastId"], message["group"]) == ("bench-express", "b2", "*")
+    assert message["connections"] == {"gold#00000": ["Ab1cdEfgHIJKLmn="]}
+    assert surroundings.row("broadcasts", {"broadcastId": {"S": "b2#0"}, "part": {"S": "chunk#0.0"}}) is not None
 
 
 def test_a_message_that_every_worker_failed_on_is_given_up(

@@ -53,6 +53,14 @@ def test_partitions_are_listed_by_tenant_or_all_together(store: PartitionStore) 
     assert store.of_tenant(TenantId("nobody")) == []
 
 
+def test_the_first_partitions_of_all_tenants_are_no_more_than_asked_for(store: PartitionStore) -> None:
+    """All of them, if there are fewer, however few rows a page has."""
+    for tenant in ("a", "b", "c", "d", "e"):
+        store.open(nth_partition(TenantId(tenant), 0))
+    assert {row.partition for row in store.first_everywhere(6)} == {row.partition for row in store.everywhere()}
+    assert len({row.partition for row in store.first_everywhere(4)}) == len(store.first_everywhere(4)) == 4
+
+
 def test_checkpoints_are_returned_for_existing_partitions(store: PartitionStore) -> None:
     """More partitions than one call takes; an absent one is left out."""
     partitions = [nth_partition(ACME, number) for number in range(130)]

@@ -87,6 +87,14 @@ def test_a_call_without_connections_has_no_outcomes(make: MakeSubject) -> None:
         assert delivered() == []
 
 
+def test_nothing_is_posted_after_the_last_moment_to_start(make: MakeSubject) -> None:
+    """The frame's deadline is over, although the call has time."""
+    everyone = [connection(place) for place in range(3)]
+    with make({}) as (sender, endpoint, delivered):
+        assert sender.post(endpoint, everyone, FRAME, seconds=5, starts_within=0) == [Outcome.UNSENT] * 3
+        assert delivered() == []
+
+
 def test_one_sender_posts_any_number_of_frames(make: MakeSubject) -> None:
     """Each frame goes to its own connections."""
     with make({connection(2): Outcome.GONE}) as (sender, endpoint, delivered):

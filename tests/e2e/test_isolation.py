@@ -41,6 +41,7 @@ FOR_ALL_TENANTS = {
     "disconnect",  # as connect
     "post_message",  # has ids of connections, and no table
     "post_message-rooms",  # as that
+    "post_message-express",  # as that
     "publish",  # broadcasts to everyone
     "query",  # finds the recipients of any broadcast
     "reconcile",  # sweeps all tenants

@@ -14,9 +14,16 @@ from tests.support.waiting import eventually
 KEY = {"lanes": {"S": "marks"}}
 
 
-@pytest.mark.parametrize(("priority", "queue"), [(Priority.NORMAL, "shard-0"), (Priority.LOW, "rooms")])
+@pytest.mark.parametrize(
+    ("priority", "queue", "kind"),
+    [
+        (Priority.NORMAL, "shard-0", "normal"),
+        (Priority.LOW, "rooms", "low"),
+        (Priority.NORMAL, "express", "express"),
+    ],
+)
 async def test_lanes_are_marked_by_query_and_by_the_workers_themselves(
-    scene: Scene, priority: Priority, queue: str
+    scene: Scene, priority: Priority, queue: str, kind: str
 ) -> None:
     """Chunks that come without `query`, as requeued ones do, are marked by the worker that posts them.
 
@@ -35,6 +42,6 @@ async def test_lanes_are_marked_by_query_and_by_the_workers_themselves(
     async def is_marked() -> bool:
         system.sqs.send_message(QueueUrl=system.queue(queue), MessageBody=body)
         assert await guest.receive(60)
-        return priority in store.marks()
+        return kind in store.marks()
 
     await eventually(is_marked)

@@ -19,6 +19,7 @@ from functions.messaging.presence import leaves
 from functions.messaging.send_message import rooms
 from loudhailer import ids, settings
 from loudhailer.aws import batches, conditions
+from loudhailer.broadcast import search
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.deadline import Deadline, RemainingTime
@@ -57,6 +58,7 @@ def wire(system: SimulatedSystem) -> None:
         (sessions, "_SEGMENTS", 2),
         (swarm, "RECIPIENTS_A_SOURCE", sizes.recipients_a_source),
         (swarm, "PARTITIONS_A_SOURCE", sizes.partitions_a_source),
+        (search, "_SMALLEST_CHUNK", 1),
         (swarm, "MAX_SOURCES_AT_ONCE", sizes.sources_at_once),
         (rooms, "SMALL_ROOM", sizes.small_room),
         (join_room, "SMALL_ROOM", sizes.small_room),
@@ -78,7 +80,7 @@ def _handle(environment: SimulatedEnvironment) -> Callable[[Any, SimulatedInvoca
         found = stand_ins.get(name)
         return __import__(name, *arguments) if found is None else SimpleNamespace(**found)
 
-    module = _module(environment.function)
+    module = _module(environment.function.partition("-")[0])
     namespace: dict[str, Any] = {
         "__name__": module,
         "__builtins__": {**vars(builtins), "__import__": import_as_wired},
@@ -153,6 +155,9 @@ def _pause_by_chance(system: SimulatedSystem, _: float) -> None:
 def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
     """The environment variables of a function; those of the older release are other ones."""
     release, sizes = environment.release, environment.system.sizes
+    left = {}
+    if environment.function == "post_message-express":
+        left = {"LEFT_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS])}
     queues = {
         "BROADCAST": "broadcast",
         "PARTITION": "partition",
@@ -161,6 +166,7 @@ def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
         "ACCOUNTING_FAILURE": "accounting-failure",
         "INBOX": "inbox",
         "ROOM": "rooms",
+        "EXPRESS": "express",
         "DISCONNECT": "disconnect",
     }
     return {
@@ -168,11 +174,14 @@ def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
         **{f"{table.upper()}_TABLE": table for table in KEYS},
         **{f"{name}_QUEUE_URL": _QUEUES + queue for name, queue in queues.items()},
         "QUEUE_URL": f"{_QUEUES}pool",
+        **left,
         "SHARD_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS[: 2 + release]]),
         "BROADCAST_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{_ACCOUNT}:broadcast",
         "UNDELIVERED_QUEUE_ARN": f"arn:aws:sqs:eu-west-1:{_ACCOUNT}:undelivered",
         "CALLBACK_ENDPOINT": ENDPOINT,
         "CHUNK_SIZE": str(sizes.chunk[release]),
+        "LANE_COUNT": "2",
+        "EXPRESS_RECIPIENTS": str(sizes.chunk[release]),
         "BROADCAST_KEYS": str(sizes.keys[release]),
         "CONNECTIONS_PER_PARTITION": str(sizes.partition),
         "MAX_PARTITIONS": str(sizes.partitions),

@@ -5,6 +5,7 @@ that a post is answered 410. `$disconnect` puts the key of its row into a queue,
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, override
@@ -223,11 +224,15 @@ class SimulatedSender(Sender, OrderedSender):
         payload: bytes,
         *,
         seconds: float,
+        starts_within: float = math.inf,
         tries: int = FEW_TRIES,
     ) -> list[Outcome]:
-        ends = self._system.scheduler.now + seconds
+        begun = self._system.scheduler.now
+        ends = begun + seconds
         outcomes = [Outcome.UNSENT] * len(connections)
         for place in self._shuffled(range(len(connections))):
+            if self._system.scheduler.now >= begun + starts_within:
+                break
             outcomes[place] = self._posted(connections[place], payload, ends, most_failures=2, tries=tries)
         return outcomes
 

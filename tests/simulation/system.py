@@ -41,6 +41,7 @@ TIMEOUTS: Mapping[str, float] = {
     "swarm": 20,
     "query": 20,
     "post_message": 10,
+    "post_message-express": 10,
     "settle": 20,
     "reconcile": 60,
     "end_session": 60,
@@ -89,6 +90,7 @@ class SimulatedInvocation:
     event: Any
     environment: SimulatedEnvironment
     deadline: float
+    begun: float
     batch: Sequence[streams.SimulatedRecord] = ()
     tasks: list[Task] = field(default_factory=list)
     is_over: bool = False
@@ -159,6 +161,7 @@ class SimulatedSystem:
             work("partition", "query"),
             *(work(shard, "post_message", concurrency=self.sizes.workers) for shard in SHARDS),
             work("rooms", "post_message", concurrency=2),
+            work("express", "post_message-express", concurrency=2),
             settled("outcome", most_receives=5, next_queue="undelivered"),
             settled("undelivered", most_receives=20, next_queue="dead-letter"),
             letters("dead-letter"),
@@ -352,9 +355,8 @@ class SimulatedSystem:
     ) -> None:
         now = self.scheduler.now
         environment = self._environment(function)
-        invocation = SimulatedInvocation(
-            next(self._invocations), function, event, environment, now + TIMEOUTS[function], batch
-        )
+        ends = now + TIMEOUTS[function]
+        invocation = SimulatedInvocation(next(self._invocations), function, event, environment, ends, now, batch)
         self.running[invocation.number] = invocation
 
         def over(answer: Any, *, killed: bool) -> None:

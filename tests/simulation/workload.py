@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 
 _TENANTS = ("acme", "globex")
 _ROOMS = ("lobby", "attic")
+_WISHES: tuple[Mapping[str, Any], ...] = (
+    {},
+    {"priority": "bulk"},
+    {},
+    {"priority": "express"},
+    {"deadlineSeconds": 30},
+)
 _REST_SECONDS = 9_000.0
 
 type Arguments = Mapping[str, Any]
@@ -163,7 +170,8 @@ class _Planner:
         random = self._random
         if kind == "publish":
             self._broadcasts += random.random() < 0.9 or not self._broadcasts
-            return {"broadcast": f"b{self._broadcasts}", "audience": self._audience()}
+            wish = _WISHES[self._broadcasts % len(_WISHES)]
+            return {"broadcast": f"b{self._broadcasts}", "audience": self._audience(), **wish}
         return {"broadcast": f"b{random.randint(max(1, self._broadcasts - 3), max(1, self._broadcasts))}"}
 
     def _of_client(self, kind: str) -> Arguments:
@@ -284,9 +292,9 @@ class Workload:
         given = {name: value for name, value in query.items() if value is not None}
         self._system.invoke(function, {"routeKey": route, "queryStringParameters": given}, lambda _: None)
 
-    def _publish(self, broadcast: str, audience: Arguments) -> None:
+    def _publish(self, broadcast: str, audience: Arguments, **wish: str | int) -> None:
         audience = self._audiences.setdefault(broadcast, audience)
-        body = codec.encode_text({"audience": audience, "message": broadcast, "broadcastId": broadcast})
+        body = codec.encode_text({"audience": audience, "message": broadcast, "broadcastId": broadcast, **wish})
         self._system.invoke("publish", {"requestContext": {}, "body": body}, lambda _: None)
 
     def _report(self, broadcast: str) -> None:
@@ -304,7 +312,7 @@ class Workload:
 
     def _redrive(self) -> None:
         """Send the messages of the dead-letter queue again, as `loudhailer redrive` does."""
-        system = self._system
+        system, now = self._system, self._system.scheduler.now
         letters = system.queues["dead-letter"]
         for letter in list(letters.messages.values()):
             try:
@@ -313,6 +321,8 @@ class Workload:
                 continue
             summary = self._broadcasts.summary(message.broadcast_id)
             if summary is None or summary.cancelled:
+                continue
+            if not isinstance(message, OutcomeMessage) and message.has_deadline and message.expires_at <= now:
                 continue
             system.watch.redriven(message.broadcast_id)
             self._send_again(message)

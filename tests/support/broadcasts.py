@@ -8,7 +8,7 @@ from loudhailer import codec, ids
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.bitmaps import Bitmap
-from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, SourceMessage
+from loudhailer.broadcast.messages import EVERYONE, Announcement, ChunkMessage, OutcomeMessage, SourceMessage
 from loudhailer.broadcast.model import Chunk, Priority, Source, Summary
 from loudhailer.broadcast.payload import Payload, broadcast_frame
 from loudhailer.broadcast.port import BroadcastStore
@@ -162,6 +162,7 @@ _LETTERS = "abcXYZ019_-"
 names = st.text(_LETTERS, min_size=1, max_size=64)
 handles = st.text(f"{_LETTERS}.@", min_size=1, max_size=128)
 tenants = names.map(TenantId)
+groups = st.none() | st.just(EVERYONE) | tenants
 partitions = st.builds(ids.nth_partition, tenants, st.integers(0, 120_000))
 connections = st.text(f"{_LETTERS}+/=", min_size=1, max_size=128).map(ConnectionId)
 milliseconds = st.integers(0, 2**53)
@@ -203,6 +204,8 @@ source_messages = st.builds(
     SourceMessage,
     source=st.integers(0, 10**9),
     scope=scopes,
+    expected=st.none() | st.integers(0, 10**9),
+    group=groups,
     **_head(),
 )
 
@@ -229,6 +232,7 @@ def chunk_messages(draw: st.DrawFn) -> ChunkMessage:
         cancelled=is_cancelled,
         refusals=draw(st.integers(0, 99)),
         slow=draw(bits),
+        group=draw(groups),
     )
 
 

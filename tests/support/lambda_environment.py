@@ -31,7 +31,7 @@ VARIABLES = {
         f"{queue.upper()}_QUEUE_URL": f"{_QUEUES}-{queue}"
         for queue in (
             *("broadcast", "partition", "outcome", "dead_letter", "accounting_failure", "inbox", "room"),
-            *("disconnect", "beat"),
+            *("disconnect", "express", "beat"),
         )
     },
     "QUEUE_URL": f"{_QUEUES}-pooled.fifo",
@@ -42,12 +42,15 @@ VARIABLES = {
     "CALLBACK_ENDPOINT": f"https://abcdefghij.execute-api.{REGION}.amazonaws.com/live",
     "WEBSOCKET_URL": f"wss://abcdefghij.execute-api.{REGION}.amazonaws.com/live",
     "CHUNK_SIZE": str(CHUNK_SIZE),
+    "LANE_COUNT": "4",
     "BROADCAST_KEYS": "16",
+    "EXPRESS_RECIPIENTS": "500",
+    "POSTS_PER_SECOND": "9800",
     "CONNECTIONS_PER_PARTITION": "1000",
     "MAX_PARTITIONS": "2500",
     "LANE_KIND": "normal",
-    "LANE_POSTS_PER_SECOND": "2205",
-    "LANE_SHARES": '{"normal": 0.9, "low": 0.1}',
+    "LANE_POSTS_PER_SECOND": "2082",
+    "LANE_SHARES": '{"normal": 0.85, "low": 0.1, "express": 0.05}',
     "SESSION_SHARE": "0.25",
     "LIST_TENANTS": "false",
     "SPREAD_SESSIONS": "true",

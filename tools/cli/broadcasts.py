@@ -29,6 +29,10 @@ def broadcast(
     room: Annotated[str | None, typer.Option(help="To a room of the tenant.")] = None,
     player: Annotated[str | None, typer.Option(help="To a player of the tenant.")] = None,
     session: Annotated[str | None, typer.Option(help="To a session of the tenant.")] = None,
+    priority: Annotated[
+        str | None, typer.Option(help="express, for few recipients, or bulk. By default their number decides.")
+    ] = None,
+    deadline: Annotated[int | None, typer.Option(help="Seconds after which nobody is sent it any more.", min=1)] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait until it is finished.")] = False,
 ) -> None:
     """Publish a broadcast, and follow its report."""
@@ -39,8 +43,13 @@ def broadcast(
 
     async def publish() -> Report | None:
         async with HttpApi(deployment.http_url) as api:
-            broadcast_id = await api.publish(to_wire(audience), codec.verbatim(text))
+            accepted = await api.accepted(
+                to_wire(audience), codec.verbatim(text), priority=priority, deadlineSeconds=deadline
+            )
+            broadcast_id = str(accepted["broadcastId"])
             workplace.terminal.show(broadcast_id)
+            if "note" in accepted:
+                workplace.terminal.say(f"It is bulk: {accepted['note']}.")
             if not follow:
                 return None
             with workplace.terminal.bar(f"Broadcasting to {described(audience)}") as bar:

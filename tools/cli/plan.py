@@ -32,6 +32,7 @@ def plan(
     messages_per_second: Annotated[int, typer.Option(help="Messages that the clients of an account send.")] = 0,
     room_changes_per_second: Annotated[int, typer.Option(help="Joins and leaves of the busiest room.")] = 0,
     tracing: Annotated[bool, typer.Option("--tracing", help="Functions send traces to X-Ray.")] = False,
+    warm: Annotated[bool, typer.Option("--warm", help="Functions on the way of a broadcast are kept warm.")] = False,
 ) -> None:
     """Say what a crowd takes before it is there: times, parts, and the cost of a month."""
     if context.invoked_subcommand is not None:
@@ -53,6 +54,7 @@ def plan(
         messages_per_second=messages_per_second,
         room_changes_per_second=room_changes_per_second,
         tracing=tracing,
+        warm=warm,
     )
     workplace = Workplace.of(context)
     for table in plan_tables(load):

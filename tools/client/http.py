@@ -70,13 +70,19 @@ class HttpApi:
         body = await self.call("PUT", "/session", query=query)
         return str(body["webSocketUrl"])
 
-    async def publish(self, audience: dict[str, Any], message: Any, broadcast_id: str | None = None) -> str:
+    async def publish(
+        self, audience: dict[str, Any], message: Any, broadcast_id: str | None = None, *, priority: str | None = None
+    ) -> str:
         """Publish a broadcast; its id. A message that is `codec.verbatim(...)` is sent as it is written."""
-        document = {"audience": audience, "message": message}
-        if broadcast_id is not None:
-            document["broadcastId"] = broadcast_id
-        body = await self.call("POST", "/broadcast", document=document, success=202)
-        return str(body["broadcastId"])
+        accepted = await self.accepted(audience, message, broadcastId=broadcast_id, priority=priority)
+        return str(accepted["broadcastId"])
+
+    async def accepted(self, audience: dict[str, Any], message: Any, **fields: Any) -> dict[str, Any]:
+        """Publish a broadcast and return the answer; further fields of the request are left out if they are None."""
+        given = {name: value for name, value in fields.items() if value is not None}
+        document = {"audience": audience, "message": message, **given}
+        answer: dict[str, Any] = await self.call("POST", "/broadcast", document=document, success=202)
+        return answer
 
     async def report(self, broadcast_id: str) -> Report:
         """Return how far a broadcast has come."""

@@ -5,7 +5,7 @@ which `post_message` settles as failed without posting; a chunk that a worker ha
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from loudhailer.broadcast.messages import ChunkMessage
@@ -14,7 +14,7 @@ from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId
 from tools.errors import OperatorError
 from tools.operations.received import Received, received
-from tools.stack.deployment import Deployment
+from tools.stack.deployment import EXPRESS_QUEUE, Deployment
 
 _BOUND_SECONDS = 120.0
 _LOOKS = 2
@@ -25,6 +25,9 @@ def cancel(deployment: Deployment, broadcast_id: BroadcastId, progress: Callable
     """Cancel the broadcast and see it to its end; OperatorError if there is none, or if it does not end."""
     if not deployment.broadcasts.cancel(broadcast_id):
         raise OperatorError("There is no such broadcast.", "Its id is what `loudhailer broadcast` printed.")
+    summary = deployment.broadcasts.summary(broadcast_id)
+    # Others' small broadcasts would wait for a look at a queue that never has a chunk of a large one.
+    names = [name for name in deployment.chunk_queue_names if name != EXPRESS_QUEUE or (summary and summary.express)]
     ends = time.monotonic() + _BOUND_SECONDS
     while time.monotonic() < ends:
         report = report_of(deployment.broadcasts, broadcast_id)
@@ -32,7 +35,7 @@ def cancel(deployment: Deployment, broadcast_id: BroadcastId, progress: Callable
             progress(report)
             if report.finished_at is not None:
                 return report
-        _replace_waiting(deployment, broadcast_id)
+        _replace_waiting(deployment, broadcast_id, names)
         time.sleep(0.2)
     raise OperatorError(
         f"Some of the broadcast was still in flight after {_BOUND_SECONDS:.0f} s.",
@@ -40,16 +43,16 @@ def cancel(deployment: Deployment, broadcast_id: BroadcastId, progress: Callable
     )
 
 
-def _replace_waiting(deployment: Deployment, broadcast_id: BroadcastId) -> None:
+def _replace_waiting(deployment: Deployment, broadcast_id: BroadcastId, names: Sequence[str]) -> None:
     client = deployment.client("sqs")
-    for name in deployment.chunk_queue_names:
+    for name in names:
         others: list[Received] = []
         for message in received(client, deployment.queue_urls[name]):
             chunk = _chunk(message.body)
             if chunk is None or chunk.broadcast_id != broadcast_id or chunk.cancelled:
                 others.append(message)
                 continue
-            deployment.queue(name).send_all([replace(chunk, cancelled=True).to_wire()])
+            deployment.queue(name).send_all([replace(chunk, cancelled=True).to_wire()], group=chunk.group)
             message.delete()
         for message in others:
             _put_back(deployment, name, message)
@@ -60,7 +63,7 @@ def _put_back(deployment: Deployment, shard: str, message: Received) -> None:
     if message.times < _LOOKS:
         message.put_back()
     else:
-        deployment.queue(shard).send_all([message.body])
+        deployment.queue(shard).send_all([message.body], group=message.system.get("MessageGroupId"))
         message.delete()
 
 

@@ -109,7 +109,11 @@ class Redrive:
         summary = self._broadcasts.summary(message.broadcast_id)
         if summary is None:
             return "of a broadcast that is forgotten"
-        return "of a broadcast that was cancelled" if summary.cancelled else None
+        if summary.cancelled:
+            return "of a broadcast that was cancelled"
+        if isinstance(message, OutcomeMessage) or not message.has_deadline:
+            return None
+        return "of a broadcast whose deadline is over" if message.expires_at <= self._clock() else None
 
     def _send(self, message: BroadcastMessage) -> None:
         expires_at = int(self._clock()) + LIFETIME_SECONDS
@@ -118,15 +122,19 @@ class Redrive:
         match message:
             case Announcement():
                 self._reopen_empty(message.broadcast_id)
-                self._queue("broadcast").send_all([replace(message, expires_at=expires_at).to_wire()])
+                self._queue("broadcast").send_all(
+                    [replace(message, expires_at=expires_at).to_wire()], group=message.group
+                )
             case SourceMessage():
                 self._broadcasts.reopen_source(message.broadcast_id, message.source)
-                self._queue("partition").send_all([replace(message, expires_at=expires_at).to_wire()])
+                self._queue("partition").send_all(
+                    [replace(message, expires_at=expires_at).to_wire()], group=message.group
+                )
             case ChunkMessage():
                 shards = [ROOM_QUEUE] if message.priority is Priority.LOW else self._deployment.used_shard_names
                 shard = shard_of(message.broadcast_id, message.chunk_id, len(shards))
                 again = replace(message, expires_at=expires_at, attempt=1, refusals=0, slow=0)
-                self._queue(shards[shard]).send_all([again.to_wire()])
+                self._queue(shards[shard]).send_all([again.to_wire()], group=message.group)
             case OutcomeMessage():
                 self._queue("outcome").send_all([message.to_wire()])
 

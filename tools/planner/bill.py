@@ -1,7 +1,7 @@
 """The bill of a month: what a load uses of each service, and what AWS asks for it.
 
 Not on it: what functions log and count (CloudWatch), what logs cost while they are kept, SNS, the registry, support and
-taxes.
+taxes. All broadcasts are to everyone; a small one costs less than a thousandth of a cent.
 """
 
 from collections.abc import Iterable
@@ -37,7 +37,10 @@ _READS_A_CONNECTION = 5
 """Tenant and session for PUT and authorizer (3); a checkpoint for each change (2)."""
 _SOURCE_ROW_BYTES = 1024
 
-_PIPELINE_QUEUES = 5
+WARM_MB = 3 * 512 + 1_024 + 2 * 1_769
+"""Memory of `swarm`, `query`, `settle`, of `publish`, and of the two that post, as the hub has it."""
+
+_PIPELINE_QUEUES = 6
 _POLLS_A_MINUTE = 2 * 3
 """Lambda's pollers go down to two a queue, and wait 20 seconds for a message.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
@@ -118,6 +121,12 @@ def bill(load: Load) -> list[BillItem]:
             prices.LAMBDA_ARM64,
             "arm64; an estimate, by function below",
         ),
+        BillItem(
+            "kept warm",
+            Decimal(WARM_MB) / 1024 * 60 * MINUTES_A_MONTH if load.warm else Decimal(0),
+            prices.LAMBDA_WARM,
+            "GB-seconds; one environment of each of the hub's functions on a broadcast's way, with --warm",
+        ),
         BillItem("DynamoDB writes", _writes(load), prices.DYNAMODB_WRITES, "units of 1 KB"),
         BillItem("DynamoDB reads", _reads(load), prices.DYNAMODB_READS, "units of 4 KB, consistent"),
         BillItem(
@@ -135,6 +144,12 @@ def bill(load: Load) -> list[BillItem]:
             _messages(load) * _TIMES_A_MESSAGE + idle_polls(load.cells, load.shards),
             prices.SQS_REQUESTS,
             "units of 64 KB, idle polls too",
+        ),
+        BillItem(
+            "SQS fair queues",
+            _grouped_messages(load) * _TIMES_A_MESSAGE,
+            prices.SQS_FAIR_QUEUES,
+            "units of 64 KB of messages with a group, on top of the requests",
         ),
         BillItem(
             "access logs",
@@ -237,6 +252,11 @@ def _gigabytes(load: Load) -> Decimal:
 
 def _messages(load: Load) -> Decimal:
     """Messages of a month in units of 64 KB: announcements, sources, chunks and outcomes."""
+    return _grouped_messages(load) + _broadcasts(load) * load.chunks
+
+
+def _grouped_messages(load: Load) -> Decimal:
+    """Messages of a month in units of 64 KB, without the outcomes."""
     chunk = parts(load.chunk_message_bytes, prices.SQS_REQUEST_BYTES)
     other = parts(load.frame_bytes, prices.SQS_REQUEST_BYTES)
-    return _broadcasts(load) * ((load.cells + load.sources) * other + load.chunks * (chunk + 1))
+    return _broadcasts(load) * ((load.cells + load.sources) * other + load.chunks * chunk)

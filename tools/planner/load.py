@@ -16,6 +16,7 @@ from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import ChunkMessage
 from loudhailer.broadcast.packing import pack
 from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES, Payload, broadcast_frame
+from loudhailer.broadcast.search import size_of_chunks
 from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId, nth_partition
 from tools.errors import OperatorError
 from tools.planner.prices import CONNECTS_PER_SECOND
@@ -73,6 +74,7 @@ class Load:
         messages_per_second: what the clients of an account send: direct messages, and messages of rooms, silo and pool.
         room_changes_per_second: joins and leaves of the room that has most of them.
         tracing: functions send traces to X-Ray.
+        warm: an environment of each function on the way of a broadcast is kept warm.
     """
 
     connections: int
@@ -91,6 +93,7 @@ class Load:
     messages_per_second: int = 0
     room_changes_per_second: int = 0
     tracing: bool = False
+    warm: bool = False
 
     def __post_init__(self) -> None:
         for name, (least, most) in _LIMITS.items():
@@ -218,12 +221,17 @@ class Load:
     @property
     def chunks(self) -> int:
         """Chunks of a broadcast, of all cells."""
-        return sum(ceil(recipients / CHUNK_SIZE) for recipients in self.cell_sources) * self.cells
+        return sum(ceil(recipients / self.chunk_size) for recipients in self.cell_sources) * self.cells
+
+    @property
+    def chunk_size(self) -> int:
+        """Recipients of a chunk: fewer in a small crowd, so that all lanes have work."""
+        return size_of_chunks(self.cell_connections, lanes=self.lanes, most=CHUNK_SIZE)
 
     @cached_property
     def chunk_recipients(self) -> dict[Partition, list[ConnectionId]]:
         """A chunk of the usual size."""
-        return {nth_partition(_TENANT, 0): [_CONNECTION] * min(CHUNK_SIZE, self.cell_connections)}
+        return {nth_partition(_TENANT, 0): [_CONNECTION] * min(self.chunk_size, self.cell_connections)}
 
     @cached_property
     def chunk_row_bytes(self) -> int:
@@ -233,7 +241,7 @@ class Load:
     @cached_property
     def chunk_message_bytes(self) -> int:
         """Bytes of the message that carries a chunk to its shard."""
-        size = min(CHUNK_SIZE, self.cell_connections)
+        size = min(self.chunk_size, self.cell_connections)
         return len(
             ChunkMessage(
                 broadcast_id=_BROADCAST,

@@ -86,6 +86,9 @@ LAMBDA_ARM64 = _price(
     free=400_000,
 )
 
+LAMBDA_WARM = _price(_LAMBDA, (_REST, "0.0000033334"))
+"""A GB-second of provisioned concurrency on arm64; what runs in it is charged as well."""
+
 DYNAMODB_WRITES = _price(_DYNAMODB, (_REST, "0.625"), per=_MILLION)
 """Units of 1 KB; in a transaction two of them."""
 DYNAMODB_READS = _price(_DYNAMODB, (_REST, "0.125"), per=_MILLION)
@@ -104,6 +107,8 @@ SQS_REQUESTS = _price(
     _SQS, (100 * _BILLION, "0.40"), (100 * _BILLION, "0.30"), (_REST, "0.24"), free=1_000_000, per=_MILLION
 )
 """Requests to standard queues; one for each 64 KB begun."""
+SQS_FAIR_QUEUES = _price(_SQS, (_REST, "0.10"), per=_MILLION)
+"""More for a request whose message has a group. It is not said which requests count: here all three of a message do."""
 SQS_REQUEST_BYTES = 64 * 1024
 
 LOGS = _price(_CLOUDWATCH, (_REST, "0.50"), free=5)

@@ -133,7 +133,11 @@ def _parts(load: Load) -> Table:
         ("connections", load.cell_connections, f"cells: {cells}, accounts: {load.accounts}"),
         ("partitions", load.cell_partitions, "of 1,000 at most, half full when a quarter more is opened"),
         ("sources", load.sources // cells, "of about 4,000 recipients"),
-        ("chunks", load.chunks // cells, f"of 500 at most; a message has {load.chunk_message_bytes:,} bytes"),
+        (
+            "chunks",
+            load.chunks // cells,
+            f"of {load.chunk_size} at most; a message has {load.chunk_message_bytes:,} bytes",
+        ),
         ("lanes", load.lanes, f"{load.shards} shards x 2, each {load.lane_rate:,} posts a second"),
     ):
         in_all = load.connections if name == "connections" else of_cell * cells

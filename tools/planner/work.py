@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
 
-from tools.planner.load import CHUNK_SIZE, CONNECTION_ROW_BYTES, Load
+from tools.planner.load import CONNECTION_ROW_BYTES, Load
 from tools.planner.prices import CONNECTS_PER_SECOND, DYNAMODB_READ_BYTES
 
 KEPT_CREDENTIALS = 4_096
@@ -18,6 +18,7 @@ CREDENTIALS_SECONDS = 2_700
 
 _VCPU_MB = 1_769
 _MEMORY_MB = 512
+_PUBLISH_MB = 1_024
 _CALL_SECONDS = Decimal("0.005")
 """One call of DynamoDB, SQS or SNS: assumed, nothing is measured in AWS."""
 
@@ -52,7 +53,7 @@ def for_broadcast(load: Load) -> list[Work]:
     # A lane posts no faster than its rate, however little CPU that takes.
     posting = max(people * _POST_SECONDS, Decimal(people) / load.lane_rate)
     return [
-        _work("publish", 1, _INVOCATION_SECONDS, calls=4),
+        Work("publish", Decimal(1), _INVOCATION_SECONDS * _VCPU_MB / _PUBLISH_MB + 5 * _CALL_SECONDS, _PUBLISH_MB),
         _work("swarm", load.cells, people * _SWARM_SECONDS, calls=6 * load.cells + groups + ceil(sources / 10)),
         _work("query", sources, people * _QUERY_SECONDS, calls=5 * sources + chunks),
         Work("post_message", Decimal(chunks), posting + chunks * _CALL_SECONDS, _VCPU_MB),
@@ -82,12 +83,12 @@ def query_units_per_second(load: Load) -> Decimal:
 
 def query_read_units_per_second(load: Load) -> Decimal:
     """Read units a second that one `query` takes of the table of connections: it reads what it puts into chunks."""
-    people = min(load.connections, CHUNK_SIZE)
+    people = min(load.connections, load.chunk_size)
     return Decimal(people * CONNECTION_ROW_BYTES) / DYNAMODB_READ_BYTES / _seconds_a_chunk(load)
 
 
 def _seconds_a_chunk(load: Load) -> Decimal:
-    people = min(load.connections, CHUNK_SIZE)
+    people = min(load.connections, load.chunk_size)
     return _work("query", 1, people * _QUERY_SECONDS, calls=1).seconds
 
 

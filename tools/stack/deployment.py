@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 ROOM_QUEUE = "rooms"
 """The short name of the queue of what is said in large rooms."""
 
+EXPRESS_QUEUE = "express"
+"""The short name of the queue of small broadcasts."""
+
 
 _MAKERS = ("connect", "default_route", "echo", "join_room", "send_message", "session_api")
 """The functions that make rows of tenants: sessions, connections, messages, and counts of them."""
@@ -148,8 +151,8 @@ class Deployment:
 
     @property
     def chunk_queue_names(self) -> list[str]:
-        """The short names of all queues that chunks wait in: the shards, and that of large rooms."""
-        return [*self.shard_names, ROOM_QUEUE]
+        """The short names of all queues that chunks wait in: the shards, and those of rooms and small broadcasts."""
+        return [*self.shard_names, ROOM_QUEUE, EXPRESS_QUEUE]
 
     @cached_property
     def tenants(self) -> "TenantStore":

@@ -1,8 +1,9 @@
 """Post a chunk's frame to its connections, and report each connection's outcome.
 
 Finished connections are reported to `settle`. Connections that need another attempt go back to the chunk's shard under
-the same chunk id, with a bitmap that names them. Both messages are in their queues before the chunk is acknowledged: if
-the worker dies before that, the whole chunk is delivered again, and reporting an outcome twice changes nothing.
+the same chunk id, with a bitmap that names them; those of an express lane go to a shard. Both messages are in their
+queues before the chunk is acknowledged: if the worker dies before that, the whole chunk is delivered again, and
+reporting an outcome twice changes nothing.
 
 Connections that were answered 429 are returned in a separate message and group, so that other connections do not wait
 for them. The message carries the number of refusals, and the clients that seem not to read. A connection is closed when
@@ -13,12 +14,14 @@ Only failed posts count as attempts. Posts that were not sent because time ran o
 posts after a growing delay. Neither counts as an attempt; both end with the broadcast's lifetime.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.bitmaps import Bitmap
 from loudhailer.broadcast.messages import ChunkMessage, ChunkName, OutcomeMessage, chunk_name
+from loudhailer.broadcast.model import Priority
+from loudhailer.broadcast.shards import shard_of
 from loudhailer.deadline import Deadline
 from loudhailer.delivery.closing import close, note_closed
 from loudhailer.delivery.outcome import Outcome
@@ -42,9 +45,9 @@ CLOSED_AT_REFUSAL = 5
 _DOUBLINGS = 4
 """Doublings of the delay before another attempt, which begins at 1 s: the longest delay is 16 s."""
 
-_REFUSED = "refused"
-"""Message group of all posts that were answered 429, of any broadcast. Once it uses a tenth of the workers' time, SQS
-delivers other groups first:
+_REFUSED = "!refused"
+"""Message group of all posts that were answered 429, of any broadcast; no tenant has this name. Once it uses a tenth of
+the workers' time, SQS delivers other groups first:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html"""
 _CLOSE_SECONDS = 1.0
 
@@ -69,12 +72,12 @@ class PostMessage:
         self._endpoint = endpoint
         self._clock = clock
 
-    def __call__(self, body: str, *, shard: Queue, account: str, deadline: Deadline) -> None:
+    def __call__(self, body: str, *, left: Sequence[Queue], account: str, deadline: Deadline) -> None:
         """Handle one chunk.
 
         Args:
             body: the shard queue's message.
-            shard: the queue that delivered it; its remaining connections are returned there.
+            left: the queues for its remaining connections; the chunk has its place among them as among the shards.
             account: the AWS account that posts.
             deadline: the time at which posting must end.
         """
@@ -93,8 +96,12 @@ class PostMessage:
                 return
             if chunk.expires_at <= self._clock():
                 count("ChunkExpired")
-                self._give_up(chunk, account, "the broadcast expired", expired=True)
+                if chunk.has_deadline:  # an end that the publisher asked for is no fault for an operator to look at
+                    self._tell(chunk, account, failed=chunk.remaining, expired=True)
+                else:
+                    self._give_up(chunk, account, "the broadcast expired", expired=True)
                 return
+            shard = left[shard_of(chunk.broadcast_id, chunk.chunk_id, len(left))]
             found = self._post(chunk, frame, deadline.seconds_left)
             delivered, gone, rejected = found[Outcome.DELIVERED], found[Outcome.GONE], found[Outcome.REJECTED]
             if self._clock() < chunk.young_until:
@@ -126,6 +133,7 @@ class PostMessage:
             list(connections.values()),
             frame,
             seconds=seconds,
+            starts_within=chunk.expires_at - self._clock(),
             tries=ONE_TRY if chunk.refusals else FEW_TRIES,
         )
         found: dict[Outcome, Bitmap] = dict.fromkeys(Outcome, 0)
@@ -167,7 +175,7 @@ class PostMessage:
     def _send_back(self, chunk: ChunkMessage, shard: Queue, *, delay: int, refused: bool = False) -> None:
         if not chunk.remaining:
             return
-        group = chunk.group or (_REFUSED if refused else None)
+        group = _REFUSED if refused and chunk.priority is Priority.NORMAL else chunk.group
         shard.send_all([chunk.to_wire()], delay_seconds=delay, group=group)
         count("PostRequeued", chunk.remaining.bit_count())
         logger.info("part of the chunk goes back", remaining=chunk.remaining.bit_count(), delay_seconds=delay)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from loudhailer.settings import Arn, Shares, TableName, Url, decimal, matching
+from loudhailer.settings import Arn, Shares, TableName, Url, Urls, decimal, integer, matching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +12,9 @@ class Settings:
 
     Attributes:
         lane_kind: the kind of its lane, see `loudhailer.delivery.lending`.
+        left_queue_urls: where what is left of a chunk goes; None: to the shard that it came from.
         lane_posts_per_second: the lane's rate while all kinds are posting.
+        lane_bucket: posts that the lane may send at once; 0: what it sends in a moment.
         lane_shares: the share of the rate that each kind has.
         lanes_table: the table in which each kind marks that it is posting.
     """
@@ -24,5 +26,7 @@ class Settings:
     lane_posts_per_second: Annotated[float, decimal(0.1, 1_000_000)]
     lane_shares: Shares
     lanes_table: TableName
+    left_queue_urls: Urls | None = None
+    lane_bucket: Annotated[int, integer(0, 1_000_000)] = 0
     assume_role_arn: Arn | None = None
     external_id: Annotated[str, matching(r"[\w+=,.@:/-]{2,1224}", "an external id")] | None = None

@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -10,20 +11,46 @@ from functions.broadcast.publish.dynamodb import further_cells
 from functions.broadcast.publish.http import respond
 from functions.broadcast.publish.publish import Publish
 from functions.broadcast.publish.settings import Settings
+from functions.broadcast.publish.short_path import ShortPath
 from loudhailer.aws.clients import client
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.broadcast.search import Search
 from loudhailer.broadcast.sns import SnsTopic
+from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
+from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.observability import logger, metrics
+from loudhailer.partitions.dynamodb import DynamoPartitionStore
+from loudhailer.queues.sqs import SqsQueue
+from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.settings import from_env
 from loudhailer.tenants.cache import CachedTenants
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
+reads = client("dynamodb", attempts=2, seconds=1)  # of recipients: if they fail, the broadcast takes the long way
+broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time, keys=settings.broadcast_keys)
+search = Search(
+    DynamoConnectionStore(reads, settings.connections_table),
+    DynamoSessionStore(reads, settings.sessions_table),
+    DynamoDeviceStore(reads, settings.devices_table),
+    executor=ThreadPoolExecutor(4),
+    clock=time.time,
+)
 publish = Publish(
     CachedTenants(DynamoTenantStore(dynamodb, settings.tenants_table), clock=time.time),
-    DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time, keys=settings.broadcast_keys),
+    DynamoPartitionStore(reads, settings.partitions_table),
+    broadcasts,
     SnsTopic(client("sns"), settings.broadcast_topic_arn),
+    ShortPath(
+        search,
+        broadcasts,
+        SqsQueue(client("sqs"), settings.express_queue_url, pause=time.sleep),
+        endpoint=settings.callback_endpoint,
+        most=settings.express_recipients,
+        clock=time.time,
+    ),
+    posts_per_second=settings.posts_per_second,
     lifetime_seconds=settings.message_lifetime_seconds,
     clock=time.time,
     cells=further_cells(settings, dynamodb),
@@ -33,5 +60,5 @@ publish = Publish(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Answer 202 only once the broadcast is recorded and the topic has taken it."""
+    """Answer 202 only once the broadcast is recorded, and the topic or the express queue has taken it."""
     return respond(publish, event)

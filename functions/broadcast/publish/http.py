@@ -16,9 +16,9 @@ def respond(publish: Publish, event: dict[str, Any]) -> dict[str, Any]:
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
     """
     if "requestContext" not in event:
-        return {"broadcastId": publish(_invocation(event), everyone_by_default=True)}
+        return publish(_invocation(event), everyone_by_default=True).to_wire()
     try:
-        return http.respond(202, {"broadcastId": publish(_request(event))})
+        return http.respond(202, publish(_request(event)).to_wire())
     except InvalidFieldError as error:
         return http.respond_invalid(_STATUS.get(type(error), 400), error.field, str(error))
 

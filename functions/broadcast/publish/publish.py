@@ -1,23 +1,44 @@
 """Validate, record and announce a broadcast.
 
 A broadcast is durable before the request is answered. The summary is recorded first. So publishing the same content
-again under the same id is the same broadcast. It is announced again only if the topic may not have it yet.
+again under the same id is the same broadcast. It is announced again only if the topic may not have it yet. A broadcast
+to few recipients takes the short path, unless the request says `bulk`. The summary keeps the deadline, so a repeated
+request does not change it.
 """
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Literal, Protocol
 
+from functions.broadcast.publish.short_path import MOST_PARTITIONS, ShortPath
 from loudhailer import codec, ids
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast.announcer import Announcer
-from loudhailer.broadcast.audience import Audience, Everyone, OfSession
-from loudhailer.broadcast.model import Summary
+from loudhailer.broadcast.audience import Audience, Everyone, OfSession, OfTenant
+from loudhailer.broadcast.model import Chunk, Summary
 from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES, broadcast_frame
 from loudhailer.broadcast.port import BroadcastStore, Topic
-from loudhailer.errors import InvalidFieldError
-from loudhailer.ids import BroadcastId, CellName, TenantId
+from loudhailer.broadcast.search import Page
+from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.ids import BroadcastId, CellName, Partition, TenantId
+from loudhailer.observability import count, logger
+from loudhailer.partitions.port import PartitionStore
 from loudhailer.tenants.model import Tenant
+
+_FIELDS = {"audience", "message", "broadcastId", "priority", "deadlineSeconds"}
+
+_START_SECONDS = 0.15
+"""From the answer to the first post of a broadcast that takes the long way."""
+
+_EXPRESS_START_SECONDS = 0.05
+"""The same on the short path."""
+
+_MOST_COUNTED = 2_000
+"""Partitions of all tenants that a request counts, well within one page of 1 MB; more are left to `swarm`."""
+
+type Urgency = Literal["express", "bulk"]
 
 
 class Tenants(Protocol):
@@ -49,28 +70,83 @@ class ContentConflictError(InvalidFieldError):
     """The id was used for a broadcast with other content."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedBroadcast:
+    """A broadcast that was accepted.
+
+    Attributes:
+        broadcast_id: names it.
+        expected: the number of its recipients, by the counts or as they were found; None where there is none.
+        estimated_seconds: when the last of them has it, if nothing else is broadcast; None where the number is.
+        priority: the lanes that it takes.
+        note: tells that it takes other ones than the request asked for.
+    """
+
+    broadcast_id: BroadcastId
+    expected: int | None
+    estimated_seconds: float | None
+    priority: Urgency
+    note: str | None = None
+
+    def to_wire(self) -> dict[str, Any]:
+        """The body of the answer."""
+        wire = {
+            "broadcastId": self.broadcast_id,
+            "expected": self.expected,
+            "estimatedSeconds": self.estimated_seconds,
+            "priority": self.priority,
+        }
+        return wire if self.note is None else {**wire, "note": self.note}
+
+
+@dataclass(slots=True)
+class _Found:
+    """Recipients of a broadcast as they were looked for; None where they are not known.
+
+    Attributes:
+        counts: those of the audience's partitions.
+        recipients: all of them, if they are few.
+        has_failed: some could not be read, or all could not be recorded.
+    """
+
+    counts: Mapping[Partition, int] | None = None
+    recipients: Page | None = None
+    has_failed: bool = False
+
+    @property
+    def expected(self) -> int | None:
+        """The number of recipients by the counts."""
+        return None if self.counts is None else sum(self.counts.values())
+
+
 class Publish:
     """Accepts one broadcast."""
 
     def __init__(
         self,
         tenants: Tenants,
+        partitions: PartitionStore,
         broadcasts: BroadcastStore,
         topic: Topic,
+        short_path: ShortPath,
         *,
+        posts_per_second: float,
         lifetime_seconds: int,
         clock: Callable[[], float],
         cells: CellsOfAudience | None = None,
     ) -> None:
         self._tenants = tenants
+        self._partitions = partitions
         self._broadcasts = broadcasts
+        self._short_path = short_path
         self._announce = Announcer(broadcasts, topic, lifetime_seconds=lifetime_seconds, clock=clock)
+        self._posts_per_second = posts_per_second
         self._lifetime_seconds = lifetime_seconds
         self._clock = clock
         self._cells = cells
 
-    def __call__(self, request: dict[str, Any], *, everyone_by_default: bool = False) -> BroadcastId:
-        """Publish the broadcast and return its id; InvalidFieldError or a subclass if it is refused.
+    def __call__(self, request: dict[str, Any], *, everyone_by_default: bool = False) -> AcceptedBroadcast:
+        """Publish the broadcast and return it; InvalidFieldError or a subclass if it is refused.
 
         The request's `message` is a `JsonText`. A broadcast's content is its audience and the bytes of its message.
         """
@@ -81,26 +157,124 @@ class Publish:
         size = len(broadcast_frame(broadcast_id, now_ms, message).encode())
         if size > MAX_MESSAGE_BYTES:
             raise MessageTooLargeError("message", f"makes a frame of {size} bytes; {MAX_MESSAGE_BYTES} are the most")
+        wanted, seconds = _priority(request), self._seconds(request)
         content = codec.canonical({"audience": audiences.to_wire(audience), "message": codec.verbatim(message)})
-        summary = self._broadcasts.record(
-            Summary(
-                broadcast_id=broadcast_id,
-                audience=audience,
-                content_hash=hashlib.sha256(content).hexdigest(),
-                published_at=now_ms,
-                cells=None if self._cells is None else self._cells.of(audience),
-                ends_at=None if self._cells is None else now_ms // 1000 + self._lifetime_seconds,
-            )
+        summary = Summary(
+            broadcast_id=broadcast_id,
+            audience=audience,
+            content_hash=hashlib.sha256(content).hexdigest(),
+            published_at=now_ms,
+            cells=None if self._cells is None else self._cells.of(audience),
+            ends_at=self._ends_at(seconds),
+            has_deadline=seconds is not None,
         )
-        if summary.content_hash != hashlib.sha256(content).hexdigest():
+        standing = self._broadcasts.summary(broadcast_id) if "broadcastId" in request else None
+        found = self._look(summary, "bulk" if standing else wanted)
+        recorded, chunk = (standing, None) if standing else self._record(summary, found)
+        if recorded.content_hash != summary.content_hash:
             raise ContentConflictError("broadcastId", "was used for a broadcast with other content")
-        if not summary.announced:
-            frame = broadcast_frame(broadcast_id, summary.published_at, message)
-            self._announce(summary, frame)
-        return broadcast_id
+        if not recorded.announced:
+            self._send(recorded, chunk, broadcast_frame(broadcast_id, recorded.published_at, message))
+        expected = found.expected if recorded.expected is None else recorded.expected
+        note = None
+        if wanted == "express" and not recorded.express:
+            note = self._not_express(summary, found) if recorded is summary else "it was accepted as bulk before"
+        return self._accepted(recorded, None if recorded.cells else expected, note)
+
+    def _look(self, summary: Summary, wanted: Urgency | None) -> _Found:
+        """Return the counts of the audience's partitions, and the recipients of a small broadcast.
+
+        Both are None where they are not known, or cannot be read now: then `swarm` and `query` read them.
+        """
+        found = _Found()
+        try:
+            found.counts = self._counts(summary.audience)
+            is_known = found.counts is not None or not isinstance(summary.audience, Everyone | OfTenant)
+            if wanted != "bulk" and not summary.cells and is_known:
+                found.recipients = self._short_path.recipients(summary.audience, found.counts or {})
+        except TransientError:
+            found.has_failed = True
+            count("ShortPathLeft")
+            logger.exception("the recipients of a broadcast could not be read; it takes the long way")
+        return found
+
+    def _record(self, summary: Summary, found: _Found) -> tuple[Summary, Chunk | None]:
+        """Record the broadcast; return the recorded summary, and the chunk of a small broadcast that is new.
+
+        A transaction may fail because it met another one, or its answer may be lost. Then the summary is put alone.
+        Whichever of the two writes is first, the other one's condition fails.
+        """
+        if found.recipients is not None:
+            try:
+                return self._short_path.record(summary, found.counts or {}, found.recipients)
+            except TransientError:
+                found.has_failed = True
+                count("ShortPathLeft")
+                logger.exception("a broadcast could not be recorded whole; it takes the long way")
+        return self._broadcasts.record(summary), None
+
+    def _send(self, recorded: Summary, chunk: Chunk | None, frame: str) -> None:
+        if recorded.express:
+            announcement = self._announce.announcement(recorded, frame)
+            self._short_path.send(announcement, chunk, cancelled=recorded.cancelled)
+            self._announce.note(recorded, announcement)
+        else:
+            self._announce(recorded, frame)
+
+    def _not_express(self, summary: Summary, found: _Found) -> str:
+        most = self._short_path.most
+        if most == 0:
+            return "express is turned off"
+        if summary.cells:
+            return "express is for recipients on the hub's cell; there may be some on others"
+        if found.has_failed:
+            return "the recipients could not be read and recorded at once"
+        if found.expected is not None and found.expected > most:
+            return f"express is for at most {most} recipients; there are {found.expected}"
+        if found.counts is not None and len(found.counts) > MOST_PARTITIONS:
+            return f"express is for recipients in at most {MOST_PARTITIONS} partitions; they are in {len(found.counts)}"
+        return f"express is for at most {most} recipients; there are more"
+
+    def _accepted(self, recorded: Summary, expected: int | None, note: str | None) -> AcceptedBroadcast:
+        start = _EXPRESS_START_SECONDS if recorded.express else _START_SECONDS
+        return AcceptedBroadcast(
+            broadcast_id=recorded.broadcast_id,
+            expected=expected,
+            estimated_seconds=None if expected is None else round(start + expected / self._posts_per_second, 2),
+            priority="express" if recorded.express else "bulk",
+            note=note,
+        )
+
+    def _counts(self, audience: Audience) -> Mapping[Partition, int] | None:
+        """The recipients by count in each partition of the audience; None if it is no whole partitions, or too many."""
+        match audience:
+            case Everyone():
+                known = self._partitions.first_everywhere(_MOST_COUNTED + 1)
+                if len(known) > _MOST_COUNTED:
+                    return None
+            case OfTenant(tenant):
+                known = self._partitions.of_tenant(tenant)
+            case _:
+                return None
+        return {one.partition: max(0, one.count) for one in known}
+
+    def _ends_at(self, seconds: int | None) -> int | None:
+        """The end of a broadcast as it is recorded, in whole seconds and no sooner; None if nobody asks for it."""
+        if seconds is None and self._cells is None:
+            return None
+        return ceil(self._clock() + (self._lifetime_seconds if seconds is None else seconds))
+
+    def _seconds(self, request: dict[str, Any]) -> int | None:
+        """The time that the broadcast may take; None if the request says nothing of it."""
+        if "deadlineSeconds" not in request:
+            return None
+        seconds = request["deadlineSeconds"]
+        if type(seconds) is not int or not 1 <= seconds <= self._lifetime_seconds:
+            raise InvalidFieldError("deadlineSeconds", f"must be a whole number from 1 to {self._lifetime_seconds}")
+        return seconds
 
     def _audience(self, request: dict[str, Any], *, everyone_by_default: bool) -> Audience:
-        if unknown := sorted(request.keys() - {"audience", "message", "broadcastId"}):
+        if unknown := sorted(request.keys() - _FIELDS):
             raise InvalidFieldError(unknown[0][:64], "is not a field of a broadcast")
         if "message" not in request:
             raise InvalidFieldError("message", "is missing")
@@ -121,3 +295,10 @@ class Publish:
             # alone.
             return OfSession(audience.tenant, tenant.session_id_of(ids.session_secret(audience.session)))
         return audience
+
+
+def _priority(request: dict[str, Any]) -> Urgency | None:
+    priority: Urgency | None = request.get("priority")
+    if "priority" in request and priority not in ("express", "bulk"):
+        raise InvalidFieldError("priority", "must be express or bulk")
+    return priority

@@ -3,25 +3,36 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from loudhailer.broadcast.search import LARGEST_CHUNK
 from loudhailer.cells.model import Cells
-from loudhailer.settings import Arn, TableName, integer
+from loudhailer.settings import Arn, TableName, Url, decimal, integer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Tables of tenants and broadcasts, the topic, and the lifetime of messages.
+    """Tables, the topic, the queue of small broadcasts, and the lifetime of messages.
 
     Attributes:
         broadcast_keys: number of partition keys over which a broadcast's rows are spread.
+        express_recipients: largest number of recipients of a small broadcast; 0: no broadcast is small.
+        posts_per_second: the rate of all lanes together.
         cells: the further cells; without any, the two tables below are not used.
         cells_table: the table of the cells' leases.
         placements_table: the table of each tenant's cells.
     """
 
     tenants_table: TableName
+    partitions_table: TableName
+    connections_table: TableName
+    sessions_table: TableName
+    devices_table: TableName
     broadcasts_table: TableName
     broadcast_topic_arn: Arn
+    express_queue_url: Url
+    callback_endpoint: Url
     broadcast_keys: Annotated[int, integer(1, 64)]
+    express_recipients: Annotated[int, integer(0, LARGEST_CHUNK)]
+    posts_per_second: Annotated[float, decimal(0.1, 1_000_000)]
     message_lifetime_seconds: Annotated[int, integer(10, 3600)]
     cells: Cells | None = None
     cells_table: TableName = ""

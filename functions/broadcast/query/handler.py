@@ -12,6 +12,7 @@ from functions.broadcast.query.query import Query
 from functions.broadcast.query.settings import Settings
 from loudhailer.aws.clients import LateClient, client
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.broadcast.search import Search
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore, parse_pages_fast
 from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
@@ -24,18 +25,24 @@ from loudhailer.settings import from_env
 
 settings = from_env(Settings, os.environ)
 dynamodb, sqs = client("dynamodb"), client("sqs")
+executor = ThreadPoolExecutor(8)
 marks: Any = LateClient("dynamodb", partial(client, **ONCE))
 query = Query(
-    DynamoConnectionStore(parse_pages_fast(client("dynamodb")), settings.connections_table),
-    DynamoSessionStore(dynamodb, settings.sessions_table),
+    Search(
+        DynamoConnectionStore(parse_pages_fast(client("dynamodb")), settings.connections_table),
+        DynamoSessionStore(dynamodb, settings.sessions_table),
+        DynamoDeviceStore(dynamodb, settings.devices_table),
+        executor=executor,
+        clock=time.time,
+    ),
     DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time),
     [SqsQueue(sqs, url, pause=time.sleep) for url in settings.shard_queue_urls],
     SqsQueue(sqs, settings.room_queue_url, pause=time.sleep),
-    devices=DynamoDeviceStore(dynamodb, settings.devices_table),
     lanes=DynamoLaneStore(marks, settings.lanes_table),
     endpoint=settings.callback_endpoint,
     chunk_size=settings.chunk_size,
-    executor=ThreadPoolExecutor(8),
+    lane_count=settings.lane_count,
+    executor=executor,
     clock=time.time,
 )
 dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)

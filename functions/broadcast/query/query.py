@@ -8,42 +8,30 @@ the chunks already written and continues after the last one. It sends a chunk ag
 same connections are in the same chunks, so an outcome means the same in every attempt.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 
 from functions.broadcast.query.outbox import Outbox
-from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.messages import ChunkMessage, SourceMessage
 from loudhailer.broadcast.model import Chunk, Priority, Source
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.recipients import Recipients
-from loudhailer.broadcast.scope import Scope
+from loudhailer.broadcast.search import Page, Search, size_of_chunks
 from loudhailer.broadcast.shards import shard_of
-from loudhailer.connections.devices.port import DeviceStore
-from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
-from loudhailer.connections.port import ConnectionStore
+from loudhailer.connections.model import ConnectionKey
 from loudhailer.delivery.lending.port import LaneStore
 from loudhailer.errors import PermanentError, TransientError
-from loudhailer.ids import ChunkId, ConnectionId, Partition
+from loudhailer.ids import ChunkId
 from loudhailer.observability import count, logger
 from loudhailer.queues.port import Queue
-from loudhailer.sessions.port import SessionStore
 
-_PARTITIONS_AHEAD = 4
-"""Number of partitions whose first page is read in advance: the pages take at most 1 MB of memory each."""
+ROOM_LANES = 2
+"""Workers that post to large rooms: more chunks than they can work on would cost rows and messages for nothing."""
 
 _MARKED_WITHIN_SECONDS = 0.25
 """Longest time in seconds that a chunk waits until its lanes are marked."""
-
-type Recipient = tuple[Partition, ConnectionId, int]
-"""A connection's key and the time when it was made; recipients are sorted in the order of chunks."""
-
-type Page = list[Recipient]
 
 
 @dataclass(slots=True)
@@ -65,28 +53,26 @@ class Query:
 
     def __init__(
         self,
-        connections: ConnectionStore,
-        sessions: SessionStore,
+        search: Search,
         broadcasts: BroadcastStore,
         shards: Sequence[Queue],
         rooms: Queue,
         *,
-        devices: DeviceStore,
         lanes: LaneStore,
         endpoint: str,
         chunk_size: int,
+        lane_count: int,
         executor: Executor,
         clock: Callable[[], float],
     ) -> None:
-        self._connections = connections
-        self._sessions = sessions
-        self._devices = devices
+        self._search = search
         self._broadcasts = broadcasts
         self._lanes = lanes
         self._shards = shards
         self._rooms = rooms
         self._endpoint = endpoint
         self._chunk_size = chunk_size
+        self._lane_count = lane_count
         self._executor = executor
         self._clock = clock
 
@@ -107,7 +93,8 @@ class Query:
                 marked.result(_MARKED_WITHIN_SECONDS)
             for chunk in self._chunks(message, sent):
                 shard = shard_of(message.broadcast_id, chunk.chunk_id, len(shards))
-                outbox.put(shard, self._message(message, chunk, is_cancelled=sent.is_cancelled))
+                body = ChunkMessage.of(message, chunk, endpoint=self._endpoint, cancelled=sent.is_cancelled).to_wire()
+                outbox.put(shard, body)
                 sent.note(chunk)
             outbox.flush()
             self._complete(message, sent, source.missed_behind(sent.recipients) if sent.is_cut_short else 0)
@@ -159,14 +146,21 @@ class Query:
                 self._broadcasts.mark_expired(message.broadcast_id, cut_short=True)
             logger.warning("the broadcast was over before all recipients were found")
             return
-        pages = self._pages(message.scope, last)
+        pages = self._search.pages(message.scope, last)
         waiting: Page = []
+        expected = message.expected
+        if not isinstance(message.scope, tuple):
+            # All of a room, a player or a session is one page.
+            found = next(pages)
+            expected, waiting = len(found), found if last is None else _beyond(found, last)
+        lanes = ROOM_LANES if message.priority is Priority.LOW else self._lane_count
+        size = size_of_chunks(expected, lanes=lanes, most=self._chunk_size)
         while True:
-            while len(waiting) < self._chunk_size and (page := next(pages, None)) is not None:
+            while len(waiting) < size and (page := next(pages, None)) is not None:
                 waiting += page if last is None else _beyond(page, last)
             if not waiting:
                 return
-            mine = self._chunk(ChunkId(f"{message.source}.{number}"), waiting[: self._chunk_size])
+            mine = self._search.chunk(ChunkId(f"{message.source}.{number}"), waiting[:size])
             chunk = self._broadcasts.fix_chunk(message.broadcast_id, mine)
             if not chunk.size:
                 logger.info("another query has sent the source meanwhile")
@@ -174,78 +168,7 @@ class Query:
             number, last = number + 1, _last_key(chunk.recipients)
             yield chunk
             # Another query may have fixed other recipients under this number: continue after its chunks.
-            waiting = waiting[self._chunk_size :] if chunk is mine else _beyond(waiting, last)
-
-    def _pages(self, scope: Scope, after: ConnectionKey | None) -> Iterator[Page]:
-        match scope:
-            case InRoom(tenant, room):
-                yield self._among(self._connections.in_room(tenant, room))
-            case OfPlayer(tenant, player):
-                yield self._among(self._devices.of_player(tenant, player))
-            case OfSession(tenant, session):
-                standing = self._sessions.get(tenant, session)
-                yield self._among(list(standing.connections) if standing else [])
-            case partitions:
-                yield from self._in_partitions(partitions, after)
-
-    def _in_partitions(self, partitions: Sequence[Partition], after: ConnectionKey | None) -> Iterator[Page]:
-        """Yield the partitions' pages in key order, and read the next partitions while one is processed.
-
-        The first page is read alone, so that the first chunk does not wait for other reads.
-        """
-        ahead: deque[tuple[Iterator[Page], Future[Page | None]]] = deque()
-        left = (partition for partition in sorted(partitions) if after is None or partition >= after.partition)
-
-        def read(many: int) -> None:
-            for partition in islice(left, many - len(ahead)):
-                further = self._in_partition(partition, after)
-                ahead.append((further, self._executor.submit(next, further, None)))
-
-        read(1)
-        while ahead:
-            further, first = ahead.popleft()
-            page = first.result()
-            read(_PARTITIONS_AHEAD)
-            while page is not None:
-                yield page
-                page = next(further, None)
-
-    def _in_partition(self, partition: Partition, after: ConnectionKey | None) -> Iterator[Page]:
-        beyond = after.connection_id if after is not None and partition == after.partition else None
-        pages = self._connections.in_partition(partition, after=beyond, not_expired_at=int(self._clock()))
-        for page in pages:
-            yield [(partition, connection, connected_at) for connection, connected_at in page]
-
-    def _among(self, keys: Sequence[ConnectionKey]) -> Page:
-        connected_at = self._connections.connected_at(keys)
-        return sorted((key.partition, key.connection_id, at) for key, at in connected_at.items())
-
-    def _chunk(self, chunk_id: ChunkId, recipients: Page) -> Chunk:
-        now = int(self._clock())
-        grouped: Recipients = {}
-        young = 0
-        for place, (partition, connection, connected_at) in enumerate(recipients):
-            grouped.setdefault(partition, []).append(connection)
-            if connected_at > now - YOUNG_SECONDS:
-                young |= 1 << place
-        return Chunk(chunk_id=chunk_id, recipients=grouped, young=young, young_until=now + YOUNG_SECONDS)
-
-    def _message(self, message: SourceMessage, chunk: Chunk, *, is_cancelled: bool) -> str:
-        return ChunkMessage(
-            broadcast_id=message.broadcast_id,
-            chunk_id=chunk.chunk_id,
-            endpoint=self._endpoint,
-            recipients=chunk.recipients,
-            young=chunk.young,
-            young_until=chunk.young_until,
-            remaining=bitmaps.full(chunk.size),
-            attempt=1,
-            payload=message.payload,
-            published_at=message.published_at,
-            expires_at=message.expires_at,
-            priority=message.priority,
-            cancelled=is_cancelled,
-        ).to_wire()
+            waiting = waiting[size:] if chunk is mine else _beyond(waiting, last)
 
 
 def _beyond(page: Page, last: ConnectionKey) -> Page:

@@ -6,7 +6,7 @@ sources before it were read. If two swarms process the same broadcast, the secon
 in no source yet. It sends a source again if it may not have been sent.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import batched
 
 from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession, OfTenant
@@ -54,7 +54,8 @@ class Swarm:
                 return
             sources = self._fixed_sources(announcement)
             unfinished = [source for source in sources if source.dispatched is None]
-            bodies = (_message(announcement, source).to_wire() for source in unfinished)
+            expected = _expected(sources)
+            bodies = (_message(announcement, source, expected).to_wire() for source in unfinished)
             self._queue.send_all(bodies, group=announcement.group)
             count("SourceSent", len(unfinished))
             logger.info("sources sent", sources=len(sources), sent=len(unfinished))
@@ -92,8 +93,7 @@ class Swarm:
             case Everyone() | OfTenant() as audience:
                 self._fix_partitions(broadcast_id, self._counts(audience))
         sources = self._broadcasts.sources(broadcast_id)
-        counted = [source.expected for source in sources if source.expected is not None]
-        return self._complete(broadcast_id, sources, sum(counted) if len(counted) == len(sources) else None)
+        return self._complete(broadcast_id, sources, _expected(sources))
 
     def _cut_short(self, announcement: Announcement, *, is_cancelled: bool) -> list[Source]:
         """Declare the existing sources complete; the counts give the number of recipients that were expected."""
@@ -115,7 +115,8 @@ class Swarm:
         return self._partitions.everywhere()
 
     def _fix_partitions(self, broadcast_id: BroadcastId, counts: Iterable[PartitionCount]) -> None:
-        expected = {known.partition: known.count for known in counts}
+        # A count may be below zero for a moment: somebody's end was counted before their beginning.
+        expected = {known.partition: max(0, known.count) for known in counts}
         while True:
             fixed = self._broadcasts.sources(broadcast_id)
             left = expected.keys() - {partition for source in fixed for partition in _partitions(source)}
@@ -155,7 +156,13 @@ def _partitions(source: Source) -> tuple[Partition, ...]:
     return source.scope if isinstance(source.scope, tuple) else ()
 
 
-def _message(announcement: Announcement, source: Source) -> SourceMessage:
+def _expected(sources: Sequence[Source]) -> int | None:
+    """The recipients of all sources by the counts; None where one has no count."""
+    counted = [source.expected for source in sources if source.expected is not None]
+    return sum(counted) if len(counted) == len(sources) else None
+
+
+def _message(announcement: Announcement, source: Source, expected: int | None) -> SourceMessage:
     return SourceMessage(
         broadcast_id=announcement.broadcast_id,
         source=source.number,
@@ -164,4 +171,8 @@ def _message(announcement: Announcement, source: Source) -> SourceMessage:
         published_at=announcement.published_at,
         expires_at=announcement.expires_at,
         priority=announcement.priority,
+        # Below zero it may be where a former release has fixed the sources.
+        expected=None if expected is None else max(0, expected),
+        group=announcement.group,
+        has_deadline=announcement.has_deadline,
     )

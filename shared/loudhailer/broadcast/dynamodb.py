@@ -3,7 +3,7 @@
 | part | attributes |
 |---|---|
 | `summary` | `audience contentHash publishedAt announced keys? cancelled? expired? cutShort?` |
-| | `sources? expected? missed? swarmedAt? cells? endsAt?` |
+| | `sources? expected? missed? swarmedAt? express? cells? endsAt? deadline?` |
 | `source#<n>` | `scope expected? dispatched? missed? queriedAt?` |
 | `chunk#<source>.<i>` | `chunkSize packed` (the recipients; none in the last one) `young youngUntil` |
 | `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
@@ -88,12 +88,49 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
 
     @override
     def record(self, summary: Summary) -> Summary:
+        return summary if self._put_new(self._summary_row(summary)) else self._standing(summary.broadcast_id)
+
+    @override
+    def record_whole(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
+        broadcast_id, row = summary.broadcast_id, self._summary_row(summary)
+        self._remember(broadcast_id, row)
+        end = end_of_source(source.number, 1 if chunk.size else 0)
+        rows = [
+            row,
+            {
+                **self._source_key(broadcast_id, source.number),
+                **_source_to_item(source),
+                "expiresAt": self._expiry(),
+            },
+            *(self._chunk_row(broadcast_id, one) for one in (chunk, end) if one.size or one is end),
+        ]
+        try:
+            is_new = self._write_together(
+                [{"Put": {"TableName": self._table, "Item": row, "ConditionExpression": _IS_NEW}} for row in rows]
+            )
+        except TransientError:
+            # It is not known which rows were recorded, and under how many keys.
+            del self._known[broadcast_id]
+            raise
+        return summary if is_new else self._standing(broadcast_id)
+
+    def _standing(self, broadcast_id: BroadcastId) -> Summary:
+        standing = self.summary(broadcast_id)
+        if standing is None:
+            raise TransientError("a broadcast's summary went away while it was recorded")
+        return standing
+
+    def _summary_row(self, summary: Summary) -> Item:
+        numbers = {"sources": summary.sources, "expected": summary.expected, "swarmedAt": summary.swarmed_at}
         item: Item = {
             "audience": {"S": codec.encode_text(audiences.to_wire(summary.audience))},
             "contentHash": {"S": summary.content_hash},
             "publishedAt": {"N": str(summary.published_at)},
             "announced": {"BOOL": summary.announced},
+            **{name: {"N": str(number)} for name, number in numbers.items() if number is not None},
         }
+        flags = {"express": summary.express, "deadline": summary.has_deadline}
+        item |= {name: {"BOOL": True} for name, is_set in flags.items() if is_set}
         if self._keys > 1:
             item["keys"] = {"N": str(self._keys)}
         if summary.cells is not None:
@@ -101,12 +138,7 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
         if summary.ends_at is not None:
             item["endsAt"] = {"N": str(summary.ends_at)}
         row = self._row(summary.broadcast_id, "summary", item)
-        if self._put_new(row | {"expiresAt": self._expiry(SUMMARY_KEPT_SECONDS)}):
-            return summary
-        standing = self.summary(summary.broadcast_id)
-        if standing is None:
-            raise TransientError("a broadcast's summary went away while it was recorded")
-        return standing
+        return row | {"expiresAt": self._expiry(SUMMARY_KEPT_SECONDS)}
 
     @override
     def mark_announced(self, broadcast_id: BroadcastId, *, ends_at: int | None = None) -> None:
@@ -150,8 +182,10 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
             expected=_number(item, "expected"),
             missed=_number(item, "missed") or 0,
             swarmed_at=_number(item, "swarmedAt"),
+            express="express" in item,
             cells=_cells(item),
             ends_at=_number(item, "endsAt"),
+            has_deadline="deadline" in item,
         )
 
     @override
@@ -442,9 +476,8 @@ def _cells(item: Item) -> Mapping[CellName, int | None] | None:
 
 def _source_to_item(source: Source) -> Item:
     item: Item = {"scope": {"S": codec.encode_text(scopes.to_wire(source.scope))}}
-    if source.expected is not None:
-        item["expected"] = {"N": str(source.expected)}
-    return item
+    numbers = {"expected": source.expected, "dispatched": source.dispatched, "queriedAt": source.queried_at}
+    return item | {name: {"N": str(number)} for name, number in numbers.items() if number is not None}
 
 
 def _source_from_item(item: Item) -> Source:

@@ -20,17 +20,20 @@ from loudhailer.broadcast import recipients as chunk_recipients
 from loudhailer.broadcast import scope as scopes
 from loudhailer.broadcast.audience import Audience, Everyone
 from loudhailer.broadcast.bitmaps import Bitmap
-from loudhailer.broadcast.model import Outcomes, Priority
+from loudhailer.broadcast.model import Chunk, Outcomes, Priority
 from loudhailer.broadcast.payload import Payload
 from loudhailer.broadcast.recipients import Recipients
 from loudhailer.broadcast.scope import Scope
 from loudhailer.errors import InvalidFieldError, MalformedMessageError
-from loudhailer.ids import BroadcastId, CellName, ChunkId, TenantId
+from loudhailer.ids import BroadcastId, CellName, ChunkId
 
 VERSION = 1
 
 _CANCELLED = 0
 """The `expiresAt` of a cancelled chunk. A release without the field `cancelled` then posts it to nobody."""
+
+EVERYONE = "*"
+"""The group of broadcasts to everyone; no tenant has this name."""
 
 _ENDPOINT = re.compile(r"https?://[^\s/]+(/\S*)?")
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -50,6 +53,7 @@ class Announcement:
         priority: the kind of lanes that its posts use.
         cells: the further cells that it is for; None if its announcer knows of none.
         content_hash: see `Summary`; with the cells, for the summaries that they record.
+        has_deadline: the publisher chose when it expires.
     """
 
     broadcast_id: BroadcastId
@@ -60,13 +64,17 @@ class Announcement:
     priority: Priority = Priority.NORMAL
     cells: frozenset[CellName] | None = None
     content_hash: str | None = None
+    has_deadline: bool = False
 
     @property
-    def group(self) -> TenantId | None:
-        """The message group: its tenant, in queues that tenants share; None: it belongs to no tenant."""
-        if self.priority is Priority.NORMAL or isinstance(self.audience, Everyone):
-            return None
-        return self.audience.tenant
+    def group(self) -> str:
+        """The tenant that it belongs to in a queue that tenants share, or EVERYONE.
+
+        SQS delivers the messages of quiet groups before those of noisy ones. The noisy group with the fewest
+        messages in work is the next. So tenants who broadcast at the same time get equal shares of the lanes:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html
+        """
+        return EVERYONE if isinstance(self.audience, Everyone) else self.audience.tenant
 
     def to_wire(self) -> str:
         """The topic's message."""
@@ -91,7 +99,21 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceMessage:
-    """One source of a broadcast: find its recipients and put them into chunks."""
+    """One source of a broadcast: find its recipients and put them into chunks.
+
+    Attributes:
+        broadcast_id: names the broadcast.
+        source: the source's number.
+        scope: where to look.
+        payload: the frame that each connection is sent.
+        published_at: epoch milliseconds.
+        expires_at: epoch seconds.
+        priority: the lanes that its posts use.
+        expected: recipients of the whole broadcast by the counts; None where there are none, or a former release says
+            nothing of them.
+        group: see `Announcement.group`; None where a former release says nothing of it.
+        has_deadline: the publisher chose when it expires.
+    """
 
     broadcast_id: BroadcastId
     source: int
@@ -100,15 +122,18 @@ class SourceMessage:
     published_at: int
     expires_at: int
     priority: Priority = Priority.NORMAL
-
-    @property
-    def group(self) -> TenantId | None:
-        """See `Announcement.group`."""
-        return None if self.priority is Priority.NORMAL or isinstance(self.scope, tuple) else self.scope.tenant
+    expected: int | None = None
+    group: str | None = None
+    has_deadline: bool = False
 
     def to_wire(self) -> str:
         """The partition queue's message."""
-        return codec.encode_text({**_header(self), "source": self.source, **scopes.to_wire(self.scope)})
+        wire = {**_header(self), "source": self.source, **scopes.to_wire(self.scope)}
+        if self.expected is not None:
+            wire["expected"] = self.expected
+        if self.group is not None:
+            wire["group"] = self.group
+        return codec.encode_text(wire)
 
     @staticmethod
     def from_wire(body: str) -> "SourceMessage":
@@ -116,7 +141,11 @@ class SourceMessage:
         return _read(
             body,
             lambda wire: SourceMessage(
-                **_read_header(wire), source=_whole(wire, "source"), scope=scopes.from_wire(wire)
+                **_read_header(wire),
+                source=_whole(wire, "source"),
+                scope=scopes.from_wire(wire),
+                expected=_whole(wire, "expected") if "expected" in wire else None,
+                group=_group(wire),
             ),
         )
 
@@ -142,6 +171,8 @@ class ChunkMessage:
         expires_at: epoch seconds.
         priority: the kind of lanes that its posts use.
         cancelled: an operator has ended the broadcast: it is not sent any more.
+        group: see `SourceMessage.group`.
+        has_deadline: the publisher chose when it expires.
     """
 
     broadcast_id: BroadcastId
@@ -159,17 +190,36 @@ class ChunkMessage:
     refusals: int = 0
     slow: Bitmap = 0
     cancelled: bool = False
+    group: str | None = None
+    has_deadline: bool = False
+
+    @classmethod
+    def of(
+        cls, message: Announcement | SourceMessage, chunk: Chunk, *, endpoint: str, cancelled: bool = False
+    ) -> "ChunkMessage":
+        """The first message of a chunk of the broadcast that another message is about."""
+        return cls(
+            broadcast_id=message.broadcast_id,
+            chunk_id=chunk.chunk_id,
+            endpoint=endpoint,
+            recipients=chunk.recipients,
+            young=chunk.young,
+            young_until=chunk.young_until,
+            remaining=bitmaps.full(chunk.size),
+            attempt=1,
+            payload=message.payload,
+            published_at=message.published_at,
+            expires_at=message.expires_at,
+            priority=message.priority,
+            cancelled=cancelled,
+            group=message.group,
+            has_deadline=message.has_deadline,
+        )
 
     @property
     def size(self) -> int:
         """Number of the chunk's connections, remaining or not."""
         return sum(map(len, self.recipients.values()))
-
-    @property
-    def group(self) -> TenantId | None:
-        """See `Announcement.group`; the recipients of a chunk with a group belong to one tenant."""
-        first = next(iter(self.recipients), None)
-        return None if self.priority is Priority.NORMAL or first is None else ids.tenant_of(first)
 
     def to_wire(self) -> str:
         """The shard queue's message."""
@@ -191,6 +241,8 @@ class ChunkMessage:
             wire["slow"] = bitmaps.to_wire(self.slow, size)
         if self.cancelled:
             wire |= {"cancelled": True, "expiresAt": _CANCELLED}
+        if self.group is not None:
+            wire["group"] = self.group
         return codec.encode_text(wire)
 
     @staticmethod
@@ -273,8 +325,12 @@ def _header(message: Announcement | SourceMessage | ChunkMessage) -> dict[str, A
         "expiresAt": message.expires_at,
         **message.payload.to_wire(),
     }
-    # Omitted if normal, so that a release without the field reads the message as before.
-    return header if message.priority is Priority.NORMAL else {**header, "priority": message.priority}
+    # Both are omitted where they say nothing, so that a release without the fields reads the message as before.
+    if message.priority is not Priority.NORMAL:
+        header["priority"] = message.priority
+    if message.has_deadline:
+        header["deadline"] = True
+    return header
 
 
 def _read_header(wire: dict[str, Any]) -> dict[str, Any]:
@@ -284,6 +340,7 @@ def _read_header(wire: dict[str, Any]) -> dict[str, Any]:
         "expires_at": _whole(wire, "expiresAt"),
         "payload": Payload.from_wire(wire),
         "priority": _priority(wire.get("priority", Priority.NORMAL)),
+        "has_deadline": _flag(wire, "deadline"),
     }
 
 
@@ -325,6 +382,7 @@ def _read_chunk(wire: dict[str, Any]) -> ChunkMessage:
         refusals=_whole(wire, "refusals") if "refusals" in wire else 0,
         slow=bitmaps.from_wire(wire["slow"], size) if "slow" in wire else 0,
         cancelled=_flag(wire, "cancelled") or header["expires_at"] == _CANCELLED,
+        group=_group(wire),
     )
 
 
@@ -353,6 +411,11 @@ def _read[T](body: str, read: Callable[[dict[str, Any]], T]) -> T:
         return read(wire)
     except (codec.NotJsonError, InvalidFieldError) as error:
         raise MalformedMessageError(str(error)) from error
+
+
+def _group(wire: dict[str, Any]) -> str | None:
+    value = wire.get("group")
+    return value if value is None or value == EVERYONE else ids.tenant_id(value, "group")
 
 
 def _flag(wire: dict[str, Any], field: str) -> bool:

@@ -47,9 +47,12 @@ class Summary:
         expected: number of recipients according to the counts; None if there are no counts, or not yet.
         missed: number of these that are in no source, because the broadcast ended before all were planned.
         swarmed_at: epoch milliseconds; when its sources were complete.
+        express: its recipients were fixed with it, in one chunk, which goes to the express lanes.
         cells: the further cells that it is for, each with its recipients by the last counts, or None where there is no
             count; None as a whole where there are no further cells.
-        ends_at: epoch seconds; after this no one is sent it any more. It is noted where there are further cells.
+        ends_at: epoch seconds; after this no one is sent it any more. It is noted where there are further cells, and
+            where the publisher chose it.
+        has_deadline: the publisher chose `ends_at`; it stays the same however often the request is repeated.
     """
 
     broadcast_id: BroadcastId
@@ -64,8 +67,10 @@ class Summary:
     expected: int | None = None
     missed: int = 0
     swarmed_at: int | None = None
+    express: bool = False
     cells: Mapping[CellName, int | None] | None = None
     ends_at: int | None = None
+    has_deadline: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

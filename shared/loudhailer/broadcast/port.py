@@ -20,8 +20,14 @@ class BroadcastStore(Protocol):
     def record(self, summary: Summary) -> Summary:
         """Put the summary if its id is new; return the stored summary, which may be an older one."""
 
+    def record_whole(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
+        """Put a broadcast with its one source, complete, and its one chunk, none if that is empty: all rows or none.
+
+        Returns the recorded summary, which is the older one if the id is not new.
+        """
+
     def mark_announced(self, broadcast_id: BroadcastId, *, ends_at: int | None = None) -> None:
-        """Note that the topic has taken the broadcast, and, where there are further cells, when it ends."""
+        """Note that the topic, or the express queue, has taken the broadcast; with further cells, when it ends."""
 
     def cancel(self, broadcast_id: BroadcastId) -> bool:
         """Note that the broadcast is not sent any more; return False if there is no such broadcast."""

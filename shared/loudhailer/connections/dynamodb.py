@@ -6,7 +6,7 @@ and `roomIndexKey` for the sparse index `room`.
 
 from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
-from itertools import batched
+from itertools import batched, islice
 from typing import TYPE_CHECKING, override
 
 from loudhailer import codec
@@ -116,10 +116,10 @@ class DynamoConnectionStore(DynamoTable, ConnectionStore):
                 yield [(item["connectionId"]["S"], int(item["connectedAt"]["N"])) for item in page["Items"]]
 
     @override
-    def in_room(self, tenant: TenantId, room: RoomKey) -> list[ConnectionKey]:
+    def in_room(self, tenant: TenantId, room: RoomKey, *, most: int | None = None) -> list[ConnectionKey]:
         values = {":room": {"S": f"{tenant}#{room}"}}
         rows = self._query_rows("roomIndexKey = :room", values, consistent=False, IndexName="room")
-        return list(map(key_from_item, rows))
+        return list(map(key_from_item, islice(rows, most)))
 
     @override
     def connected_at(self, keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:

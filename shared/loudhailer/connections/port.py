@@ -24,8 +24,8 @@ class ConnectionStore(Protocol):
         Ascending by id, from the first one after `after`; each page is read consistently, on demand.
         """
 
-    def in_room(self, tenant: TenantId, room: RoomKey) -> list[ConnectionKey]:
-        """Return the connections in the room, from an index that may lag behind the rows."""
+    def in_room(self, tenant: TenantId, room: RoomKey, *, most: int | None = None) -> list[ConnectionKey]:
+        """Return the connections in the room, `most` at most, from an index that may lag behind the rows."""
 
     def connected_at(self, keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:
         """Return the times at which the existing connections were made, read consistently; keys may repeat."""

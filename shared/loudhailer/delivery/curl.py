@@ -4,6 +4,7 @@ Work that is the same for all posts is done once: the signing key and the payloa
 one signature in Python.
 """
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -55,6 +56,7 @@ class CurlSender(Sender):
         payload: bytes,
         *,
         seconds: float,
+        starts_within: float = math.inf,
         tries: int = FEW_TRIES,
     ) -> list[Outcome]:
         now = time.monotonic()
@@ -68,6 +70,7 @@ class CurlSender(Sender):
             signing=PostSigner(endpoint, self._region, payload),
             credentials=self._credentials,
             lane=self._lane,
+            starts_until=now + min(self._lane.patience, starts_within),
             throttling=self._throttling,
         )
         self._transfers.carry_out(posts, seconds)
@@ -81,6 +84,7 @@ class _Posts:
     Attributes:
         outcomes: the outcome of each post so far.
         most_refusals: number of 429 answers after which a post is not repeated.
+        starts_until: a post that has not started by then is not sent; one that has is waited for.
         refusals: number of 429 answers of each post.
     """
 
@@ -93,6 +97,7 @@ class _Posts:
     signing: PostSigner
     credentials: Callable[[], Credentials]
     lane: Lane
+    starts_until: float
     throttling: Throttling
     signer: Signer = field(init=False)
     signed_second: int = -1
@@ -100,6 +105,9 @@ class _Posts:
     refusals: Counter[int] = field(default_factory=Counter)
 
     def admit(self, most: int, now: float) -> int:
+        if now >= self.starts_until:
+            self.backlog.waiting.clear()
+            return 0
         if int(time.time()) != self.signed_second:
             self.signed_second = int(time.time())
             self.signer = self.signing.at(time.time(), self.credentials())

@@ -13,6 +13,9 @@ _BUCKET_SECONDS = 0.05
 _SMALLEST_BUCKET = 2.0
 """Must exceed 1, or fractional tokens are lost between calls."""
 
+_PATIENCE_SECONDS = 0.25
+"""So long a post waits for a lane that has a bucket of its own; then it is left to other lanes."""
+
 _DECREASE = 0.7
 _DECREASE_EVERY_SECONDS = 0.2
 _LOWEST_PART = 0.05
@@ -24,16 +27,32 @@ class Lane:
 
     The bucket holds 50 ms of the rate, however long it was unused: a worker that was frozen between two invocations
     does not resume with a burst. Times are seconds of any monotonic clock.
+
+    An express lane has a larger bucket, which is full at first: it is a part of the account's own, which other lanes
+    never use. Its posts wait for `patience` seconds at most and are left to other lanes then.
     """
 
-    def __init__(self, posts_per_second: float, now: float, lent: Callable[[float], float] = lambda _: 1.0) -> None:
+    def __init__(
+        self,
+        posts_per_second: float,
+        now: float,
+        lent: Callable[[float], float] = lambda _: 1.0,
+        *,
+        bucket: int = 0,
+    ) -> None:
         self._share = posts_per_second
         self._lent = lent
         self._most = posts_per_second
         self._part = 1.0
-        self._tokens = 0.0
+        self._bucket = bucket
+        self._tokens = float(bucket)
         self._filled_at = now
         self._decreased_at = -math.inf
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a post may wait for the lane."""
+        return _PATIENCE_SECONDS if self._bucket else math.inf
 
     @property
     def rate(self) -> float:
@@ -46,7 +65,8 @@ class Lane:
         self._filled_at = now
         self._most = self._share * self._lent(now)
         self._part = min(1.0, self._part + _INCREASE_A_SECOND * min(elapsed, 1.0))
-        self._tokens = min(max(_SMALLEST_BUCKET, self.rate * _BUCKET_SECONDS), self._tokens + self.rate * elapsed)
+        most = max(_SMALLEST_BUCKET, self._bucket, self.rate * _BUCKET_SECONDS)
+        self._tokens = min(most, self._tokens + self.rate * elapsed)
         taken = min(wanted, int(self._tokens))
         self._tokens -= taken
         return taken

@@ -1,5 +1,6 @@
 """Ports of senders: one frame to very many connections, or a few connections' own frames in order."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -18,6 +19,7 @@ class Sender(Protocol):
         payload: bytes,
         *,
         seconds: float,
+        starts_within: float = math.inf,
         tries: int = FEW_TRIES,
     ) -> list[Outcome]:
         """Post the payload to each connection, and repeat failed posts within `seconds`.
@@ -27,6 +29,7 @@ class Sender(Protocol):
             connections: the connections to post to.
             payload: the frame, UTF-8.
             seconds: time limit; posts that are not answered by then are UNSENT.
+            starts_within: posts that have not started by then are UNSENT; posts in flight are waited for.
             tries: number of 429 answers after which a connection is not tried again.
 
         Returns:

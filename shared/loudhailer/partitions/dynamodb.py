@@ -5,6 +5,7 @@ partitions: PK `tenantId`, SK `partition`; `connectionCount checkpoint probe?`, 
 """
 
 from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import override
 
 from loudhailer.aws.batches import get_rows
@@ -36,6 +37,11 @@ class DynamoPartitionStore(DynamoTable, PartitionStore):
     @override
     def everywhere(self) -> list[PartitionCount]:
         return list(map(_count_from_item, self._scan_rows()))
+
+    @override
+    def first_everywhere(self, most: int) -> list[PartitionCount]:
+        # A page may have fewer rows than its limit although there are more.
+        return list(map(_count_from_item, islice(self._scan_rows(Limit=most), most)))
 
     @override
     def open(self, partition: Partition) -> None:

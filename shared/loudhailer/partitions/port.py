@@ -19,6 +19,9 @@ class PartitionStore(Protocol):
     def everywhere(self) -> list[PartitionCount]:
         """All partitions of all tenants, in any order, read consistently."""
 
+    def first_everywhere(self, most: int) -> list[PartitionCount]:
+        """Up to `most` partitions of all tenants, in any order, read consistently."""
+
     def open(self, partition: Partition) -> None:
         """Put a row without connections for the partition; an existing row is not changed."""
 

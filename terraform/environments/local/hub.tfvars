@@ -13,10 +13,11 @@ console      = { enabled = true }
 
 # A queue shows a message again only after six timeouts: seconds here, so that a failure is tried again while one watches.
 functions = {
-  swarm              = { timeout = 5 }
-  query              = { timeout = 5 }
-  post_message       = { timeout = 5 }
-  post_message-rooms = { timeout = 5 }
-  settle             = { timeout = 5 }
-  echo               = { timeout = 5 }
+  swarm                = { timeout = 5 }
+  query                = { timeout = 5 }
+  post_message         = { timeout = 5 }
+  post_message-rooms   = { timeout = 5 }
+  post_message-express = { timeout = 5 }
+  settle               = { timeout = 5 }
+  echo                 = { timeout = 5 }
 }

@@ -32,14 +32,13 @@ output "queues" {
 }
 
 output "functions" {
-  description = "Every function, by its name in the code; that of large rooms by post_message-rooms: outputs of the module `lambda_function`."
+  description = "Every function, by its name in the code; post_message-rooms and post_message-express are instances of post_message: outputs of the module `lambda_function`."
   value = merge({ for publish in module.publish : "publish" => publish }, { for report in module.report : "report" => report }, {
-    swarm              = module.swarm
-    query              = module.query
-    post_message       = module.post_message
-    post_message-rooms = module.post_message_rooms
-    settle             = module.settle
-  })
+    swarm        = module.swarm
+    query        = module.query
+    post_message = module.post_message
+    settle       = module.settle
+  }, { for name, function in module.post_message_own : "post_message-${name}" => function })
 }
 
 output "cell_roles" {

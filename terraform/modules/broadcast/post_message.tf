@@ -59,29 +59,32 @@ resource "aws_lambda_event_source_mapping" "post_message" {
   }
 }
 
-# Messages to large rooms are posted by an instance of their own, at a rate of their own.
-module "post_message_rooms" {
-  source = "../lambda_function"
+# Kinds of lanes with a queue of their own are posted by an instance of their own, at a rate of their own.
+module "post_message_own" {
+  source   = "../lambda_function"
+  for_each = local.own_lanes
 
   name       = "post_message"
   capability = "broadcast"
-  suffix     = "rooms"
+  suffix     = each.key
   package    = var.package
   deployment = var.deployment
-  settings   = var.functions["post_message-rooms"]
+  settings   = var.functions["post_message-${each.key}"]
 
   variables = {
-    SHARD_QUEUE_URLS      = jsonencode([local.queues["rooms"].url]) # Version 0.2 requires it. Remove it after 0.3.
+    SHARD_QUEUE_URLS      = jsonencode([local.queues[each.key].url]) # Version 0.2 requires it. Remove it after 0.3.
+    LEFT_QUEUE_URLS       = jsonencode(each.value.left[*].url)
     CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
-    LANE_KIND             = "low"
-    LANE_POSTS_PER_SECOND = local.room_lane_posts_per_second
+    LANE_KIND             = each.value.kind
+    LANE_POSTS_PER_SECOND = local.own_lane_posts_per_second[each.key]
+    LANE_BUCKET           = each.value.bucket
     LANE_SHARES           = jsonencode(local.lane_shares)
     LANES_TABLE           = local.lanes.name
   }
 
-  queues_read = { ReadChunks = [local.queues["rooms"].arn] }
+  queues_read = { ReadChunks = [local.queues[each.key].arn] }
 
   statements = {
     # Closing too, for the same reason as the other one's.
@@ -93,29 +96,47 @@ module "post_message_rooms" {
       actions   = local.mark_lanes
       resources = [local.lanes.arn]
     }
-    # Its own queue too: what is left when the time ends goes back.
+    # And what is left when the time ends.
     SendOutcomes = {
       actions   = ["sqs:SendMessage"]
-      resources = [local.queues["rooms"].arn, local.queues["outcome"].arn, local.queues["dead-letter"].arn]
+      resources = concat(each.value.left[*].arn, [local.queues["outcome"].arn, local.queues["dead-letter"].arn])
     }
   }
 }
 
 # For the same reason as the other one's.
-resource "aws_lambda_function_recursion_config" "post_message_rooms" {
-  function_name  = module.post_message_rooms.name
+resource "aws_lambda_function_recursion_config" "post_message_own" {
+  for_each = local.own_lanes
+
+  function_name  = module.post_message_own[each.key].name
   recursive_loop = "Allow"
 }
 
-# Messages to large rooms wait in a queue of their own, and its workers are not those of the shards: no broadcast waits
-# for them. AWS allows no fewer than two.
-resource "aws_lambda_event_source_mapping" "rooms" {
-  event_source_arn        = aws_sqs_queue.work["rooms"].arn
-  function_name           = module.post_message_rooms.alias.arn
+# No more invocations than lanes here either.
+resource "aws_lambda_event_source_mapping" "own" {
+  for_each = local.own_lanes
+
+  event_source_arn        = aws_sqs_queue.work[each.key].arn
+  function_name           = module.post_message_own[each.key].alias.arn
   batch_size              = 1
   function_response_types = ["ReportBatchItemFailures"]
 
   scaling_config {
-    maximum_concurrency = local.room_workers
+    maximum_concurrency = each.value.workers
   }
+}
+
+moved {
+  from = module.post_message_rooms
+  to   = module.post_message_own["rooms"]
+}
+
+moved {
+  from = aws_lambda_function_recursion_config.post_message_rooms
+  to   = aws_lambda_function_recursion_config.post_message_own["rooms"]
+}
+
+moved {
+  from = aws_lambda_event_source_mapping.rooms
+  to   = aws_lambda_event_source_mapping.own["rooms"]
 }

@@ -10,9 +10,17 @@ module "publish" {
 
   variables = {
     TENANTS_TABLE            = local.tenants.name
+    PARTITIONS_TABLE         = local.partitions.name
+    CONNECTIONS_TABLE        = local.connections.name
+    SESSIONS_TABLE           = local.sessions.name
+    DEVICES_TABLE            = local.devices.name
     BROADCASTS_TABLE         = local.broadcasts.name
     BROADCAST_KEYS           = var.settings.keys
     BROADCAST_TOPIC_ARN      = aws_sns_topic.broadcast.arn
+    EXPRESS_QUEUE_URL        = local.queues["express"].url
+    EXPRESS_RECIPIENTS       = local.express_recipients
+    CALLBACK_ENDPOINT        = var.websocket_api.callback_endpoint
+    POSTS_PER_SECOND         = local.posts_per_second
     MESSAGE_LIFETIME_SECONDS = var.settings.lifetime_seconds
 
     CELLS            = try(var.cells.json, null)
@@ -20,10 +28,15 @@ module "publish" {
     PLACEMENTS_TABLE = try(var.tables.placements.name, null)
   }
 
-  statements = merge(local.find_cells, {
+  statements = merge(local.find_cells, local.find_recipients, {
     ReadTenant = {
       actions   = ["dynamodb:GetItem"]
       resources = [local.tenants.arn]
+    }
+    # A scan of all partitions, for a broadcast to everyone.
+    CountRecipients = {
+      actions   = ["dynamodb:Query", "dynamodb:Scan"]
+      resources = [local.partitions.arn]
     }
     RecordBroadcast = {
       actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
@@ -37,6 +50,19 @@ module "publish" {
 }
 
 locals {
+  # No more than a lane has in its bucket: what it cannot send at once would wait for a shard all the same.
+  express_recipients = coalesce(var.settings.express_recipients, min(var.settings.chunk_size, local.express_bucket))
+
+  # The recipients of a small broadcast, where there is such a thing.
+  find_recipients = {
+    for sid, statement in {
+      FindRecipients        = { actions = ["dynamodb:BatchGetItem", "dynamodb:Query"], resources = [local.connections.arn] }
+      FindMembersAndPlayers = { actions = ["dynamodb:Query"], resources = [local.connections.by_room_arn, local.devices.arn] }
+      ReadSession           = { actions = ["dynamodb:GetItem"], resources = [local.sessions.arn] }
+      SendChunk             = { actions = ["sqs:SendMessage"], resources = [local.queues["express"].arn] }
+    } : sid => statement if local.express_recipients > 0
+  }
+
   find_cells = {
     for sid, statement in {
       ReadCells      = { actions = ["dynamodb:BatchGetItem"], resources = [try(var.tables.cells.arn, null)] }

@@ -11,10 +11,10 @@ locals {
   }, queue, 1) }
 
   gathering_seconds = 1
-  room_workers      = 2
 
   consumers = merge(
-    { broadcast = "swarm", partition = "query", rooms = "post_message-rooms", outcome = "settle", undelivered = "settle" },
+    { broadcast = "swarm", partition = "query", outcome = "settle", undelivered = "settle" },
+    { rooms = "post_message-rooms", express = "post_message-express" },
     { for shard in local.shard_names : shard => "post_message" },
   )
 

@@ -9,13 +9,14 @@ variable "deployment" {
 }
 
 variable "settings" {
-  description = "Number of shard queues that share a broadcast's chunks; number of further shard queues that get nothing new and are read until they are empty; number of concurrent workers of each; largest number of connections in a chunk; number of partition keys over which a broadcast's rows are spread, 1 while a release that knows only one key is running, too; how many invocations of query find recipients at the same time, each of which writes about 200 units a second into the table of broadcasts; and seconds after publishing in which a broadcast is delivered or settled as failed."
+  description = "Number of shard queues that share a broadcast's chunks; number of further shard queues that get nothing new and are read until they are empty; number of concurrent workers of each; largest number of connections in a chunk; largest number of recipients of a small broadcast, which takes the short path, null: as many as a chunk has and a lane posts at once, 0: none is small; number of partition keys over which a broadcast's rows are spread, 1 while a release that knows only one key is running, too; how many invocations of query find recipients at the same time, each of which writes about 200 units a second into the table of broadcasts; and seconds after publishing in which a broadcast is delivered or settled as failed."
   type = object({
-    shards            = optional(object({ count = optional(number, 2), draining = optional(number, 0), concurrency = optional(number, 2) }), {})
-    chunk_size        = optional(number, 500)
-    keys              = optional(number, 16)
-    query_concurrency = optional(number, 8)
-    lifetime_seconds  = optional(number, 300)
+    shards             = optional(object({ count = optional(number, 2), draining = optional(number, 0), concurrency = optional(number, 2) }), {})
+    chunk_size         = optional(number, 500)
+    express_recipients = optional(number)
+    keys               = optional(number, 16)
+    query_concurrency  = optional(number, 8)
+    lifetime_seconds   = optional(number, 300)
   })
   default = {}
 
@@ -36,12 +37,20 @@ variable "settings" {
     error_message = "broadcast.shards.concurrency must be from 2 to 1000: AWS allows a mapping no less and no more."
   }
   validation {
-    condition     = (var.settings.shards.count + var.settings.shards.draining) * var.settings.shards.concurrency <= var.quota.posts_per_second * var.quota.headroom * (1 - var.quota.rooms)
+    condition     = (var.settings.shards.count + var.settings.shards.draining) * var.settings.shards.concurrency <= var.quota.posts_per_second * var.quota.headroom * (1 - var.quota.rooms - var.quota.express)
     error_message = "broadcast.shards: count and draining, times concurrency, must leave each lane at least one post per second of the quota."
   }
   validation {
     condition     = var.settings.chunk_size >= 1 && var.settings.chunk_size <= 500
     error_message = "broadcast.chunk_size must be from 1 to 500: beside 128 KB of data no more ids fit into 256 KiB."
+  }
+  validation {
+    condition     = var.settings.express_recipients == null ? true : var.settings.express_recipients >= 0 && var.settings.express_recipients <= 500 && floor(var.settings.express_recipients) == var.settings.express_recipients
+    error_message = "broadcast.express_recipients must be null or a whole number from 0 to 500, which fit into one chunk."
+  }
+  validation {
+    condition     = var.settings.express_recipients == null ? true : var.settings.express_recipients <= floor(var.quota.burst / 10)
+    error_message = "broadcast.express_recipients must be at most a tenth of quota.burst, which an express lane posts at once."
   }
   validation {
     condition     = var.settings.keys >= 1 && var.settings.keys <= 64 && floor(var.settings.keys) == var.settings.keys
@@ -58,29 +67,28 @@ variable "settings" {
 }
 
 variable "functions" {
-  description = "Timeout, memory and concurrency of `publish`, `swarm`, `query`, `post_message`, `post_message-rooms` and `settle`: see the stack `hub`."
+  description = "Timeout, memory and concurrency of `publish`, `swarm`, `query`, `post_message`, `post_message-rooms`, `post_message-express` and `settle`: see the stack `hub`."
   type        = any
 
   # A message is invisible for six timeouts when its function was killed. It must come again while anybody may still be sent it.
   validation {
     condition = alltrue([
-      for name in ["swarm", "query", "post_message", "post_message-rooms", "settle"] : 2 * 6 * var.functions[name].timeout < var.settings.lifetime_seconds
+      for name in ["swarm", "query", "post_message", "post_message-rooms", "post_message-express", "settle"] : 2 * 6 * var.functions[name].timeout < var.settings.lifetime_seconds
     ])
-    error_message = "functions: 2 x 6 x the timeout of swarm, query, post_message, post_message-rooms and settle must be less than broadcast.lifetime_seconds: a broadcast whose function was killed is then repeated in time."
+    error_message = "functions: 2 x 6 x the timeout of swarm, query, post_message, post_message-rooms, post_message-express and settle must be less than broadcast.lifetime_seconds: a broadcast whose function was killed is then repeated in time."
   }
   validation {
-    condition     = alltrue([for name in ["post_message", "post_message-rooms"] : var.functions[name].timeout <= 10])
-    error_message = "functions: post_message and post_message-rooms must have a timeout of at most 10 seconds; what is left then goes back to the queue."
+    condition     = alltrue([for name in ["post_message", "post_message-rooms", "post_message-express"] : var.functions[name].timeout <= 10])
+    error_message = "functions: post_message, post_message-rooms and post_message-express must have a timeout of at most 10 seconds; what is left then goes back to the queue."
   }
   # A mapping that is throttled by its function leaves lanes empty, each of which has its part of the quota.
   validation {
     condition     = var.functions.post_message.reserved == null ? true : var.functions.post_message.reserved >= (var.settings.shards.count + var.settings.shards.draining) * var.settings.shards.concurrency
     error_message = "functions: post_message must have reserved at least the number of its lanes, (broadcast.shards.count + broadcast.shards.draining) x broadcast.shards.concurrency."
   }
-  # The queue of large rooms has two workers, and AWS allows no fewer.
   validation {
-    condition     = var.functions["post_message-rooms"].reserved == null ? true : var.functions["post_message-rooms"].reserved >= 2
-    error_message = "functions: post_message-rooms must have reserved at least 2: its queue calls it that often at the same time."
+    condition     = alltrue([for name, workers in { rooms = 2, express = 4 } : var.functions["post_message-${name}"].reserved == null ? true : var.functions["post_message-${name}"].reserved >= workers])
+    error_message = "functions: post_message-rooms must have reserved at least 2, and post_message-express 4: their queues call them that often at the same time."
   }
 }
 
@@ -113,8 +121,8 @@ variable "control_plane" {
 }
 
 variable "quota" {
-  description = "The account's API Gateway quota: requests per second; the share of the rate that posts may use; and the share of these posts that large rooms have while broadcasts are posted."
-  type        = object({ posts_per_second = number, headroom = number, rooms = number })
+  description = "The account's API Gateway quota: requests per second and bucket; the share of the rate that posts may use; and the shares of these posts that large rooms and small broadcasts have while others are posted."
+  type        = object({ posts_per_second = number, burst = number, headroom = number, rooms = number, express = number })
 }
 
 variable "subscribers" {

@@ -16,6 +16,7 @@ locals {
       broadcast   = "swarm does not take broadcasts"
       partition   = "query does not take sources"
       rooms       = "what is said in large rooms is not posted, or more is said than its share of the quota takes"
+      express     = "small broadcasts are not posted: post_message-express fails, or is throttled"
       outcome     = "settle does not take outcomes: reports lag behind, deliveries do not"
       undelivered = "settle does not take what could not be handled: reports do not end"
       inbox       = "relay_message does not deliver an inbox, or not fast enough"

@@ -34,7 +34,7 @@ output "queues" {
 }
 
 output "functions" {
-  description = "Name of every function, by its name in the code; that of a silo's consumer by echo-<tenant>, that of large rooms by post_message-rooms."
+  description = "Name of every function, by its name in the code; that of a silo's consumer by echo-<tenant>, post_message-rooms and post_message-express are instances of post_message."
   value       = { for name, function in local.functions : name => function.name }
 }
 

@@ -42,8 +42,9 @@ locals {
     swarm         = { timeout = 20 }
 
     # They are busy with signatures and TLS: each gets a whole vCPU.
-    post_message       = { memory = 1769 }
-    post_message-rooms = { memory = 1769 }
+    post_message         = { memory = 1769 }
+    post_message-rooms   = { memory = 1769 }
+    post_message-express = { memory = 1769, timeout = 7 }
   }
 
   functions = {

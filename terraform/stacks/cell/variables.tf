@@ -72,12 +72,13 @@ variable "alarm_topic_arn" {
 }
 
 variable "quota" {
-  description = "The account's API Gateway quota: requests per second and bucket; the share of the rate that posts may use, and the share of these posts that large rooms have while broadcasts are posted: see the stack `hub`."
+  description = "The account's API Gateway quota: requests per second and bucket; the share of the rate that posts may use, and the shares of these posts that large rooms and small broadcasts have: see the stack `hub`."
   type = object({
     posts_per_second = optional(number, 10000)
     burst            = optional(number, 5000)
     headroom         = optional(number, 0.98)
     rooms            = optional(number, 0.1)
+    express          = optional(number, 0.05)
   })
   default = {}
 
@@ -92,6 +93,10 @@ variable "quota" {
   validation {
     condition     = var.quota.rooms >= 0.01 && var.quota.rooms <= 0.5
     error_message = "quota.rooms must be from 0.01 to 0.5."
+  }
+  validation {
+    condition     = var.quota.express >= 0.01 && var.quota.express <= 0.25
+    error_message = "quota.express must be from 0.01 to 0.25."
   }
 }
 

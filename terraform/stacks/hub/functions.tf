@@ -1,7 +1,7 @@
 # Timeout, memory and concurrency of every function, by its name.
 
 variable "functions" {
-  description = "Settings by function, if they differ from the defaults: timeout in seconds, memory in MB, reserved concurrency, and provisioned concurrency for a spike that is known beforehand; post_message posts for the shards, post_message-rooms for large rooms."
+  description = "Settings by function, if they differ from the defaults: timeout in seconds, memory in MB, reserved concurrency, and provisioned concurrency for a spike that is known beforehand; post_message posts for the shards, post_message-rooms for large rooms, post_message-express small broadcasts."
   type = map(object({
     timeout     = optional(number)
     memory      = optional(number)
@@ -25,6 +25,12 @@ variable "functions" {
     ])) <= max(var.lambda_concurrency, 100)
     error_message = "functions: what is reserved must leave 100 of lambda_concurrency to all other functions: AWS refuses to reserve more."
   }
+}
+
+variable "warm" {
+  description = "One environment of each function on the way of a broadcast is kept warm, where functions sets no other number: the first one after a pause finds nothing to start."
+  type        = bool
+  default     = false
 }
 
 variable "lambda_concurrency" {
@@ -54,7 +60,7 @@ locals {
     end_session   = { timeout = 30 }
     join_room     = {}
     presence      = { timeout = 30 }
-    publish       = {}
+    publish       = { memory = 1024 }
     query         = { timeout = 20 }
     reconcile     = { timeout = 60 }
     relay_message = {}
@@ -64,13 +70,18 @@ locals {
     swarm         = { timeout = 20 }
 
     # They are busy with signatures and TLS: each gets a whole vCPU.
-    post_message       = { memory = 1769 }
-    post_message-rooms = { memory = 1769 }
+    post_message         = { memory = 1769 }
+    post_message-rooms   = { memory = 1769 }
+    post_message-express = { memory = 1769, timeout = 7 }
   }
+
+  # Through which a broadcast goes, small or large.
+  on_the_way = ["post_message", "post_message-express", "publish", "query", "settle", "swarm"]
 
   functions = {
     for name, defaults in local.function_defaults : name => merge(
       { timeout = 10, memory = 512, reserved = null, provisioned = null },
+      { for setting in ["provisioned"] : setting => 1 if var.warm && contains(local.on_the_way, name) },
       defaults,
       { for setting, value in try(var.functions[name], {}) : setting => value if value != null },
     )

@@ -75,12 +75,13 @@ variable "alarm_topic_arn" {
 }
 
 variable "quota" {
-  description = "The account's API Gateway quota: requests per second and bucket, by default those of its Region; the share of the rate that posts may use, and the share of these posts that large rooms have while broadcasts are posted."
+  description = "The account's API Gateway quota: requests per second and bucket, by default those of its Region; the share of the rate that posts may use; and the shares of these posts that large rooms and small broadcasts have."
   type = object({
     posts_per_second = optional(number)
     burst            = optional(number)
     headroom         = optional(number, 0.98)
     rooms            = optional(number, 0.1)
+    express          = optional(number, 0.05)
   })
   default = {}
 
@@ -95,6 +96,10 @@ variable "quota" {
   validation {
     condition     = var.quota.rooms >= 0.01 && var.quota.rooms <= 0.5
     error_message = "quota.rooms must be from 0.01 to 0.5."
+  }
+  validation {
+    condition     = var.quota.express >= 0.01 && var.quota.express <= 0.25
+    error_message = "quota.express must be from 0.01 to 0.25."
   }
 }
 
@@ -115,8 +120,8 @@ variable "broadcast" {
   default     = {}
 
   validation {
-    condition     = length(setsubtract(keys(var.broadcast), ["shards", "chunk_size", "keys", "query_concurrency", "lifetime_seconds"])) == 0
-    error_message = "broadcast has the settings shards, chunk_size, keys, query_concurrency and lifetime_seconds, and no others."
+    condition     = length(setsubtract(keys(var.broadcast), ["shards", "chunk_size", "express_recipients", "keys", "query_concurrency", "lifetime_seconds"])) == 0
+    error_message = "broadcast has the settings shards, chunk_size, express_recipients, keys, query_concurrency and lifetime_seconds, and no others."
   }
 }
 

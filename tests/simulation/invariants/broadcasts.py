@@ -45,6 +45,7 @@ REPORT = "9: inFlight >= 0, and finished is left by redrive alone"
 ENDS = "9: a report comes to its end"
 EXACT = "9: at rest a report is what its rows say"
 OTHERS = "10: nobody hears what is not for them"
+LATE = "9: nobody is sent a broadcast after the deadline that its publisher chose"
 OVERLOOKED = "9: whoever was there all the time is in a chunk, or in a shortfall that the report shows"
 
 LIFETIME_SECONDS = 300
@@ -74,6 +75,7 @@ class _Broadcast:
     recipients: set[tuple[str, str]] = field(default_factory=set)
     finished_at: float = float("inf")
     cancelled: bool = False
+    deadline: float = float("inf")
     published_at: float = 0.0
     completed_at: float | None = None
 
@@ -146,6 +148,8 @@ class Broadcasts(Observer):
         for write in ours:
             broadcast, _, _ = write.key[0].partition("#")
             kind, _, name = write.key[1].partition("#")
+            if kind == "source" and write.new is not None:
+                self._is_as_large_as_it_says(broadcast, int(name), write.new)
             if kind in {"chunk", "source"}:
                 self._ends_with_an_empty_chunk(broadcast, int(name.partition(".")[0]))
 
@@ -154,6 +158,7 @@ class Broadcasts(Observer):
         match self._read(queue, message):
             case ChunkMessage() as chunk:
                 self._on_its_way[chunk.broadcast_id, chunk.chunk_id][message.number] = chunk.remaining
+                self._frames[chunk.payload.open().decode()] = chunk.broadcast_id
             case OutcomeMessage() as outcome:
                 places = outcome.delivered | outcome.gone | outcome.failed
                 self._on_its_way[outcome.broadcast_id, outcome.chunk_id][message.number] = places
@@ -195,6 +200,8 @@ class Broadcasts(Observer):
         """Note who got which broadcast."""
         if (broadcast := self._frames.get(frame)) is not None:
             self._taken[broadcast].add(client.connection)
+            late = self.system.scheduler.now - self.broadcasts[broadcast].deadline
+            holds(that=late < _LAG_SECONDS, invariant=LATE, text=f"{client} gets {broadcast} {late:.0f} s too late")
             self._is_for(broadcast, client)
 
     def reported(self, broadcast: str, report: Any, begun: float) -> None:
@@ -243,7 +250,7 @@ class Broadcasts(Observer):
         if summary is None or "sources" not in summary:
             return
         count = int(summary["sources"]["N"])
-        missed = int(summary["missed"]["N"])
+        missed = int(summary.get("missed", {"N": "0"})["N"])
         dispatched, by_account = 0, Counter[str]()
         sums = dict.fromkeys(("delivered", "gone", "failed"), 0)
         for number, source in self.broadcasts[broadcast].sources.items():
@@ -330,8 +337,13 @@ class Broadcasts(Observer):
     ) -> None:
         known = self.broadcasts[broadcast]
         known.cancelled = known.cancelled or "cancelled" in summary
+        if "deadline" in summary:
+            known.deadline = min(known.deadline, float(summary["endsAt"]["N"]))
         if not known.published_at:
             known.published_at = self.system.scheduler.now
+            if "express" in summary and invocation is not None:
+                # Its recipients were found before: it is for the clients that were connected when it was requested.
+                known.published_at = invocation.begun
         if "sources" in summary and "sources" not in old:
             self._planned(broadcast, summary, invocation)
 
@@ -373,13 +385,16 @@ class Broadcasts(Observer):
         )
         source.complete = "dispatched" in row
         if source.complete:
-            found = sum(map(len, source.chunks))
-            holds(
-                that=int(row["dispatched"]["N"]) == found,
-                invariant=EMPTY,
-                text=f"source {number} of {broadcast} has {found} recipients and says {row['dispatched']['N']}",
-            )
             known.completed_at = self.system.scheduler.now
+
+    def _is_as_large_as_it_says(self, broadcast: str, number: int, row: "Item") -> None:
+        source = self.broadcasts[broadcast].sources[number]
+        found = sum(map(len, source.chunks))
+        holds(
+            that=not source.complete or int(row["dispatched"]["N"]) == found,
+            invariant=EMPTY,
+            text=f"source {number} of {broadcast} has {found} recipients and says {row.get('dispatched')}",
+        )
 
     def _chunk_written(
         self,

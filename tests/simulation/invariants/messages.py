@@ -69,7 +69,7 @@ class Messages(Observer):
         self._rooms: defaultdict[str, set[str]] = defaultdict(set)
         self._in_room_since: dict[tuple[str, str], tuple[str, float]] = {}
         self._heard: defaultdict[str, set[str]] = defaultdict(set)
-        self._in_large_rooms: set[int] = set()
+        self._in_large_rooms: set[str] = set()
         self._wakes_lost: set[str] = set()
         self._contents: set[str] = set()
         self._refused: set[str] = set()
@@ -85,7 +85,7 @@ class Messages(Observer):
             elif write.table == "connections":
                 self._room_changed(write)
             elif write.table == "broadcasts" and invocation is not None and invocation.function == "send_message":
-                self._in_large_rooms.add(invocation.number)
+                self._in_large_rooms.add(json.loads(invocation.event["body"])["content"])
 
     def record_over(self, function: str, record: "SimulatedRecord", *, given_up: bool) -> None:
         """Note whose wake will not come."""
@@ -129,7 +129,9 @@ class Messages(Observer):
             content = frame.get("content", frame.get("message"))
             self._refused.add(content)
             self._is_said_to_nobody(content)
-        if "roomKey" not in frame or "error" in body or _is_refusal(body) or invocation.number in self._in_large_rooms:
+        if "roomKey" not in frame or "error" in body or _is_refusal(body):
+            return
+        if frame["content"] in self._in_large_rooms:  # this invocation, or an earlier one, publishes it
             return
         request = invocation.event["requestContext"]
         for (partition, connection), (room, since) in self._in_room_since.items():

@@ -114,7 +114,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "            outbox.flush()",
     ),
     "query/partitions-in-any-order": Mutant(
-        "functions.broadcast.query.query",
+        "loudhailer.broadcast.search",
         "        left = (partition for partition in sorted(partitions) if",
         "        left = (partition for partition in sorted(partitions, reverse=True) if",
     ),
@@ -128,10 +128,32 @@ MUTANTS: Mapping[str, Mutant] = {
         "        self.recipients += chunk.size",
         "        self.recipients += len(chunk.recipients)",
     ),
+    "publish/notes-a-small-broadcast-before-it-sends-it": Mutant(
+        "functions.broadcast.publish.publish",
+        "            self._short_path.send(announcement, chunk, cancelled=recorded.cancelled)\n"
+        "            self._announce.note(recorded, announcement)\n",
+        "            self._announce.note(recorded, announcement)\n"
+        "            self._short_path.send(announcement, chunk, cancelled=recorded.cancelled)\n",
+    ),
+    "publish/sends-others-than-the-chunk-that-stands": Mutant(
+        "functions.broadcast.publish.short_path",
+        "        return standing, chunk if standing is whole else None",
+        "        return standing, chunk",
+    ),
+    "broadcasts/a-small-one-may-grow": Mutant(
+        "loudhailer.broadcast.dynamodb",
+        "for one in (chunk, end) if one.size or one is end),",
+        "for one in (chunk, end) if one.size),",
+    ),
     "swarm/leaves-empty-partitions-out": Mutant(
         "functions.broadcast.swarm.swarm",
-        "        expected = {known.partition: known.count for known in counts}",
-        "        expected = {known.partition: known.count for known in counts if known.count}",
+        "        expected = {known.partition: max(0, known.count) for known in counts}",
+        "        expected = {known.partition: known.count for known in counts if known.count > 0}",
+    ),
+    "swarm/does-not-tell-of-a-deadline": Mutant(
+        "functions.broadcast.swarm.swarm",
+        "        has_deadline=announcement.has_deadline,\n",
+        "",
     ),
     "swarm/sends-once-only": Mutant(
         "functions.broadcast.swarm.swarm",
@@ -372,7 +394,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "        failed: list[Any] = []\n",
     ),
     "query/goes-on-in-the-next-partition": Mutant(
-        "functions.broadcast.query.query",
+        "loudhailer.broadcast.search",
         "after is None or partition >= after.partition)",
         "after is None or partition > after.partition)",
     ),
@@ -430,10 +452,10 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.broadcast.announcer",
         (
             "        self._topic.publish(announcement.to_wire(), group=announcement.group)\n"
-            "        self._broadcasts.mark_announced(summary.broadcast_id, ends_at=expires_at if has_cells else None)\n"
+            "        self.note(summary, announcement)\n"
         ),
         (
-            "        self._broadcasts.mark_announced(summary.broadcast_id, ends_at=expires_at if has_cells else None)\n"
+            "        self.note(summary, announcement)\n"
             "        self._topic.publish(announcement.to_wire(), group=announcement.group)\n"
         ),
     ),

@@ -27,6 +27,18 @@ class MemoryBroadcastStore(BroadcastStore):
         return self._summaries.setdefault(summary.broadcast_id, summary)
 
     @override
+    def record_whole(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
+        with self._lock:
+            broadcast_id = summary.broadcast_id
+            if (standing := self._summaries.get(broadcast_id)) is not None:
+                return standing
+            end = end_of_source(source.number, 1 if chunk.size else 0)
+            self._summaries[broadcast_id] = summary
+            self._sources[broadcast_id, source.number] = source
+            self._chunks |= {(broadcast_id, one.chunk_id): one for one in (chunk, end) if one.size or one is end}
+            return summary
+
+    @override
     def mark_announced(self, broadcast_id: BroadcastId, *, ends_at: int | None = None) -> None:
         if summary := self._summaries.get(broadcast_id):
             self._summaries[broadcast_id] = replace(summary, announced=True, ends_at=ends_at or summary.ends_at)

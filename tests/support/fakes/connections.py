@@ -42,8 +42,8 @@ class MemoryConnectionStore(ConnectionStore):
             after = page[-1][0]
 
     @override
-    def in_room(self, tenant: TenantId, room: RoomKey) -> list[ConnectionKey]:
-        return [key for key in self.rows if (tenant_of(key.partition), self.rooms.get(key)) == (tenant, room)]
+    def in_room(self, tenant: TenantId, room: RoomKey, *, most: int | None = None) -> list[ConnectionKey]:
+        return [key for key in self.rows if (tenant_of(key.partition), self.rooms.get(key)) == (tenant, room)][:most]
 
     @override
     def connected_at(self, keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:

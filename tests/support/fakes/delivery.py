@@ -1,5 +1,6 @@
 """The in-memory twins of the senders."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import override
 
@@ -36,11 +37,13 @@ class MemorySender(_Ends, Sender):
 
     Attributes:
         tries: how many each call was given.
+        starts_within: the seconds in which the posts of each call had to start.
     """
 
     def __init__(self, ends: Mapping[ConnectionId, list[Outcome]] | None = None) -> None:
         super().__init__(ends)
         self.tries: list[int] = []
+        self.starts_within: list[float] = []
 
     @override
     def post(
@@ -50,10 +53,14 @@ class MemorySender(_Ends, Sender):
         payload: bytes,
         *,
         seconds: float,
+        starts_within: float = math.inf,
         tries: int = FEW_TRIES,
     ) -> list[Outcome]:
         self._begin(endpoint, seconds)
         self.tries.append(tries)
+        self.starts_within.append(starts_within)
+        if starts_within <= 0:
+            return [Outcome.UNSENT] * len(connections)
         outcomes = [self._next(connection) for connection in connections]
         self.delivered += [
             (connection, payload)

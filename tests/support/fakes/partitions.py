@@ -30,6 +30,10 @@ class MemoryPartitionStore(PartitionStore):
             return list(self.rows.values())
 
     @override
+    def first_everywhere(self, most: int) -> list[PartitionCount]:
+        return self.everywhere()[:most]
+
+    @override
     def open(self, partition: Partition) -> None:
         with self._lock:
             self.rows.setdefault(partition, PartitionCount(partition))

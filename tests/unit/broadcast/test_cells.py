@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,12 +11,14 @@ from hypothesis import strategies as st
 
 from functions.broadcast.publish.cells import FurtherCells
 from functions.broadcast.publish.publish import Publish
+from functions.broadcast.publish.short_path import ShortPath
 from functions.broadcast.swarm.swarm import Swarm
 from loudhailer import codec
 from loudhailer.broadcast.combined import combined, report_over_cells
 from loudhailer.broadcast.messages import Announcement, SourceMessage
 from loudhailer.broadcast.model import Summary
 from loudhailer.broadcast.report import Report
+from loudhailer.broadcast.search import Search
 from loudhailer.cells.model import Lease
 from loudhailer.errors import TransientError
 from loudhailer.ids import HUB, CellName, TenantId
@@ -25,6 +28,7 @@ from loudhailer.tenants.model import Tenant
 from tests.support.broadcasts import (
     ACCOUNT,
     BROADCAST,
+    ENDPOINT,
     NORTH,
     NOW,
     OTHER_ACCOUNT,
@@ -34,10 +38,14 @@ from tests.support.broadcasts import (
     partition,
     summary,
 )
+from tests.support.executors import AtOnce
 from tests.support.fakes.broadcast import MemoryBroadcastStore, MemoryTopic
 from tests.support.fakes.cells import MemoryCellDirectory, MemoryPlacementStore
+from tests.support.fakes.connections import MemoryConnectionStore
+from tests.support.fakes.devices import MemoryDeviceStore
 from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.fakes.queues import MemoryQueue
+from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.fakes.snapshots import MemorySnapshotStore
 from tests.support.fakes.tenants import MemoryTenantStore
 
@@ -80,12 +88,22 @@ class PublishingFixture:
         self.topic = MemoryTopic()
         self._publish = Publish(
             CachedTenants(MemoryTenantStore(Tenant(TENANT, 100, 5, 60, 60, 60, 300)), clock=lambda: NOW),
+            MemoryPartitionStore(),
             self.broadcasts,
             self.topic,
+            self._short_path(),
+            posts_per_second=9_800,
             lifetime_seconds=300,
             clock=lambda: self.now,
             cells=FurtherCells(self.directory, self.placements, [NORTH, SOUTH]),
         )
+
+    def _short_path(self) -> ShortPath:
+        """Return one that no broadcast for further cells takes."""
+        connections = MemoryConnectionStore()
+        devices = MemoryDeviceStore(connections)
+        search = Search(connections, MemorySessionStore(), devices, executor=AtOnce(), clock=lambda: self.now)
+        return ShortPath(search, self.broadcasts, MemoryQueue(), endpoint=ENDPOINT, most=500, clock=lambda: self.now)
 
     def lease(self, cell: CellName, *, is_well: bool = True, connections: int = 0) -> None:
         """Have a cell write its lease."""
@@ -94,10 +112,15 @@ class PublishingFixture:
 
     def publish(self, audience: dict[str, object]) -> Summary:
         """Publish, and return the summary."""
-        self._publish({"audience": audience, "message": codec.json_text("hello"), "broadcastId": BROADCAST})
+        self.answer(audience)
         head = self.broadcasts.summary(BROADCAST)
         assert head is not None
         return head
+
+    def answer(self, audience: dict[str, object], **fields: str) -> dict[str, Any]:
+        """Publish, and return the answer."""
+        request = {"audience": audience, "message": codec.json_text("hello"), "broadcastId": BROADCAST, **fields}
+        return self._publish(request).to_wire()
 
     @property
     def announced(self) -> list[Announcement]:
@@ -127,6 +150,30 @@ def test_a_broadcast_to_a_tenant_is_for_the_cells_of_its_placements(audience: di
         two_cells.placements.add_cell(tenant, cell, NOW)
     assert two_cells.publish(audience).cells == {NORTH: None}
     assert two_cells.announced[0].cells == frozenset({NORTH})
+
+
+def test_a_small_broadcast_that_a_further_cell_takes_part_in_takes_the_long_way() -> None:
+    """The cell hears of it from the topic alone; nobody has counted its recipients."""
+    two_cells = PublishingFixture()
+    two_cells.placements.add_cell(TENANT, NORTH, NOW)
+    answer = two_cells.answer({"tenantId": TENANT}, priority="express")
+    assert answer == {
+        "broadcastId": BROADCAST,
+        "expected": None,
+        "estimatedSeconds": None,
+        "priority": "bulk",
+        "note": "express is for recipients on the hub's cell; there may be some on others",
+    }
+    assert len(two_cells.announced) == 1
+
+
+def test_a_small_broadcast_for_the_hubs_cell_alone_takes_the_short_path() -> None:
+    """Further cells that the tenant was never placed on have no part in it."""
+    two_cells = PublishingFixture()
+    two_cells.placements.add_cell(TENANT, HUB, NOW)
+    answer = two_cells.answer({"tenantId": TENANT}, priority="express")
+    assert (answer["priority"], answer["expected"]) == ("express", 0)
+    assert two_cells.announced == []
 
 
 def test_a_repeated_broadcast_is_for_the_cells_of_the_first_time() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from loudhailer.broadcast.audience import InRoom
+from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfTenant
 from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, SourceMessage
 from loudhailer.broadcast.model import Priority
 from loudhailer.errors import MalformedMessageError
@@ -126,6 +126,7 @@ BITMAP: list[Any] = [None, 1, "?", "_w==", "/w==", []]
 ILLEGAL: dict[str, list[Any]] = {
     "broadcastId": [None, 1, "", "a#b", "x" * 65, []],
     "priority": [None, 1, "", "high", []],
+    "deadline": [None, 1, "", "true", []],
     "publishedAt": WHOLE,
     "expiresAt": WHOLE,
     "data": [None, 1, "", [], {}],
@@ -151,7 +152,8 @@ ILLEGAL: dict[str, list[Any]] = {
 @each_kind
 def test_an_illegal_field_is_malformed(kind: str) -> None:
     """A value of another type, or outside its field's grammar, is refused."""
-    fields = json.loads(READERS[kind][1]).keys() - {"v"} | {"expired" if kind == "outcome" else "priority"}
+    optional = {"expired"} if kind == "outcome" else {"priority", "deadline"}
+    fields = json.loads(READERS[kind][1]).keys() - {"v"} | optional
     assert accepted(kind, [changed(kind, **{field: value}) for field in fields for value in ILLEGAL[field]]) == []
 
 
@@ -227,20 +229,30 @@ def test_a_message_names_only_a_priority_other_than_normal(
 
 
 @pytest.mark.parametrize(
-    ("message", "group"),
-    [
-        (announcement(InRoom(TENANT, RoomKey("red"))), TENANT),
-        (announcement(), None),
-        (source_message(InRoom(TENANT, RoomKey("red"))), TENANT),
-        (source_message(), None),
-        (chunk_message(), TENANT),
-        (replace(chunk_message(), recipients={}), None),
-    ],
-    ids=["announcement", "to-everyone", "source", "of-partitions", "chunk", "empty-chunk"],
+    ("audience", "group"),
+    [(Everyone(), "*"), (OfTenant(TENANT), TENANT), (InRoom(TENANT, RoomKey("red")), TENANT)],
+    ids=["everyone", "tenant", "room"],
 )
-def test_messages_of_a_low_priority_belong_to_their_tenant(
-    message: Announcement | SourceMessage | ChunkMessage, group: str | None
-) -> None:
-    """Messages of a normal priority have no group: each waits for itself."""
-    assert replace(message, priority=Priority.LOW).group == group
-    assert message.group is None
+def test_a_broadcast_belongs_to_its_tenant(audience: Audience, group: str) -> None:
+    """Messages of a tenant's broadcasts are one group of the queues that tenants share; those to everyone another."""
+    assert announcement(audience).group == group
+
+
+@pytest.mark.parametrize("message", [source_message(), chunk_message()], ids=["partition", "chunk"])
+def test_a_group_is_written_where_it_is_known(message: SourceMessage | ChunkMessage) -> None:
+    """A former release wrote none, and reads what it always did."""
+    assert "group" not in json.loads(message.to_wire())
+    assert json.loads(replace(message, group=TENANT).to_wire())["group"] == TENANT
+
+
+@pytest.mark.parametrize("group", [1, "", "a b", "**", []])
+def test_a_group_that_is_no_tenants_is_malformed(group: object) -> None:
+    """SQS would refuse to take back what is left of such a chunk."""
+    assert accepted("partition", [changed("partition", group=group)]) == []
+    assert accepted("chunk", [changed("chunk", group=group)]) == []
+
+
+@pytest.mark.parametrize("expected", [None, -1, 1.5, "1"])
+def test_a_wrong_number_of_recipients_is_malformed(expected: object) -> None:
+    """The field is left out if nobody has counted."""
+    assert accepted("partition", [changed("partition", expected=expected)]) == []

@@ -1,5 +1,6 @@
 """The whole way of a broadcast in memory, with crashes, failing calls and double deliveries anywhere."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from random import Random
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 
 from functions.broadcast.post_message.post_message import PostMessage
 from functions.broadcast.publish.publish import Publish
+from functions.broadcast.publish.short_path import ShortPath
 from functions.broadcast.query.query import Query
 from functions.broadcast.settle.settle import Settle
 from functions.broadcast.swarm.swarm import Swarm
 from loudhailer.broadcast.report import Report, report_of
+from loudhailer.broadcast.search import Search
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
@@ -60,10 +63,11 @@ class Clients:
         payload: bytes,
         *,
         seconds: float,
+        starts_within: float = math.inf,
         tries: int = FEW_TRIES,
     ) -> list[Outcome]:
         """See `Sender.post`."""
-        assert (endpoint, seconds > 0, tries > 0) == (ENDPOINT, True, True)
+        assert (endpoint, seconds > 0, starts_within > 0, tries > 0) == (ENDPOINT, True, True, True)
         assert payload.startswith(b'{"type":"broadcast","id":"b1"')
         return [self._post(one) for one in connections]
 
@@ -130,9 +134,10 @@ class DelayQueue(MemoryQueue):
 class PipelineFixture:
     """All functions and their queues; messages are delivered in any order, in batches, and sometimes twice."""
 
-    def __init__(self, seed: int, *, faults: int = 0, twice: float = 0.1) -> None:
+    def __init__(self, seed: int, *, faults: int = 0, twice: float = 0.1, express: int = 0) -> None:
         self.random = Random(seed)  # noqa: S311  # a test repeats itself
         self.twice = twice
+        self.express = express
         self.now = float(NOW)
         self.connections = MemoryConnectionStore()
         self.partitions = MemoryPartitionStore()
@@ -141,7 +146,7 @@ class PipelineFixture:
         self.dead_letters = MemoryQueue()
         self.queues = {
             name: DelayQueue(self.clock)
-            for name in ("broadcast", "partition", "shard-0", "shard-1", "rooms", "outcome")
+            for name in ("broadcast", "partition", "shard-0", "shard-1", "rooms", "express", "outcome")
         }
         self._wire(Faults(self.random, faults).call)
 
@@ -154,24 +159,33 @@ class PipelineFixture:
         shards = [queues["shard-0"], queues["shard-1"]]
         broadcasts, connections = watched(self.broadcasts, call), watched(self.connections, call)
         dead_letters = watched(self.dead_letters, call)
+        search = Search(
+            connections,
+            MemorySessionStore(),
+            MemoryDeviceStore(self.connections),
+            executor=AtOnce(),
+            clock=self.clock,
+        )
         self.publish = Publish(
             CachedTenants(MemoryTenantStore(), clock=self.clock),
+            watched(self.partitions, call),
             broadcasts,
             Topic(queues["broadcast"]),
+            ShortPath(search, broadcasts, queues["express"], endpoint=ENDPOINT, most=self.express, clock=self.clock),
+            posts_per_second=9_800,
             lifetime_seconds=LIFETIME,
             clock=self.clock,
         )
         swarm = Swarm(watched(self.partitions, call), broadcasts, queues["partition"], clock=self.clock)
         query = Query(
-            connections,
-            MemorySessionStore(),
+            search,
             broadcasts,
             shards,
             queues["rooms"],
-            devices=MemoryDeviceStore(self.connections),
             lanes=watched(MemoryLaneStore(), call),
             endpoint=ENDPOINT,
             chunk_size=4,
+            lane_count=2,
             executor=AtOnce(),
             clock=self.clock,
         )
@@ -185,8 +199,8 @@ class PipelineFixture:
             clock=self.clock,
         )
 
-        def post_from(shard: Queue) -> Callable[[str], None]:
-            return lambda body: post_message(body, shard=shard, account=ACCOUNT, deadline=Deadline.after(60))
+        def post_from(*left: Queue) -> Callable[[str], None]:
+            return lambda body: post_message(body, left=left, account=ACCOUNT, deadline=Deadline.after(60))
 
         self.handlers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "broadcast": lambda batch: consume(batch, swarm, dead_letters),
@@ -194,6 +208,7 @@ class PipelineFixture:
             "shard-0": lambda batch: consume(batch, post_from(shards[0]), dead_letters),
             "shard-1": lambda batch: consume(batch, post_from(shards[1]), dead_letters),
             "rooms": lambda batch: consume(batch, post_from(queues["rooms"]), dead_letters),
+            "express": lambda batch: consume(batch, post_from(*shards), dead_letters),
             "outcome": lambda batch: consume_together(batch, partial(settle, deadline=Deadline.after(0)), dead_letters),
         }
 
@@ -202,7 +217,7 @@ class PipelineFixture:
         key = ConnectionKey(partition(number % 3), connection(number))
         at = NOW - seconds_ago
         self.connections.rows[key] = Connection(key, SessionId("s1"), at, at + CONNECTION_SECONDS)
-        self.partitions.rows[key.partition] = PartitionCount(key.partition, 2_500)
+        self.partitions.rows[key.partition] = PartitionCount(key.partition, 10 if self.express else 2_500)
         if still_open:
             self.clients.open_since[key.connection_id] = at + HANDSHAKE_SECONDS
 
@@ -262,12 +277,15 @@ troubles = st.dictionaries(
 
 
 @examples(300)
-@given(crowds(), troubles, st.integers(0, 25), seeds)
+@given(crowds(), troubles, st.integers(0, 25), seeds, st.sampled_from([0, 30]))
 def test_every_open_client_receives_under_faults_and_the_report_is_correct(
-    crowd: list[tuple[int, bool]], trouble: dict[int, list[Outcome]], faults: int, seed: int
+    crowd: list[tuple[int, bool]], trouble: dict[int, list[Outcome]], faults: int, seed: int, express: int
 ) -> None:
-    """Whatever crashes, fails or comes twice: open clients receive, closed ones are counted and deleted."""
-    pipeline = PipelineFixture(seed, faults=faults)
+    """Whatever crashes, fails or comes twice: open clients receive, closed ones are counted and deleted.
+
+    One to thirty takes the short path where there is one; if there are more, none does.
+    """
+    pipeline = PipelineFixture(seed, faults=faults, express=express)
     for number, (seconds_ago, still_open) in enumerate(crowd):
         pipeline.connect(number, seconds_ago=seconds_ago, still_open=still_open)
         pipeline.clients.troubles[connection(number)] = list(trouble.get(number, []))
@@ -289,16 +307,16 @@ def test_every_open_client_receives_under_faults_and_the_report_is_correct(
 
 
 @examples(60)
-@given(crowds(), st.integers(0, 10), st.integers(0, 60), seeds)
+@given(crowds(), st.integers(0, 10), st.integers(0, 60), seeds, st.sampled_from([0, 30]))
 def test_a_broadcast_that_expires_in_progress_finishes(
-    crowd: list[tuple[int, bool]], faults: int, after: int, seed: int
+    crowd: list[tuple[int, bool]], faults: int, after: int, seed: int, express: int
 ) -> None:
     """At any step: found recipients that did not get it are failed or gone, the others are delivered.
 
     But if a worker crashes between posting and reporting, and time runs out before the chunk is delivered again, these
     posts are unknown: they count as failed.
     """
-    pipeline = PipelineFixture(seed, faults=faults)
+    pipeline = PipelineFixture(seed, faults=faults, express=express)
     for number, (seconds_ago, still_open) in enumerate(crowd):
         pipeline.connect(number, seconds_ago=seconds_ago, still_open=still_open)
     pipeline.broadcast()

@@ -14,11 +14,14 @@ from loudhailer import codec
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage
 from loudhailer.broadcast.model import Priority, Tally
+from loudhailer.broadcast.shards import shard_of
 from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import MalformedMessageError, TransientError
+from loudhailer.ids import ChunkId
 from tests.support.broadcasts import (
     ACCOUNT,
+    BROADCAST,
     ENDPOINT,
     FRAME,
     LIFETIME,
@@ -68,7 +71,7 @@ class PostMessageFixture:
             endpoint=ENDPOINT,
             clock=lambda: self.now,
         )
-        post_message(chunk.to_wire(), shard=watched(self.shard, call), account=ACCOUNT, deadline=Deadline.after(5))
+        post_message(chunk.to_wire(), left=[watched(self.shard, call)], account=ACCOUNT, deadline=Deadline.after(5))
 
     def requeued(self) -> ChunkMessage:
         """The one chunk that went back to its shard."""
@@ -346,7 +349,7 @@ def test_a_malformed_chunk_is_a_permanent_error(body: str) -> None:
         worker.sender, worker.closer, worker.outcomes, worker.dead_letters, endpoint=ENDPOINT, clock=lambda: NOW
     )
     with pytest.raises(MalformedMessageError):
-        post_message(body, shard=worker.shard, account=ACCOUNT, deadline=Deadline.after(0))
+        post_message(body, left=[worker.shard], account=ACCOUNT, deadline=Deadline.after(0))
     assert worker.sender.delivered == []
     assert worker.outcomes.bodies == []
 
@@ -371,7 +374,7 @@ def test_a_chunk_of_another_release_is_reported_as_failed(fields: dict[str, Any]
     )
     body = codec.encode_text(codec.decode(chunk_message(3).to_wire()) | fields)
     with pytest.raises(MalformedMessageError):
-        post_message(body, shard=worker.shard, account=ACCOUNT, deadline=Deadline.after(0))
+        post_message(body, left=[worker.shard], account=ACCOUNT, deadline=Deadline.after(0))
     assert worker.sender.delivered == []
     assert worker.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
 
@@ -398,22 +401,40 @@ def test_a_chunk_for_another_api_is_refused_before_anything_is_signed(endpoint: 
     )
     body = codec.encode_text(codec.decode(chunk_message(3).to_wire()) | {"endpoint": endpoint})
     with pytest.raises(MalformedMessageError, match="endpoint"):
-        post_message(body, shard=worker.shard, account=ACCOUNT, deadline=Deadline.after(5))
+        post_message(body, left=[worker.shard], account=ACCOUNT, deadline=Deadline.after(5))
     assert worker.sender.calls == []
     assert worker.shard.bodies == []
     assert worker.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
 
 
-@pytest.mark.parametrize(("priority", "group"), [(Priority.NORMAL, "refused"), (Priority.LOW, TENANT)])
+def test_a_chunk_that_misses_its_deadline_fails_without_a_dead_letter() -> None:
+    """The publisher asked for this end, so no operator needs to look at it."""
+    worker = PostMessageFixture()
+    worker.now = NOW + LIFETIME
+    worker.run(replace(chunk_message(2), has_deadline=True))
+    assert worker.sender.calls == []
+    assert worker.outcomes.bodies == [outcome(2, failed=0b11, expired=True).to_wire()]
+    assert worker.dead_letters.bodies == []
+
+
+def test_no_post_is_started_after_the_end_of_a_broadcast() -> None:
+    """A lane that is slow has more time than the broadcast."""
+    worker = PostMessageFixture()
+    worker.now = NOW + LIFETIME - 0.5
+    worker.run(chunk_message(2))
+    assert worker.sender.starts_within == [0.5]
+
+
+@pytest.mark.parametrize(("priority", "group"), [(Priority.NORMAL, "!refused"), (Priority.LOW, TENANT)])
 @pytest.mark.parametrize("outcome", [Outcome.SLOW, Outcome.THROTTLED])
 def test_refused_connections_wait_behind_new_chunks(outcome: Outcome, priority: Priority, group: str) -> None:
     """Their message has its own group, which the queue puts behind others once it takes much of the workers' time."""
     worker = PostMessageFixture({0: [outcome], 1: [Outcome.FAILED]})
-    worker.run(replace(chunk_message(3), priority=priority))
+    worker.run(replace(chunk_message(3), priority=priority, group=TENANT))
     groups = dict(
         zip([ChunkMessage.from_wire(body).remaining for body in worker.shard.bodies], worker.shard.groups, strict=True)
     )
-    assert groups == {0b001: group, 0b010: TENANT if priority is Priority.LOW else None}
+    assert groups == {0b001: group, 0b010: TENANT}
 
 
 @pytest.mark.parametrize("queue", ["outcomes", "shard", "dead_letters"])
@@ -482,10 +503,25 @@ def test_every_line_of_a_chunk_names_the_broadcast_the_chunk_and_the_attempt(
     ]
 
 
-@pytest.mark.parametrize(("priority", "group"), [(Priority.NORMAL, None), (Priority.LOW, TENANT)])
-def test_the_rest_of_a_chunk_keeps_its_priority(priority: Priority, group: str | None) -> None:
-    """And of a large room, its tenant's group: tenants share the lanes of large rooms."""
+@pytest.mark.parametrize(
+    ("priority", "group"), [(Priority.NORMAL, None), (Priority.NORMAL, "*"), (Priority.LOW, TENANT)]
+)
+def test_the_rest_of_a_chunk_keeps_its_priority_and_its_group(priority: Priority, group: str | None) -> None:
+    """Tenants share the lanes; a former release says nothing of groups."""
     worker = PostMessageFixture(ends={1: [Outcome.FAILED]})
-    worker.run(replace(chunk_message(), priority=priority))
-    assert worker.requeued().priority is priority
+    worker.run(replace(chunk_message(), priority=priority, group=group))
+    assert (worker.requeued().priority, worker.requeued().group) == (priority, group)
     assert worker.shard.groups == [group]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNSENT, Outcome.FAILED, Outcome.SLOW])
+def test_the_rest_of_an_express_chunk_goes_to_a_shard(outcome: Outcome) -> None:
+    """It is the shard in which the chunk would have been as any other."""
+    worker, shards = PostMessageFixture({1: [outcome]}), [MemoryQueue() for _ in range(4)]
+    post_message = PostMessage(
+        worker.sender, worker.closer, worker.outcomes, worker.dead_letters, endpoint=ENDPOINT, clock=lambda: NOW
+    )
+    post_message(chunk_message(3).to_wire(), left=shards, account=ACCOUNT, deadline=Deadline.after(5))
+    place = shard_of(BROADCAST, ChunkId("0.0"), 4)
+    assert [len(shard.bodies) for shard in shards] == [int(number == place) for number in range(4)]
+    assert ChunkMessage.from_wire(shards[place].bodies[0]).remaining == 0b010

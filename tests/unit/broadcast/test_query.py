@@ -22,6 +22,7 @@ from loudhailer.broadcast.model import Chunk, Priority, Source
 from loudhailer.broadcast.payload import Payload
 from loudhailer.broadcast.report import report_of
 from loudhailer.broadcast.scope import Scope
+from loudhailer.broadcast.search import Search, size_of_chunks
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ConnectionId, PlayerId, RoomKey, SessionId
@@ -94,19 +95,27 @@ class QueryFixture:
         self,
         call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named),
         executor: Executor | None = None,
+        chunk_size: int = CHUNK_SIZE,
+        lane_count: int = 2,
     ) -> Query:
         """A query whose calls go through `call`; its background work is done at once, unless there is an executor."""
+        executor = executor or AtOnce()
         return Query(
-            watched(self.connections, call),
-            watched(self.sessions, call),
+            Search(
+                watched(self.connections, call),
+                watched(self.sessions, call),
+                watched(MemoryDeviceStore(self.connections), call),
+                executor=executor,
+                clock=lambda: self.now,
+            ),
             watched(self.broadcasts, call),
             [watched(shard, call) for shard in self.shards],
             watched(self.rooms, call),
-            devices=watched(MemoryDeviceStore(self.connections), call),
             lanes=watched(self.lanes, call),
             endpoint=ENDPOINT,
-            chunk_size=CHUNK_SIZE,
-            executor=executor or AtOnce(),
+            chunk_size=chunk_size,
+            lane_count=lane_count,
+            executor=executor,
             clock=lambda: self.now,
         )
 
@@ -120,7 +129,7 @@ class QueryFixture:
 
     def say(self) -> None:
         """Handle the source's message, which a client said."""
-        self.query()(replace(source_message(self.scope), priority=Priority.LOW).to_wire())
+        self.query()(replace(source_message(self.scope), priority=Priority.LOW, group=TENANT).to_wire())
 
     @property
     def sent(self) -> list[ChunkMessage]:
@@ -547,7 +556,15 @@ def test_an_operators_broadcast_to_a_room_uses_the_shards() -> None:
     tables.run()
     assert tables.rooms.bodies == []
     assert [chunk.priority for chunk in tables.sent] == [Priority.NORMAL]
-    assert [group for shard in tables.shards for group in shard.groups] == [None]
+
+
+def test_chunks_are_in_the_group_of_their_source() -> None:
+    """Tenants who broadcast at the same time get equal shares of the lanes."""
+    tables = QueryFixture()
+    tables.connect([key(0)])
+    tables.query()(replace(source_message(TWO_PARTITIONS), group=TENANT).to_wire())
+    assert [group for shard in tables.shards for group in shard.groups] == [TENANT]
+    assert [chunk.group for chunk in tables.sent] == [TENANT]
 
 
 @pytest.mark.parametrize("priority", Priority)
@@ -593,3 +610,36 @@ def failing(kind: str, at: int) -> None:
     """Fail to mark lanes."""
     del kind, at
     raise TransientError("no table")
+
+
+@pytest.mark.parametrize(
+    ("recipients", "size"),
+    [(None, 500), (0, 100), (10, 100), (801, 101), (1_000, 125), (3_999, 500), (1_000_000, 500)],
+)
+def test_chunks_are_as_small_as_gives_all_lanes_work(recipients: int | None, size: int) -> None:
+    """Two chunks for each lane, of 100 at least; full ones where nobody has counted."""
+    assert size_of_chunks(recipients, lanes=4, most=500) == size
+
+
+@pytest.mark.parametrize("crowd", [200, 700])
+def test_a_small_crowd_is_spread_over_all_lanes(crowd: int) -> None:
+    """The counts of the whole broadcast decide, and the members of a room."""
+    for scope, expected in (((partition(0),), crowd), (InRoom(TENANT, RoomKey("red")), None)):
+        tables = QueryFixture(scope)
+        tables.connect(map(key, range(crowd)))
+        tables.connections.rooms.update(dict.fromkeys(tables.connections.rows, RoomKey("red")))
+        tables.query(chunk_size=500)(replace(source_message(scope), expected=expected).to_wire())
+        assert len(tables.dispatched()) == crowd
+        most = max(100, crowd // 4)
+        assert [one.size for one in chunks_of(tables.broadcasts, 0)] == [most] * (crowd // most)
+
+
+def test_a_message_in_a_large_room_has_chunks_for_the_lanes_of_rooms() -> None:
+    """There are two of them, however many lanes the shards have."""
+    scope = InRoom(TENANT, RoomKey("red"))
+    tables = QueryFixture(scope)
+    tables.connect(map(key, range(700)))
+    tables.connections.rooms.update(dict.fromkeys(tables.connections.rows, RoomKey("red")))
+    body = replace(source_message(scope), priority=Priority.LOW, group=TENANT).to_wire()
+    tables.query(chunk_size=500, lane_count=8)(body)
+    assert [one.size for one in chunks_of(tables.broadcasts, 0)] == [175] * 4

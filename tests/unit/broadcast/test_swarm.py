@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from functions.broadcast.swarm.swarm import Swarm, plan
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
-from loudhailer.broadcast.messages import SourceMessage
+from loudhailer.broadcast.messages import EVERYONE, SourceMessage
 from loudhailer.broadcast.model import Priority
 from loudhailer.broadcast.payload import Payload
 from loudhailer.broadcast.report import report_of
@@ -94,7 +94,8 @@ def test_every_known_partition_even_an_empty_one_is_in_exactly_one_source() -> N
     tables.run()
     assert sorted(tables.planned()) == sorted(tables.partitions.rows)
     scope = tuple(sorted(tables.partitions.rows))
-    assert tables.sent == [source_message(scope, expires_at=NOW + LIFETIME)]
+    sent = replace(source_message(scope, expires_at=NOW + LIFETIME), expected=3, group=EVERYONE)
+    assert tables.sent == [sent]
 
 
 def test_a_source_carries_the_payload_of_its_broadcast_unopened() -> None:
@@ -316,3 +317,33 @@ def test_a_source_has_the_priority_of_its_broadcast() -> None:
     tables.swarm()(said.to_wire())
     assert [SourceMessage.from_wire(body).priority for body in tables.queue.bodies] == [Priority.LOW]
     assert tables.queue.groups == [TENANT]
+
+
+@pytest.mark.parametrize(("audience", "group"), [(Everyone(), EVERYONE), (OfTenant(TENANT), TENANT)])
+def test_sources_know_their_group_and_how_many_recipients_the_broadcast_has(audience: Audience, group: str) -> None:
+    """`query` cuts chunks by the number, and sends them in the group."""
+    tables = SwarmFixture({partition(number): 3_000 for number in range(3)})
+    tables.run(audience)
+    sources = [SourceMessage.from_wire(body) for body in tables.queue.bodies]
+    assert len(sources) == 3
+    assert {(source.expected, source.group) for source in sources} == {(9_000, group)}
+    assert tables.queue.groups == [group] * 3
+
+
+@pytest.mark.parametrize("has_deadline", [False, True])
+def test_each_source_has_the_deadline_of_its_announcement(*, has_deadline: bool) -> None:
+    """A chunk that comes too late for a deadline is no dead letter."""
+    tables = SwarmFixture(SEVEN)
+    tables.swarm()(replace(announcement(), has_deadline=has_deadline).to_wire())
+    assert {SourceMessage.from_wire(body).has_deadline for body in tables.queue.bodies} == {has_deadline}
+
+
+def test_a_count_below_zero_is_zero() -> None:
+    """Somebody's end may be counted before their beginning; the source is read and searched all the same."""
+    tables = SwarmFixture({partition(0): -1})
+    tables.run()
+    assert [SourceMessage.from_wire(body).expected for body in tables.queue.bodies] == [0]
+    assert [source.expected for source in tables.broadcasts.sources(BROADCAST)] == [0]
+    recorded = tables.broadcasts.summary(BROADCAST)
+    assert recorded is not None
+    assert recorded.expected == 0

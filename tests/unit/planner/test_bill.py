@@ -65,6 +65,22 @@ def test_traces_are_billed_only_where_they_are_enabled() -> None:
     assert traced["X-Ray traces"].cost == (traced["X-Ray traces"].units - 100_000) * 5 / 10**6
 
 
+def test_functions_that_are_kept_warm_are_on_the_bill() -> None:
+    """One environment of each function on a broadcast's way, all month, in the hub alone; by default none."""
+    load = Load(connections=1_000_000, cells=2)
+    without, warm = ({item.name: item for item in bill(one)} for one in (load, replace(load, warm=True)))
+    assert without["kept warm"].cost == 0
+    assert 51 < warm["kept warm"].cost < 52
+
+
+def test_messages_with_a_group_cost_more() -> None:
+    """A tenth of a dollar a million: less than a cent for a broadcast to a million."""
+    load = Load(connections=1_000_000)
+    items = {item.name: item for item in bill(load)}
+    assert 0 < items["SQS fair queues"].cost < Decimal("0.01") * 720
+    assert items["SQS fair queues"].units < items["SQS requests"].units
+
+
 def test_a_line_of_the_access_log_is_as_long_as_the_stage_writes_it() -> None:
     """The sample has the fields of the Terraform module, in its order or another."""
     stage = (Path(__file__).parents[3] / "terraform/modules/websocket_api/stage.tf").read_text()

@@ -22,6 +22,7 @@ from tools.release.health import ROUTES, SYNTHETIC, SyntheticBroadcast
 
 HUB, BLUE = "111111111111", "222222222222"
 SHARDS = 4
+UNREADABLE = "the recipients could not be read and recorded at once"
 
 
 @dataclass
@@ -34,11 +35,28 @@ class Deployment:
     audiences: list[set[str]] = field(default_factory=list)
     members: dict[int, Any] = field(default_factory=lambda: {0: SimpleNamespace(answer=b"")})
     pings_are_answered: bool = True
+    knows_priorities: bool = True
+    express: str | None = HUB
+    note: str | None = None
     answers: dict[str, bytes] = field(default_factory=dict)
     frames: list[str] = field(default_factory=list)
 
-    async def publish(self, audience: dict[str, Any], _message: Any, broadcast_id: BroadcastId) -> str:
+    async def accepted(self, _audience: dict[str, Any], _message: Any, *, priority: str) -> dict[str, Any]:
+        """See `HttpApi`; it is a small broadcast unless there is a note."""
+        if not self.knows_priorities:
+            raise ApiError(400, {"error": {"field": "priority"}})
+        assert priority == "express"
+        self.delivered_by["express"] = self.express
+        accepted = {"broadcastId": "express", "priority": "bulk" if self.note else "express"}
+        return accepted | ({"note": self.note} if self.note else {})
+
+    async def publish(
+        self, audience: dict[str, Any], _message: Any, broadcast_id: BroadcastId, *, priority: str | None = None
+    ) -> str:
         """See `HttpApi`."""
+        if priority is not None and not self.knows_priorities:
+            raise ApiError(400, {"error": {"field": "priority"}})
+        assert (priority == "bulk") == self.knows_priorities
         self.audiences.append({*audience})
         shard = shard_of(broadcast_id, ChunkId("0.0"), SHARDS)
         self.sent[shard] += 1
@@ -98,6 +116,39 @@ def test_a_broadcast_passes_each_checked_shard() -> None:
     deployment = Deployment(lambda _shard, _turn: HUB)
     assert found_by_broadcasts(deployment, 1, 3) == []
     assert deployment.sent == {1: 1, 3: 1}
+
+
+def test_a_release_that_knows_no_priorities_is_asked_without() -> None:
+    """While traffic is shifted, either release may answer."""
+    deployment = Deployment(lambda _shard, _turn: HUB, knows_priorities=False)
+    assert found_by_broadcasts(deployment, 1, 3) == []
+    assert deployment.sent == {1: 1, 3: 1}
+
+
+def test_the_express_lanes_are_the_hubs_to_answer_for() -> None:
+    """A subscriber has no part in them."""
+    deployment = Deployment(lambda _shard, _turn: BLUE, express=None)
+    assert found_by_broadcasts(deployment, 1, account=BLUE) == []
+    assert found_by_broadcasts(deployment, 1) == [
+        "the synthetic broadcast through the express lanes did not arrive",
+        "the report of the synthetic broadcast through the express lanes stays delivering",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("note", "problems"),
+    [
+        ("express is turned off", []),
+        (
+            UNREADABLE,
+            [f"a synthetic broadcast did not take the express lanes: {UNREADABLE}"],
+        ),
+    ],
+)
+def test_a_failing_short_path_is_a_problem_unlike_a_disabled_one(note: str, problems: list[str]) -> None:
+    """Otherwise a broken short path would be found well, since all broadcasts can take the long way."""
+    deployment = Deployment(lambda _shard, _turn: HUB, note=note)
+    assert found_by_broadcasts(deployment, 1) == problems
 
 
 def test_accounts_are_checked_side_by_side() -> None:

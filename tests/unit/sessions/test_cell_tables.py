@@ -100,6 +100,14 @@ def test_publish_reads_cells_only_if_some_are_declared(wire: CellWire) -> None:
     """Without any it reads nothing."""
     settings = PublishSettings(
         tenants_table="tenants",
+        partitions_table="partitions",
+        connections_table="connections",
+        sessions_table="sessions",
+        devices_table="devices",
+        express_queue_url="https://sqs.eu-west-1.amazonaws.com/111111111111/express",
+        express_recipients=500,
+        callback_endpoint="https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/live",
+        posts_per_second=9_800,
         broadcasts_table="broadcasts",
         broadcast_topic_arn="arn:aws:sns:eu-west-1:111111111111:broadcast",
         broadcast_keys=16,

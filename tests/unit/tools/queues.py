@@ -26,9 +26,14 @@ class Sqs:
     queues: dict[str, list[_Message]] = field(default_factory=dict)
     given_up: list[str] = field(default_factory=list)
 
-    def send(self, url: str, *bodies: str) -> None:
+    def send(self, url: str, *bodies: str, group: str | None = None) -> None:
         """Put messages into a queue."""
-        self.queues.setdefault(url, []).extend(_Message(body) for body in bodies)
+        system = {} if group is None else {"MessageGroupId": group}
+        self.queues.setdefault(url, []).extend(_Message(body, system=system) for body in bodies)
+
+    def groups(self, url: str) -> list[str | None]:
+        """Return the groups of a queue's messages."""
+        return [message.system.get("MessageGroupId") for message in self.queues.get(url, [])]
 
     def send_message(self, **request: Any) -> None:
         """Put one message into a FIFO queue; of those with the same id the first alone."""
@@ -95,8 +100,8 @@ class QueueOf(MemoryQueue):
 
     @override
     def send_all(self, bodies: Iterable[str], **named: Any) -> None:
-        assert not any(named.values())
-        self.sqs.send(self.url, *bodies)
+        assert named.keys() <= {"group"}
+        self.sqs.send(self.url, *bodies, group=named.get("group"))
 
 
 @dataclass
@@ -110,8 +115,8 @@ class DeploymentStandIn:
 
     @property
     def chunk_queue_names(self) -> list[str]:
-        """The shards, and the queue of large rooms."""
-        return [*self.shard_names, "rooms"]
+        """The shards, and the queues of large rooms and small broadcasts."""
+        return [*self.shard_names, "rooms", "express"]
 
     @property
     def queue_urls(self) -> dict[str, str]:

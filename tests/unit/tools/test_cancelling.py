@@ -1,6 +1,6 @@
 """A broadcast is ended: the chunks that wait are replaced, and nobody else's are harmed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -110,13 +110,35 @@ def test_every_shard_is_searched_to_its_end(deployment: DeploymentStandIn, monke
     assert deployment.sqs.bodies("shard-1") == [replace(WAITING, cancelled=True).to_wire()] * 25
 
 
-def test_a_message_to_a_large_room_can_be_cancelled(
+@pytest.mark.parametrize("queue", ["rooms", "express"])
+def test_a_chunk_in_lanes_of_its_own_can_be_cancelled(
+    deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch, queue: str
+) -> None:
+    """It waits in another queue than broadcasts do, and stays there, in its tenant's group."""
+    standing = deployment.broadcasts.summary(BROADCAST)
+    assert standing is not None
+    found = replace(standing, express=queue == "express")
+    monkeypatch.setattr(deployment.broadcasts, "summary", lambda _: found)
+    deployment.sqs.send(queue, replace(WAITING, group="acme").to_wire(), group="acme")
+    cancel(deployment, monkeypatch)
+    assert deployment.sqs.bodies(queue) == [replace(WAITING, cancelled=True, group="acme").to_wire()]
+    assert deployment.sqs.groups(queue) == ["acme"]
+
+
+def test_the_queue_of_small_broadcasts_is_left_alone_for_a_large_one(
     deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It waits in another queue than broadcasts do, and stays there."""
-    deployment.sqs.send("rooms", WAITING.to_wire())
+    """Others' small broadcasts would wait while it is looked through."""
+    looked: list[str] = []
+
+    def received(_: object, url: str) -> Iterator[object]:
+        looked.append(url)
+        return iter(())
+
+    monkeypatch.setattr(cancelling, "received", received)
     cancel(deployment, monkeypatch)
-    assert deployment.sqs.bodies("rooms") == [replace(WAITING, cancelled=True).to_wire()]
+    assert "express" not in looked
+    assert SHARD in looked
 
 
 def test_an_unknown_broadcast_is_refused(deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:

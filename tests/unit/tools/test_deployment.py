@@ -27,4 +27,4 @@ def test_a_drained_shard_gets_no_messages() -> None:
     assert deployment(queue_urls=queues).used_shard_names == ["shard-0", "shard-1", "shard-10"]
     drained = deployment(queue_urls=queues, shards=2)
     assert drained.used_shard_names == ["shard-0", "shard-1"]
-    assert drained.chunk_queue_names == ["shard-0", "shard-1", "shard-10", "rooms"]
+    assert drained.chunk_queue_names == ["shard-0", "shard-1", "shard-10", "rooms", "express"]

@@ -52,7 +52,7 @@ def redrive(deployment: DeploymentStandIn, only: BroadcastId | None = None) -> R
     [
         (announcement(), "broadcast"),
         (source_message((partition(1),), source=1), "partition"),
-        (replace(chunk_message(attempt=8), remaining=0b100), "shard-0"),
+        (replace(chunk_message(attempt=8), remaining=0b100, group="acme"), "shard-0"),
         (replace(chunk_message(), chunk_id=ChunkId("1.2")), "shard-1"),
         (replace(chunk_message(), chunk_id=ChunkId("1.2"), priority=Priority.LOW), "rooms"),
         (outcome(delivered=0b111), "outcome"),
@@ -70,6 +70,7 @@ def test_a_dead_letter_returns_to_the_queue_of_its_kind(
     if isinstance(letter, ChunkMessage):
         fresh |= {"attempt": 1}
     assert sent == replace(letter, **fresh)
+    assert deployment.sqs.groups(queue) == [getattr(letter, "group", None)]
     assert deployment.sqs.bodies(LETTERS) == []
     assert (dict(result.sent), dict(result.left)) == ({type(letter).__name__: 1}, {})
 
@@ -117,7 +118,7 @@ def test_a_broadcast_sent_again_with_a_new_lifetime_is_no_longer_expired(
 
 
 def test_a_dead_letter_that_cannot_be_redriven_stays_with_a_reason(deployment: DeploymentStandIn) -> None:
-    """Garbage, another release's, and those of broadcasts that are forgotten or were cancelled."""
+    """Garbage, another release's, and those of broadcasts that are forgotten, were cancelled, or had a deadline."""
     deployment.broadcasts.record(summary(broadcast_id="ended"))
     deployment.broadcasts.cancel(BroadcastId("ended"))
     left = [
@@ -125,6 +126,7 @@ def test_a_dead_letter_that_cannot_be_redriven_stays_with_a_reason(deployment: D
         chunk_message().to_wire().replace('"v":1', '"v":2'),
         replace(chunk_message(), broadcast_id=BroadcastId("forgotten")).to_wire(),
         replace(chunk_message(), broadcast_id=BroadcastId("ended")).to_wire(),
+        replace(chunk_message(), has_deadline=True).to_wire(),
     ]
     deployment.sqs.send(LETTERS, *left, chunk_message().to_wire())
     result = redrive(deployment)
@@ -133,6 +135,7 @@ def test_a_dead_letter_that_cannot_be_redriven_stays_with_a_reason(deployment: D
         "malformed, or of another release": 2,
         "of a broadcast that is forgotten": 1,
         "of a broadcast that was cancelled": 1,
+        "of a broadcast whose deadline is over": 1,
     }
     assert result.sent == {"ChunkMessage": 1}
 

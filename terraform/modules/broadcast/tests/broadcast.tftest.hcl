@@ -17,15 +17,16 @@ variables {
   deployment = jsondecode(file("../../testing/values.json")).deployment
   package    = jsondecode(file("../../testing/values.json")).package
   functions = {
-    publish            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-    swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-    query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-    post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-    post_message-rooms = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-    settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    publish              = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    swarm                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    query                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    post_message         = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+    post_message-rooms   = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+    post_message-express = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+    settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
   }
   settings = { shards = { count = 3, concurrency = 5 } }
-  quota    = { posts_per_second = 10000, burst = 5000, headroom = 0.98, rooms = 0.1 }
+  quota    = { posts_per_second = 10000, burst = 5000, headroom = 0.98, rooms = 0.1, express = 0.05 }
   tables = {
     connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections", by_room_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections/index/room" }
     devices     = { name = "devices", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/devices" }
@@ -47,6 +48,7 @@ run "every_stage_of_a_broadcast_has_its_queue" {
       shard-1     = 60
       shard-2     = 60
       rooms       = 60
+      express     = 60
       outcome     = 121
       undelivered = 121
     }
@@ -190,7 +192,7 @@ run "drained_shards_are_read_and_get_no_new_chunks" {
     error_message = "query must know the shards that stay, and no others."
   }
   assert {
-    condition     = local.lane_posts_per_second == floor(local.posts_per_second * 0.9 / 8)
+    condition     = local.lane_posts_per_second == floor(local.posts_per_second * 0.85 / 8)
     error_message = "Lanes of drained shards post as well: all together must keep to the quota."
   }
 }
@@ -247,17 +249,33 @@ run "shards_keep_their_order_beyond_ten" {
   }
 }
 
-run "large_rooms_have_two_workers_of_their_own" {
+run "large_rooms_have_two_workers_of_their_own_and_small_broadcasts_four" {
   command = plan
 
   assert {
-    condition = (
-      aws_lambda_event_source_mapping.rooms.function_name == module.post_message_rooms.alias.arn
-      && aws_lambda_event_source_mapping.rooms.batch_size == 1
-      && aws_lambda_event_source_mapping.rooms.function_response_types == toset(["ReportBatchItemFailures"])
-      && aws_lambda_event_source_mapping.rooms.scaling_config[0].maximum_concurrency == local.room_workers
-    )
-    error_message = "No more workers may post for large rooms than their rate is divided by."
+    condition = alltrue([
+      for name, workers in { rooms = 2, express = 4 } : (
+        aws_lambda_event_source_mapping.own[name].function_name == module.post_message_own[name].alias.arn
+        && aws_lambda_event_source_mapping.own[name].batch_size == 1
+        && aws_lambda_event_source_mapping.own[name].function_response_types == toset(["ReportBatchItemFailures"])
+        && aws_lambda_event_source_mapping.own[name].scaling_config[0].maximum_concurrency == workers
+        && local.own_lanes[name].workers == workers
+      )
+    ])
+    error_message = "No more workers may post than the rate of their kind is divided by."
+  }
+}
+
+run "the_rest_of_a_small_broadcast_goes_to_the_shards" {
+  command = plan
+
+  assert {
+    condition     = jsonencode(local.own_lanes.express.left) == jsonencode(local.query_shards)
+    error_message = "No small broadcast may wait for the remaining connections of another one."
+  }
+  assert {
+    condition     = local.own_lanes.express.bucket * 4 == 2000 && local.own_lanes.rooms.bucket == 0
+    error_message = "The express lanes together must take two fifths of the account's bucket, and no others any of it."
   }
 }
 
@@ -304,17 +322,17 @@ run "lanes_share_the_quota_and_leave_headroom" {
   command = plan
 
   variables {
-    quota    = { posts_per_second = 10000, headroom = 0.98, rooms = 0.1 }
+    quota    = { posts_per_second = 10000, burst = 5000, headroom = 0.98, rooms = 0.1, express = 0.05 }
     settings = { shards = { count = 10, concurrency = 2 } }
   }
 
   assert {
-    condition     = local.lane_posts_per_second == 441
-    error_message = "Twenty lanes must share 8,820 posts per second."
+    condition     = local.lane_posts_per_second == 416
+    error_message = "Twenty lanes must share 8,330 posts per second."
   }
   assert {
-    condition     = local.room_lane_posts_per_second == 490
-    error_message = "The two lanes of large rooms must share the other 980."
+    condition     = jsonencode(local.own_lane_posts_per_second) == jsonencode({ rooms = 490, express = 122 })
+    error_message = "The two lanes of large rooms must share 980, and the four of small broadcasts the other 490."
   }
 }
 
@@ -322,16 +340,16 @@ run "all_lanes_together_keep_to_the_quota" {
   command = plan
 
   variables {
-    quota    = { posts_per_second = 30000, headroom = 0.9, rooms = 0.3 }
+    quota    = { posts_per_second = 30000, burst = 5000, headroom = 0.9, rooms = 0.3, express = 0.05 }
     settings = { shards = { count = 3, concurrency = 4 } }
   }
 
   assert {
-    condition     = local.lane_posts_per_second * 12 + local.room_lane_posts_per_second * 2 == 27000
-    error_message = "Lanes of shards and of large rooms must share what the quota leaves to posts."
+    condition     = local.lane_posts_per_second * 12 + local.own_lane_posts_per_second.rooms * 2 + local.own_lane_posts_per_second.express * 4 <= 27000
+    error_message = "All lanes must share what the quota leaves to posts."
   }
   assert {
-    condition     = local.lane_shares == { normal = 0.7, low = 0.3 }
+    condition     = local.lane_shares == { normal = 0.65, low = 0.3, express = 0.05 }
     error_message = "Each kind of lanes must know what share is its own."
   }
 }
@@ -340,12 +358,12 @@ run "a_small_quota_leaves_large_rooms_a_post_a_second" {
   command = plan
 
   variables {
-    quota    = { posts_per_second = 40, headroom = 0.98, rooms = 0.01 }
+    quota    = { posts_per_second = 40, burst = 5000, headroom = 0.98, rooms = 0.01, express = 0.05 }
     settings = { shards = { count = 2 } }
   }
 
   assert {
-    condition     = local.room_lane_posts_per_second == 1
+    condition     = local.own_lane_posts_per_second.rooms == 1
     error_message = "A lane without a rate would never post."
   }
 }
@@ -354,7 +372,7 @@ run "more_lanes_than_posts_are_refused" {
   command = plan
 
   variables {
-    quota    = { posts_per_second = 32, headroom = 0.98, rooms = 0.1 }
+    quota    = { posts_per_second = 32, burst = 5000, headroom = 0.98, rooms = 0.1, express = 0.05 }
     settings = { shards = { count = 32, concurrency = 2 } }
   }
 
@@ -367,12 +385,13 @@ run "a_lane_without_a_worker_is_refused" {
   variables {
     settings = { shards = { count = 8, concurrency = 2 } }
     functions = {
-      publish            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      post_message       = { timeout = 10, memory = 1769, reserved = 15, provisioned = null }
-      post_message-rooms = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      publish              = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      swarm                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message         = { timeout = 10, memory = 1769, reserved = 15, provisioned = null }
+      post_message-rooms   = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-express = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
     }
   }
 
@@ -384,12 +403,13 @@ run "fewer_than_two_workers_of_large_rooms_are_refused" {
 
   variables {
     functions = {
-      publish            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-      post_message-rooms = { timeout = 10, memory = 1769, reserved = 1, provisioned = null }
-      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      publish              = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      swarm                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message         = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-rooms   = { timeout = 10, memory = 1769, reserved = 1, provisioned = null }
+      post_message-express = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
     }
   }
 
@@ -401,19 +421,20 @@ run "both_functions_that_post_have_their_own_concurrency" {
 
   variables {
     functions = {
-      publish            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      post_message       = { timeout = 10, memory = 1769, reserved = 16, provisioned = null }
-      post_message-rooms = { timeout = 10, memory = 1769, reserved = 2, provisioned = 1 }
-      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      publish              = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      swarm                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message         = { timeout = 10, memory = 1769, reserved = 16, provisioned = null }
+      post_message-rooms   = { timeout = 10, memory = 1769, reserved = 2, provisioned = 1 }
+      post_message-express = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
     }
   }
 
   assert {
     condition = (
       jsonencode(module.post_message.concurrency) == jsonencode({ reserved = 16, provisioned = null })
-      && jsonencode(module.post_message_rooms.concurrency) == jsonencode({ reserved = 2, provisioned = 1 })
+      && jsonencode(module.post_message_own["rooms"].concurrency) == jsonencode({ reserved = 2, provisioned = 1 })
     )
     error_message = "The workers of large rooms must get what is said for them, and those of the shards what is said for those."
   }
@@ -424,12 +445,13 @@ run "a_timeout_longer_than_a_broadcast_is_refused" {
 
   variables {
     functions = {
-      publish            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      query              = { timeout = 25, memory = 512, reserved = null, provisioned = null }
-      post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-      post_message-rooms = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      publish              = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      swarm                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query                = { timeout = 25, memory = 512, reserved = null, provisioned = null }
+      post_message         = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-rooms   = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-express = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
     }
   }
 
@@ -451,12 +473,13 @@ run "a_post_that_lasts_too_long_is_refused" {
 
   variables {
     functions = {
-      publish            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-      post_message-rooms = { timeout = 11, memory = 1769, reserved = null, provisioned = null }
-      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      publish              = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      swarm                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message         = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-rooms   = { timeout = 11, memory = 1769, reserved = null, provisioned = null }
+      post_message-express = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
     }
   }
 
@@ -471,6 +494,55 @@ run "a_chunk_that_does_not_fit_is_refused" {
   }
 
   expect_failures = [var.settings]
+}
+
+run "small_broadcasts_have_as_many_recipients_as_a_lane_posts_at_once" {
+  command = plan
+
+  variables {
+    quota = { posts_per_second = 2500, burst = 1250, headroom = 0.98, rooms = 0.1, express = 0.05 }
+  }
+
+  assert {
+    condition     = local.express_recipients == 125 && local.own_lanes.express.bucket == 125
+    error_message = "In a Region with a small quota fewer recipients must make a broadcast small."
+  }
+}
+
+run "a_small_broadcast_that_no_lane_posts_at_once_is_refused" {
+  command = plan
+
+  variables {
+    settings = { express_recipients = 501 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "a_small_broadcast_larger_than_a_tenth_of_the_bucket_is_refused" {
+  command = plan
+
+  variables {
+    settings = { express_recipients = 126 }
+    quota    = { posts_per_second = 2500, burst = 1250, headroom = 0.98, rooms = 0.1, express = 0.05 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "publish_finds_no_recipients_if_no_broadcast_is_small" {
+  command = plan
+
+  variables {
+    settings = { express_recipients = 0 }
+  }
+
+  assert {
+    condition = !anytrue([
+      for statement in module.publish[0].role.policy.Statement : contains(["FindRecipients", "FindMembersAndPlayers", "ReadSession", "SendChunk"], statement.Sid)
+    ])
+    error_message = "publish must have no right that it has no use for."
+  }
 }
 
 run "no_key_is_refused" {
@@ -735,7 +807,7 @@ run "lambda_does_not_stop_messages_that_return_to_a_queue" {
   command = plan
 
   assert {
-    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow" && aws_lambda_function_recursion_config.post_message_rooms.recursive_loop == "Allow"
+    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow" && alltrue([for way in aws_lambda_function_recursion_config.post_message_own : way.recursive_loop == "Allow"])
     error_message = "Lambda must not take the way back to the shard for a loop."
   }
   assert {
@@ -849,12 +921,13 @@ run "a_further_cells_queue_takes_the_hubs_topic_from_a_region_that_must_be_enabl
   variables {
     control_plane = false
     functions = {
-      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-      post_message-rooms = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-      report             = { timeout = 30, memory = 512, reserved = null, provisioned = null }
-      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      swarm                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message         = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-rooms   = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-express = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      report               = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
     }
     hub = {
       name       = "north"

@@ -78,27 +78,28 @@ variables {
   deployment = jsondecode(file("../../testing/values.json")).deployment
   package    = jsondecode(file("../../testing/values.json")).package
   functions = {
-    accounting         = { timeout = 30, memory = 512, reserved = null, provisioned = null }
-    authorizer         = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-    connect            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-    default_route      = { timeout = 5, memory = 512, reserved = null, provisioned = null }
-    disconnect         = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-    echo               = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-    end_session        = { timeout = 30, memory = 512, reserved = null, provisioned = null }
-    join_room          = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-    post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-    post_message-rooms = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-    presence           = { timeout = 30, memory = 512, reserved = null, provisioned = null }
-    publish            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-    query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-    reconcile          = { timeout = 60, memory = 512, reserved = null, provisioned = null }
-    relay_message      = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-    send_message       = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-    session_api        = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-    settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-    swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    accounting           = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+    authorizer           = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    connect              = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    default_route        = { timeout = 5, memory = 512, reserved = null, provisioned = null }
+    disconnect           = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    echo                 = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    end_session          = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+    join_room            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    post_message         = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+    post_message-rooms   = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+    post_message-express = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+    presence             = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+    publish              = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    query                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    reconcile            = { timeout = 60, memory = 512, reserved = null, provisioned = null }
+    relay_message        = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    send_message         = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    session_api          = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    swarm                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
   }
-  quota         = { posts_per_second = 10000, burst = 5000, headroom = 0.98, rooms = 0.1 }
+  quota         = { posts_per_second = 10000, burst = 5000, headroom = 0.98, rooms = 0.1, express = 0.05 }
   session_share = 0.25
   session_api   = { session_auth = "iam", tenant_claim = "tenantId", list_tenants = false }
 }
@@ -135,16 +136,17 @@ run "every_function_has_exactly_its_permissions" {
       ]
       if strcontains(jsonencode(function.role.policy), "execute-api:")
       } == {
-      connect            = ["GET/@connections/*"]
-      disconnect         = ["DELETE/@connections/*"]
-      join_room          = ["POST/@connections/*"]
-      send_message       = ["POST/@connections/*"]
-      presence           = ["POST/@connections/*"]
-      relay_message      = ["POST/@connections/*", "DELETE/@connections/*"]
-      post_message       = ["POST/@connections/*", "DELETE/@connections/*"]
-      post_message-rooms = ["POST/@connections/*", "DELETE/@connections/*"]
-      echo               = ["POST/@connections/*", "DELETE/@connections/*"]
-      end_session        = ["DELETE/@connections/*"]
+      connect              = ["GET/@connections/*"]
+      disconnect           = ["DELETE/@connections/*"]
+      join_room            = ["POST/@connections/*"]
+      send_message         = ["POST/@connections/*"]
+      presence             = ["POST/@connections/*"]
+      relay_message        = ["POST/@connections/*", "DELETE/@connections/*"]
+      post_message         = ["POST/@connections/*", "DELETE/@connections/*"]
+      post_message-rooms   = ["POST/@connections/*", "DELETE/@connections/*"]
+      post_message-express = ["POST/@connections/*", "DELETE/@connections/*"]
+      echo                 = ["POST/@connections/*", "DELETE/@connections/*"]
+      end_session          = ["DELETE/@connections/*"]
     }
     error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections; relay_message, post_message, echo, disconnect and end_session may close them; and no other function may do anything to any."
   }
@@ -213,11 +215,11 @@ run "every_function_has_exactly_its_permissions" {
   }
   assert {
     condition = jsonencode([
-      for name in ["post_message", "post_message-rooms"] : [
+      for name in ["post_message", "post_message-rooms", "post_message-express"] : [
         for statement in local.functions[name].role.policy.Statement : statement.Resource if statement.Sid == "ReadChunks"
       ]
-    ]) == jsonencode([[[for n in range(2) : local.queues["shard-${n}"].arn]], [[local.queues["rooms"].arn]]])
-    error_message = "Neither worker may read the other's queues."
+    ]) == jsonencode([[[for n in range(2) : local.queues["shard-${n}"].arn]], [[local.queues["rooms"].arn]], [[local.queues["express"].arn]]])
+    error_message = "No worker may read the other's queues."
   }
   assert {
     condition = {
@@ -226,9 +228,10 @@ run "every_function_has_exactly_its_permissions" {
       ])
       if anytrue([for statement in function.statements : contains(statement.Resource, local.tables.lanes.arn)])
       } == {
-      query              = ["dynamodb:UpdateItem"]
-      post_message       = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
-      post_message-rooms = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      query                = ["dynamodb:UpdateItem"]
+      post_message         = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      post_message-rooms   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      post_message-express = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
     }
     error_message = "query marks lanes, workers read the marks too, and nobody else has any business there."
   }
@@ -305,7 +308,7 @@ run "clients_may_use_a_fifth_of_the_quota_and_half_of_its_bucket" {
   command = plan
 
   variables {
-    quota = { posts_per_second = 20000, burst = 5000, headroom = 0.98, rooms = 0.1 }
+    quota = { posts_per_second = 20000, burst = 5000, headroom = 0.98, rooms = 0.1, express = 0.05 }
   }
 
   assert {
@@ -367,7 +370,7 @@ run "every_silo_has_a_consumer_of_its_own_and_every_queue_its_alarm" {
 
   assert {
     condition = toset(keys(module.waiting_alarm)) == toset([
-      "broadcast", "disconnect", "inbox", "outcome", "partition", "pooled", "rooms", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
+      "broadcast", "disconnect", "express", "inbox", "outcome", "partition", "pooled", "rooms", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
     ])
     error_message = "Every queue of work must be watched, each shard's and each silo's among them."
   }
@@ -407,25 +410,26 @@ run "a_further_cell_reports_to_its_hub_and_has_no_public_api" {
       placement      = { home_connections = 20000, beat_seconds = 5, lease_seconds = 15 }
     }
     functions = {
-      accounting         = { timeout = 30, memory = 512, reserved = null, provisioned = null }
-      authorizer         = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-      beat               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      connect            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-      default_route      = { timeout = 5, memory = 512, reserved = null, provisioned = null }
-      disconnect         = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-      echo               = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-      end_session        = { timeout = 30, memory = 512, reserved = null, provisioned = null }
-      join_room          = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-      post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-      post_message-rooms = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
-      presence           = { timeout = 30, memory = 512, reserved = null, provisioned = null }
-      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      reconcile          = { timeout = 60, memory = 512, reserved = null, provisioned = null }
-      relay_message      = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-      report             = { timeout = 30, memory = 512, reserved = null, provisioned = null }
-      send_message       = { timeout = 10, memory = 512, reserved = null, provisioned = null }
-      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
-      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      accounting           = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      authorizer           = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      beat                 = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      connect              = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      default_route        = { timeout = 5, memory = 512, reserved = null, provisioned = null }
+      disconnect           = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      echo                 = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      end_session          = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      join_room            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      post_message         = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-rooms   = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-express = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      presence             = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      query                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      reconcile            = { timeout = 60, memory = 512, reserved = null, provisioned = null }
+      relay_message        = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      report               = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      send_message         = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      swarm                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
     }
   }
 

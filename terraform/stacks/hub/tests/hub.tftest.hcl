@@ -26,7 +26,7 @@ run "the_hub_of_an_account_is_complete" {
   assert {
     condition = toset(keys(output.functions)) == toset([
       "accounting", "authorizer", "connect", "default_route", "disconnect", "echo", "end_session", "join_room", "post_message",
-      "post_message-rooms", "presence", "publish", "query", "reconcile", "relay_message", "send_message", "session_api", "settle", "swarm",
+      "post_message-rooms", "post_message-express", "presence", "publish", "query", "reconcile", "relay_message", "send_message", "session_api", "settle", "swarm",
     ])
     error_message = "The hub must have every function."
   }
@@ -103,7 +103,7 @@ run "a_region_with_a_small_quota_is_planned_with_it" {
   }
 
   assert {
-    condition     = local.quota == { posts_per_second = 2500, burst = 1250, headroom = 0.98, rooms = 0.1 }
+    condition     = local.quota == { posts_per_second = 2500, burst = 1250, headroom = 0.98, rooms = 0.1, express = 0.05 }
     error_message = "Lanes that post four times what the account may would be answered 429."
   }
 }
@@ -159,6 +159,27 @@ run "functions_differ_from_the_defaults_only_as_declared" {
   assert {
     condition     = toset(keys(output.functions)) == setsubtract(keys(local.functions), ["console"])
     error_message = "Every function must be in the table of functions, and none besides."
+  }
+}
+
+run "functions_of_a_broadcast_are_kept_warm_on_request" {
+  command = plan
+
+  variables {
+    warm      = true
+    functions = { publish = { provisioned = 3 } }
+  }
+
+  assert {
+    condition = { for name, function in local.functions : name => function.provisioned if function.provisioned != null } == {
+      post_message         = 1
+      post_message-express = 1
+      publish              = 3
+      query                = 1
+      settle               = 1
+      swarm                = 1
+    }
+    error_message = "A number in functions must take precedence; nothing else is kept warm."
   }
 }
 

@@ -30,12 +30,13 @@ RATE = 5_000
 def sender(
     *,
     rate: float = RATE,
+    bucket: int = 0,
     max_in_flight: int = 100,
     ca_file: str | Path = TRUSTED,
     credentials: Callable[[], Credentials] = lambda: CREDENTIALS,
 ) -> CurlSender:
     """A sender with a lane of its own."""
-    lane = Lane(rate, time.monotonic())
+    lane = Lane(rate, time.monotonic(), bucket=bucket)
     return CurlSender(lane, credentials, REGION, max_in_flight=max_in_flight, ca_file=str(ca_file))
 
 
@@ -238,6 +239,14 @@ def test_the_lane_sets_the_rate(api: ManagementApi) -> None:
     found = sender(rate=100).post(api.endpoint, [connection(number) for number in range(50)], FRAME, seconds=10)
     assert found == [Outcome.DELIVERED] * 50
     assert time.monotonic() - began > 0.4
+
+
+def test_an_express_lane_leaves_posts_that_it_cannot_send_soon(api: ManagementApi) -> None:
+    """Its bucket goes out at once. After a quarter of a second the rest is left, long before the call's end."""
+    found = sender(rate=1, bucket=10).post(
+        api.endpoint, [connection(number) for number in range(50)], FRAME, seconds=60
+    )
+    assert found == [Outcome.DELIVERED] * 10 + [Outcome.UNSENT] * 40
 
 
 @pytest.mark.parametrize("connections", [20, 500])

@@ -1,5 +1,6 @@
 """A lane's rate."""
 
+import math
 from itertools import accumulate
 
 import pytest
@@ -160,3 +161,29 @@ def test_a_lane_reads_its_loan_at_the_given_time() -> None:
     lane.take(1, 6)
     lane.take(1, 7.5)
     assert asked == [6, 7.5]
+
+
+def test_an_express_lane_has_its_bucket_at_once() -> None:
+    """It is full at the first moment, and fills again at the lane's rate."""
+    lane = Lane(100, 5, bucket=500)
+    assert lane.take(400, 5) == 400
+    assert lane.take(400, 5) == 100
+    assert lane.take(400, 6) == 100
+    assert lane.take(10_000, 60) == 500
+
+
+def test_only_a_lane_with_a_bucket_of_its_own_loses_patience() -> None:
+    """Others wait as long as their function may."""
+    assert Lane(100, 0).patience == math.inf
+    assert Lane(100, 0, bucket=1).patience == 0.25
+
+
+@given(rates, starts, takes, st.integers(1, 500))
+def test_a_bucket_of_its_own_is_all_that_a_lane_may_send_above_its_rate(
+    rate: float, start: float, steps: list[tuple[float, int]], size: int
+) -> None:
+    """However the posts are asked for."""
+    lane = Lane(rate, start, bucket=size)
+    times = list(accumulate((pause for pause, _ in steps), initial=start))[1:]
+    taken = [lane.take(wanted, now) for now, (_, wanted) in zip(times, steps, strict=True)]
+    assert sum(taken) <= rate * (times[-1] - start) + max(size, bucket(rate)) + 0.01

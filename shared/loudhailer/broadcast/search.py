@@ -1,0 +1,151 @@
+"""The search for the recipients of a broadcast, in key order, and the chunks that they are fixed in."""
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from itertools import islice
+from math import ceil
+from typing import TYPE_CHECKING, Protocol
+
+from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
+from loudhailer.broadcast.model import Chunk
+from loudhailer.broadcast.scope import Scope
+from loudhailer.connections.devices.port import DeviceStore
+from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
+from loudhailer.connections.port import ConnectionStore
+from loudhailer.ids import ChunkId, ConnectionId, Partition, SessionId, TenantId
+
+if TYPE_CHECKING:
+    from loudhailer.broadcast.recipients import Recipients
+
+_PARTITIONS_AHEAD = 4
+"""Partitions whose first page is read before it is needed: memory is bounded by as many pages, of 1 MB at most."""
+
+LARGEST_CHUNK = 500
+"""Beside 128 KB of data no more ids fit into 256 KiB."""
+
+_SMALLEST_CHUNK = 100
+"""A chunk costs a row, two messages and a share of an invocation, however few its recipients are."""
+
+_CHUNKS_A_LANE = 2
+"""A lane has the next chunk before it when it is through with one, and lanes end within half of their work."""
+
+type Recipient = tuple[Partition, ConnectionId, int]
+"""A connection's key, and when it was made: recipients sort as chunks do."""
+
+type Page = list[Recipient]
+
+
+def size_of_chunks(recipients: int | None, *, lanes: int, most: int) -> int:
+    """The recipients of each chunk of a broadcast: so few that all lanes have work, or `most` if there are enough.
+
+    Args:
+        recipients: those of the whole broadcast; None if nobody has counted them.
+        lanes: the number of lanes that post it.
+        most: the recipients that a chunk may have.
+    """
+    if recipients is None:
+        return most
+    return min(most, max(_SMALLEST_CHUNK, ceil(recipients / (_CHUNKS_A_LANE * lanes))))
+
+
+class Connected(Protocol):
+    """A session, as far as it is looked into here."""
+
+    @property
+    def connections(self) -> Collection[ConnectionKey]:
+        """The keys of its connections."""
+
+
+class SessionLookup(Protocol):
+    """The sessions."""
+
+    def get(self, tenant: TenantId, session: SessionId) -> Connected | None:
+        """The session; None if there is no such one."""
+
+
+class Search:
+    """Finds the recipients in a scope."""
+
+    def __init__(
+        self,
+        connections: ConnectionStore,
+        sessions: SessionLookup,
+        devices: DeviceStore,
+        *,
+        executor: Executor,
+        clock: Callable[[], float],
+    ) -> None:
+        self._connections = connections
+        self._sessions = sessions
+        self._devices = devices
+        self._executor = executor
+        self._clock = clock
+
+    def pages(self, scope: Scope, after: ConnectionKey | None = None) -> Iterator[Page]:
+        """The recipients in key order; of partitions those alone that come after a key.
+
+        A room, a player or a session is one page. The first page of partitions is read alone, so that the first chunk
+        does not wait for others; while one partition is worked on, the next ones are read.
+        """
+        match scope:
+            case InRoom(tenant, room):
+                yield self._among(self._connections.in_room(tenant, room))
+            case OfPlayer(tenant, player):
+                yield self._among(self._devices.of_player(tenant, player))
+            case OfSession(tenant, session):
+                standing = self._sessions.get(tenant, session)
+                yield self._among(list(standing.connections) if standing else [])
+            case partitions:
+                yield from self._in_partitions(partitions, after)
+
+    def few(self, scope: Scope, most: int) -> Page | None:
+        """All recipients in key order; None if there are more than `most`."""
+        if isinstance(scope, InRoom):
+            members = self._connections.in_room(scope.tenant, scope.room, most=most + 1)
+            return self._among(members) if len(members) <= most else None
+        found: Page = []
+        for page in self.pages(scope):
+            found += page
+            if len(found) > most:
+                return None
+        return found
+
+    def chunk(self, chunk_id: ChunkId, recipients: Page) -> Chunk:
+        """The recipients as a chunk that is to be fixed."""
+        now = int(self._clock())
+        grouped: Recipients = {}
+        young = 0
+        for place, (partition, connection, connected_at) in enumerate(recipients):
+            grouped.setdefault(partition, []).append(connection)
+            if connected_at > now - YOUNG_SECONDS:
+                young |= 1 << place
+        return Chunk(chunk_id=chunk_id, recipients=grouped, young=young, young_until=now + YOUNG_SECONDS)
+
+    def _in_partitions(self, partitions: Sequence[Partition], after: ConnectionKey | None) -> Iterator[Page]:
+        ahead: deque[tuple[Iterator[Page], Future[Page | None]]] = deque()
+        left = (partition for partition in sorted(partitions) if after is None or partition >= after.partition)
+
+        def read(many: int) -> None:
+            for partition in islice(left, many - len(ahead)):
+                further = self._in_partition(partition, after)
+                ahead.append((further, self._executor.submit(next, further, None)))
+
+        read(1)
+        while ahead:
+            further, first = ahead.popleft()
+            page = first.result()
+            read(_PARTITIONS_AHEAD)
+            while page is not None:
+                yield page
+                page = next(further, None)
+
+    def _in_partition(self, partition: Partition, after: ConnectionKey | None) -> Iterator[Page]:
+        beyond = after.connection_id if after is not None and partition == after.partition else None
+        pages = self._connections.in_partition(partition, after=beyond, not_expired_at=int(self._clock()))
+        for page in pages:
+            yield [(partition, connection, connected_at) for connection, connected_at in page]
+
+    def _among(self, keys: Sequence[ConnectionKey]) -> Page:
+        connected_at = self._connections.connected_at(keys)
+        return sorted((key.partition, key.connection_id, at) for key, at in connected_at.items())
