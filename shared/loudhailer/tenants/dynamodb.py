@@ -86,7 +86,8 @@ class DynamoTenantStore(DynamoTable, TenantStore):
 
     @override
     def everything(self) -> list[TenantRow]:
-        return sorted(map(_row_from_item, self._every_row()), key=attrgetter("tenant_id"))
+        # A further cell read the revision before: a row of that revision that it missed would not be copied for long.
+        return sorted(map(_row_from_item, self._scan_rows(consistent=True)), key=attrgetter("tenant_id"))
 
     @override
     def copy(self, row: TenantRow) -> bool:

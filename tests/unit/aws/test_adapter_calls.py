@@ -303,6 +303,14 @@ def test_every_adapter_call_is_valid_named_and_reads_consistently(
         assert consistent is (client.request.get("Key") != {"tenantId": {"S": ACME}})
 
 
+def test_a_further_cell_reads_the_hubs_tenants_consistently() -> None:
+    """It read their revision before: it would not look for a row again that it missed."""
+    client: Any = Refusing()
+    with pytest.raises(TransientError):
+        DynamoTenantStore(client, "table").everything()
+    assert client.request["ConsistentRead"] is True
+
+
 def test_only_the_needed_attributes_of_recipients_are_read() -> None:
     """Their id and when they connected: what is read is paid for and waited for."""
     client: Any = Refusing()
