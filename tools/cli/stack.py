@@ -36,18 +36,24 @@ def up(
         int, typer.Option(min=0, max=len(SUBSCRIBER_ACCOUNTS), help="Other accounts that post beside the hub's.")
     ] = 0,
     cells: Annotated[
-        int, typer.Option(min=1, max=1 + len(CELL_ACCOUNTS), help="Cells: the hub's own, and others in other accounts.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            max=1 + len(CELL_ACCOUNTS),
+            help="Cells: the hub's own, and others in other accounts; by default as many as the stack has.",
+        ),
+    ] = None,
 ) -> None:
     """Start the local stack, or bring it up to date; exit code 0 once it runs, also in place of one that was lost."""
     workplace = Workplace.of(context)
-    stack = replace(
-        workplace.stack(**subscriber_variables(subscribers), **cell_variables(cells)),
-        templates=templates(unwanted=no_template),
-        throttling=not no_throttling,
-    )
-    with workplace.held(stack):
-        before = stack.state()
+    with workplace.held(workplace.stack()):
+        before = workplace.stack().state()
+        number = cells or 1 + (len(before.cell_ports) if before else 0)
+        stack = replace(
+            workplace.stack(**subscriber_variables(subscribers), **cell_variables(number)),
+            templates=templates(unwanted=no_template),
+            throttling=not no_throttling,
+        )
         changed = stack.up(Ports(aws_port, gateway_port), packaging=package, force=force)
         state = stack.state()
         deployment = Deployment.of(state)
