@@ -14,7 +14,7 @@ from tools.client.http import HttpApi
 from tools.client.socket import Departure, Refusal, socket_url
 from tools.console import Terminal
 from tools.demo.scenario import Scenario, Seat, occupied
-from tools.demo.verdict import BroadcastResult, CountResult
+from tools.demo.verdict import BroadcastResult, CountResult, faults_of_cells
 from tools.errors import OperatorError
 from tools.operations.broadcasts import described
 from tools.operations.cells import bring_tenants
@@ -86,7 +86,8 @@ class Performance:
     def faults(self) -> list[str]:
         """Everything that is not as it must be."""
         results: list[BroadcastResult | CountResult] = [*self.broadcasts, *self.counts]
-        return [fault for result in results for fault in result.faults]
+        faults = [fault for result in results for fault in result.faults]
+        return faults_of_cells(self.deployment.all_cells, set(self.cell_of.values())) + faults
 
     async def _arrive(self, api: HttpApi) -> None:
         tenants = self.deployment.tenants

@@ -1,7 +1,7 @@
 """Tables of what the demonstration saw, and a verdict on it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.table import Table
@@ -90,6 +90,15 @@ class CountResult:
             f"{count.counted} counted and {count.reserved} reserved."
         )
         return [fault]
+
+
+def faults_of_cells(cells: Iterable[CellName], used: Collection[CellName]) -> list[str]:
+    """One sentence for each cell that got no socket: nothing was shown of it."""
+    return [
+        f"The cell {cell} got no socket. Of a few, that may be chance: try more with --sockets."
+        for cell in cells
+        if cell not in used
+    ]
 
 
 def percentile(values: Sequence[float], share: float) -> float:

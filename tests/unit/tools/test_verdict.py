@@ -3,13 +3,24 @@
 import io
 import math
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from loudhailer.broadcast.report import Report
 from loudhailer.ids import HUB, CellName, TenantId
 from tools.console import Terminal
-from tools.demo.verdict import BroadcastResult, CountResult, broadcast_table, cell_table, count_table, percentile
+from tools.demo.performance import Performance
+from tools.demo.scenario import Scenario
+from tools.demo.verdict import (
+    BroadcastResult,
+    CountResult,
+    broadcast_table,
+    cell_table,
+    count_table,
+    percentile,
+)
 from tools.operations.census import TenantCount
 
 REPORT = Report(
@@ -100,6 +111,17 @@ def test_a_count_off_by_one_is_reported(count: TenantCount, part: str) -> None:
     (fault,) = replace(COUNT, count=count).faults
     assert fault.startswith("Half left, tenant red has 5 sockets, but ")
     assert part in fault
+
+
+def test_a_cell_without_sockets_is_reported(terminal: Terminal) -> None:
+    """All sums are right without it, so nothing else would show it."""
+    cells: Any = SimpleNamespace(all_cells=[HUB, NORTH])
+    performance = Performance(Scenario.of(10, 2), cells, terminal, cell_of={0: HUB, 1: NORTH})
+    assert performance.faults == []
+    performance.cell_of = {0: HUB}
+    assert performance.faults == [
+        "The cell north got no socket. Of a few, that may be chance: try more with --sockets."
+    ]
 
 
 def test_the_tables_show_every_number(terminal: Terminal, written: io.StringIO) -> None:
