@@ -381,7 +381,9 @@ class Stack:
 
     def _fingerprint(self, state: StackState, code: str) -> Fingerprint:
         """The fingerprint of an apply of these functions, as the sources are now."""
-        variables = [self.terraform_variables(state), state.cell_ports]
+        variables = self.terraform_variables(state)
+        if state.cell_ports:
+            variables["cell_ports"] = state.cell_ports
         return Fingerprint(code, self.terraform(state).fingerprint(), digest_of(variables))
 
     def terraform_variables(self, state: StackState) -> dict[str, Any]:

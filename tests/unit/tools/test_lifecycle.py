@@ -27,7 +27,7 @@ from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY, GATEWAYS, LOST, TERRAFORM, Packaging, Ports, Stack
 from tools.stack.processes import ProcessTable
-from tools.stack.project import Project
+from tools.stack.project import Project, digest_of
 from tools.stack.state import StackState, save_state
 from tools.stack.subscribers import subscriber_variables
 
@@ -94,6 +94,14 @@ def test_a_second_up_changes_nothing(stack: Stack, terraform: TerraformStandIn) 
     assert not stack.up()
     assert terraform.calls == APPLY
     assert (process_of(stack, AWS), process_of(stack, GATEWAY), state_of(stack)) == before
+
+
+def test_a_stack_with_one_cell_has_the_fingerprint_of_its_variables_alone(stack: Stack) -> None:
+    """As before there were further cells: an update of this code does not apply its variables again."""
+    stack.up()
+    state = state_of(stack)
+    assert state.applied is not None
+    assert state.applied.fingerprint.variables == digest_of(stack.terraform_variables(state))
 
 
 def test_force_applies_again(stack: Stack, terraform: TerraformStandIn) -> None:
