@@ -76,6 +76,26 @@ def test_the_cells_of_a_tenant_are_recorded(store: PlacementStore) -> None:
     assert store.cells_of(OTHER) == {}
 
 
+def test_a_tenants_placements_and_cells_are_forgotten(store: PlacementStore) -> None:
+    """All of them, whichever key they are under; a second time nothing is left; other tenants keep theirs."""
+    others = OTHER, TenantId(f"{TENANT}2")
+    names = [of_session(SessionId(f"s{number}")) for number in range(60)]
+    for name in names:
+        assert store.put(TENANT, name, FIRST)
+    for tenant in others:
+        assert store.put(tenant, S1, FIRST)
+    for tenant in (TENANT, *others):
+        store.add_cell(tenant, HUB, NOW)
+        store.add_cell(tenant, NORTH, NOW)
+    for _ in range(2):
+        store.forget(TENANT)
+        assert store.get(TENANT, names) == {}
+        assert store.cells_of(TENANT) == {}
+    for tenant in others:
+        assert store.get(tenant, [S1]) == {S1: FIRST}
+        assert store.cells_of(tenant) == {HUB: NOW, NORTH: NOW}
+
+
 def test_a_cell_that_was_recorded_again_is_not_forgotten(once: PlacementStore) -> None:
     """A client may have been placed there meanwhile."""
     once.add_cell(TENANT, NORTH, NOW + 9)

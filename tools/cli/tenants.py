@@ -8,7 +8,7 @@ from rich.table import Table
 
 from loudhailer import ids
 from tools.cli.workplace import Workplace
-from tools.operations.cells import await_tenants
+from tools.operations.cells import cells_without_tenants
 from tools.operations.erasing import Erasing, Stores
 from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, new_session_key, put, require_silo
 
@@ -100,7 +100,7 @@ def delete_tenant(context: typer.Context, tenant: str) -> None:
             tenant_id,
             lambda done, kind: bar.update(done, None, kind),
             further=[Stores.of(cell) for cell in deployment.cells.values()],
-            spread=lambda: await_tenants(deployment, _CELLS_SECONDS),
+            spread=lambda: cells_without_tenants(deployment, _CELLS_SECONDS),
             quiet_seconds=deployment.quiet_seconds,
         )
         erasing()

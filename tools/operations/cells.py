@@ -37,17 +37,24 @@ def bring_tenants(deployment: Deployment, seconds: float) -> None:
 
 def await_tenants(deployment: Deployment, seconds: float) -> None:
     """Wait until each further cell is alive and has the tenants as they are now; OperatorError after the time."""
+    if missing := cells_without_tenants(deployment, seconds):
+        raise OperatorError(
+            f"After {seconds:.0f} s the tenants as they are now have not reached {' and '.join(missing)}.",
+            f"Look at `loudhailer status`, and at `loudhailer logs beat --cell {missing[0]}`.",
+        )
+
+
+def cells_without_tenants(deployment: Deployment, seconds: float) -> list[CellName]:
+    """The further cells that do not have the tenants as they are now after so many seconds; empty once all do."""
     if not deployment.cells:
-        return
+        return []
     revision = deployment.directory.revision()
     deadline = time.monotonic() + seconds
     while missing := _without_tenants(deployment, revision):
         if time.monotonic() > deadline:
-            raise OperatorError(
-                f"After {seconds:.0f} s the tenants as they are now have not reached {' and '.join(missing)}.",
-                f"Look at `loudhailer status`, and at `loudhailer logs beat --cell {missing[0]}`.",
-            )
+            break
         time.sleep(_POLL_SECONDS)
+    return missing
 
 
 def cell_table(deployment: Deployment, now: float) -> Table:

@@ -3,7 +3,8 @@
 From the first moment the tenant does not exist for any function of the hub's cell; further cells copy its mark before
 they are looked through. Each step may be repeated: running the command again
 after an interruption continues where it stopped. Sessions are ended a hundred at a time, and the next ones when their
-connections are gone. So other tenants' sessions do not wait behind them in the stream.
+connections are gone. So other tenants' sessions do not wait behind them in the stream. When all cells are done, the hub
+forgets on which of them the tenant's sessions and players were placed.
 
 Something may be on its way that was let in before: a session, a message. So everything is looked through once more when
 no function can be at work any more that began before all was gone.
@@ -30,9 +31,10 @@ from tools.errors import OperatorError
 from tools.stack.deployment import Deployment
 
 if TYPE_CHECKING:
+    from loudhailer.cells.placements.port import PlacementStore
     from loudhailer.connections.devices.port import DeviceStore
     from loudhailer.connections.port import ConnectionStore
-    from loudhailer.ids import PlayerId, TenantId
+    from loudhailer.ids import CellName, PlayerId, TenantId
     from loudhailer.inbox.port import InboxStore
     from loudhailer.limits.places.port import PlaceStore
     from loudhailer.limits.port import LimitStore
@@ -50,7 +52,10 @@ _PARALLEL = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Stores:
-    """All that a tenant has rows in; `close` closes a connection, and is not troubled if it is closed."""
+    """All that a tenant has rows in; `close` closes a connection, and is not troubled if it is closed.
+
+    Only a hub with further cells has `placements`.
+    """
 
     tenants: "TenantStore"
     sessions: "SessionStore"
@@ -61,6 +66,7 @@ class Stores:
     inboxes: "InboxStore"
     limits: "LimitStore"
     close: Callable[[ConnectionKey], None]
+    placements: "PlacementStore | None" = None
 
     @classmethod
     def of(cls, deployment: Deployment) -> "Stores":
@@ -84,6 +90,7 @@ class Stores:
             inboxes=deployment.inboxes,
             limits=deployment.limits,
             close=close,
+            placements=deployment.placements,
         )
 
 
@@ -96,7 +103,8 @@ class Erasing:
         tenant: the tenant.
         progressed: receives the number of erased rows so far, and their kind.
         further: where it has rows in each further cell.
-        spread: returns when each further cell knows that the tenant is being erased; OperatorError if one does not.
+        spread: returns when each further cell knows that the tenant is being erased, or some time has passed; names the
+            cells that do not know it.
         quiet_seconds: how long a function may be at work that was let in before; see `Deployment.quiet_seconds`.
         erased: how many of each kind are gone.
     """
@@ -106,7 +114,7 @@ class Erasing:
     progressed: Callable[[int, str], None] = lambda _done, _kind: None
     _: KW_ONLY
     further: Sequence[Stores] = ()
-    spread: Callable[[], None] = lambda: None
+    spread: Callable[[], Sequence["CellName"]] = lambda: ()
     quiet_seconds: float
     clock: Callable[[], float] = time.time
     pause: Callable[[float], None] = time.sleep
@@ -116,13 +124,23 @@ class Erasing:
         """Erase it all.
 
         Raises:
-            OperatorError: there is no such tenant; or something is left, and the command is to be run again.
+            OperatorError: there is no such tenant; or a cell does not answer or something is left, and the command is
+                to be run again.
         """
         if not self.stores.tenants.begin_erasing(self.tenant):
             raise OperatorError(f"There is no tenant {self.tenant}.", "See `loudhailer tenant list`.")
-        self.spread()
+        if self.further:
+            self.progressed(0, "waiting for the cells")
+        if missing := self.spread():
+            raise OperatorError(
+                f"Tenant {self.tenant} is not erased yet: {' and '.join(missing)} did not answer in time.",
+                f"Look at `loudhailer status` and `loudhailer logs beat --cell {missing[0]}`, then run this again.",
+            )
         for stores in (self.stores, *self.further):
             replace(self, stores=stores)._erase()  # noqa: SLF001  # this class's own, of another cell
+        if self.stores.placements is not None:
+            self.progressed(self.erased.total(), "placements")
+            self.stores.placements.forget(self.tenant)
         self.stores.tenants.end_erasing(self.tenant, int(self.clock()))
 
     def _erase(self) -> None:

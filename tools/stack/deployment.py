@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.cells.dynamodb import DynamoCellDirectory
+from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.ids import HUB, CellName
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import boto3
 
     from loudhailer.broadcast.port import BroadcastStore
+    from loudhailer.cells.placements.port import PlacementStore
     from loudhailer.cells.port import CellDirectory
     from loudhailer.connections.devices.port import DeviceStore
     from loudhailer.connections.port import ConnectionStore
@@ -123,9 +125,9 @@ class Deployment:
 
     @property
     def quiet_seconds(self) -> float:
-        """The longest time that a function may be at work which makes sessions, connections or messages."""
-        timeouts: dict[str, float] = self.outputs["timeouts"]
-        return max(timeouts[name] for name in _MAKERS)
+        """The longest time that a function of any cell may be at work which makes sessions, connections or messages."""
+        timeouts: list[dict[str, float]] = [cell.outputs["timeouts"] for cell in self.all_cells.values()]
+        return max(seconds for of_cell in timeouts for name, seconds in of_cell.items() if name in _MAKERS)
 
     @property
     def rest_seconds(self) -> int:
@@ -163,6 +165,12 @@ class Deployment:
     def directory(self) -> "CellDirectory":
         """The leases of further cells, and an operator's orders."""
         return DynamoCellDirectory(self.client("dynamodb"), self._table("cells"))
+
+    @cached_property
+    def placements(self) -> "PlacementStore | None":
+        """The cells of sessions and players; None where there is no table of them: a hub alone, or a further cell."""
+        table = self.outputs["tables"].get("placements")
+        return None if table is None else DynamoPlacementStore(self.client("dynamodb"), str(table))
 
     @cached_property
     def sessions(self) -> "SessionStore":

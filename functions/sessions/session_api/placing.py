@@ -123,7 +123,8 @@ class SeveralCells(Placing):
         self._lease_seconds = lease_seconds
         self._clock = clock
         self._known: tuple[float, Mapping[CellName, Standing], Mapping[CellName, str]] | None = None
-        self._noted: dict[tuple[TenantId, CellName], float] = {}
+        # The tenant's revision is in the key: the next tenant of an erased one's id has a later one, and no note yet.
+        self._noted: dict[tuple[TenantId, int, CellName], float] = {}
 
     def place(self, tenant: Tenant, session: SessionId, player: PlayerId | None) -> Home | None:
         """Write where the session and its player are, and return it; see `Placing.place`.
@@ -146,7 +147,7 @@ class SeveralCells(Placing):
                 if live is not None and player is not None and bound is None:
                     # As on one cell: a session that is bound only now is made anew, and its connections are closed.
                     self._stores(current).sessions.delete(tenant.tenant_id, session)
-            if self._write(tenant.tenant_id, cell, player, {name: found.get(name) for name in reversed(names)}):
+            if self._write(tenant, cell, player, {name: found.get(name) for name in reversed(names)}):
                 return self._home(tenant, cell, player, candidates, urls)
         raise TransientError("the session was placed by others all the time")
 
@@ -234,25 +235,26 @@ class SeveralCells(Placing):
 
     def _write(
         self,
-        tenant: TenantId,
+        tenant: Tenant,
         cell: CellName,
         player: PlayerId | None,
         seen: Mapping[str, Placement | None],
     ) -> bool:
         """Note that the tenant is on the cell, then the placements in their order; False if somebody else was first."""
         now = int(self._clock())
-        if now - self._noted.get((tenant, cell), 0) >= _NOTED_SECONDS:
-            self._placements.add_cell(tenant, cell, now)
+        note = tenant.tenant_id, tenant.revision, cell
+        if now - self._noted.get(note, 0) >= _NOTED_SECONDS:
+            self._placements.add_cell(tenant.tenant_id, cell, now)
             if len(self._noted) >= _REMEMBERED:
                 self._noted.clear()
-            self._noted[tenant, cell] = now
+            self._noted[note] = now
         for name, before in seen.items():
             bound = player if name.startswith("session#") else None
             if before is not None and bound is None:
                 bound = before.player
             if before is not None and before.is_fresh(now) and (before.cell, before.player) == (cell, bound):
                 continue
-            if not self._placements.put(tenant, name, placement_after(before, cell, bound, now)):
+            if not self._placements.put(tenant.tenant_id, name, placement_after(before, cell, bound, now)):
                 return False
         return True
 

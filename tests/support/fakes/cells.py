@@ -78,3 +78,9 @@ class MemoryPlacementStore(PlacementStore):
                 return False
             del self.cells[tenant, cell]
             return True
+
+    @override
+    def forget(self, tenant: TenantId) -> None:
+        with self._lock:
+            self.rows = {key: placement for key, placement in self.rows.items() if key[0] != tenant}
+            self.cells = {key: noted_at for key, noted_at in self.cells.items() if key[0] != tenant}

@@ -178,6 +178,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("PutItem", lambda client: placements(client).add_cell(ACME, NORTH, 1)),
     ("Query", lambda client: placements(client).cells_of(ACME)),
     ("DeleteItem", lambda client: placements(client).remove_cell(ACME, NORTH, 1)),
+    ("Query", lambda client: placements(client).forget(ACME)),
     ("Scan", lambda client: tenants(client).everything()),
     ("PutItem", lambda client: tenants(client).copy(TenantRow(ACME, 1, None, Tombstone(ACME, None)))),
     ("UpdateItem", lambda client: broadcasts(client).take_version(BROADCAST, 1)),

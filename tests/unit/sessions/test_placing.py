@@ -173,6 +173,19 @@ def test_a_tenants_cell_is_recorded_before_its_session_is_placed(placing: Placin
         assert placing.placements.cells_of(ACME) == {cell: noted_at}
 
 
+def test_the_cell_of_an_erased_tenants_successor_is_recorded(placing: PlacingFixture) -> None:
+    """Broadcasts would miss the new tenant's clients if the function took the erased tenant's note for its own."""
+    session = placing.named_of(NORTH)
+    placing.place(session)
+    placing.placements.forget(ACME)
+    successor = replace(TENANT, revision=TENANT.revision + 2)
+    placing.beat(NORTH, SOUTH, tenants=successor.revision)
+    placing.now += 1
+    home = placing.placing.place(successor, session, None)
+    assert home is not None
+    assert (home.cell, placing.placements.cells_of(ACME)) == (NORTH, {NORTH: placing.now})
+
+
 def test_a_function_remembers_a_bounded_number_of_recorded_cells(
     placing: PlacingFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from loudhailer.ids import HUB, CellName
 from tests.support.fakes.cells import MemoryCellDirectory
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.operations.cells import await_tenants, bring_tenants, cell_named, cell_table
+from tools.operations.cells import await_tenants, bring_tenants, cell_named, cell_table, cells_without_tenants
 from tools.stack.cells import cell_variables, variables_of_a_cell
 
 NORTH, SOUTH = CellName("north"), CellName("south")
@@ -80,6 +80,7 @@ def test_a_cell_without_the_tenants_or_without_life_is_named(
         directory.leases[SOUTH] = lease(time.time(), **said)
     with pytest.raises(OperatorError, match=r"After 0 s the tenants as they are now have not reached south\."):
         await_tenants(deployment_of(directory, NORTH, SOUTH), 0.0)
+    assert cells_without_tenants(deployment_of(directory, NORTH, SOUTH), 0.0) == [SOUTH]
 
 
 def test_each_cell_fetches_the_tenants_at_once(directory: MemoryCellDirectory) -> None:

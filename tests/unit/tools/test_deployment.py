@@ -15,6 +15,17 @@ def test_an_erased_tenant_waits_for_the_slowest_function_that_makes_rows() -> No
     assert deployment(timeouts=makers | {"session_api": 29, "query": 60}).quiet_seconds == 29
 
 
+def test_an_erased_tenant_waits_for_the_slowest_function_of_any_cell() -> None:
+    """Each cell has timeouts of its own, and no further one has `session_api`."""
+    makers = dict.fromkeys(["connect", "default_route", "echo", "join_room", "send_message"], 10)
+    hub = {
+        "timeouts": makers | {"session_api": 10},
+        "cells": {"north": {"account_id": "444444444444"}, "south": {"account_id": "666666666666"}},
+    }
+    cells = {"north": {"timeouts": makers | {"connect": 60}}, "south": {"timeouts": makers | {"beat": 90}}}
+    assert Deployment("http://127.0.0.1:1", "secret", hub, cell_outputs=cells).quiet_seconds == 60
+
+
 def test_the_id_of_an_erased_tenant_is_blocked_for_the_lifetime_of_broadcasts() -> None:
     """At an hour a broadcast may reach the new tenant for so long."""
     assert deployment(message_lifetime_seconds=300).rest_seconds == 400

@@ -1,18 +1,30 @@
 """A tenant is erased with all that it has, however often that is interrupted, and nobody else loses anything."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from loudhailer import codec
+from loudhailer.cells.placements.model import Placement, of_player, of_session
 from loudhailer.connections.model import PROBE, Connection, ConnectionKey
 from loudhailer.errors import TransientError
-from loudhailer.ids import ConnectionId, Partition, PlayerId, SessionId, TenantId, nth_partition, tenant_of
+from loudhailer.ids import (
+    HUB,
+    CellName,
+    ConnectionId,
+    Partition,
+    PlayerId,
+    SessionId,
+    TenantId,
+    nth_partition,
+    tenant_of,
+)
 from loudhailer.inbox.model import DirectMessage, Inbox, message_id
 from loudhailer.limits.places.model import inbox_of, sessions_of
 from loudhailer.sessions.model import Session
 from loudhailer.tenants.model import Tombstone
+from tests.support.fakes.cells import MemoryPlacementStore
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.devices import MemoryDeviceStore
 from tests.support.fakes.inbox import MemoryInboxStore
@@ -27,6 +39,7 @@ from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, put
 
 ACME, OTHER = TenantId("acme"), TenantId("acme-2")
 ANN = PlayerId("ann")
+NORTH = CellName("north")
 NOW = 1_000
 QUIET_SECONDS = 12.5
 REST_SECONDS = 700
@@ -42,6 +55,7 @@ class ErasingFixture:
         self.devices = MemoryDeviceStore(self.connections)
         self.partitions, self.places = MemoryPartitionStore(), MemoryPlaceStore()
         self.inboxes, self.limits = MemoryInboxStore(), MemoryLimitStore()
+        self.placements: MemoryPlacementStore | None = None
         self.closed: list[ConnectionKey] = []
         self.accounting_runs = True
         self.sessions_end = True
@@ -59,6 +73,16 @@ class ErasingFixture:
         self.devices.gone[tenant, ANN] = {ConnectionKey(nth_partition(tenant, 0), ConnectionId("over"))}
         self.send(tenant, 250)
         self.places.take(tenant, sessions_of(tenant).name, 9, expires_at=NOW)
+
+    def place(self) -> MemoryPlacementStore:
+        """Make this the hub of further cells, and place the tenants' sessions and their player on them."""
+        self.placements = MemoryPlacementStore()
+        for tenant in (ACME, OTHER):
+            for name in (of_session(SessionId("s0")), of_session(SessionId("s1")), of_player(ANN)):
+                assert self.placements.put(tenant, name, Placement(cell=NORTH, version=1, expires_at=NOW + 9_999))
+            for cell in (HUB, NORTH):
+                self.placements.add_cell(tenant, cell, NOW)
+        return self.placements
 
     def connect(self, tenant: TenantId, name: str, session: SessionId) -> ConnectionKey:
         """A connection that is reserved, and counted."""
@@ -109,9 +133,10 @@ class ErasingFixture:
             inboxes=self.inboxes,
             limits=self.limits,
             close=self.closed.append,
+            placements=self.placements,
         )
 
-    def erase(self, *further: "ErasingFixture", spread: Callable[[], None] = lambda: None) -> Erasing:
+    def erase(self, *further: "ErasingFixture", spread: Callable[[], Sequence[CellName]] = lambda: ()) -> Erasing:
         """Runs the command on this cell, the hub's, and further ones; what it did."""
 
         def pause(seconds: float) -> None:
@@ -165,23 +190,48 @@ def test_a_tenant_is_erased_on_every_cell_before_its_id_rests(cell: ErasingFixtu
     """The numbers are those of all cells; each knows before that the tenant is none."""
     north = ErasingFixture()
     told: list[Tombstone] = []
-    erased = cell.erase(north, spread=lambda: told.extend(cell.tenants.tombstones())).erased
+
+    def spread() -> Sequence[CellName]:
+        told.extend(cell.tenants.tombstones())
+        return ()
+
+    others = north.rows(OTHER)
+    erased = cell.erase(north, spread=spread).erased
     assert told == [Tombstone(ACME, None)]
     assert erased == {"sessions": 6, "connections": 12, "messages": 500, "partitions": 4}
     assert cell.rows(ACME) == [] == [row for row in north.rows(ACME) if row != ACME]
-    assert len(north.rows(OTHER)) == len(cell.rows(OTHER))
+    assert north.rows(OTHER) == others != []
+
+
+def test_the_placements_of_an_erased_tenant_are_forgotten(
+    cell: ErasingFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, after the last cell and before its id rests: until then they lead to a cell that has its sessions."""
+    placements, north = cell.place(), ErasingFixture()
+    seen: list[object] = []
+    forget = placements.forget
+
+    def watched(tenant: TenantId) -> None:
+        seen.append((len(north.sessions.rows), cell.tenants.tombstones()))
+        forget(tenant)
+
+    monkeypatch.setattr(placements, "forget", watched)
+    cell.erase(north)
+    assert seen == [(3, [Tombstone(ACME, None)])], "three sessions are the other tenant's"
+    assert {tenant for tenant, _ in (*placements.rows, *placements.cells)} == {OTHER}
+    assert (len(placements.rows), len(placements.cells)) == (3, 2)
 
 
 def test_nothing_is_erased_before_every_cell_knows(cell: ErasingFixture) -> None:
     """A cell that does not answer would let clients in meanwhile; the command is run again."""
-
-    def fail() -> None:
-        raise OperatorError("north does not answer")
-
+    placements = cell.place()
     before = [row for row in cell.rows(ACME) if row != ACME]
-    with pytest.raises(OperatorError, match="north"):
-        cell.erase(spread=fail)
+    placed = placements.rows
+    with pytest.raises(OperatorError, match="Tenant acme is not erased yet: north and south did not answer") as caught:
+        cell.erase(spread=lambda: [NORTH, CellName("south")])
+    assert caught.value.remedy.endswith("`loudhailer logs beat --cell north`, then run this again.")
     assert [row for row in cell.rows(ACME) if row != ACME] == before
+    assert placements.rows is placed
     cell.erase()
     assert cell.rows(ACME) == []
 

@@ -10,8 +10,8 @@ may come at once.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 """
 
-from collections.abc import Collection, Mapping
-from typing import override
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, override
 from zlib import crc32
 
 from loudhailer.aws.batches import get_rows
@@ -50,8 +50,7 @@ class DynamoPlacementStore(DynamoTable, PlacementStore):
 
     @override
     def cells_of(self, tenant: TenantId) -> Mapping[CellName, int]:
-        values: Item = {":key": {"S": f"{tenant}#cells"}}
-        rows = self._query_rows("#key = :key", values, ExpressionAttributeNames={"#key": "key"})
+        rows = self._rows_of(_cells_key(tenant))
         return {CellName(row["part"]["S"]): int(row["placedAt"]["N"]) for row in rows}
 
     @override
@@ -59,13 +58,30 @@ class DynamoPlacementStore(DynamoTable, PlacementStore):
         values: Item = {":notedAt": {"N": str(noted_at)}}
         return self._delete_row_if(_cell_key(tenant, cell), "placedAt = :notedAt", values)
 
+    @override
+    def forget(self, tenant: TenantId) -> None:
+        for key in (*(_placements_key(tenant, number) for number in range(PLACEMENT_KEYS)), _cells_key(tenant)):
+            self._delete_rows(self._rows_of(key, ProjectionExpression="#key, part"))
+
+    def _rows_of(self, key: str, **request: Any) -> Iterator[Item]:
+        values: Item = {":key": {"S": key}}
+        return self._query_rows("#key = :key", values, ExpressionAttributeNames={"#key": "key"}, **request)
+
 
 def _key(tenant: TenantId, name: str) -> Item:
-    return {"key": {"S": f"{tenant}#{crc32(name.encode()) % PLACEMENT_KEYS:02d}"}, "part": {"S": name}}
+    return {"key": {"S": _placements_key(tenant, crc32(name.encode()) % PLACEMENT_KEYS)}, "part": {"S": name}}
 
 
 def _cell_key(tenant: TenantId, cell: CellName) -> Item:
-    return {"key": {"S": f"{tenant}#cells"}, "part": {"S": cell}}
+    return {"key": {"S": _cells_key(tenant)}, "part": {"S": cell}}
+
+
+def _placements_key(tenant: TenantId, number: int) -> str:
+    return f"{tenant}#{number:02d}"
+
+
+def _cells_key(tenant: TenantId) -> str:
+    return f"{tenant}#cells"
 
 
 def _attributes(placement: Placement) -> Item:

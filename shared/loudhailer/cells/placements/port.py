@@ -30,3 +30,6 @@ class PlacementStore(Protocol):
 
     def remove_cell(self, tenant: TenantId, cell: CellName, noted_at: int) -> bool:
         """Remove the note of that time; return False, and change nothing, if the cell was noted again since."""
+
+    def forget(self, tenant: TenantId) -> None:
+        """Delete the tenant's placements and the notes of its cells; it may be repeated after an interruption."""
