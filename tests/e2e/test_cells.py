@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 import psutil
@@ -45,6 +46,9 @@ CELLS = {HUB, NORTH, SOUTH}
 STRANGER = "999999999999"
 EACH = 4
 """Sessions on each cell."""
+
+MOST_SESSIONS = 100
+"""Sessions among which some are on each cell; that a hundred leave one out has no chance."""
 
 OUTCOMES = ("expected", "dispatched", "delivered", "gone", "failed", "inFlight")
 
@@ -82,9 +86,12 @@ class CellScene:
 
     async def fill(self, each: int = EACH) -> None:
         """Open sessions until each cell has some."""
-        while min(len(self.sessions[cell]) for cell in CELLS) < each:
+        for _ in range(MOST_SESSIONS):
             session = await self.scene.session(self.tenant)
             self.sessions[self.cell_of(session)].append(session)
+            if min(len(self.sessions[cell]) for cell in CELLS) >= each:
+                return
+        pytest.fail(f"of {MOST_SESSIONS} sessions, not {each} are on each cell")
 
     async def guests(self) -> dict[CellName, list[Guest]]:
         """One guest of each session, by cell."""
@@ -217,10 +224,19 @@ async def test_the_command_erases_a_tenant_on_every_cell(cells: CellScene, syste
     for cell in system.deployment.all_cells.values():
         assert not any(list(page) for page in cell.sessions.of_tenant(cells.tenant))
     assert cells.scene.system.count(cells.tenant).agrees_with(0)
+    assert placed(system, cells.tenant) == []
+    assert len(placed(system, other.tenant)) >= len(CELLS)
     broadcast_id = await cells.scene.broadcast({"tenantId": other.tenant})
     for group in others.values():
         for guest in group:
             assert (await guest.frame())["id"] == broadcast_id
+
+
+def placed(system: System, tenant: TenantId) -> list[str]:
+    """The keys of the rows that the hub has of a tenant's placements and cells."""
+    pages = system.dynamodb.get_paginator("scan").paginate(TableName=system.table("placements"), ConsistentRead=True)
+    keys = [row["key"]["S"] for page in pages for row in page["Items"]]
+    return [key for key in keys if key.startswith(f"{tenant}#")]
 
 
 def copies(deployment: Deployment, tenant: TenantId) -> dict[CellName, Any]:
@@ -270,9 +286,14 @@ class CellAccount:
 
 
 def test_a_cell_writes_nothing_but_its_reports_and_its_lease_to_the_hub(system: System) -> None:
-    """Neither an order, nor another cell's lease or report, nor a report of the whole."""
+    """Neither an order, nor another cell's lease or report, nor a report of the whole; nor does it delete a row."""
     north = CellAccount(system, NORTH)
     dynamodb = north.in_the_hub("dynamodb")
+    calls: list[tuple[Any, str, dict[str, str]]] = [
+        (dynamodb.update_item, "Key", {"UpdateExpression": "REMOVE neverWritten"}),
+        (dynamodb.put_item, "Item", {}),
+        (dynamodb.delete_item, "Key", {}),
+    ]
     written = []
     for table, keys in {
         "broadcasts": [{"broadcastId": f"b1#cell#{cell}", "part": "report"} for cell in CELLS]
@@ -286,18 +307,21 @@ def test_a_cell_writes_nothing_but_its_reports_and_its_lease_to_the_hub(system: 
         "placements": [{"key": f"acme#{NORTH}", "part": "session#s"}],
         "tenants": [{"tenantId": "acme"}],
     }.items():
-        for key in keys:
+        for key, (call, row, more) in product(keys, calls):
             may = allowed(
-                dynamodb.update_item,
+                call,
                 TableName=f"arn:aws:dynamodb:{north.hub['hub_region']}:{north.hub['hub_account_id']}:table/"
                 + system.table(table),
-                Key={name: {"S": value} for name, value in key.items()},
-                UpdateExpression="REMOVE neverWritten",
+                **{row: {name: {"S": value} for name, value in key.items()}},
                 ConditionExpression="attribute_exists(neverWritten)",
+                **more,
             )
             if may:
-                written.append((table, *key.values()))
-    assert written == [("broadcasts", f"b1#cell#{NORTH}", "report"), ("cells", f"seen#{NORTH}", "test")]
+                written.append((call.__name__, table, *key.values()))
+    assert written == [
+        ("update_item", "broadcasts", f"b1#cell#{NORTH}", "report"),
+        ("update_item", "cells", f"seen#{NORTH}", "test"),
+    ]
 
 
 def test_the_roles_between_hub_and_cells_are_assumed_by_their_functions_alone(system: System) -> None:
@@ -339,13 +363,16 @@ async def test_a_report_of_an_older_version_or_of_an_unknown_cell_changes_nothin
 async def killed(system: System, cell: CellName) -> AsyncIterator[None]:
     """A cell's gateway and workers are killed; after the block its gateway is started again."""
     gateway = ProcessTable(system.directory).find(gateway_of(cell))
+    workers = workers_of(system, cell)
     assert gateway is not None
+    assert workers, "no function of the cell is at work"
     gateway.kill()
-    for worker in workers_of(system, cell):
+    for worker in workers:
         with suppress(psutil.NoSuchProcess):
             worker.kill()
     try:
-        assert system.loudhailer("status").returncode == 1
+        status = await asyncio.to_thread(system.loudhailer, "status")
+        assert status.returncode == 1
         yield
     finally:
         up = await asyncio.to_thread(system.loudhailer, "up", "--cells", "3")
@@ -372,6 +399,15 @@ async def faults(system: System, cell: CellName, **faults: float) -> None:
         await gateway.call("POST", "/_gateway/faults", document=faults)
 
 
+@asynccontextmanager
+async def faultless_after(system: System, cell: CellName) -> AsyncIterator[None]:
+    """The faults of a cell's gateway are off after the block, also if the test fails in it."""
+    try:
+        yield
+    finally:
+        await faults(system, cell)
+
+
 async def test_a_cell_that_is_killed_in_the_middle_costs_the_others_nothing(cells: CellScene, system: System) -> None:
     """They are delivered at once, the report names what is missing, and its sessions are placed elsewhere.
 
@@ -379,7 +415,11 @@ async def test_a_cell_that_is_killed_in_the_middle_costs_the_others_nothing(cell
     """
     guests = await cells.guests()
     others = guests[HUB] + guests[NORTH]
-    async with running_browser() as browser, visits(browser, cells.scene, *LOST) as visit:
+    async with (
+        running_browser() as browser,
+        visits(browser, cells.scene, *LOST) as visit,
+        faultless_after(system, SOUTH),
+    ):
         page = await visit()
         await page.connect(cells.tenant, await player_on(cells, SOUTH))
         on_south = len(guests[SOUTH]) + 1
@@ -424,10 +464,11 @@ def part(report: Mapping[str, Any], cell: CellName, name: str) -> Any:
 
 async def player_on(cells: CellScene, cell: CellName) -> str:
     """A player whose devices are all on that cell."""
-    while True:
+    for _ in range(MOST_SESSIONS):
         player = f"player-{uuid.uuid4().hex}"
         if cells.cell_of(await cells.scene.session(cells.tenant, player)) == cell:
             return player
+    pytest.fail(f"of {MOST_SESSIONS} players, none is on {cell}")
 
 
 def end_long_ago(system: System, broadcast_id: str) -> None:
