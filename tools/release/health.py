@@ -88,7 +88,9 @@ class SyntheticBroadcast:
     def require_tenant(self) -> None:
         """Put the tenant of the health checks, unless it is there with its limits; it keeps its key."""
         known = self.tenants.get(SYNTHETIC.tenant_id)
-        wanted = keyed(SYNTHETIC if known is None else replace(SYNTHETIC, session_key=known.session_key))
+        wanted = keyed(
+            SYNTHETIC if known is None else replace(SYNTHETIC, session_key=known.session_key, revision=known.revision)
+        )
         if known != wanted:
             self.tenants.put(wanted)
 

@@ -206,9 +206,7 @@ class Promotion:
         own = [shard for shard in range(shards) if shard not in claimed]
         return SyntheticBroadcast(
             HttpApi(outputs["http_url"], self.cloud.sign),
-            DynamoTenantStore(
-                self.cloud.client("dynamodb"), outputs["tables"]["tenants"], outputs["tables"].get("cells")
-            ),
+            DynamoTenantStore(self.cloud.client("dynamodb"), outputs["tables"]["tenants"]),
             shards,
             through=subscriber.shards if subscriber else own or range(shards),
             account=subscriber.account_id if subscriber else None,

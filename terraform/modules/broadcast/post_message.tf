@@ -96,10 +96,14 @@ module "post_message_own" {
       actions   = local.mark_lanes
       resources = [local.lanes.arn]
     }
-    # And what is left when the time ends.
+    # Outcomes, and chunks whose posts were not all sent in time. The code of version 0.2, which runs in a release's first
+    # steps after a rollback, sends such chunks to the queue that it reads. Remove that queue after 0.3.
     SendOutcomes = {
-      actions   = ["sqs:SendMessage"]
-      resources = concat(each.value.left[*].arn, [local.queues["outcome"].arn, local.queues["dead-letter"].arn])
+      actions = ["sqs:SendMessage"]
+      resources = distinct(concat(
+        each.value.left[*].arn,
+        [local.queues[each.key].arn, local.queues["outcome"].arn, local.queues["dead-letter"].arn],
+      ))
     }
   }
 }

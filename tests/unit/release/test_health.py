@@ -216,6 +216,16 @@ def test_the_tenant_of_the_checks_has_its_limits_and_keeps_its_key(known: Tenant
     assert tenant.session_key == (known.session_key if known else tenant.session_key)
 
 
+def test_the_tenant_of_the_checks_is_put_only_if_it_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each change raises the revision of the tenants, at which every further cell reads all of them."""
+    tenants = MemoryTenantStore()
+    tenants.put(replace(SYNTHETIC, session_key="k" * 32))
+    (known,) = tenants.everyone()
+    monkeypatch.setattr(tenants, "get", lambda _: replace(known, revision=7))
+    monkeypatch.setattr(tenants, "put", lambda _: pytest.fail("the tenant was put again"))
+    SyntheticBroadcast(cast("Any", None), tenants, SHARDS, ()).require_tenant()
+
+
 def test_a_throttled_answer_counts_as_an_answer() -> None:
     """Checks of several releases may run in the same minute."""
     over = {"joinroom": b'{"message":"Too Many Requests","connectionId":"a"}'}

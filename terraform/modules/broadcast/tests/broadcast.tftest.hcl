@@ -266,6 +266,21 @@ run "large_rooms_have_two_workers_of_their_own_and_small_broadcasts_four" {
   }
 }
 
+run "the_former_release_may_send_remaining_connections_to_the_queue_that_it_reads" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for name in ["rooms", "express"] :
+      anytrue([
+        for statement in module.post_message_own[name].statements :
+        contains(statement.Action, "sqs:SendMessage") && contains(statement.Resource, local.queues[name].arn)
+      ])
+    ])
+    error_message = "After a rollback this code serves the queue during the first steps of the next release."
+  }
+}
+
 run "the_rest_of_a_small_broadcast_goes_to_the_shards" {
   command = plan
 
