@@ -75,6 +75,7 @@ async def test_no_log_holds_a_session_id(scene: Scene) -> None:
     """It is a bearer secret: every route gets one, well-formed and not, and no function logs it."""
     session = await scene.session(tenant := scene.tenant(connections_per_session=1), "ann")
     guest = await scene.connect(session)
+    connection_id = await guest.connection_id()
     for text in (session.session, json.dumps({"action": session.session}), json.dumps({"sessionId": session.session})):
         guest.send(text)
         await guest.frame()
@@ -96,6 +97,6 @@ async def test_no_log_holds_a_session_id(scene: Scene) -> None:
     await scene.faults(drop_authorizer_context=True)
     await scene.api.call("DELETE", "/session", query=ids)
     guest.leave()
-    await scene.counted(tenant, 1)
+    assert await logged(scene, "disconnect", connection_id=connection_id)
     assert {session.session} <= scene.system.secrets
     assert secrets_in_logs(scene.system) == set()

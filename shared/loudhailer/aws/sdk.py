@@ -23,7 +23,7 @@ SERVICES = ["dynamodb", "sns", "sqs", "sts"]
 """Services that functions call through the SDK."""
 
 
-_MOST_CONFLICTS = 3
+_MOST_CONFLICTS = 5
 _CONFLICT_SECONDS = 0.04
 """The longest pause after the first conflict; it doubles with each further one. A transaction takes milliseconds."""
 
