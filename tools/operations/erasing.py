@@ -103,8 +103,8 @@ class Erasing:
         tenant: the tenant.
         progressed: receives the number of erased rows so far, and their kind.
         further: where it has rows in each further cell.
-        spread: returns when each further cell knows that the tenant is being erased, or some time has passed; names the
-            cells that do not know it.
+        spread: waits until every further cell knows that the tenant is being erased, for a limited time; returns the
+            cells that do not know it then.
         quiet_seconds: how long a function may be at work that was let in before; see `Deployment.quiet_seconds`.
         erased: how many of each kind are gone.
     """

@@ -12,9 +12,9 @@ class Settings:
 
     Attributes:
         lane_kind: the kind of its lane, see `loudhailer.delivery.lending`.
-        left_queue_urls: where what is left of a chunk goes; None: to the shard that it came from.
+        left_queue_urls: queues for the remaining connections of a chunk; None: the queue that the chunk came from.
         lane_posts_per_second: the lane's rate while all kinds are posting.
-        lane_bucket: posts that the lane may send at once; 0: what it sends in a moment.
+        lane_bucket: posts that the lane may send at once; 0: those of 50 ms at its rate.
         lane_shares: the share of the rate that each kind has.
         lanes_table: the table in which each kind marks that it is posting.
     """

@@ -25,10 +25,10 @@ LARGEST_CHUNK = 500
 """Beside 128 KB of data no more ids fit into 256 KiB."""
 
 _SMALLEST_CHUNK = 100
-"""A chunk costs a row, two messages and a share of an invocation, however few its recipients are."""
+"""Fewer recipients are not worth a chunk, which costs a row, two messages and a share of an invocation."""
 
 _CHUNKS_A_LANE = 2
-"""A lane has the next chunk before it when it is through with one, and lanes end within half of their work."""
+"""Number of chunks that each lane gets at least, if there are enough recipients: then no lane is idle for long."""
 
 type Recipient = tuple[Partition, ConnectionId, int]
 """A connection's key, and when it was made: recipients sort as chunks do."""
@@ -37,10 +37,10 @@ type Page = list[Recipient]
 
 
 def size_of_chunks(recipients: int | None, *, lanes: int, most: int) -> int:
-    """The recipients of each chunk of a broadcast: so few that all lanes have work, or `most` if there are enough.
+    """Return the number of recipients of each chunk: few enough that all lanes have work, and `most` at most.
 
     Args:
-        recipients: those of the whole broadcast; None if nobody has counted them.
+        recipients: number of recipients of the whole broadcast; None if it is not known.
         lanes: the number of lanes that post it.
         most: the recipients that a chunk may have.
     """
@@ -83,10 +83,11 @@ class Search:
         self._clock = clock
 
     def pages(self, scope: Scope, after: ConnectionKey | None = None) -> Iterator[Page]:
-        """The recipients in key order; of partitions those alone that come after a key.
+        """Yield the recipients in key order, a page at a time.
 
-        A room, a player or a session is one page. The first page of partitions is read alone, so that the first chunk
-        does not wait for others; while one partition is worked on, the next ones are read.
+        In partitions, only connections after the key `after` are returned. A room, a player or a session is one page.
+        The first partition's first page is read alone, so that the first chunk does not wait for other pages. The next
+        partitions are read while one is processed.
         """
         match scope:
             case InRoom(tenant, room):
@@ -100,7 +101,7 @@ class Search:
                 yield from self._in_partitions(partitions, after)
 
     def few(self, scope: Scope, most: int) -> Page | None:
-        """All recipients in key order; None if there are more than `most`."""
+        """Return all recipients in key order; None if there are more than `most`."""
         if isinstance(scope, InRoom):
             members = self._connections.in_room(scope.tenant, scope.room, most=most + 1)
             return self._among(members) if len(members) <= most else None
@@ -112,7 +113,7 @@ class Search:
         return found
 
     def chunk(self, chunk_id: ChunkId, recipients: Page) -> Chunk:
-        """The recipients as a chunk that is to be fixed."""
+        """Return a new chunk of the recipients, which is not stored yet."""
         now = int(self._clock())
         grouped: Recipients = {}
         young = 0
