@@ -16,6 +16,8 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import simplejson
+
 from tools.stack.directory import StackDirectory
 from tools.stack.project import digest_of, fingerprint_of
 from tools.stack.state import Applied
@@ -84,9 +86,9 @@ class _Rewriting:
         return self.size[1] if key in _SIZES and value == self.size[0] else value
 
     def file(self, name: str, content: bytes) -> bytes:
-        """The content of a file of the stack."""
+        """The content of a file of the stack. Numbers keep all their digits: Terraform's have more than a float."""
         if _is_json(name):
-            return json.dumps(self.value(json.loads(content))).encode()
+            return simplejson.dumps(self.value(simplejson.loads(content, use_decimal=True))).encode()
         return self.content[1] if content == self.content[0] else content
 
 

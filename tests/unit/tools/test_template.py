@@ -103,6 +103,17 @@ def template(directory: StackDirectory, here: StackPlace) -> Template:
     return Template.taken(directory, here, "key", Applied(Fingerprint(code, "", ""), outputs, CELLS))
 
 
+def test_the_numbers_of_a_state_keep_all_their_digits(directory: StackDirectory, here: StackPlace) -> None:
+    """Terraform calculates with more digits than a float has: a plan after a shortened number would show a change."""
+    number = b"0.84999999999999999999999999999999999999999999999999999999999999999996"
+    directory.hub.state.parent.mkdir(parents=True, exist_ok=True)
+    directory.hub.state.write_bytes(b'{"outputs": {"share": ' + number + b"}}")
+    template = Template.taken(directory, here, "key", Applied(Fingerprint("code", "", ""), {}, {}))
+    directory.hub.state.unlink()
+    template.put_into(directory, here)
+    assert number in directory.hub.state.read_bytes()
+
+
 def test_a_template_contains_nothing_of_its_original_stack(template: Template, here: StackPlace) -> None:
     """Neither ports nor folders nor functions, but for what only looks like them."""
     said = str((template.code, template.outputs, template.files))

@@ -192,6 +192,10 @@ run "drained_shards_are_read_and_get_no_new_chunks" {
     error_message = "query must know the shards that stay, and no others."
   }
   assert {
+    condition     = jsonencode(local.lane_shares) == jsonencode({ express = 0.05, low = 0.1, normal = 0.85 })
+    error_message = "Functions must get short numbers."
+  }
+  assert {
     condition     = local.lane_posts_per_second == floor(local.posts_per_second * 0.85 / 8)
     error_message = "Lanes of drained shards post as well: all together must keep to the quota."
   }
