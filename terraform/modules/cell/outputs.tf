@@ -23,6 +23,11 @@ output "message_lifetime_seconds" {
   value       = module.broadcast.lifetime_seconds
 }
 
+output "report_grace_seconds" {
+  description = "Seconds after a broadcast's end in which a further cell may still report; null where there are none."
+  value       = module.sessions.report_grace_seconds
+}
+
 output "tables" {
   description = "Name and ARN of every table, by its name without the prefix."
   value       = local.tables

@@ -63,3 +63,8 @@ output "message_lifetime_seconds" {
   description = "Seconds after which a broadcast is not posted any more."
   value       = module.cell.message_lifetime_seconds
 }
+
+output "report_grace_seconds" {
+  description = "Seconds after a broadcast's end in which a further cell may still report; null where there are none."
+  value       = module.cell.report_grace_seconds
+}
