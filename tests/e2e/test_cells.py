@@ -418,14 +418,13 @@ class Mover:
                 continue
             url = await self._cells.scene.api.open_session(session.tenant, session.session)
             await self.connect(replace(session, websocket_url=url))
-            await asyncio.sleep(frame["overlapSeconds"])
-            guest.leave()
-            return
+            asyncio.get_running_loop().call_later(frame["overlapSeconds"], guest.leave)
 
     async def leave(self) -> None:
         """Receive no more."""
         for task in self._receiving:
             task.cancel()
+        await asyncio.gather(*self._receiving, return_exceptions=True)
 
 
 async def test_the_clients_of_a_drained_cell_move_and_miss_nothing(cells: CellScene, system: System) -> None:
