@@ -354,9 +354,9 @@ def test_one_of_many_concurrent_writers_fixes_a_chunk(store: BroadcastStore) -> 
         fixed = list(pool.map(lambda expected: store.fix_sources(OTHER, [source(0, expected=expected)]), range(8)))
     assert len({one.size for one in chunks}) == 1
     assert fixed.count(True) == 1
-    standing = store.source(OTHER, 0)
-    assert standing is not None
-    assert standing.expected == fixed.index(True)
+    stored = store.source(OTHER, 0)
+    assert stored is not None
+    assert stored.expected == fixed.index(True)
 
 
 def test_a_completed_source_ends_with_an_empty_chunk(store: BroadcastStore) -> None:
@@ -551,5 +551,5 @@ def test_the_summary_expires_after_the_other_rows(aws: Callable[[str], Any], tab
     )
     now += 1_000
     store.live_again(BROADCAST)
-    (standing,) = [row for row in aws("dynamodb").scan(TableName=name)["Items"] if row["part"]["S"] == "summary"]
-    assert int(standing["expiresAt"]["N"]) == now + 2 * KEPT_SECONDS
+    (stored,) = [row for row in aws("dynamodb").scan(TableName=name)["Items"] if row["part"]["S"] == "summary"]
+    assert int(stored["expiresAt"]["N"]) == now + 2 * KEPT_SECONDS

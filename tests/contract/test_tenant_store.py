@@ -139,10 +139,10 @@ def test_rows_are_copied_as_they_are(store: TenantStore) -> None:
 def test_an_older_row_does_not_replace_a_newer_one(store: TenantStore) -> None:
     """A row of the same revision does: another cell may have got another part of its limits."""
     erased = TenantRow(ACME.tenant_id, 4, None, Tombstone(ACME.tenant_id, None))
-    standing = TenantRow(ACME.tenant_id, 3, replace(ACME, revision=3), None)
-    assert store.copy(standing)
+    row = TenantRow(ACME.tenant_id, 3, replace(ACME, revision=3), None)
+    assert store.copy(row)
     assert not store.copy(TenantRow(ACME.tenant_id, 2, None, Tombstone(ACME.tenant_id, None)))
-    assert store.everything() == [standing]
+    assert store.everything() == [row]
     part = TenantRow(ACME.tenant_id, 3, replace(ACME, tenant_connections=5, revision=3), None)
     assert [store.copy(part), store.everything() == [part]] == [True, True]
     assert [store.copy(erased), store.copy(part), store.everything() == [erased]] == [True, False, True]

@@ -81,7 +81,7 @@ def put_tenant(
     )
     tenant_id = ids.tenant_id(tenant)
     deployment = workplace.deployment()
-    require_silo(tenant_id, wanted=silo, standing=deployment.has_silo(tenant_id))
+    require_silo(tenant_id, wanted=silo, has_silo=deployment.has_silo(tenant_id))
     rest = deployment.rest_seconds
     put(deployment.tenants, change, tenant_id, now=time.time(), rest_seconds=rest, at_once=at_once)
     workplace.terminal.say(f"Tenant {tenant_id} is put.")

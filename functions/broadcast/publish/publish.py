@@ -168,9 +168,9 @@ class Publish:
             ends_at=self._ends_at(seconds),
             has_deadline=seconds is not None,
         )
-        standing = self._broadcasts.summary(broadcast_id) if "broadcastId" in request else None
-        found = self._look(summary, "bulk" if standing else wanted)
-        recorded, chunk = (standing, None) if standing else self._record(summary, found)
+        recorded_before = self._broadcasts.summary(broadcast_id) if "broadcastId" in request else None
+        found = self._look(summary, "bulk" if recorded_before else wanted)
+        recorded, chunk = (recorded_before, None) if recorded_before else self._record(summary, found)
         if recorded.content_hash != summary.content_hash:
             raise ContentConflictError("broadcastId", "was used for a broadcast with other content")
         if not recorded.announced:

@@ -64,8 +64,8 @@ class ShortPath:
             queried_at=now_ms,
         )
         chunk = self._search.chunk(_CHUNK, recipients)
-        standing = self._broadcasts.record_whole(whole, source, chunk)
-        return standing, chunk if standing is whole else None
+        recorded = self._broadcasts.record_whole(whole, source, chunk)
+        return recorded, chunk if recorded is whole else None
 
     def send(self, announcement: Announcement, chunk: Chunk | None, *, cancelled: bool) -> None:
         """Send the chunk, or the recorded one; a broadcast without recipients has none."""

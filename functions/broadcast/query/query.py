@@ -133,12 +133,12 @@ class Query:
         number = 0
         last: ConnectionKey | None = None
         # Read them one at a time: all fixed chunks together may not fit into memory.
-        while standing := self._broadcasts.chunk(message.broadcast_id, ChunkId(f"{message.source}.{number}")):
-            if not standing.size:
+        while fixed_chunk := self._broadcasts.chunk(message.broadcast_id, ChunkId(f"{message.source}.{number}")):
+            if not fixed_chunk.size:
                 logger.info("another query has sent the source meanwhile")
                 return
-            number, last = number + 1, _last_key(standing.recipients)
-            yield standing
+            number, last = number + 1, _last_key(fixed_chunk.recipients)
+            yield fixed_chunk
         if sent.is_cancelled or message.expires_at <= self._clock():
             sent.is_cut_short = True
             count("SourceExpired")

@@ -60,7 +60,7 @@ class Settle:
                 failures[message_id] = error
             else:
                 outcomes[TallyKey(outcome.broadcast_id, outcome.chunk_id)][message_id] = outcome
-        standing = self._broadcasts.tallies_of(outcomes)
+        tallies = self._broadcasts.tallies_of(outcomes)
         left: list[str] = []
         for place, (key, of_chunk) in enumerate(outcomes.items()):
             if place and deadline.is_over():
@@ -68,11 +68,11 @@ class Settle:
                 continue
             fitting = of_chunk
             try:
-                size = self._size(key, of_chunk.values(), standing.get(key))
+                size = self._size(key, of_chunk.values(), tallies.get(key))
                 fitting = {message_id: outcome for message_id, outcome in of_chunk.items() if outcome.size == size}
                 failures |= dict.fromkeys(of_chunk.keys() - fitting.keys(), PermanentError(_OTHER_SIZE))
                 if fitting:
-                    self._settle(key, list(fitting.values()), standing.get(key))
+                    self._settle(key, list(fitting.values()), tallies.get(key))
             except Exception as error:  # noqa: BLE001  # whatever it is, the other chunks are settled
                 failures |= dict.fromkeys(fitting, error)
         return failures | self._hand_back(bodies, left)
@@ -91,14 +91,14 @@ class Settle:
     def outcomes(self, outcomes: Iterable[OutcomeMessage]) -> None:
         """Settle the outcomes, each of another chunk; stop at the first error."""
         by_key = {TallyKey(outcome.broadcast_id, outcome.chunk_id): outcome for outcome in outcomes}
-        standing = self._broadcasts.tallies_of(by_key)
+        tallies = self._broadcasts.tallies_of(by_key)
         for key, outcome in by_key.items():
-            self._settle(key, [outcome], standing.get(key))
+            self._settle(key, [outcome], tallies.get(key))
 
-    def _size(self, key: TallyKey, outcomes: Collection[OutcomeMessage], standing: Tally | None) -> int:
+    def _size(self, key: TallyKey, outcomes: Collection[OutcomeMessage], tally: Tally | None) -> int:
         """Return the chunk's size; read its row only if nothing is settled yet and the outcomes disagree."""
-        if standing is not None:
-            return standing.size
+        if tally is not None:
+            return tally.size
         sizes = {outcome.size for outcome in outcomes}
         if len(sizes) == 1:
             return sizes.pop()

@@ -252,8 +252,8 @@ class Connect:
         gone = [key for key in looked_at if made_at.get(key, oldest) <= oldest]
         if len(gone) < missing:
             # A 410 proves nothing for a newer connection: its handshake may not be complete.
-            standing = [key for key in looked_at if oldest < made_at.get(key, oldest) < now - YOUNG_SECONDS]
-            gone += self._closed(standing[:_ASKED])
+            recorded = [key for key in looked_at if oldest < made_at.get(key, oldest) < now - YOUNG_SECONDS]
+            gone += self._closed(recorded[:_ASKED])
         if gone:
             self._sessions.forget(session.tenant_id, session.session_id, gone)
             count("SessionHealed", len(gone))

@@ -219,13 +219,13 @@ class RelayMessage:
     def _connections_of(self, inbox: Inbox) -> set[ConnectionKey]:
         """Return the player's connections that have a row; delete some of the devices that have none."""
         known = self._devices.of_player(*inbox)
-        standing = self._connections.connected_at(known) if known else {}
+        recorded = self._connections.connected_at(known) if known else {}
         try:
-            gone = (key.connection_id for key in known if key not in standing)
+            gone = (key.connection_id for key in known if key not in recorded)
             self._devices.forget(*inbox, islice(gone, _FORGOTTEN_AT_ONCE))
         except TransientError:
             logger.exception("connections that are gone are left among the devices")
-        return set(standing)
+        return set(recorded)
 
     def _post(
         self, connections: Collection[ConnectionKey], messages: list[DirectMessage], deadline: Deadline

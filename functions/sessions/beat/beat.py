@@ -7,7 +7,7 @@ a cell that cannot do its work, or does not reach the hub, has no lease soon, an
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from loudhailer.cells.model import Lease, Standing
+from loudhailer.cells.model import CellStatus, Lease
 from loudhailer.cells.port import CellDirectory
 from loudhailer.cells.rendezvous import homes, share
 from loudhailer.delivery.outcome import Outcome
@@ -93,16 +93,16 @@ class Beat:
     def _alive(self) -> frozenset[CellName]:
         """The cells that take part: alive, and with a weight. This one and the hub's are alive: they are at work."""
         now = self._clock()
-        standing = self._directory.standing(list(self._weights))
+        statuses = self._directory.statuses(list(self._weights))
 
-        def takes_part(cell: CellName, seen: Standing) -> bool:
-            weight = self._weights[cell] if seen.ordered_weight is None else seen.ordered_weight
+        def takes_part(cell: CellName, status: CellStatus) -> bool:
+            weight = self._weights[cell] if status.ordered_weight is None else status.ordered_weight
             is_alive = cell in {HUB, self._name} or (
-                seen.lease is not None and seen.lease.is_alive(now, self._lease_seconds)
+                status.lease is not None and status.lease.is_alive(now, self._lease_seconds)
             )
             return is_alive and weight > 0
 
-        return frozenset(cell for cell, seen in standing.items() if takes_part(cell, seen))
+        return frozenset(cell for cell, status in statuses.items() if takes_part(cell, status))
 
     def _copy(self, rows: list[TenantRow], alive: frozenset[CellName]) -> None:
         """Put the hub's rows that differ from those here, each tenant with this cell's part of its limits."""

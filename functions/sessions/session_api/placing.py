@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from loudhailer.cells.model import DeclaredCell, Standing, is_url_in
+from loudhailer.cells.model import CellStatus, DeclaredCell, is_url_in
 from loudhailer.cells.placements.model import Placement, of_player, of_session, placement_after
 from loudhailer.cells.placements.port import PlacementStore
 from loudhailer.cells.port import CellDirectory
@@ -25,7 +25,7 @@ from loudhailer.tenants.model import Tenant
 _ATTEMPTS = 4
 
 _DIRECTORY_SECONDS = 1
-"""Time for which the standing of the cells is remembered: leases are renewed every five seconds."""
+"""Time for which the status of the cells is remembered: leases are renewed every five seconds."""
 
 _NOTED_SECONDS = 3_600
 """Time after which it is noted anew that a tenant may have connections on a cell."""
@@ -122,7 +122,7 @@ class SeveralCells(Placing):
         self._home_connections = home_connections
         self._lease_seconds = lease_seconds
         self._clock = clock
-        self._known: tuple[float, Mapping[CellName, Standing], Mapping[CellName, str]] | None = None
+        self._known: tuple[float, Mapping[CellName, CellStatus], Mapping[CellName, str]] | None = None
         # The tenant's revision is in the key: the next tenant of an erased one's id has a later one, and no note yet.
         self._noted: dict[tuple[TenantId, int, CellName], float] = {}
 
@@ -188,13 +188,13 @@ class SeveralCells(Placing):
         """
         now = self._clock()
         if self._known is None or now - self._known[0] >= _DIRECTORY_SECONDS:
-            standing = self._directory.standing(list(self._weights))
-            self._known = now, standing, self._urls(standing)
-        _, standing, urls = self._known
-        ordered = {cell: standing[cell].ordered_weight for cell in urls}
+            statuses = self._directory.statuses(list(self._weights))
+            self._known = now, statuses, self._urls(statuses)
+        _, statuses, urls = self._known
+        ordered = {cell: statuses[cell].ordered_weight for cell in urls}
         weights = {cell: self._weights[cell] if weight is None else weight for cell, weight in ordered.items()}
         taking_part = {cell: weight for cell, weight in weights.items() if weight > 0}
-        leases = {cell: lease for cell in taking_part if (lease := standing[cell].lease) is not None}
+        leases = {cell: lease for cell in taking_part if (lease := statuses[cell].lease) is not None}
         # Without a lease is the hub's cell alone, which is answering.
         lost = {cell for cell, lease in leases.items() if not lease.is_alive(now, self._lease_seconds)}
         if 2 * sum(taking_part[cell] for cell in lost) > sum(taking_part.values()):
@@ -209,11 +209,11 @@ class SeveralCells(Placing):
             candidates = dict.fromkeys(urls, 1.0)
         return alive | candidates.keys(), candidates, urls
 
-    def _urls(self, standing: Mapping[CellName, Standing]) -> Mapping[CellName, str]:
+    def _urls(self, statuses: Mapping[CellName, CellStatus]) -> Mapping[CellName, str]:
         """The clients' URLs of the hub's cell, and of each further one that ever had a lease and names a legal one."""
         urls = {HUB: self._hub_url}
         for cell, declared in self._cells.items():
-            lease = standing[cell].lease
+            lease = statuses[cell].lease
             if lease is None:
                 continue
             if is_url_in(declared.region, lease.websocket_url, self._hub_url):

@@ -128,8 +128,8 @@ class SessionApi:
         now = int(self._clock())
         expires_at = now + tenant.session_seconds
         key = (tenant.tenant_id, session)
-        standing = home.sessions.get(*key)
-        if (standing is None or not standing.is_live(now)) and not self._has_place(home, tenant.tenant_id, now):
+        existing = home.sessions.get(*key)
+        if (existing is None or not existing.is_live(now)) and not self._has_place(home, tenant.tenant_id, now):
             return _over_limit("tenantSessions")
         if not home.sessions.renew(*key, player=home.player, expires_at=expires_at, now=now):
             return _BOUND_TO_ANOTHER

@@ -88,7 +88,7 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
 
     @override
     def record(self, summary: Summary) -> Summary:
-        return summary if self._put_new(self._summary_row(summary)) else self._standing(summary.broadcast_id)
+        return summary if self._put_new(self._summary_row(summary)) else self._recorded(summary.broadcast_id)
 
     @override
     def record_whole(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
@@ -112,13 +112,13 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
             # It is not known which rows were recorded, and under how many keys.
             del self._known[broadcast_id]
             raise
-        return summary if is_new else self._standing(broadcast_id)
+        return summary if is_new else self._recorded(broadcast_id)
 
-    def _standing(self, broadcast_id: BroadcastId) -> Summary:
-        standing = self.summary(broadcast_id)
-        if standing is None:
+    def _recorded(self, broadcast_id: BroadcastId) -> Summary:
+        recorded = self.summary(broadcast_id)
+        if recorded is None:
             raise TransientError("a broadcast's summary went away while it was recorded")
-        return standing
+        return recorded
 
     def _summary_row(self, summary: Summary) -> Item:
         numbers = {"sources": summary.sources, "expected": summary.expected, "swarmedAt": summary.swarmed_at}
@@ -234,10 +234,10 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
     def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
         if self._put_new(self._chunk_row(broadcast_id, chunk)):
             return chunk
-        standing = self.chunk(broadcast_id, chunk.chunk_id)
-        if standing is None:
+        fixed = self.chunk(broadcast_id, chunk.chunk_id)
+        if fixed is None:
             raise TransientError("a chunk's row went away while it was fixed")
-        return standing
+        return fixed
 
     @override
     def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:

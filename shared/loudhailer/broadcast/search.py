@@ -94,9 +94,9 @@ class Search:
                 yield self._among(self._connections.in_room(tenant, room))
             case OfPlayer(tenant, player):
                 yield self._among(self._devices.of_player(tenant, player))
-            case OfSession(tenant, session):
-                standing = self._sessions.get(tenant, session)
-                yield self._among(list(standing.connections) if standing else [])
+            case OfSession(tenant, session_id):
+                session = self._sessions.get(tenant, session_id)
+                yield self._among(list(session.connections) if session else [])
             case partitions:
                 yield from self._in_partitions(partitions, after)
 

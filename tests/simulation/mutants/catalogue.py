@@ -142,8 +142,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "publish/sends-others-than-the-chunk-that-stands": Mutant(
         "functions.broadcast.publish.short_path",
-        "        return standing, chunk if standing is whole else None",
-        "        return standing, chunk",
+        "        return recorded, chunk if recorded is whole else None",
+        "        return recorded, chunk",
     ),
     "broadcasts/a-small-one-may-grow": Mutant(
         "loudhailer.broadcast.dynamodb",
@@ -253,7 +253,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "relay/forgets-devices-that-stand": Mutant(
         "functions.messaging.relay_message.relay_message",
-        "            gone = (key.connection_id for key in known if key not in standing)",
+        "            gone = (key.connection_id for key in known if key not in recorded)",
         "            gone = (key.connection_id for key in known[1:])",
     ),
     "settle/credits-whoever-tells-again": Mutant(
@@ -446,11 +446,11 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.broadcast.settle.settle",
         (
             "                if fitting:\n"
-            "                    self._settle(key, list(fitting.values()), standing.get(key))"
+            "                    self._settle(key, list(fitting.values()), tallies.get(key))"
         ),
         (
             "                if fitting:\n"
-            "                    self._settle(key, list(fitting.values())[:1], standing.get(key))"
+            "                    self._settle(key, list(fitting.values())[:1], tallies.get(key))"
         ),
     ),
     "settle/tells-before-the-rows-are-deleted": Mutant(

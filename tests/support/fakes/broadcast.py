@@ -30,8 +30,8 @@ class MemoryBroadcastStore(BroadcastStore):
     def record_whole(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
         with self._lock:
             broadcast_id = summary.broadcast_id
-            if (standing := self._summaries.get(broadcast_id)) is not None:
-                return standing
+            if (recorded := self._summaries.get(broadcast_id)) is not None:
+                return recorded
             end = end_of_source(source.number, 1 if chunk.size else 0)
             self._summaries[broadcast_id] = summary
             self._sources[broadcast_id, source.number] = source

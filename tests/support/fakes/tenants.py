@@ -62,8 +62,8 @@ class MemoryTenantStore(TenantStore):
 
     @override
     def copy(self, row: TenantRow) -> bool:
-        standing = {here.tenant_id: here for here in self.everything()}.get(row.tenant_id)
-        if standing is not None and standing.revision > row.revision:
+        current = {here.tenant_id: here for here in self.everything()}.get(row.tenant_id)
+        if current is not None and current.revision > row.revision:
             return False
         self.rows.pop(row.tenant_id, None)
         self.erased.pop(row.tenant_id, None)

@@ -167,7 +167,7 @@ LEASE = Lease(at=1, is_well=True, websocket_url="wss://x", connections=0, tenant
 PLACEMENT = Placement(cell=NORTH, version=1, expires_at=1)
 
 CALLS: list[tuple[str, Callable[[Any], object]]] = [
-    ("BatchGetItem", lambda client: cells(client).standing([NORTH])),
+    ("BatchGetItem", lambda client: cells(client).statuses([NORTH])),
     ("UpdateItem", lambda client: cells(client).renew(NORTH, LEASE)),
     ("PutItem", lambda client: cells(client).order(NORTH, 0)),
     ("DeleteItem", lambda client: cells(client).order(NORTH, None)),

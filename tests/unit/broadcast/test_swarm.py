@@ -181,11 +181,11 @@ def test_a_swarm_killed_at_any_call_continues_with_the_same_plan(*, carried_out:
         tables = SwarmFixture(many)
         swarm = tables.swarm(Fuse(at, carried_out=carried_out).call)
         finished = not killed(swarm, announcement().to_wire())
-        standing = tables.broadcasts.sources(BROADCAST)
+        fixed = tables.broadcasts.sources(BROADCAST)
         tables.count({key: 7 * number % 9000 for number, key in enumerate(many)})
         tables.count({partition(number): 10 for number in range(200, 205)})
         tables.run()
-        assert tables.broadcasts.sources(BROADCAST)[: len(standing)] == standing
+        assert tables.broadcasts.sources(BROADCAST)[: len(fixed)] == fixed
         again = Counter(tables.planned())
         assert again.keys() >= many.keys()
         assert set(again.values()) == {1}

@@ -89,9 +89,9 @@ def test_a_broadcast_is_opened_before_it_is_sent_again(deployment: DeploymentSta
     """Its sources exist; sources with recipients are left alone, the others are searched again."""
     deployment.sqs.send(LETTERS, announcement().to_wire())
     redrive(deployment)
-    standing = deployment.broadcasts.summary(BROADCAST)
-    assert standing is not None
-    assert standing.sources is None
+    recorded = deployment.broadcasts.summary(BROADCAST)
+    assert recorded is not None
+    assert recorded.sources is None
     assert [each.dispatched for each in deployment.broadcasts.sources(BROADCAST)] == [3, None]
 
 
@@ -112,9 +112,9 @@ def test_a_broadcast_sent_again_with_a_new_lifetime_is_no_longer_expired(
     deployment.broadcasts.mark_expired(BROADCAST)
     deployment.sqs.send(LETTERS, letter)
     redrive(deployment)
-    standing = deployment.broadcasts.summary(BROADCAST)
-    assert standing is not None
-    assert standing.expired == is_expired
+    recorded = deployment.broadcasts.summary(BROADCAST)
+    assert recorded is not None
+    assert recorded.expired == is_expired
 
 
 def test_a_dead_letter_that_cannot_be_redriven_stays_with_a_reason(deployment: DeploymentStandIn) -> None:
