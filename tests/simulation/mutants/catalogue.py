@@ -280,14 +280,14 @@ MUTANTS: Mapping[str, Mutant] = {
     "relay/deletes-before-the-one-behind-is-noted": Mutant(
         "functions.messaging.relay_message.relay_message",
         (
-            "            self._leave_behind(posted.behind, wake, wake_id)\n"
-            "            left |= posted.behind\n"
-            "            self._inboxes.delete(messages[: posted.done])"
+            "            self._close_or_wake(posted.behind, wake, wake_id)\n"
+            "            skipped |= posted.behind\n"
+            "            self._inboxes.delete(messages[: posted.deletable])"
         ),
         (
-            "            self._inboxes.delete(messages[: posted.done])\n"
-            "            self._leave_behind(posted.behind, wake, wake_id)\n"
-            "            left |= posted.behind"
+            "            self._inboxes.delete(messages[: posted.deletable])\n"
+            "            self._close_or_wake(posted.behind, wake, wake_id)\n"
+            "            skipped |= posted.behind"
         ),
     ),
     "totals/forgets-what-is-reserved-meanwhile": Mutant(
@@ -496,7 +496,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "rooms/who-misses-something-stays": Mutant(
         "functions.messaging.send_message.rooms",
-        "                    missing.append(End(keys[connection], close=True))",
+        "                    ends.append(End(keys[connection], close=True))",
         "                    pass",
     ),
     "rooms/strangers-have-a-say": Mutant(

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from functions.messaging.echo.delivery import ReplyDelivery
 from functions.messaging.echo.echo import Echo, Tenancy
-from functions.messaging.echo.post import Post
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
@@ -44,7 +44,7 @@ class Stage:
         self.reached: list[TenantId] = []
         self.down: set[TenantId] = set()
         self.tenancies: dict[TenantId, Tenancy] = {}
-        post = Post(self.sender, lambda _: self.connections, endpoint=ENDPOINT, clock=lambda: NOW + 0.5)
+        post = ReplyDelivery(self.sender, lambda _: self.connections, endpoint=ENDPOINT, clock=lambda: NOW + 0.5)
         self.echo = Echo(self._tenancy_of, post, session_share=session_share, clock=lambda: NOW + 0.5)
 
     def _tenancy_of(self, tenant: TenantId) -> Tenancy:
