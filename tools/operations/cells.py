@@ -27,7 +27,7 @@ def cell_named(deployment: Deployment, name: str | None) -> Deployment:
     return cell
 
 
-def bring_tenants(deployment: Deployment, seconds: float) -> None:
+def copy_tenants_now(deployment: Deployment, seconds: float) -> None:
     """Let each further cell fetch the tenants now, as its schedule does within a minute; see `await_tenants`."""
     for cell in deployment.cells.values():
         functions: LambdaClient = cell.client("lambda")
