@@ -24,7 +24,7 @@ def list_tenants(context: typer.Context) -> None:
     deployment = workplace.deployment()
     tenants = deployment.tenants
     table = Table(*SAMPLE_TENANTS[0].to_wire(), "silo")
-    for tenant in tenants.everyone():
+    for tenant in tenants.all_tenants():
         table.add_row(*map(str, tenant.to_wire().values()), str(deployment.has_silo(tenant.tenant_id)))
     workplace.terminal.show(table)
     for stone in tenants.tombstones():

@@ -194,7 +194,7 @@ class Reconcile:
         def look_at(tenant: Tenant) -> None:
             self._totals.look_at(tenant.tenant_id, of_tenants[tenant.tenant_id], run)
 
-        _each(run.in_turn(self._tenants.everyone()), look_at)
+        _each(run.in_turn(self._tenants.all_tenants()), look_at)
 
     def retire_partitions(self, run: Run) -> None:
         """Delete partitions that stay empty, except a tenant's first.

@@ -211,7 +211,7 @@ def test_the_tenant_of_the_checks_has_its_limits_and_keeps_its_key(known: Tenant
     stand_in = cast("Any", None)
     for _ in range(2):
         SyntheticBroadcast(stand_in, tenants, SHARDS, ()).require_tenant()
-    (tenant,) = tenants.everyone()
+    (tenant,) = tenants.all_tenants()
     assert replace(tenant, session_key=SYNTHETIC.session_key) == SYNTHETIC
     assert tenant.session_key == (known.session_key if known else tenant.session_key)
 
@@ -220,7 +220,7 @@ def test_the_tenant_of_the_checks_is_put_only_if_it_differs(monkeypatch: pytest.
     """Each change raises the revision of the tenants, at which every further cell reads all of them."""
     tenants = MemoryTenantStore()
     tenants.put(replace(SYNTHETIC, session_key="k" * 32))
-    (known,) = tenants.everyone()
+    (known,) = tenants.all_tenants()
     monkeypatch.setattr(tenants, "get", lambda _: replace(known, revision=7))
     monkeypatch.setattr(tenants, "put", lambda _: pytest.fail("the tenant was put again"))
     SyntheticBroadcast(cast("Any", None), tenants, SHARDS, ()).require_tenant()
