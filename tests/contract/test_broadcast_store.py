@@ -99,7 +99,7 @@ def whole(size: int = 3, **fields: Any) -> tuple[Summary, Source, Chunk]:
 def test_a_broadcast_is_recorded_with_its_recipients(store: BroadcastStore, size: int) -> None:
     """Its source is complete, and nothing can be fixed behind its chunk; without recipients it has none."""
     head, part, only = whole(size)
-    assert store.record_whole(head, part, only) is head
+    assert store.record_small(head, part, only) is head
     assert store.summary(BROADCAST) == head
     assert store.sources(BROADCAST) == [part]
     assert store.chunk_sizes(BROADCAST, 0) == [size] * bool(size)
@@ -112,11 +112,11 @@ def test_a_broadcast_is_recorded_with_its_recipients(store: BroadcastStore, size
 def test_a_recorded_broadcast_is_not_changed_by_another_record(store: BroadcastStore) -> None:
     """Neither of one that was recorded with its recipients, nor of any other."""
     first, part, only = whole()
-    store.record_whole(first, part, only)
-    assert store.record_whole(*whole(5, content_hash="f" * 64)) == first
+    store.record_small(first, part, only)
+    assert store.record_small(*whole(5, content_hash="f" * 64)) == first
     assert store.chunk_sizes(BROADCAST, 0) == [3]
     other = store.record(summary(broadcast_id=OTHER))
-    assert store.record_whole(*whole(broadcast_id=OTHER)) == other
+    assert store.record_small(*whole(broadcast_id=OTHER)) == other
     assert store.sources(OTHER) == []
     assert store.record(summary()) == first
 

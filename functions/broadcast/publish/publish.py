@@ -100,7 +100,7 @@ class AcceptedBroadcast:
 
 
 @dataclass(slots=True)
-class _Found:
+class _FoundRecipients:
     """Recipients of a broadcast as they were looked for; None where they are not known.
 
     Attributes:
@@ -169,7 +169,7 @@ class Publish:
             has_deadline=seconds is not None,
         )
         recorded_before = self._broadcasts.summary(broadcast_id) if "broadcastId" in request else None
-        found = self._look(summary, "bulk" if recorded_before else wanted)
+        found = self._find_recipients(summary, "bulk" if recorded_before else wanted)
         recorded, chunk = (recorded_before, None) if recorded_before else self._record(summary, found)
         if recorded.content_hash != summary.content_hash:
             raise ContentConflictError("broadcastId", "was used for a broadcast with other content")
@@ -181,12 +181,12 @@ class Publish:
             note = self._not_express(summary, found) if recorded is summary else "it was accepted as bulk before"
         return self._accepted(recorded, None if recorded.cells else expected, note)
 
-    def _look(self, summary: Summary, wanted: Urgency | None) -> _Found:
+    def _find_recipients(self, summary: Summary, wanted: Urgency | None) -> _FoundRecipients:
         """Return the counts of the audience's partitions, and the recipients of a small broadcast.
 
         Both are None where they are not known, or cannot be read now: then `swarm` and `query` read them.
         """
-        found = _Found()
+        found = _FoundRecipients()
         try:
             found.counts = self._counts(summary.audience)
             is_known = found.counts is not None or not isinstance(summary.audience, Everyone | OfTenant)
@@ -198,7 +198,7 @@ class Publish:
             logger.exception("the recipients of a broadcast could not be read; it takes the long way")
         return found
 
-    def _record(self, summary: Summary, found: _Found) -> tuple[Summary, Chunk | None]:
+    def _record(self, summary: Summary, found: _FoundRecipients) -> tuple[Summary, Chunk | None]:
         """Record the broadcast; return the recorded summary, and the chunk of a small broadcast that is new.
 
         A transaction may fail because it met another one, or its answer may be lost. Then the summary is put alone.
@@ -210,7 +210,7 @@ class Publish:
             except TransientError:
                 found.has_failed = True
                 count("ShortPathLeft")
-                logger.exception("a broadcast could not be recorded whole; it takes the long way")
+                logger.exception("a broadcast could not be recorded at once; it takes the long way")
         return self._broadcasts.record(summary), None
 
     def _send(self, recorded: Summary, chunk: Chunk | None, frame: str) -> None:
@@ -221,7 +221,7 @@ class Publish:
         else:
             self._announce(recorded, frame)
 
-    def _not_express(self, summary: Summary, found: _Found) -> str:
+    def _not_express(self, summary: Summary, found: _FoundRecipients) -> str:
         most = self._short_path.most
         if most == 0:
             return "express is turned off"

@@ -160,15 +160,15 @@ class Query:
                 waiting += page if last is None else _beyond(page, last)
             if not waiting:
                 return
-            mine = self._search.chunk(ChunkId(f"{message.source}.{number}"), waiting[:size])
-            chunk = self._broadcasts.fix_chunk(message.broadcast_id, mine)
+            new_chunk = self._search.chunk(ChunkId(f"{message.source}.{number}"), waiting[:size])
+            chunk = self._broadcasts.fix_chunk(message.broadcast_id, new_chunk)
             if not chunk.size:
                 logger.info("another query has sent the source meanwhile")
                 return
             number, last = number + 1, _last_key(chunk.recipients)
             yield chunk
             # Another query may have fixed other recipients under this number: continue after its chunks.
-            waiting = waiting[size:] if chunk is mine else _beyond(waiting, last)
+            waiting = waiting[size:] if chunk is new_chunk else _beyond(waiting, last)
 
 
 def _beyond(page: Page, last: ConnectionKey) -> Page:

@@ -119,10 +119,10 @@ class Swarm:
         expected = {known.partition: max(0, known.count) for known in counts}
         while True:
             fixed = self._broadcasts.sources(broadcast_id)
-            left = expected.keys() - {partition for source in fixed for partition in _partitions(source)}
-            if not left:
+            unplanned = expected.keys() - {partition for source in fixed for partition in _partitions(source)}
+            if not unplanned:
                 return
-            planned = plan({partition: expected[partition] for partition in left}, first=len(fixed))
+            planned = plan({partition: expected[partition] for partition in unplanned}, first=len(fixed))
             for group in batched(planned, MAX_SOURCES_AT_ONCE, strict=False):
                 if not self._broadcasts.fix_sources(broadcast_id, group):
                     break

@@ -45,7 +45,7 @@ _ANSWERED = 2
 """Multiple of the tenant's limit up to which a session gets an error for each refused message; each error is a post."""
 
 
-_REMEMBERED = 1_000
+_MOST_REMEMBERED = 1_000
 
 
 class _Ruling(Enum):
@@ -77,7 +77,7 @@ class Tenancy:
                 key = _counter_of(message).key(message.sent_at)
                 if key not in self._noted:
                     self.limits.refuse_from(_counter_of(message), message.sent_at, message.record.sequence)
-                    if len(self._noted) >= _REMEMBERED:
+                    if len(self._noted) >= _MOST_REMEMBERED:
                         self._noted.clear()
                     self._noted.add(key)
                 return

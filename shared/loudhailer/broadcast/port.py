@@ -20,7 +20,7 @@ class BroadcastStore(Protocol):
     def record(self, summary: Summary) -> Summary:
         """Put the summary if its id is new; return the stored summary, which may be an older one."""
 
-    def record_whole(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
+    def record_small(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
         """Put a broadcast with its one source, complete, and its one chunk, none if that is empty: all rows or none.
 
         Returns the recorded summary, which is the older one if the id is not new.

@@ -100,7 +100,7 @@ class Search:
             case partitions:
                 yield from self._in_partitions(partitions, after)
 
-    def few(self, scope: Scope, most: int) -> Page | None:
+    def at_most(self, scope: Scope, most: int) -> Page | None:
         """Return all recipients in key order; None if there are more than `most`."""
         if isinstance(scope, InRoom):
             members = self._connections.in_room(scope.tenant, scope.room, most=most + 1)
@@ -125,10 +125,10 @@ class Search:
 
     def _in_partitions(self, partitions: Sequence[Partition], after: ConnectionKey | None) -> Iterator[Page]:
         ahead: deque[tuple[Iterator[Page], Future[Page | None]]] = deque()
-        left = (partition for partition in sorted(partitions) if after is None or partition >= after.partition)
+        unread = (partition for partition in sorted(partitions) if after is None or partition >= after.partition)
 
         def read(many: int) -> None:
-            for partition in islice(left, many - len(ahead)):
+            for partition in islice(unread, many - len(ahead)):
                 further = self._in_partition(partition, after)
                 ahead.append((further, self._executor.submit(next, further, None)))
 

@@ -27,7 +27,7 @@ class MemoryBroadcastStore(BroadcastStore):
         return self._summaries.setdefault(summary.broadcast_id, summary)
 
     @override
-    def record_whole(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
+    def record_small(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
         with self._lock:
             broadcast_id = summary.broadcast_id
             if (recorded := self._summaries.get(broadcast_id)) is not None:

@@ -659,7 +659,7 @@ def test_a_chunk_without_its_row_cannot_be_sent() -> None:
         topic.post(REQUEST)
 
 
-@pytest.mark.parametrize("method", ["of_tenant", "in_partition", "record_whole"])
+@pytest.mark.parametrize("method", ["of_tenant", "in_partition", "record_small"])
 def test_a_broadcast_takes_the_long_way_if_its_recipients_cannot_be_read_or_recorded_at_once(method: str) -> None:
     """Accepting a broadcast needs no more tables than it did without a short path."""
     fixture = PublishFixture(most=10)
@@ -686,7 +686,7 @@ def test_a_transaction_with_a_lost_answer_is_found_by_the_single_write() -> None
 
     def call(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         answer = function(*arguments, **named)
-        if function.__name__ == "record_whole":
+        if function.__name__ == "record_small":
             raise TransientError("the answer is lost")
         return answer
 
@@ -721,5 +721,5 @@ def test_a_repeat_reads_no_recipients() -> None:
 
     fixture.publish = fixture.publish_through(call)
     assert fixture.post(REQUEST)[1]["expected"] == 2
-    assert not {"in_partition", "record_whole"} & {*read}
+    assert not {"in_partition", "record_small"} & {*read}
     assert len(fixture.chunks) == 1
