@@ -154,9 +154,8 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
         return self._update(broadcast_id, "summary", "SET cancelled = :yes", _EXISTS, {":yes": {"BOOL": True}})
 
     @override
-    def mark_expired(self, broadcast_id: BroadcastId, *, cut_short: bool = False) -> None:
-        changes = "SET cutShort = :yes" if cut_short else "SET expired = :yes"
-        self._update(broadcast_id, "summary", changes, _EXISTS, {":yes": {"BOOL": True}})
+    def mark_expired(self, broadcast_id: BroadcastId) -> None:
+        self._update(broadcast_id, "summary", "SET expired = :yes", _EXISTS, {":yes": {"BOOL": True}})
 
     @override
     def live_again(self, broadcast_id: BroadcastId) -> None:
@@ -221,13 +220,23 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
 
     @override
     def complete_sources(
-        self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int, *, missed: int = 0
+        self,
+        broadcast_id: BroadcastId,
+        count: int,
+        expected: int | None,
+        now: int,
+        *,
+        missed: int = 0,
+        cut_short: bool = False,
     ) -> None:
         changes = "SET sources = :sources, swarmedAt = :now, missed = :missed"
-        values = {":sources": {"N": str(count)}, ":now": {"N": str(now)}, ":missed": {"N": str(missed)}}
+        values: Item = {":sources": {"N": str(count)}, ":now": {"N": str(now)}, ":missed": {"N": str(missed)}}
         if expected is not None:
             changes += ", expected = :expected"
             values[":expected"] = {"N": str(expected)}
+        if cut_short:
+            changes += ", cutShort = :yes"
+            values[":yes"] = {"BOOL": True}
         self._update(broadcast_id, "summary", changes, f"{_EXISTS} AND attribute_not_exists(sources)", values)
 
     @override
@@ -255,10 +264,28 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
 
     @override
     def complete_source(
-        self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int, missed: int = 0
+        self,
+        broadcast_id: BroadcastId,
+        number: int,
+        *,
+        chunks: int,
+        dispatched: int,
+        now: int,
+        missed: int = 0,
+        cut_short: bool = False,
     ) -> bool:
+        mark: TransactWriteItemTypeDef = {
+            "Update": {
+                "TableName": self._table,
+                "Key": _key(broadcast_id, "summary"),
+                "UpdateExpression": "SET cutShort = :yes",
+                "ConditionExpression": _EXISTS,
+                "ExpressionAttributeValues": {":yes": {"BOOL": True}},
+            }
+        }
         return self._write_together(
             [
+                *([mark] if cut_short else []),
                 {
                     "Update": {
                         "TableName": self._table,

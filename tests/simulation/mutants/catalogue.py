@@ -113,10 +113,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "query/completes-before-the-flush": Mutant(
         "functions.broadcast.query.query",
-        "            outbox.flush()\n"
-        "            self._complete(message, sent, source.missed_behind(sent.recipients) if sent.is_cut_short else 0)",
-        "            self._complete(message, sent, source.missed_behind(sent.recipients) if sent.is_cut_short else 0)\n"
-        "            outbox.flush()",
+        "            outbox.flush()\n            self._complete(message, sent, source, summary)",
+        "            self._complete(message, sent, source, summary)\n            outbox.flush()",
     ),
     "query/partitions-in-any-order": Mutant(
         "loudhailer.broadcast.search",
