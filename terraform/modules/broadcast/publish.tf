@@ -46,6 +46,12 @@ module "publish" {
       actions   = ["sns:Publish"]
       resources = [aws_sns_topic.broadcast.arn]
     }
+    # Where no broadcast is small, too. A version from before may still run, or run again after a rollback; and what
+    # was recorded as small is sent by the next attempt, of whichever version.
+    SendChunk = {
+      actions   = ["sqs:SendMessage"]
+      resources = [local.queues["express"].arn]
+    }
   })
 }
 
@@ -59,7 +65,6 @@ locals {
       FindRecipients        = { actions = ["dynamodb:BatchGetItem", "dynamodb:Query"], resources = [local.connections.arn] }
       FindMembersAndPlayers = { actions = ["dynamodb:Query"], resources = [local.connections.by_room_arn, local.devices.arn] }
       ReadSession           = { actions = ["dynamodb:GetItem"], resources = [local.sessions.arn] }
-      SendChunk             = { actions = ["sqs:SendMessage"], resources = [local.queues["express"].arn] }
     } : sid => statement if local.express_recipients > 0
   }
 
