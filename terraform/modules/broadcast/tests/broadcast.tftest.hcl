@@ -289,7 +289,7 @@ run "the_rest_of_a_small_broadcast_goes_to_the_shards" {
   command = plan
 
   assert {
-    condition     = jsonencode(local.own_lanes.express.left) == jsonencode(local.query_shards)
+    condition     = jsonencode(local.own_lanes.express.queues_for_rest) == jsonencode(local.query_shards)
     error_message = "No small broadcast may wait for the remaining connections of another one."
   }
   assert {
