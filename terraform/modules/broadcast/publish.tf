@@ -46,8 +46,8 @@ module "publish" {
       actions   = ["sns:Publish"]
       resources = [aws_sns_topic.broadcast.arn]
     }
-    # Where no broadcast is small, too. A version from before may still run, or run again after a rollback; and what
-    # was recorded as small is sent by the next attempt, of whichever version.
+    # It stays if no broadcast is small any more. A version from before may still run, or run again after a rollback; and
+    # the next attempt of any version sends what was recorded as small.
     SendChunk = {
       actions   = ["sqs:SendMessage"]
       resources = [local.queues["express"].arn]

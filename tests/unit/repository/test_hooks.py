@@ -36,7 +36,8 @@ def test_every_hook_runs_a_target_of_the_makefile() -> None:
     assert checks is not None
     stages: dict[str, set[str]] = {}
     for hook in hooks:
-        stages.setdefault(*hook.get("stages", ["pre-commit"]), set()).add(hook["entry"].removeprefix("make --silent "))
+        (stage,) = hook.get("stages", ["pre-commit"])
+        stages.setdefault(stage, set()).add(hook["entry"].removeprefix("make --silent "))
     assert stages == {"pre-commit": {"lint", "spelling", "whitespace"}, "commit-msg": {"title"}}
     assert stages["pre-commit"] <= set(checks[1].split())
 
