@@ -190,7 +190,7 @@ def test_a_function_remembers_a_bounded_number_of_recorded_cells(
     placing: PlacingFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When it forgets them, it notes the cells anew."""
-    monkeypatch.setattr(placing_module, "_REMEMBERED", 1)
+    monkeypatch.setattr(placing_module, "_MOST_REMEMBERED", 1)
     for session in (placing.named_of(NORTH), placing.named_of(SOUTH), placing.named_of(HUB)):
         placing.place(session)
         assert len(placing.placing._noted) == 1
