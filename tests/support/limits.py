@@ -61,5 +61,5 @@ DELIVERIES_TO_THE_SLOW = 3
 MESSAGES_AT_ONCE = 100
 """`functions.messaging.relay_message`."""
 
-SETTLED_SECONDS = 3_900
+QUIET_SECONDS = 3_900
 """The hour after which `accounting`'s mapping gives a record up, and 5 minutes: `functions.connections.reconcile`."""

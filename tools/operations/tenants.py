@@ -99,10 +99,10 @@ def put(
         raise OperatorError(
             f"Tenant {tenant} is being erased.", f"Complete that with `loudhailer tenant delete {tenant}`."
         )
-    left = erased_at + rest_seconds - int(now)
+    seconds = erased_at + rest_seconds - int(now)
     raise OperatorError(
         f"A tenant {tenant} was erased a moment ago, and broadcasts to it may still be on their way.",
-        f"Wait {left} s, choose another id, or use this one with --at-once.",
+        f"Wait {seconds} s, choose another id, or use this one with --at-once.",
     )
 
 

@@ -61,10 +61,10 @@ class Settle:
             else:
                 outcomes[TallyKey(outcome.broadcast_id, outcome.chunk_id)][message_id] = outcome
         tallies = self._broadcasts.tallies_of(outcomes)
-        left: list[str] = []
+        unprocessed: list[str] = []
         for place, (key, of_chunk) in enumerate(outcomes.items()):
             if place and deadline.is_over():
-                left += of_chunk
+                unprocessed += of_chunk
                 continue
             fitting = of_chunk
             try:
@@ -75,17 +75,17 @@ class Settle:
                     self._settle(key, list(fitting.values()), tallies.get(key))
             except Exception as error:  # noqa: BLE001  # whatever it is, the other chunks are settled
                 failures |= dict.fromkeys(fitting, error)
-        return failures | self._hand_back(bodies, left)
+        return failures | self._send_again(bodies, unprocessed)
 
-    def _hand_back(self, bodies: Mapping[str, str], left: Collection[str]) -> dict[str, Exception]:
+    def _send_again(self, bodies: Mapping[str, str], unprocessed: Collection[str]) -> dict[str, Exception]:
         """Send the messages again; return those for which that failed."""
-        if not left:
+        if not unprocessed:
             return {}
         try:
-            self._queue.send_all([bodies[message_id] for message_id in left])
+            self._queue.send_all([bodies[message_id] for message_id in unprocessed])
         except TransientError as error:
-            return dict.fromkeys(left, error)
-        count("OutcomeHandedBack", len(left))
+            return dict.fromkeys(unprocessed, error)
+        count("OutcomeHandedBack", len(unprocessed))
         return {}
 
     def outcomes(self, outcomes: Iterable[OutcomeMessage]) -> None:
@@ -113,8 +113,8 @@ class Settle:
             gone |= outcome.gone
         # A tally counts a connection as gone only after its row is deleted: a repeated batch continues where it
         # stopped.
-        if left := gone & ~(old.gone if old else 0):
-            self._delete(key, left)
+        if undeleted := gone & ~(old.gone if old else 0):
+            self._delete(key, undeleted)
         for _ in range(_CONFLICTS):
             new = old or Tally(size=outcomes[0].size)
             if any(outcome.size != new.size for outcome in outcomes):

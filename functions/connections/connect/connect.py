@@ -187,7 +187,7 @@ class Connect:
         if entry is None:
             entry = self._record(handshake, deadline)
             if entry is not Entry.RECORDED:
-                self._give_back(tenant)
+                self._release_reservation(tenant)
         match entry:
             case _Limit():
                 return _over(entry)
@@ -291,7 +291,7 @@ class Connect:
             self._connections.delete(handshake.connection.key)
             raise
 
-    def _give_back(self, tenant: ids.TenantId) -> None:
+    def _release_reservation(self, tenant: ids.TenantId) -> None:
         try:
             self._limits.release(tenant, 1)
         except TransientError:

@@ -34,7 +34,7 @@ DELIVERIES = {Outcome.SLOW: 3, Outcome.THROTTLED: 4, Outcome.FAILED: 4}
 _CLOSE_SECONDS = 1.0
 
 
-class Reply(NamedTuple):
+class EchoReply(NamedTuple):
     """A frame for a connection, the record that it is sent for, and the key of the connection, if known.
 
     Without a frame, the connection is to be closed.
@@ -62,10 +62,10 @@ class ReplyDelivery:
         self._endpoint = endpoint
         self._clock = clock
 
-    def deliver(self, replies: Iterable[Reply], deadline: Deadline) -> dict[str, TransientError]:
+    def deliver(self, replies: Iterable[EchoReply], deadline: Deadline) -> dict[str, TransientError]:
         """Post the replies until the deadline; return the records to be delivered again, by id, with the reasons."""
-        by_connection: dict[ConnectionId, list[Reply]] = defaultdict(list)
-        closing: dict[ConnectionId, tuple[Reply, Outcome]] = {}
+        by_connection: dict[ConnectionId, list[EchoReply]] = defaultdict(list)
+        closing: dict[ConnectionId, tuple[EchoReply, Outcome]] = {}
         for reply in replies:
             by_connection[reply.to].append(reply)
             if reply.frame is None:
@@ -88,17 +88,17 @@ class ReplyDelivery:
         }
 
     def _post(
-        self, waiting: Mapping[ConnectionId, Sequence[Reply]], deadline: Deadline, gone: set[ConnectionId]
-    ) -> dict[ConnectionId, tuple[Reply, Outcome]]:
+        self, waiting: Mapping[ConnectionId, Sequence[EchoReply]], deadline: Deadline, gone: set[ConnectionId]
+    ) -> dict[ConnectionId, tuple[EchoReply, Outcome]]:
         """Return the first reply of each connection that may be posted later, and its outcome; add to `gone`."""
-        stuck: dict[ConnectionId, tuple[Reply, Outcome]] = {}
+        stuck: dict[ConnectionId, tuple[EchoReply, Outcome]] = {}
         while waiting:
             frames = {
                 connection: [reply.frame for reply in replies if reply.frame is not None]
                 for connection, replies in waiting.items()
             }
             outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=deadline.seconds_left)
-            remaining: dict[ConnectionId, Sequence[Reply]] = {}
+            remaining: dict[ConnectionId, Sequence[EchoReply]] = {}
             for connection, replies in waiting.items():
                 taken = outcomes[connection].count(Outcome.DELIVERED)
                 count("ReplyDelivered", taken)

@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 
-from functions.messaging.echo.delivery import Reply, ReplyDelivery
+from functions.messaging.echo.delivery import EchoReply, ReplyDelivery
 from functions.messaging.echo.message import ClientMessage
 from loudhailer import codec
 from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES
@@ -45,7 +45,7 @@ _ANSWERED = 2
 """Multiple of the tenant's limit up to which a session gets an error for each refused message; each error is a post."""
 
 
-_REMEMBERED = 1_000
+_MOST_REMEMBERED = 1_000
 
 
 class _Ruling(Enum):
@@ -77,7 +77,7 @@ class Tenancy:
                 key = _counter_of(message).key(message.sent_at)
                 if key not in self._noted:
                     self.limits.refuse_from(_counter_of(message), message.sent_at, message.record.sequence)
-                    if len(self._noted) >= _REMEMBERED:
+                    if len(self._noted) >= _MOST_REMEMBERED:
                         self._noted.clear()
                     self._noted.add(key)
                 return
@@ -108,7 +108,7 @@ class Echo:
                 messages.append(ClientMessage.of(record))
             except PermanentError as error:
                 failures[record.message_id] = error
-        replies: list[Reply] = []
+        replies: list[EchoReply] = []
         for of_tenant in _grouped_by(lambda message: message.tenant_id, messages):
             try:
                 rulings = self._check(of_tenant)
@@ -166,7 +166,7 @@ class Echo:
             times=_number_of_new(messages),
         )
 
-    def _answer(self, messages: Sequence[ClientMessage], rulings: Mapping[str, _Ruling]) -> list[Reply]:
+    def _answer(self, messages: Sequence[ClientMessage], rulings: Mapping[str, _Ruling]) -> list[EchoReply]:
         """The frames that answer a session's messages, in their order."""
         let_through = sum(rulings[message.record.message_id] is _Ruling.LET_THROUGH for message in messages)
         if throttled := len(messages) - let_through:
@@ -223,21 +223,21 @@ def _grouped_by[K: Hashable](
     return found.values()
 
 
-def _replies(message: ClientMessage, session: Session | None, ruling: _Ruling) -> Iterator[Reply]:
+def _replies(message: ClientMessage, session: Session | None, ruling: _Ruling) -> Iterator[EchoReply]:
     if ruling is _Ruling.IGNORED:
         return
     if ruling is _Ruling.REFUSED:
         frame = throttle_frame(message.connection_id, message.request_id)
-        yield Reply(message.connection_id, frame.encode(), message.record)
+        yield EchoReply(message.connection_id, frame.encode(), message.record)
     elif session is not None and session.has(message.connection_id):
         yield from _echoes(message, session)
     elif message.is_new:
         yield _refusal(message, *(SESSION_OVER if session is None else CONNECTION_OVER))
     elif session is not None:
-        yield from (Reply(key.connection_id, None, message.record, key) for key in sorted(session.connections))
+        yield from (EchoReply(key.connection_id, None, message.record, key) for key in sorted(session.connections))
 
 
-def _echoes(message: ClientMessage, session: Session) -> Iterator[Reply]:
+def _echoes(message: ClientMessage, session: Session) -> Iterator[EchoReply]:
     try:
         frame = codec.decode_object(message.record.body)
     except codec.NotJsonError as error:
@@ -272,11 +272,11 @@ def _echoes(message: ClientMessage, session: Session) -> Iterator[Reply]:
         return
     count("MessageEchoed")
     raw = message.record.body.encode()
-    yield from (Reply(one, raw, message.record, keys[one]) for one in recipients if one != message.connection_id)
-    yield from (Reply(one, envelope, message.record, keys[one]) for one, envelope in envelopes.items())
+    yield from (EchoReply(one, raw, message.record, keys[one]) for one in recipients if one != message.connection_id)
+    yield from (EchoReply(one, envelope, message.record, keys[one]) for one, envelope in envelopes.items())
 
 
-def _refusal(message: ClientMessage, code: ErrorCode, text: str) -> Reply:
+def _refusal(message: ClientMessage, code: ErrorCode, text: str) -> EchoReply:
     count("MessageRefused")
     frame = error_frame(code, text, connection_id=message.connection_id, request_id=message.request_id)
-    return Reply(message.connection_id, frame.encode(), message.record)
+    return EchoReply(message.connection_id, frame.encode(), message.record)

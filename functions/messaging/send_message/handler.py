@@ -49,12 +49,11 @@ def responder(client: ClientOf) -> TenantResponder:
     once = Once(DynamoSentStore(own, settings.limits_table), clock=time.time)
     limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
     posts = PostBudget(limits, session_share=settings.session_share, clock=time.time)
-    send_to_room = SendToRoom(rooms, sender, posts, broadcasts, announcer, ends=ends, once=once, endpoint=endpoint)
+    in_room = SendToRoom(rooms, sender, posts, broadcasts, announcer, ends=ends, once=once, endpoint=endpoint)
     inboxes, places = DynamoInboxStore(own, settings.messages_table), DynamoPlaceStore(own, settings.places_table)
     direct = Direct(inboxes, places, once, messages_per_inbox=settings.messages_per_inbox, lifetime_seconds=lifetime)
-    return TenantResponder(
-        DynamoSessionStore(own, settings.sessions_table), limits, SendMessage(direct, rooms=send_to_room)
-    )
+    sessions = DynamoSessionStore(own, settings.sessions_table)
+    return TenantResponder(sessions, limits, SendMessage(direct, rooms=in_room))
 
 
 exchange = Exchange(PerTenant(responder, role_arn=settings.tenant_role_arn).of, clock=time.time)

@@ -242,7 +242,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("GetItem", lambda client: limits(client).refused_from(COUNTER, 0)),
     ("UpdateItem", lambda client: limits(client).take_in_minute(COUNTER, 0, 1, maximum=1)),
     ("PutItem", lambda client: broadcasts(client).record(summary())),
-    ("TransactWriteItems", lambda client: broadcasts(client).record_whole(summary(), source(), chunk())),
+    ("TransactWriteItems", lambda client: broadcasts(client).record_small(summary(), source(), chunk())),
     ("UpdateItem", lambda client: broadcasts(client).mark_announced(BROADCAST)),
     ("UpdateItem", lambda client: broadcasts(client).cancel(BROADCAST)),
     ("UpdateItem", lambda client: broadcasts(client).mark_expired(BROADCAST)),

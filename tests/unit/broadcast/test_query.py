@@ -480,6 +480,21 @@ def test_an_expired_source_sends_only_its_existing_chunks(counted: Counter[str])
     assert (report.dispatched, report.failed) == (7, 7 - CHUNK_SIZE * number)
 
 
+def test_an_expired_source_completed_by_another_query_is_not_reported_as_expired() -> None:
+    """The other query has found all recipients in time."""
+    tables = QueryFixture()
+    tables.now += LIFETIME
+    complete = tables.broadcasts.complete_source
+
+    def after_another(*arguments: Any, **numbers: Any) -> bool:
+        complete(BROADCAST, 0, chunks=0, dispatched=0, now=NOW * 1000)
+        return complete(*arguments, **numbers)
+
+    tables.broadcasts.complete_source = after_another  # type: ignore[method-assign]
+    tables.run()
+    assert not is_marked_as_expired(tables)
+
+
 @pytest.mark.parametrize("expected", [None, 3, 8])
 def test_a_complete_search_misses_no_recipient(counted: Counter[str], expected: int | None) -> None:
     """A recipient that was counted and is not found has left meanwhile."""

@@ -262,6 +262,23 @@ def test_a_broadcast_that_was_planned_in_time_is_not_expired_by_a_second_deliver
     assert (report.expired, report.expected) == (False, sum(SEVEN.values()))
 
 
+def test_an_expired_broadcast_completed_by_another_swarm_is_not_reported_as_expired() -> None:
+    """The other swarm has planned all partitions in time."""
+    tables = SwarmFixture(SEVEN)
+    tables.now += LIFETIME
+    complete = tables.broadcasts.complete_sources
+
+    def after_another(*arguments: Any, **numbers: Any) -> None:
+        complete(BROADCAST, 0, 0, NOW * 1000)
+        complete(*arguments, **numbers)
+
+    tables.broadcasts.complete_sources = after_another  # type: ignore[method-assign]
+    tables.run()
+    report = report_of(tables.broadcasts, BROADCAST)
+    assert report is not None
+    assert (report.expired, report.failed) == (False, 0)
+
+
 def test_a_broadcast_that_expires_half_planned_sends_its_fixed_sources() -> None:
     """Later functions settle its sources, so that the report ends."""
     tables = SwarmFixture({partition(number): RECIPIENTS_A_SOURCE for number in range(150)})

@@ -513,7 +513,7 @@ def test_the_first_refusal_of_a_minute_is_recorded_once(monkeypatch: pytest.Monk
 
 def test_the_number_of_remembered_refusals_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment that lives for hours does not grow; what it has forgotten it notes again, which does no harm."""
-    monkeypatch.setattr("functions.messaging.echo.echo._REMEMBERED", 2)
+    monkeypatch.setattr("functions.messaging.echo.echo._MOST_REMEMBERED", 2)
     stage = Stage(session_share=0.25)
     noted: list[str] = []
     monkeypatch.setattr(stage.limits, "refuse_from", lambda counter, _now, _sequence: noted.append(counter.name))
