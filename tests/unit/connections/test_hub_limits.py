@@ -25,8 +25,14 @@ ACME = Tenant(
 
 def settings(**more: Any) -> Settings:
     """The settings of an authorizer."""
-    tables = {"tenants_table": "tenants", "sessions_table": "sessions", "partitions_table": "partitions"}
-    return Settings(**tables, connections_per_partition=1_000, max_partitions=10, **more)
+    return Settings(
+        tenants_table="tenants",
+        sessions_table="sessions",
+        partitions_table="partitions",
+        connections_per_partition=1_000,
+        max_partitions=10,
+        **more,
+    )
 
 
 def test_limits_are_whole_without_further_cells() -> None:
