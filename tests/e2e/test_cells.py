@@ -20,6 +20,7 @@ from playwright.async_api import expect
 
 from loudhailer.broadcast.report import Report
 from loudhailer.broadcast.snapshots.dynamodb import DynamoSnapshotStore
+from loudhailer.cells.model import CellStatus
 from loudhailer.ids import HUB, BroadcastId, CellName, TenantId
 from tests.e2e.browser import LOST, running_browser, visits
 from tests.e2e.faults import paused
@@ -416,15 +417,25 @@ class Mover:
             if frame["type"] == "broadcast":
                 self.got[frame["id"]] += 1
                 continue
-            url = await self._cells.scene.api.open_session(session.tenant, session.session)
-            await self.connect(replace(session, websocket_url=url))
+            await eventually(partial(self._connects_again, session))
             asyncio.get_running_loop().call_later(frame["overlapSeconds"], guest.leave)
 
+    async def _connects_again(self, session: SceneSession) -> bool:
+        """Tell whether it is let in; one that is turned away tries again, as a page does."""
+        try:
+            url = await self._cells.scene.api.open_session(session.tenant, session.session)
+            await self.connect(replace(session, websocket_url=url))
+        except (ApiError, HandshakeRefusedError):
+            return False
+        return True
+
     async def leave(self) -> None:
-        """Receive no more."""
+        """Receive no more; an error of before is raised now."""
         for task in self._receiving:
             task.cancel()
-        await asyncio.gather(*self._receiving, return_exceptions=True)
+        for task in self._receiving:
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def test_the_clients_of_a_drained_cell_move_and_miss_nothing(cells: CellScene, system: System) -> None:
@@ -458,9 +469,9 @@ async def test_the_clients_of_a_drained_cell_move_and_miss_nothing(cells: CellSc
             assert "drained" in status.stdout
         finally:
             stopped = await asyncio.to_thread(system.loudhailer, "drain", NORTH, "--stop")
+            for mover in movers:
+                await mover.leave()
         assert stopped.returncode == 0, stopped.stderr
-    for mover in movers:
-        await mover.leave()
     await eventually(partial(place_new_session, cells), lambda cell: cell == NORTH)
 
 
@@ -603,3 +614,29 @@ def end_long_ago(system: System, broadcast_id: str) -> None:
 async def place_new_session(cells: CellScene) -> CellName:
     """The cell on which a new session is placed."""
     return cells.cell_of(await cells.scene.session(cells.tenant))
+
+
+@pytest.mark.nightly
+async def test_a_cell_that_is_taken_out_ends_cleanly(cells: CellScene, system: System) -> None:
+    """Its sessions are placed on the others, which divide its share; nothing waits for it. It is the last test here."""
+    await cells.guests()
+    deployment, left = system.deployment, cells.sessions[SOUTH][0]
+    await asyncio.to_thread(order_drain, deployment, SOUTH)
+    try:
+        fewer = await asyncio.to_thread(system.loudhailer, "up", "--cells", "2")
+        assert fewer.returncode == 0, fewer.stderr
+        assert deployment.directory.statuses([SOUTH]) == {SOUTH: CellStatus()}
+        url = await cells.scene.api.open_session(left.tenant, left.session)
+        assert cells.names[url] in {HUB, NORTH}
+        guest = await cells.scene.connect(replace(left, websocket_url=url))
+        broadcast_id = await cells.scene.broadcast({"tenantId": cells.tenant})
+        assert (await guest.frame())["id"] == broadcast_id
+        report = await cells.scene.report(broadcast_id)
+        assert (report["byCell"].keys(), report["failed"]) == ({HUB, NORTH}, 0)
+        north = deployment.cells[NORTH].tenants
+        await eventually(lambda: north.get(cells.tenant), lambda found: found and found.tenant_connections == 500)
+    finally:
+        again = await asyncio.to_thread(system.loudhailer, "up", "--cells", "3")
+    assert again.returncode == 0, again.stderr
+    (status,) = deployment.directory.statuses([SOUTH]).values()
+    assert status.ordered_weight is None

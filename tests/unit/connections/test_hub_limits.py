@@ -25,8 +25,14 @@ ACME = Tenant(
 
 def settings(**more: Any) -> Settings:
     """The settings of an authorizer."""
-    tables = {"tenants_table": "tenants", "sessions_table": "sessions", "partitions_table": "partitions"}
-    return Settings(**tables, connections_per_partition=1_000, max_partitions=10, **more)
+    return Settings(
+        tenants_table="tenants",
+        sessions_table="sessions",
+        partitions_table="partitions",
+        connections_per_partition=1_000,
+        max_partitions=10,
+        **more,
+    )
 
 
 def test_limits_are_whole_without_further_cells() -> None:
@@ -35,7 +41,7 @@ def test_limits_are_whole_without_further_cells() -> None:
 
 
 def test_a_hub_takes_its_part_by_the_leases() -> None:
-    """Of three cells one has no lease; so two take part."""
+    """One of three cells has no lease, so two take part."""
     client: Any = client_of_any_table()
     lease = Lease(at=NOW, is_well=True, websocket_url="wss://x", connections=0, tenants=1)
     DynamoCellDirectory(client, CELLS).renew(NORTH, lease)

@@ -127,7 +127,7 @@ def test_publish_reads_cells_only_if_some_are_declared(wire: CellWire) -> None:
 
 
 def test_the_page_reads_the_leases_with_its_functions_credentials(wire: CellWire) -> None:
-    """Whether a cell has one or not, it may connect to some host."""
+    """A cell without a lease may have any host of its Region."""
     hosts = console_tables.cell_hosts("cells", {NORTH: "us-east-2"}, SETTINGS.websocket_url)
     assert hosts() == ["wss://*.execute-api.us-east-2.amazonaws.com"]
     assert wire.assumed == []
