@@ -111,6 +111,8 @@ def test_publish_reads_cells_only_if_some_are_declared(wire: CellWire) -> None:
         express_recipients=500,
         callback_endpoint="https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/live",
         posts_per_second=9_800,
+        lane_count=4,
+        chunk_size=500,
         broadcasts_table="broadcasts",
         broadcast_topic_arn="arn:aws:sns:eu-west-1:111111111111:broadcast",
         broadcast_keys=16,
