@@ -152,7 +152,7 @@ class SyntheticBroadcast:
             audience = {"tenantId": SYNTHETIC.tenant_id, "sessionId": self.session}
             accepted = await self.api.accepted(audience, _MESSAGE, priority="express")
         except ApiError as error:
-            if error.status != HTTPStatus.BAD_REQUEST:
+            if not _knows_no_priorities(error):
                 raise
             return []
         if accepted["priority"] == "bulk":
@@ -190,15 +190,23 @@ class SyntheticBroadcast:
         return [problem for problem, holds in found.items() if holds], set(report.by_account)
 
     async def _published(self, shard: int) -> str:
-        """Publish one through a shard; its id."""
-        broadcast_id = self._id_through(shard)
-        try:
-            return await self.api.publish(self._audience, _MESSAGE, broadcast_id, priority="bulk")
-        except ApiError as error:
-            if error.status != HTTPStatus.BAD_REQUEST:
-                raise
-        # A release that knows no priorities has traffic still.
-        return await self.api.publish(self._audience, _MESSAGE, broadcast_id)
+        """Publish one through a shard; its id.
+
+        While traffic is shifted, a release that knows no priorities may answer. Its broadcasts need none. But the next
+        request may reach the newer release, which sends a small broadcast through the express lanes: then once more.
+        """
+        for _ in range(_TRIES):
+            broadcast_id = self._id_through(shard)
+            try:
+                return await self.api.publish(self._audience, _MESSAGE, broadcast_id, priority="bulk")
+            except ApiError as error:
+                if not _knows_no_priorities(error):
+                    raise
+                refused = error
+            accepted = await self.api.accepted(self._audience, _MESSAGE, broadcastId=broadcast_id)
+            if accepted.get("priority") != "express":
+                return broadcast_id
+        raise refused
 
     @property
     def _audience(self) -> dict[str, Any]:
@@ -215,6 +223,14 @@ class SyntheticBroadcast:
             broadcast_id = BroadcastId(str(uuid.uuid4()))
             if shard_of(broadcast_id, ChunkId("0.0"), self.shards) == shard:
                 return broadcast_id
+
+
+def _knows_no_priorities(error: ApiError) -> bool:
+    """Tell whether a release before version 0.3 has answered: it refuses the field, and not its value."""
+    match error.body:
+        case {"error": {"field": "priority", "message": str(message)}}:
+            return error.status == HTTPStatus.BAD_REQUEST and message.startswith("is not a field")
+    return False
 
 
 def _queue_name(shard: int | None) -> str:
