@@ -13,6 +13,7 @@ from functions.sessions.session_api.admission import Admission
 from loudhailer.errors import TransientError
 from loudhailer.ids import HUB, SessionId, TenantId
 from loudhailer.limits.line.model import Kind, Turn
+from loudhailer.limits.model import minute_of
 from loudhailer.tenants.model import Tenant
 from tests.support.broadcasts import NORTH
 from tests.support.fakes.limits import MemoryLimitStore
@@ -230,8 +231,8 @@ def test_a_turn_lets_one_client_in() -> None:
     desk = Desk()
     desk.store.extend(HUB, Kind.APPOINTMENT, 100, NOW)
     desk.store.keep(ACME.tenant_id, SessionId("s1"), Turn(Kind.APPOINTMENT, NOW - 250), expires_at=0)
+    desk.admission._minute = minute_of(int(NOW))
     desk.admission._in_line.add(ACME.tenant_id)
-    desk.admission._minute = int(NOW)
     assert desk.ask() is None
     assert desk.ask() == pytest.approx(100)
 
@@ -247,6 +248,17 @@ def test_two_clients_of_a_session_do_not_use_one_turn() -> None:
     desk.fill()
     desk.store.keep(ACME.tenant_id, SessionId("s1"), Turn(Kind.SLOT, NOW), expires_at=0)
     assert desk.ask() is not None
+
+
+def test_appointments_that_are_over_are_given_to_no_client() -> None:
+    """An environment takes several at once, and may be frozen before it gave all of them."""
+    desk = Desk(per_second=200)
+    for seconds in (1, 50):
+        desk.store.extend(HUB, Kind.APPOINTMENT, seconds, desk.now)
+        desk.admission._minute = minute_of(int(desk.now))
+        desk.admission._in_line.add(ACME.tenant_id)
+        assert desk.ask(f"s{seconds}") == pytest.approx(seconds)
+        desk.now += 100
 
 
 def test_each_cell_has_a_line_of_its_own() -> None:

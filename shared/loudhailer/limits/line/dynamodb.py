@@ -16,7 +16,7 @@ from typing import Literal, override
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws.errors import calling, is_refused
+from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
 from loudhailer.aws.tables import DynamoTable
 from loudhailer.errors import TransientError
@@ -89,10 +89,9 @@ class DynamoLineStore(DynamoTable, LineStore):
                     ExpressionAttributeValues=values,
                     ReturnValues=returned,
                 )
-        except ClientError as error:
-            if is_refused(error):
-                return None
-            raise TransientError(f"UpdateItem failed: {error}") from error
+        except ClientError:
+            # `calling` lets only the error of a failed condition pass.
+            return None
         return dict(answer["Attributes"])
 
 
