@@ -430,11 +430,11 @@ class Mover:
         return True
 
     async def leave(self) -> None:
-        """Receive no more; an error of before is raised now."""
+        """Receive no more; an error of before is raised now, but for silence."""
         for task in self._receiving:
             task.cancel()
         for task in self._receiving:
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, TimeoutError):
                 await task
 
 
