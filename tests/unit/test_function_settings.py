@@ -57,6 +57,8 @@ def test_a_function_reads_its_variables_and_lists_the_missing_ones(function: str
         ("session_api", "LIST_TENANTS", ["true", "false"], ["True", "1"]),
         ("session_api", "SHORTEST_SESSION_ID", ["1", "64"], ["0", "65"]),
         ("session_api", "SESSIONS_TABLE", ["a_.", "x" * 255], ["ab", "x" * 256, "a b c"]),
+        ("session_api", "CONNECTS_PER_SECOND", ["0", "500", "100000"], ["-1", "100001"]),
+        ("session_api", "CONNECTS_RESERVE", ["0.01", "0.5"], ["0", "0.51"]),
         ("session_api", "HUB_WEIGHT", ["0", "0.5", "1000000"], ["-1", "1000001"]),
         ("session_api", "LEASE_SECONDS", ["1", "120"], ["0", "121"]),
         ("session_api", "REPORT_GRACE_SECONDS", ["0", "3600"], ["-1", "3601"]),

@@ -13,6 +13,11 @@ output "topic_arn" {
   value       = module.broadcast.topic_arn
 }
 
+output "express_recipients" {
+  description = "Largest number of recipients of a small broadcast; 0: no broadcast is small."
+  value       = module.broadcast.express_recipients
+}
+
 output "shards" {
   description = "Number of shards that get chunks, without the ones that are drained."
   value       = module.broadcast.shards

@@ -46,6 +46,11 @@ variable "jwt" {
   default     = null
 }
 
+variable "connects_per_second" {
+  description = "Rate at which clients are let in, of which each asks PUT /session several times; 0: none waits."
+  type        = number
+}
+
 variable "list_tenants" {
   description = "GET /tenant lists the tenants, to everyone who may call it."
   type        = bool

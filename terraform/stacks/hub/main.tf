@@ -54,6 +54,7 @@ module "cell" {
   session_api = {
     session_auth = var.auth.session
     list_tenants = var.list_tenants
+    connects     = var.connects
 
     # Without jwt no request has claims.
     tenant_claim = var.jwt == null ? "tenantId" : var.jwt.tenant_claim
@@ -74,7 +75,9 @@ module "control" {
   jwt           = var.jwt
   list_tenants  = var.list_tenants
   console       = var.console
-  aws_endpoint  = var.aws_endpoint
+
+  connects_per_second = var.connects.per_second
+  aws_endpoint        = var.aws_endpoint
 }
 
 # The functions of a capability are in one module, whichever API calls them.

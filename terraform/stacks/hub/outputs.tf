@@ -54,6 +54,11 @@ output "timeouts" {
   value       = { for name, settings in local.functions : name => settings.timeout }
 }
 
+output "express_recipients" {
+  description = "Largest number of recipients of a small broadcast; 0: no broadcast is small."
+  value       = module.cell.express_recipients
+}
+
 output "shards" {
   description = "Number of shards that get chunks, without the ones that are drained."
   value       = module.cell.shards

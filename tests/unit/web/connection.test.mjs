@@ -171,6 +171,44 @@ test("the URL is requested before every attempt, and an error counts as a failed
   assert.equal(FakeSocket.all[0].url, "wss://example/2");
 });
 
+test("an error that names a time has the next attempt made then, and no sooner or later", async () => {
+  const turns = [12_340, 400, null];
+  const { told } = start({
+    url: async () => {
+      const retryAfter = turns.shift();
+      throw Object.assign(new Error("not yet"), { retryAfter });
+    },
+  });
+  await settle();
+  assert.equal(told.states.at(-1).delay, 12_340);
+  await pass(12_339);
+  assert.equal(turns.length, 2);
+  await pass(1);
+  assert.equal(told.states.at(-1).delay, 400);
+  await pass(400);
+  assert.equal(told.states.at(-1).delay, 1_000); // the first backoff: turns that were waited for are no failures
+});
+
+test("a second socket is opened at its turn", async () => {
+  let turn = null;
+  const { connection } = await opened({
+    url: async () => {
+      if (turn !== null) {
+        throw Object.assign(new Error("not yet"), { retryAfter: turn });
+      }
+      return "wss://example/live";
+    },
+  });
+  turn = 5_000;
+  await pass(115 * MINUTE);
+  turn = null;
+  await pass(4_999);
+  assert.equal(FakeSocket.all.length, 1);
+  await pass(1);
+  assert.equal(FakeSocket.all.length, 2);
+  connection.close();
+});
+
 test("a refusal ends the attempts", async () => {
   const refusal = new Refusal("unknown tenant");
   const { told } = start({

@@ -18,7 +18,8 @@
  *
  * - A lost connection is opened again, after a random time up to a bound that doubles (exponential backoff, full jitter:
  *   https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/), so that a crowd does not come back
- *   all at once. To give up, throw a Refusal in the URL provider.
+ *   all at once. To give up, throw a Refusal in the URL provider. An error with `retryAfter`, in milliseconds, has the next
+ *   attempt made then.
  * - API Gateway closes a connection after two hours. Before that a second one is opened, and the first one closed when
  *   the second one carries. Where the session may have one connection only, the two hours are used up.
  * - A server that is to rest asks its clients to move: `{"type":"move","overlapSeconds":250}`. The next connection is opened at
@@ -144,12 +145,11 @@ export class Connection {
       this.#end();
       this.#tell(STATES.REFUSED, { reason: error });
     } else {
-      this.#retry({ wasOpen: false });
+      this.#retry({ wasOpen: false, delay: error.retryAfter ?? this.#backoff() });
     }
   }
 
-  #retry({ wasOpen }) {
-    const delay = this.#backoff();
+  #retry({ wasOpen, delay = this.#backoff() }) {
     this.#after(delay, () => this.#connect());
     this.#tell(STATES.WAITING, { delay, wasOpen });
   }
@@ -209,9 +209,9 @@ export class Connection {
       if (turn === this.#turn && this.#line !== null) {
         this.#successor = this.#dial(url);
       }
-    } catch {
+    } catch (error) {
       if (turn === this.#turn) {
-        this.#after(this.#backoff(), () => this.#renew());
+        this.#after(error.retryAfter ?? this.#backoff(), () => this.#renew());
       }
     } finally {
       if (turn === this.#turn) {
