@@ -68,22 +68,22 @@ class _Times:
         self.seconds = together / rate
         self._each = 1 / rate
         self._together = together
-        self._left: deque[float] = deque()
+        self._unused: deque[float] = deque()
 
     def fill(self, end: float) -> None:
         """Add the times that were taken last; they end there."""
-        self._left.extend(end - self._each * number for number in range(self._together, 0, -1))
+        self._unused.extend(end - self._each * number for number in range(self._together, 0, -1))
 
     def next(self, now: float) -> float | None:
         """Remove the next time that is not over, and return it; None if there is none."""
-        while self._left:
-            if (at := self._left.popleft()) >= now - _EARLY_SECONDS:
+        while self._unused:
+            if (at := self._unused.popleft()) >= now - _EARLY_SECONDS:
                 return at
         return None
 
     def give_back(self, at: float) -> None:
         """Put a time back that no client got."""
-        self._left.appendleft(at)
+        self._unused.appendleft(at)
 
 
 @dataclass(slots=True)

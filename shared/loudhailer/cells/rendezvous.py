@@ -33,10 +33,10 @@ def share(limit: int, cell: CellName, weights: Mapping[CellName, float]) -> int:
     largest one, so that it can stand in for it; without any weight the limit is undivided.
     """
     exact = {each: Fraction(weights[each]) for each in sorted(weights)}
-    whole = sum(exact.values())
-    if not whole:
+    total = sum(exact.values())
+    if not total:
         return limit
-    parts = {each: math.floor(limit * weight / whole) for each, weight in exact.items()}
+    parts = {each: math.floor(limit * weight / total) for each, weight in exact.items()}
     for each in list(parts)[: limit - sum(parts.values())]:
         parts[each] += 1
     return max(1, parts.get(cell, max(parts.values())))

@@ -23,12 +23,12 @@ def cells_taking_part(
     If the leases that are over have more than half of the weight, their cells count as alive. A storm that throttles
     Lambda makes leases late, and the cells that are left must not get all of it.
     """
-    given = {
+    effective = {
         cell: weights[cell] if status.ordered_weight is None else status.ordered_weight
         for cell, status in statuses.items()
         if status.lease is not None or cell in {HUB, own}
     }
-    with_weight = {cell: weight for cell, weight in given.items() if weight > 0}
+    with_weight = {cell: weight for cell, weight in effective.items() if weight > 0}
     lost = {cell for cell in with_weight if cell != own and _is_lost(statuses[cell], now, lease_seconds)}
     if 2 * sum(with_weight[cell] for cell in lost) > sum(with_weight.values()):
         count("CellsLostTogether")
