@@ -15,9 +15,9 @@ If the routes of sessions require a JWT, the token identifies the caller, and th
 player, and one of its claims must be the tenant's id; otherwise, or without claims, the answer is 403. A live session
 that is bound to another player is neither opened nor ended: 409.
 
-A session lives on one cell, see `placing`. If a further cell does not answer, the request is answered 503. A client
-that is about to connect may have to wait, see `admission`: the answer is 429 with `Retry-After`, and the session is not
-renewed. `renew=true` says that the client is connected, and does not wait.
+A session lives on one cell, see `placing`. If a further cell does not answer, or does not have the tenant's last change
+yet, the request is answered 503. A client that is about to connect may have to wait, see `admission`: the answer is 429
+with `Retry-After`, and the session is not renewed. `renew=true` says that the client is connected, and does not wait.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -25,7 +25,7 @@ from math import ceil
 from typing import Any, NamedTuple, Self
 
 from functions.sessions.session_api.admission import Admission
-from functions.sessions.session_api.placing import Placing, SessionCell
+from functions.sessions.session_api.placing import Placing, SessionCell, TenantNotCopiedError
 from loudhailer import ids
 from loudhailer.broadcast.combined import report_over_cells
 from loudhailer.broadcast.port import BroadcastStore
@@ -131,14 +131,16 @@ class SessionApi:
         if tenant is None:
             return respond(400, _INVALID)
         session = tenant.session_id_of(named.secret)
-        cell = self._placing.place(tenant, session, named.player)
+        try:
+            cell = self._placing.place(tenant, session, named.player)
+        except TenantNotCopiedError as error:
+            count("SessionDeferred")
+            logger.info("session deferred", reason=str(error))
+            return _TRY_AGAIN
         if cell is None:
             return _BOUND_TO_ANOTHER
         delayed = None if named.is_renewal else self._delayed(cell.name, tenant, session)
-        try:
-            return delayed or self._open(cell, tenant, session)
-        except TransientError as error:
-            return _unreachable(cell.name, error)
+        return delayed or self._open(cell, tenant, session)
 
     def _delayed(self, cell: ids.CellName, tenant: Tenant, session: ids.SessionId) -> Response | None:
         """The answer to a client that is to ask again; None if it may connect now."""
@@ -150,6 +152,12 @@ class SessionApi:
         return respond(429, body, {"retry-after": str(ceil(wait.seconds))})
 
     def _open(self, cell: SessionCell, tenant: Tenant, session: ids.SessionId) -> Response:
+        try:
+            return self._renew(cell, tenant, session)
+        except TransientError as error:
+            return _unreachable(cell.name, error)
+
+    def _renew(self, cell: SessionCell, tenant: Tenant, session: ids.SessionId) -> Response:
         now = int(self._clock())
         expires_at = now + tenant.session_seconds
         key = (tenant.tenant_id, session)
@@ -270,7 +278,7 @@ def _unreachable(cell: ids.CellName, error: TransientError) -> Response:
         raise error
     count("CellUnreachable")
     logger.error("a cell does not answer", cell=cell, error=str(error))
-    return respond(503, {"message": "Service Unavailable"}, {"retry-after": "1"})
+    return _TRY_AGAIN
 
 
 def _over_limit(limit: str) -> Response:
@@ -279,5 +287,6 @@ def _over_limit(limit: str) -> Response:
     return respond(429, {"message": "Too Many Requests", "limit": limit})
 
 
+_TRY_AGAIN = respond(503, {"message": "Service Unavailable"}, {"retry-after": "1"})
 _FORBIDDEN = respond(403, {"message": "Forbidden"})
 _BOUND_TO_ANOTHER = respond_invalid(409, "playerId", "the session is bound to another player")

@@ -10,7 +10,7 @@ module "web" {
   auth          = var.auth
   list_tenants  = var.list_tenants
   websocket_url = var.websocket_url
-  cell_regions  = var.cell_regions
+  cells         = var.cells
   aws_endpoint  = var.aws_endpoint
 }
 

@@ -23,10 +23,10 @@ variable "websocket_url" {
   type        = string
 }
 
-variable "cell_regions" {
-  description = "Regions of the further cells: see the module `web`."
-  type        = list(string)
-  default     = []
+variable "cells" {
+  description = "Regions of the further cells, and the table of their leases: the page may connect to their APIs, since it follows its session to a cell; null: there are none."
+  type        = object({ regions = map(string), table = object({ name = string, arn = string }) })
+  default     = null
 }
 
 variable "http_api" {

@@ -69,7 +69,7 @@ module "control" {
   functions     = local.functions
   aliases       = module.cell.aliases
   websocket_url = module.cell.websocket_api.url
-  cell_regions  = distinct(values(var.cells)[*].region)
+  cells         = length(var.cells) == 0 ? null : { regions = { for name, cell in var.cells : name => cell.region }, table = module.cell.tables["cells"] }
   http_api      = var.http_api
   auth          = var.auth
   jwt           = var.jwt

@@ -16,6 +16,7 @@ from functions.broadcast.publish.settings import Settings as PublishSettings
 from functions.sessions.session_api.dynamodb import placing
 from functions.sessions.session_api.placing import OneCell, SeveralCells
 from functions.sessions.session_api.settings import Settings
+from functions.web.console import dynamodb as console_tables
 from loudhailer.aws import clients
 from loudhailer.broadcast.audience import OfTenant
 from loudhailer.cells.model import DeclaredCell
@@ -57,7 +58,7 @@ class CellWire:
         if "//dynamodb." in str(request.url):
             key = re.findall("Credential=([^/]+)/", sdk_wire.text(request.headers["Authorization"]))[0]
             self.read.append((key, str(request.url)))
-            return sdk_wire.response(request, 200, '{"Items": []}')
+            return sdk_wire.response(request, 200, '{"Items": [], "Responses": {}}')
         self.assumed.append({name: values[0] for name, values in parse_qs(sdk_wire.text(request.body)).items()})
         return sdk_wire.assumed(request, "NORTH", timedelta(hours=1))
 
@@ -128,3 +129,11 @@ def test_publish_reads_cells_only_if_some_are_declared(wire: CellWire) -> None:
     assert wire.read == []
     assert further.of(OfTenant(TENANT)) == {}
     assert [key for key, _ in wire.read] == ["ASIA-FUNCTION"]
+
+
+def test_the_page_reads_the_leases_with_its_functions_credentials(wire: CellWire) -> None:
+    """A cell without a lease may have any host of its Region."""
+    hosts = console_tables.cell_hosts("cells", {NORTH: "us-east-2"}, SETTINGS.websocket_url)
+    assert hosts() == ["wss://*.execute-api.us-east-2.amazonaws.com"]
+    assert wire.assumed == []
+    assert {credentials for credentials, _ in wire.read} == {"ASIA-FUNCTION"}

@@ -55,6 +55,13 @@ const connection = new Connection(
   { onOpen, onFrame, onStatus },
 );
 
+// A page that is older than the cell to which it is sent has no permission to connect there.
+document.addEventListener("securitypolicyviolation", ({ effectiveDirective }) => {
+  if (effectiveDirective === "connect-src") {
+    notify("This page is older than the server to which it is sent. Load it again.");
+  }
+});
+
 // The connection
 
 function onStatus({ state: now, delay, wasOpen, reason }) {
