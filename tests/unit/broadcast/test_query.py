@@ -446,6 +446,21 @@ def test_the_first_page_is_read_before_any_other() -> None:
     assert tables.dispatched() == sorted(tables.connections.rows)
 
 
+def test_the_first_chunk_is_fixed_before_another_partition_is_read() -> None:
+    """Pages that were read ahead took CPU and the table's time from the first chunk, for which all lanes wait."""
+    tables = QueryFixture(tuple(map(partition, range(4))))
+    tables.connect(key(number, number) for number in range(4))
+    calls: list[str] = []
+
+    def call(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        calls.append(method.__name__)
+        return method(*arguments, **named)
+
+    tables.query(call, chunk_size=1)(tables.body())
+    assert calls.index("fix_chunk") < calls.index("in_partition", calls.index("in_partition") + 1)
+    assert tables.dispatched() == sorted(tables.connections.rows)
+
+
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_source_is_not_complete_while_a_chunk_of_it_could_not_be_sent(shard: int) -> None:
     """The error of the background is the query's; the next one sends the same chunks."""
