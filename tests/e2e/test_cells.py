@@ -20,7 +20,7 @@ from playwright.async_api import expect
 
 from loudhailer.broadcast.report import Report
 from loudhailer.broadcast.snapshots.dynamodb import DynamoSnapshotStore
-from loudhailer.cells.placements.model import of_player, placement_after
+from loudhailer.cells.placements.model import name_of_player, placement_after
 from loudhailer.ids import HUB, BroadcastId, CellName, PlayerId, TenantId
 from loudhailer.inbox.model import Inbox
 from tests.e2e.browser import LOST, running_browser, visits
@@ -217,7 +217,7 @@ async def test_direct_messages_follow_a_player_to_another_cell(cells: CellScene)
         lambda: waiting(cells, player),
         lambda found: {cell: len(texts) for cell, texts in found.items()} == {HUB: 0, NORTH: 2, SOUTH: 0},
     )
-    placements, name = cells.scene.system.deployment.placements, of_player(PlayerId(player))
+    placements, name = cells.scene.system.deployment.placements, name_of_player(PlayerId(player))
     assert placements is not None
     placed_before = placements.get(cells.tenant, [name])[name]
     assert placements.put(cells.tenant, name, placement_after(placed_before, SOUTH, None, int(time.time())))
@@ -254,7 +254,7 @@ async def test_a_tenant_is_changed_and_deleted_on_every_cell(scene: Scene) -> No
     await cells.fill(1)
 
     def limits() -> list[int]:
-        return [standing.tenant_connections for standing in copies(deployment, cells.tenant).values() if standing]
+        return [row.tenant_connections for row in copies(deployment, cells.tenant).values() if row]
 
     assert limits() == [20, 20]
     tenant = deployment.tenants.get(cells.tenant)

@@ -14,7 +14,7 @@ the player's any more. Their arrival there wakes the inbox, and they are forward
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
-from loudhailer.cells.placements.model import KEPT_SECONDS, of_player, placement_after
+from loudhailer.cells.placements.model import KEPT_SECONDS, name_of_player, placement_after
 from loudhailer.cells.placements.port import PlacementStore
 from loudhailer.deadline import Deadline
 from loudhailer.errors import TransientError
@@ -87,7 +87,7 @@ class ForwardMessage:
 
     def _ask(self, inbox: Inbox, sender: CellName, on: Collection[CellName]) -> None:
         """Have the player's messages forwarded from each other cell; one that is down holds up none of the others."""
-        name = of_player(inbox.player_id)
+        name = name_of_player(inbox.player_id)
         placement = self._placements.get(inbox.tenant_id, [name]).get(name)
         if placement is None or placement.cell != sender:
             count("ForwardIgnored")
@@ -138,7 +138,7 @@ class ForwardMessage:
 
         A player without a placement is placed where the messages are: the next session of that player goes there.
         """
-        name = of_player(inbox.player_id)
+        name = name_of_player(inbox.player_id)
         for _ in range(_ATTEMPTS):
             found = self._placements.get(inbox.tenant_id, [name]).get(name)
             cell = found.cell if found is not None and found.cell in self._cells else source

@@ -10,7 +10,7 @@ stored, or has moved here since. Messages that are not delivered when a player m
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from loudhailer.cells.placements.model import KEPT_SECONDS, Placement, of_player
+from loudhailer.cells.placements.model import KEPT_SECONDS, Placement, name_of_player
 from loudhailer.cells.placements.port import PlacementStore
 from loudhailer.errors import TransientError
 from loudhailer.ids import CellName
@@ -103,7 +103,7 @@ class ByPlacement(PlayersCell):
         return placement.cell == self._name and (is_connected or outlasts)
 
     def _placement(self, inbox: Inbox) -> Placement | None:
-        name = of_player(inbox.player_id)
+        name = name_of_player(inbox.player_id)
         try:
             return self._placements.get(inbox.tenant_id, [name]).get(name)
         except TransientError as error:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from functions.messaging.forward_message.forward_message import MESSAGES_AT_ONCE, CellInboxes, ForwardMessage
 from functions.messaging.relay_message.players_cell import ByPlacement
 from functions.messaging.relay_message.relay_message import RelayMessage
-from loudhailer.cells.placements.model import FORMER_SECONDS, KEPT_SECONDS, Placement, of_player, placement_after
+from loudhailer.cells.placements.model import FORMER_SECONDS, KEPT_SECONDS, Placement, name_of_player, placement_after
 from loudhailer.codec import decode, json_text
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.deadline import Deadline
@@ -173,12 +173,12 @@ class World:
     @property
     def placement(self) -> Placement | None:
         """The player's placement."""
-        return self.placements.rows.get((TENANT, of_player(BOB)))
+        return self.placements.rows.get((TENANT, name_of_player(BOB)))
 
     def move(self, cell: CellName) -> None:
         """Place the player as `session_api` does."""
         after = placement_after(self.placement, cell, None, self.now)
-        assert self.placements.put(TENANT, of_player(BOB), after)
+        assert self.placements.put(TENANT, name_of_player(BOB), after)
 
     def forward(self, request: Forward, sender: CellName, *, seconds: float = 7.0) -> None:
         """Handle a request of a cell."""
