@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
@@ -49,6 +50,44 @@ class Bar:
             self._terminal.say(f"{self._title}: {done}{of_total}{suffix}")
 
 
+class _Bars:
+    """All bars of a terminal, below each other in one display: it is there as long as there is a bar."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lock = Lock()
+        self._number = 0
+        self._progress: Progress | None = None
+
+    @contextmanager
+    def shown(self) -> Iterator[Progress]:
+        """The display, for one bar."""
+        with self._lock:
+            progress = self._progress = self._progress or self._started()
+            self._number += 1
+        try:
+            yield progress
+        finally:
+            with self._lock:
+                self._number -= 1
+                if not self._number:
+                    progress.stop()
+                    self._progress = None
+
+    def _started(self) -> Progress:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+        )
+        progress = Progress(*columns, console=self._console, transient=True)
+        progress.start()
+        return progress
+
+
 class Terminal:
     """Output of a command: its result to standard output, its progress and its errors to standard error."""
 
@@ -57,6 +96,7 @@ class Terminal:
         if not self.output.is_terminal:
             self.output.width = _PLAIN_WIDTH
         self.progress = progress or Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bars = _Bars(self.progress)
 
     def say(self, text: str) -> None:
         """One line about what is going on."""
@@ -76,19 +116,15 @@ class Terminal:
 
     @contextmanager
     def bar(self, title: str, total: int | None = None) -> Iterator[Bar]:
-        """A bar for the length of the block, then one line that says how long it took."""
+        """A bar for the length of the block, then one line that says how long it took; threads may show several."""
         started = time.monotonic()
         if self.progress.is_terminal:
-            columns = (
-                SpinnerColumn(),
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=30),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("[dim]{task.fields[note]}"),
-            )
-            with Progress(*columns, console=self.progress, transient=True) as progress:
-                yield Bar(self, title, (progress, progress.add_task(escape(title), total=total, note="")))
+            with self._bars.shown() as progress:
+                task = progress.add_task(escape(title), total=total, note="")
+                try:
+                    yield Bar(self, title, (progress, task))
+                finally:
+                    progress.remove_task(task)
         else:
             self.say(f"{title} …")
             yield Bar(self, title, None)

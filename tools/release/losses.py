@@ -47,7 +47,12 @@ def require_no_loss(
             f"The plan destroys {', '.join(sorted(summary.missed))}, with what it holds.",
             f"{_SOURCES} If it is meant, say so: ALLOW_DESTROY=true.",
         )
-    if full := sorted(name for url, name in summary.lost_queues.items() if messages(url)):
+    require_empty(summary.lost_queues, messages)
+
+
+def require_empty(queues: Mapping[str, str], messages: Callable[[str], int]) -> None:
+    """Raise OperatorError if a queue that a plan destroys still has messages; the queues' names by their URLs."""
+    if full := sorted(name for url, name in queues.items() if messages(url)):
         raise OperatorError(
             f"The plan destroys {', '.join(full)}, which still has messages.",
             "Wait until they are handled, or purge the queue if nobody needs them; then plan again.",

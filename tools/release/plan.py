@@ -33,6 +33,7 @@ _TABLE, _QUEUE, _API = "aws_dynamodb_table", "aws_sqs_queue", "aws_apigatewayv2_
 _WORKED_WITH = {_TABLE, _QUEUE}
 """Types of resources that functions work with: a version that runs fails without one that it knows."""
 
+_INDEX_DEFINITION = ("hash_key", "range_key", "key_schema", "projection_type")
 _FUNCTION = "aws_lambda_function"
 _VERBS = {
     ("create",): "create",
@@ -55,7 +56,7 @@ class Change:
         kind: its type.
         name: its name in AWS before the apply; None if it has none, or is new.
         url: the URL of a queue before the apply.
-        lost_indexes: names of a table's indexes that the apply removes.
+        lost_indexes: names of a table's indexes that the apply removes, or makes anew.
     """
 
     verb: str
@@ -166,11 +167,24 @@ def _change(resource: Mapping[str, Any], verb: str) -> Change:
 
 
 def _lost_indexes(change: Mapping[str, Any]) -> tuple[str, ...]:
-    before, after = (
-        {index["name"] for index in (change.get(when) or {}).get("global_secondary_index") or ()}
-        for when in ("before", "after")
-    )
-    return tuple(sorted(before - after))
+    """Names of the indexes that are gone for a while at least.
+
+    The provider deletes and creates an index whose keys or projection change. The table is kept, but nobody can read
+    the index until it is filled. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.OnlineOps.html
+    """
+    before, after = _indexes(change.get("before")), _indexes(change.get("after"))
+    return tuple(sorted(name for name, definition in before.items() if after.get(name) != definition))
+
+
+def _indexes(table: Mapping[str, Any] | None) -> dict[str, list[Any]]:
+    """The keys and the projection of each index, by its name. An attribute that is not set may be empty or missing."""
+    return {
+        index["name"]: [
+            *(index.get(attribute) or None for attribute in _INDEX_DEFINITION),
+            sorted(index.get("non_key_attributes") or ()),
+        ]
+        for index in (table or {}).get("global_secondary_index") or ()
+    }
 
 
 def _differences(change: Mapping[str, Any], names: Iterable[str]) -> Iterable[str]:

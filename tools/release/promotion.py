@@ -17,7 +17,7 @@ from tools.release.environment import Environment, Subscriber
 from tools.release.errors import ErrorLog
 from tools.release.health import SyntheticBroadcast
 from tools.release.lineage import head, require_no_older
-from tools.release.losses import require_no_loss
+from tools.release.losses import require_empty, require_no_loss
 from tools.release.manifest import Manifest
 from tools.release.plan import PlanSummary
 from tools.release.registry import check_image
@@ -140,6 +140,7 @@ class Promotion:
                 f"A shift of {', '.join(unfinished)} was begun and never ended.",
                 "Roll back first: `make rollback`.",
             )
+        require_empty(workspace.lost_queues(), self._messages)  # hours may have passed since the plan
         sources = self._sources(manifest)
         self.history.begin(manifest, sources, revision)
         with self.terminal.step(f"Applying {workspace.title}"):
@@ -210,6 +211,7 @@ class Promotion:
             shards,
             through=subscriber.shards if subscriber else own or range(shards),
             account=subscriber.account_id if subscriber else None,
+            has_express=outputs.get("express_recipients") != 0,
             has_cells=bool(outputs.get("cells")),
             say=self.terminal.say,
         )

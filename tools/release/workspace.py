@@ -58,6 +58,11 @@ class Workspace:
         """Release of the plan."""
         return self.plan_folder / "manifest.json"
 
+    @property
+    def lost_queues_file(self) -> Path:
+        """File of the queues that the plan destroys: their names by their URLs."""
+        return self.plan_folder / "lost-queues.json"
+
     def prepare(self) -> None:
         """Bring the links up to date and initialise the stack."""
         root = self._root
@@ -99,6 +104,7 @@ class Workspace:
         )
         summary = PlanSummary.of(json.loads(self._run("show", "-json", str(self.plan_file))))
         self.summary_file.write_text(summary.markdown(self.title))
+        self.lost_queues_file.write_text(json.dumps(summary.lost_queues))
         return summary
 
     def plan_nothing(self) -> None:
@@ -114,19 +120,29 @@ class Workspace:
     def fingerprint(self) -> str:
         """A digest of the plan's files: who approved one approved no other."""
         digest = hashlib.sha256()
-        for path in (self.plan_file, self.manifest_file):
+        for path in self._fingerprinted:
             digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()
 
+    @property
+    def _fingerprinted(self) -> tuple[Path, ...]:
+        """The files that an apply reads."""
+        return (self.plan_file, self.manifest_file, self.lost_queues_file)
+
     def planned(self, fingerprint: str | None) -> Manifest:
         """Return what the plan's files release; OperatorError if there are none, or not those with that fingerprint."""
-        if not (self.plan_file.exists() and self.manifest_file.exists()):
+        if not all(path.exists() for path in self._fingerprinted):
             raise OperatorError(f"There is no plan for {self.title}.", "Make one with `make plan`, and look at it.")
         if fingerprint is not None and fingerprint != self.fingerprint():
             raise OperatorError(
                 f"The plan for {self.title} is not the one that was approved.", "Make a new plan, and approve that."
             )
         return Manifest.from_json(self.manifest_file.read_bytes())
+
+    def lost_queues(self) -> dict[str, str]:
+        """Names of the queues that the plan destroys, by their URLs."""
+        queues: dict[str, str] = json.loads(self.lost_queues_file.read_text())
+        return queues
 
     def apply(self) -> None:
         """Apply the plan's file, and forget it: Terraform would not apply it a second time."""

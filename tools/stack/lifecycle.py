@@ -6,7 +6,7 @@ that nobody saw end. It keeps what is whole and drops the rest.
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -36,6 +36,7 @@ from tools.stack.processes import (
     save_local_aws,
 )
 from tools.stack.project import Project, digest_of
+from tools.stack.side_by_side import side_by_side
 from tools.stack.state import Applied, Fingerprint, StackState, load_state, save_state
 from tools.stack.template import DamagedTemplateError, StackPlace, Template, template_key
 from tools.stack.template_store import TemplateStore
@@ -167,8 +168,7 @@ class Stack:
         """Remove every trace of the stack, but its logs if they are asked for; whether there was one."""
         state = self.state()
         if destroy and state is not None and self.processes.find(AWS) is not None:
-            for dependent in self.directory.dependents():
-                self._destroy_dependent(state, dependent)
+            self._destroy_dependents(state, self.directory.dependents())
             with self.terminal.bar("Destroying the resources") as bar:
                 self.terraform(state).destroy(shown(bar))
         existed = self.clear(keep_logs=keep_logs)
@@ -424,23 +424,21 @@ class Stack:
     def _apply_dependents(
         self, state: StackState, dependents: Mapping[Dependent, Any], package: Mapping[str, Any]
     ) -> dict[str, dict[str, Any]]:
-        """Apply each in its account, with what the hub says of it; the outputs of the cells, by their names.
+        """Apply all side by side, each with what the hub says of it; the outputs of the cells, by their names.
 
         A stack that is not in the hub's maps any more is destroyed.
         """
-        cells = {}
-        for dependent, description in dependents.items():
+
+        def applied(dependent: Dependent) -> dict[str, Any]:
             with self.terminal.bar(f"Applying the {dependent}") as bar:
                 terraform = self.dependent_terraform(state, dependent)
-                terraform.prepare(self._variables_of(state, dependent, description, package))
+                terraform.prepare(self._variables_of(state, dependent, dependents[dependent], package))
                 terraform.apply(shown(bar))
-            outputs = self._led_to_the_newest(state, terraform, dependent.account)
-            if dependent.kind == "cell":
-                cells[dependent.name] = outputs
-        for dependent in self.directory.dependents():
-            if dependent not in dependents:
-                self._destroy_dependent(state, dependent)
-        return cells
+            return self._led_to_the_newest(state, terraform, dependent.account)
+
+        outputs = side_by_side(dependents, applied, self._end_terraform)
+        self._destroy_dependents(state, [each for each in self.directory.dependents() if each not in dependents])
+        return {dependent.name: said for dependent, said in outputs.items() if dependent.kind == "cell"}
 
     def _variables_of(
         self, state: StackState, dependent: Dependent, description: Any, package: Mapping[str, Any]
@@ -452,10 +450,16 @@ class Stack:
         hub = {"hub": description, "package": package, "gateway_endpoint": endpoint}
         return variables_of_a_cell(self.variables) | hub
 
-    def _destroy_dependent(self, state: StackState, dependent: Dependent) -> None:
-        with self.terminal.bar(f"Destroying the {dependent}") as bar:
-            self.dependent_terraform(state, dependent).destroy(shown(bar))
-        self.directory.forget_dependent(dependent)
+    def _destroy_dependents(self, state: StackState, dependents: Iterable[Dependent]) -> None:
+        def destroy(dependent: Dependent) -> None:
+            with self.terminal.bar(f"Destroying the {dependent}") as bar:
+                self.dependent_terraform(state, dependent).destroy(shown(bar))
+            self.directory.forget_dependent(dependent)
+
+        side_by_side(dependents, destroy, self._end_terraform)
+
+    def _end_terraform(self) -> None:
+        self.processes.stop(TERRAFORM)
 
     def _saved(self, state: StackState) -> StackState:
         save_state(self.directory.state_file, state)

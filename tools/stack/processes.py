@@ -62,17 +62,18 @@ class ProcessTable:
 
     def find(self, name: str) -> psutil.Process | None:
         """The running process of that name: the leader of its session, not one of its children."""
-        return _leader(self._marked(name))
+        return next(iter(_leaders(self._marked(name))), None)
 
     def stop(self, name: str) -> bool:
-        """End a process and all that came of it, gently first; whether there was anything to end."""
+        """End all processes of that name and what came of them, gently first; whether there was anything to end."""
         found = self._marked(name)
         if not found:
             return False
         family = _with_children(found)
-        if (leader := _leader(found)) is not None:
+        leaders = _leaders(found)
+        for leader in leaders:
             _signal(leader, signal.SIGTERM)
-            psutil.wait_procs([leader], timeout=_GRACE_SECONDS)
+        psutil.wait_procs(leaders, timeout=_GRACE_SECONDS)
         # A child may have been born while the first ones were dying.
         while remaining := [process for process in {*family, *self._marked(name)} if _alive(process)]:
             for process in remaining:
@@ -188,15 +189,16 @@ def _environment(process: psutil.Process) -> dict[str, str]:
         return {}
 
 
-def _leader(processes: list[psutil.Process]) -> psutil.Process | None:
-    """The one that leads its session."""
-    for process in processes:
-        try:
-            if os.getsid(process.pid) == process.pid:
-                return process
-        except ProcessLookupError:
-            continue
-    return None
+def _leaders(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """The ones that lead a session."""
+    return [process for process in processes if _leads(process)]
+
+
+def _leads(process: psutil.Process) -> bool:
+    try:
+        return os.getsid(process.pid) == process.pid
+    except ProcessLookupError:
+        return False
 
 
 def _with_children(processes: list[psutil.Process]) -> set[psutil.Process]:

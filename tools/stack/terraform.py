@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from tools.console import shortened
@@ -28,6 +29,12 @@ SOURCE_SUFFIXES = (".tf", ".tfvars", ".terraform.lock.hcl", ".json", ".vtl")
 _INTERRUPT_GRACE_SECONDS = 3.0
 _PARALLELISM = 50
 _LONGEST_PROBLEM = 1_000
+
+_initialising = Lock()
+"""One `terraform init` at a time: several must not use one plugin cache at once, which an operator may have.
+
+https://developer.hashicorp.com/terraform/cli/config/config-file#provider-plugin-cache
+"""
 
 
 @dataclass
@@ -110,13 +117,14 @@ class Terraform:
     def _initialise(self) -> None:
         provider = find_provider(self.project.terraform / "stacks" / self.working.stack, self.environment)
         shutil.copy(provider.lock, self.working.root / LOCK)
-        self._run(
-            "init",
-            "-input=false",
-            "-no-color",
-            f"-backend-config=path={self.working.state}",
-            f"-plugin-dir={provider.folder}",
-        )
+        with _initialising:
+            self._run(
+                "init",
+                "-input=false",
+                "-no-color",
+                f"-backend-config=path={self.working.state}",
+                f"-plugin-dir={provider.folder}",
+            )
         forget_hashes(self.working.root / LOCK)
 
     def apply(self, observe: Callable[[ApplyProgress], None]) -> None:

@@ -119,10 +119,10 @@ class Search:
         now = int(self._clock())
         grouped: Recipients = {}
         young = 0
-        for place, (partition, connection, connected_at) in enumerate(recipients):
+        for position, (partition, connection, connected_at) in enumerate(recipients):
             grouped.setdefault(partition, []).append(connection)
             if connected_at > now - YOUNG_SECONDS:
-                young |= 1 << place
+                young |= 1 << position
         return Chunk(chunk_id=chunk_id, recipients=grouped, young=young, young_until=now + YOUNG_SECONDS)
 
     def _in_partitions(self, partitions: Sequence[Partition], after: ConnectionKey | None) -> Generator[Page]:

@@ -23,6 +23,7 @@ from tools.release.health import ROUTES, SYNTHETIC, SyntheticBroadcast
 HUB, BLUE = "111111111111", "222222222222"
 SHARDS = 4
 ELSEWHERE = "express is for recipients on the hub's cell; there may be some on others"
+UNKNOWN_FIELD = {"field": "priority", "message": "is not a field of a broadcast"}
 UNREADABLE = "the recipients could not be read and recorded at once"
 
 
@@ -34,34 +35,38 @@ class Deployment:
     sent: Counter[int] = field(default_factory=Counter)
     delivered_by: dict[str, str | None] = field(default_factory=dict)
     audiences: list[set[str]] = field(default_factory=list)
+    small_audiences: list[set[str]] = field(default_factory=list)
     members: dict[int, Any] = field(default_factory=lambda: {0: SimpleNamespace(answer=b"")})
     pings_are_answered: bool = True
-    knows_priorities: bool = True
+    knows_priorities: Callable[[], bool] = lambda: True
+    refusal: dict[str, str] | None = None
     express: str | None = HUB
     note: str | None = None
     answers: dict[str, bytes] = field(default_factory=dict)
     frames: list[str] = field(default_factory=list)
 
-    async def accepted(self, _audience: dict[str, Any], _message: Any, *, priority: str) -> dict[str, Any]:
-        """See `HttpApi`; it is a small broadcast unless there is a note."""
-        if not self.knows_priorities:
-            raise ApiError(400, {"error": {"field": "priority"}})
-        assert priority == "express"
-        self.delivered_by["express"] = self.express
-        accepted = {"broadcastId": "express", "priority": "bulk" if self.note else "express"}
-        return accepted | ({"note": self.note} if self.note else {})
-
-    async def publish(
-        self, audience: dict[str, Any], _message: Any, broadcast_id: BroadcastId, *, priority: str | None = None
-    ) -> str:
-        """See `HttpApi`."""
-        if priority is not None and not self.knows_priorities:
-            raise ApiError(400, {"error": {"field": "priority"}})
-        assert (priority == "bulk") == self.knows_priorities
+    async def accepted(self, audience: dict[str, Any], _message: Any, **fields: Any) -> dict[str, Any]:
+        """See `HttpApi`; each request may reach a release that knows no priorities, or one that refuses them."""
+        knows_priorities, priority = self.knows_priorities(), fields.get("priority")
+        if priority is not None and (self.refusal or not knows_priorities):
+            raise ApiError(400, {"error": self.refusal or UNKNOWN_FIELD})
+        broadcast_id = fields.get("broadcastId", "express")
+        if knows_priorities and priority != "bulk":
+            self.small_audiences.append({*audience})
+            self.delivered_by[broadcast_id] = self.express
+            took = {"priority": "bulk", "note": self.note} if self.note else {"priority": "express"}
+            return {"broadcastId": broadcast_id, **took}
         self.audiences.append({*audience})
         shard = shard_of(broadcast_id, ChunkId("0.0"), SHARDS)
         self.sent[shard] += 1
         self.delivered_by[broadcast_id] = self.deliver(shard, self.sent[shard])
+        return {"broadcastId": broadcast_id}
+
+    async def publish(
+        self, audience: dict[str, Any], message: Any, broadcast_id: BroadcastId, *, priority: str | None = None
+    ) -> str:
+        """See `HttpApi`."""
+        await self.accepted(audience, message, broadcastId=broadcast_id, priority=priority)
         return broadcast_id
 
     async def arrived(self, broadcast_id: str, _members: object, _timeout: float) -> bool:
@@ -121,9 +126,31 @@ def test_a_broadcast_passes_each_checked_shard() -> None:
 
 def test_a_release_that_knows_no_priorities_is_asked_without() -> None:
     """While traffic is shifted, either release may answer."""
-    deployment = Deployment(lambda _shard, _turn: HUB, knows_priorities=False)
+    deployment = Deployment(lambda _shard, _turn: HUB, knows_priorities=lambda: False)
     assert found_by_broadcasts(deployment, 1, 3) == []
     assert deployment.sent == {1: 1, 3: 1}
+
+
+def test_a_shard_is_checked_while_requests_reach_either_release() -> None:
+    """A small broadcast without a priority takes the express lanes of the newer release: no shard is checked by it."""
+    mixed = iter([False, True, False, True])  # the older one refuses `bulk`, the newer one gets the next request
+    deployment = Deployment(lambda _shard, _turn: HUB, knows_priorities=lambda: next(mixed, True))
+    stand_in = cast("Any", deployment)
+    check = SyntheticBroadcast(stand_in, stand_in, SHARDS, (1,), crowd=stand_in)
+    assert shard_of(BroadcastId(asyncio.run(check._published(1))), ChunkId("0.0"), SHARDS) == 1
+    assert deployment.sent == {1: 1}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [{"field": "priority", "message": "must be express or bulk"}, {"field": "audience", "message": "is missing"}],
+)
+def test_a_refusal_by_a_release_that_knows_priorities_is_a_problem(refusal: dict[str, str]) -> None:
+    """The express lanes and each shard have it: only a former release refuses the field as unknown."""
+    problems = found_by_broadcasts(Deployment(lambda _shard, _turn: HUB, refusal=refusal), 1)
+    assert [re.sub(":.*", "", problem) for problem in problems] == [
+        f"the synthetic broadcast through {way} was answered HTTP 400" for way in ("shard 1", "the express lanes")
+    ]
 
 
 def test_the_express_lanes_are_the_hubs_to_answer_for() -> None:
@@ -157,8 +184,25 @@ def test_unchecked_express_lanes_are_named_where_the_socket_may_be_on_a_further_
     """Otherwise lanes that do not work would be found well without a word."""
     stand_in, sentences = cast("Any", Deployment(lambda _shard, _turn: HUB, note=ELSEWHERE)), list[str]()
     check = SyntheticBroadcast(stand_in, stand_in, SHARDS, (1,), has_cells=True, say=sentences.append, crowd=stand_in)
+    for _ in range(2):
+        assert asyncio.run(check.problems()) == []
+    assert sentences == ["The express lanes are not checked: the synthetic tenant may be on further cells."]
+
+
+def test_express_lanes_that_are_turned_off_are_not_checked() -> None:
+    """A version from before has the traffic until the shift is over, and may not read recipients any more."""
+    deployment = Deployment(lambda _shard, _turn: HUB, note=UNREADABLE)
+    stand_in = cast("Any", deployment)
+    check = SyntheticBroadcast(stand_in, stand_in, SHARDS, (1,), has_express=False, crowd=stand_in)
     assert asyncio.run(check.problems()) == []
-    assert sentences == ["The express lanes are not checked: the synthetic tenant has clients on further cells."]
+    assert "express" not in deployment.delivered_by
+
+
+def test_a_small_broadcast_is_for_the_own_session_alone() -> None:
+    """A check at the same time has a socket of the same tenant, which would make the broadcast larger."""
+    deployment = Deployment(lambda _shard, _turn: HUB)
+    assert found_by_broadcasts(deployment) == []
+    assert deployment.small_audiences == [{"tenantId", "sessionId"}]
 
 
 def test_accounts_are_checked_side_by_side() -> None:

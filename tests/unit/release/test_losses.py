@@ -99,19 +99,51 @@ def test_an_api_that_goes_must_be_given_up() -> None:
     require_no_loss(plan(API_IS_ANOTHER), USERS, no_messages, allowed=True)
 
 
-def test_an_index_that_goes_must_be_given_up() -> None:
-    """The table stays, but functions of the release before may read the index. One that comes is no loss."""
-    before, after = ([{"name": name} for name in names] for names in (["by-room", "by-player"], ["by-room", "by-age"]))
+def table_with_indexes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> PlanSummary:
+    """A plan that changes a table in place."""
     change = {
         "actions": ["update"],
         "before": {"name": TABLE, "global_secondary_index": before},
         "after": {"name": TABLE, "global_secondary_index": after},
     }
     table = {"type": "aws_dynamodb_table", "address": "aws_dynamodb_table.places", "change": change}
-    summary = PlanSummary.of({"resource_changes": [table]})
+    return PlanSummary.of({"resource_changes": [table]})
+
+
+def test_an_index_that_goes_must_be_given_up() -> None:
+    """The table stays, but functions of the release before may read the index. One that comes is no loss."""
+    before, after = ([{"name": name} for name in names] for names in (["by-room", "by-player"], ["by-room", "by-age"]))
+    summary = table_with_indexes(before, after)
     with pytest.raises(OperatorError, match=re.escape("destroys aws_dynamodb_table.places (index by-player),")):
         require_no_loss(summary, USERS, no_messages, allowed=False)
     require_no_loss(summary, USERS, no_messages, allowed=True)
+
+
+BY_ROOM = {
+    "name": "by-room",
+    "hash_key": "room",
+    "range_key": "",
+    "projection_type": "INCLUDE",
+    "non_key_attributes": ["age", "nick"],
+    "read_capacity": 0,
+}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"hash_key": "hall"}, {"range_key": "age"}, {"projection_type": "ALL"}, {"non_key_attributes": ["age"]}],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_an_index_with_another_definition_must_be_given_up(changed: dict[str, Any]) -> None:
+    """The provider makes it anew under its name: until it is filled, nobody can read it."""
+    with pytest.raises(OperatorError, match=re.escape("destroys aws_dynamodb_table.places (index by-room),")):
+        require_no_loss(table_with_indexes([BY_ROOM], [BY_ROOM | changed]), USERS, no_messages, allowed=False)
+
+
+def test_an_index_that_is_only_written_differently_is_kept() -> None:
+    """Its attributes have no order, an empty key is none, and its capacity may change."""
+    after = BY_ROOM | {"range_key": None, "non_key_attributes": ["nick", "age"], "read_capacity": 5}
+    require_no_loss(table_with_indexes([BY_ROOM], [after]), USERS, no_messages, allowed=False)
 
 
 def test_a_queue_that_still_has_messages_stays() -> None:

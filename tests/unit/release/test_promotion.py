@@ -1,5 +1,6 @@
 """The release that a rollback leads to, and the ones that a promotion must not lead back to."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from tools.release.environment import Environment
 from tools.release.manifest import Image, Manifest
 from tools.release.plan import PlanSummary
 from tools.release.promotion import Promotion, returned_to
+from tools.release.shift import Steps
 from tools.release.store import Action, HistoryEntry
 from tools.release.workspace import Workspace
 from tools.stack.project import Project
@@ -69,6 +71,9 @@ class Past:
     def sources(self) -> str:
         """See `History`."""
         return self.applied
+
+    def revision(self) -> None:
+        """See `History`."""
 
 
 def promotion_of(
@@ -240,7 +245,11 @@ def test_a_refused_plan_cannot_be_applied(
 
 @pytest.mark.parametrize(
     ("outputs", "shards"),
-    [({"shards": 2, "cells": {"north": {}}}, {0, 1}), ({"cells": {}}, {0, 1, 2}), ({}, {0, 1, 2})],
+    [
+        ({"shards": 2, "cells": {"north": {}}, "express_recipients": 500}, {0, 1}),
+        ({"cells": {}, "express_recipients": 0}, {0, 1, 2}),
+        ({}, {0, 1, 2}),
+    ],
 )
 def test_a_shard_that_is_drained_is_not_checked(
     monkeypatch: pytest.MonkeyPatch, outputs: dict[str, Any], shards: set[int]
@@ -254,6 +263,7 @@ def test_a_shard_that_is_drained_is_not_checked(
     queues = {f"shard-{number}": "url" for number in range(3)}
     broadcast = hub.broadcast({"queue_urls": queues, "http_url": "", "tables": {"tenants": "tenants"}, **outputs})
     assert (broadcast.shards, broadcast.has_cells) == (len(shards), bool(outputs.get("cells")))
+    assert broadcast.has_express is (outputs.get("express_recipients") != 0)
     assert set(broadcast.through) == shards
 
 
@@ -285,3 +295,37 @@ def test_a_plan_that_destroys_a_queue_with_messages_is_refused(
         hub._require_no_loss(gone, allowed=True)
     cloud.client = lambda _service: Depths([0, 0, 0])
     hub._require_no_loss(gone, allowed=True)
+
+
+def test_a_queue_that_has_got_messages_since_the_plan_is_not_destroyed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Hours may pass until a plan is approved; a version that still runs may have sent chunks to a drained shard."""
+    cloud = SimpleNamespace(client=lambda _service, *_: Depths([1, 0, 0]), require=lambda _account: None)
+    hub = replace(promotion_of(Past(), monkeypatch, "local", home=tmp_path), cloud=cast("Any", cloud))
+    workspace = hub.workspace
+    workspace.plan_folder.mkdir(parents=True)
+    workspace.plan_file.touch()
+    workspace.manifest_file.write_text(NEXT.to_json())
+    workspace.lost_queues_file.write_text('{"a/shard-1": "shard-1"}')
+    monkeypatch.setattr(Promotion, "checked", lambda _, manifest: manifest)
+    monkeypatch.setattr(Workspace, "prepare", lambda _: None)
+    monkeypatch.setattr(Workspace, "outputs", lambda _: {})
+    monkeypatch.setattr(Workspace, "apply", lambda _: pytest.fail("the plan was applied"))
+    with pytest.raises(OperatorError, match="destroys shard-1, which still has messages"):
+        asyncio.run(hub.apply(None, Steps()))
+    assert workspace.plan_file.exists()
+
+
+def test_a_plan_with_other_queues_counts_as_not_approved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Otherwise a plan could be applied without a look at the queues that it destroys."""
+    workspace = promotion_of(Past(), monkeypatch, home=tmp_path).workspace
+    workspace.plan_folder.mkdir(parents=True)
+    workspace.plan_file.touch()
+    workspace.manifest_file.write_text(NEXT.to_json())
+    workspace.lost_queues_file.write_text('{"a/shard-1": "shard-1"}')
+    approved = workspace.fingerprint()
+    assert workspace.planned(approved) == NEXT
+    workspace.lost_queues_file.write_text("{}")
+    with pytest.raises(OperatorError, match="not the one that was approved"):
+        workspace.planned(approved)

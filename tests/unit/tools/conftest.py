@@ -24,6 +24,9 @@ with open(os.environ["TERRAFORM_CALLS"], "a") as calls:
 answer = os.path.join(os.environ["TERRAFORM_ANSWERS"], sys.argv[1])
 if os.path.exists(answer):
     sys.exit(open(answer).read())
+if os.path.exists(f"{{os.environ['TERRAFORM_ANSWERS']}}/hang-{{sys.argv[1]}}-{{os.path.basename(os.getcwd())}}"):
+    import time
+    time.sleep(60)
 if sys.argv[1] == "init":
     os.makedirs(".terraform/providers", exist_ok=True)
 if sys.argv[1] == "output":
@@ -57,6 +60,14 @@ class TerraformStandIn:
     def fail(self, command: str, text: str) -> None:
         """From now on the command ends with code 1, saying this."""
         (self._answers / command).write_text(text)
+
+    def hang(self, command: str, stack: str) -> None:
+        """From now on the command does not end on a stack of that kind."""
+        (self._answers / f"hang-{command}-{stack}").touch()
+
+    def go_on(self, command: str, stack: str) -> None:
+        """From now on the command ends again."""
+        (self._answers / f"hang-{command}-{stack}").unlink()
 
     def succeed(self, command: str) -> None:
         """From now on the command succeeds again."""

@@ -1,11 +1,15 @@
 """Output where there is no terminal."""
 
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from tests.support.waiting import wait_until
 from tools.console import Terminal, shortened
 from tools.errors import OperatorError
 
@@ -45,6 +49,40 @@ def test_a_bar_on_a_terminal_survives_any_text() -> None:
     with live.bar("Applying [x]") as bar:
         bar.update(1, 2, 'aws_sqs_queue.work["shard-0"] [/]')
     assert "✓" in screen.getvalue()
+
+
+def test_bars_of_several_threads_are_shown_below_each_other() -> None:
+    """Each with its name and its own end; the display goes with the last of them."""
+    screen = io.StringIO()
+    live = Terminal(progress=Console(file=screen, force_terminal=True, width=120))
+    both = threading.Barrier(2, timeout=10)
+
+    def work(name: str) -> None:
+        with live.bar(f"Applying {name}") as bar:
+            both.wait()
+            bar.update(1, 2, f"working on {name}")
+            live.progress.print("in between")
+            wait_until(lambda: f"working on {name}" in screen.getvalue())
+            both.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        [*pool.map(work, ["north", "south"])]
+    shown = Text.from_ansi(screen.getvalue()).plain.splitlines()
+    assert [sum(line.startswith(f"✓ Applying {name} (") for line in shown) for name in ("north", "south")] == [1, 1]
+    assert sum(line == "in between" for line in shown) == 2
+    with live.bar("Applying again"):
+        pass
+
+
+def test_a_bar_that_fails_leaves_the_others_shown() -> None:
+    """It disappears without a tick."""
+    screen = io.StringIO()
+    live = Terminal(progress=Console(file=screen, force_terminal=True, width=120))
+    with live.bar("Applying north"):
+        with pytest.raises(OperatorError), live.bar("Applying south"):
+            raise OperatorError("no")
+        assert "✓" not in screen.getvalue()
+    assert "✓ Applying north" in Text.from_ansi(screen.getvalue()).plain
 
 
 def test_a_failed_step_is_not_ticked_off(terminal: Terminal, written: io.StringIO) -> None:

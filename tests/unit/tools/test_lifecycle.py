@@ -6,8 +6,11 @@ import json
 import os
 import pkgutil
 import shutil
+import signal
 import stat
-from collections.abc import Iterator, Mapping
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.waiting import wait_until
 from tests.unit.tools.conftest import TerraformStandIn
 from tools.console import Terminal
 from tools.errors import OperatorError
@@ -30,6 +34,7 @@ from tools.stack.processes import ProcessTable
 from tools.stack.project import Project, digest_of
 from tools.stack.state import StackState, save_state
 from tools.stack.subscribers import subscriber_variables
+from tools.stack.terraform import ApplyProgress, Terraform
 
 SLEEP = [shutil.which("sleep") or "/bin/sleep", "60"]
 APPLY = ["init", "apply", "output"]
@@ -74,6 +79,14 @@ def state_of(stack: Stack) -> StackState:
     state = stack.state()
     assert state is not None
     return state
+
+
+def calls_by_account(calls: Iterable[tuple[str, str, str]]) -> dict[tuple[str, str], list[str]]:
+    """The commands by the stack and the account that they are for."""
+    found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for command, stack, account in calls:
+        found[stack, account].append(command)
+    return dict(found)
 
 
 def test_up_starts_both_processes_and_applies(stack: Stack, terraform: TerraformStandIn) -> None:
@@ -137,11 +150,11 @@ def test_each_subscriber_is_applied_in_its_account_after_the_hub(stack: Stack, t
     """With what the hub says of it, from a folder of its own; a second time nothing is done."""
     with_two = replace(stack, variables=subscriber_variables(2))
     assert with_two.up()
-    assert terraform.whole_calls == [
-        *[(command, "hub", "111111111111") for command in APPLY],
-        *[(command, "subscriber", "222222222222") for command in APPLY],
-        *[(command, "subscriber", "333333333333") for command in APPLY],
-    ]
+    assert terraform.whole_calls[:3] == [(command, "hub", "111111111111") for command in APPLY]
+    assert calls_by_account(terraform.whole_calls[3:]) == {
+        ("subscriber", "222222222222"): APPLY,
+        ("subscriber", "333333333333"): APPLY,
+    }
     given = json.loads(
         (stack.directory.dependent(Dependent("subscriber", "green")).root / "run.auto.tfvars.json").read_text()
     )
@@ -184,11 +197,11 @@ def test_each_further_cell_is_applied_in_its_account_with_a_gateway_of_its_own(
     variables = cell_variables(3) | {"connections": {"connections_per_partition": 50}, "cors_origins": ["*"]}
     with_cells = replace(stack, variables=variables)
     assert with_cells.up()
-    assert terraform.whole_calls == [
-        *[(command, "hub", "111111111111") for command in APPLY],
-        *[(command, "cell", "444444444444") for command in APPLY],
-        *[(command, "cell", "666666666666") for command in APPLY],
-    ]
+    assert terraform.whole_calls[:3] == [(command, "hub", "111111111111") for command in APPLY]
+    assert calls_by_account(terraform.whole_calls[3:]) == {
+        ("cell", "444444444444"): APPLY,
+        ("cell", "666666666666"): APPLY,
+    }
     state = state_of(stack)
     assert {*state.cell_ports} == {"north", "south"}
     assert len({state.aws_port, state.gateway_port, *state.cell_ports.values()}) == 4
@@ -204,6 +217,66 @@ def test_each_further_cell_is_applied_in_its_account_with_a_gateway_of_its_own(
     assert {*state.applied.cells} == {"north", "south"}
     assert process_of(stack, "gateway-north").pid != process_of(stack, "gateway-south").pid
     assert not with_cells.up()
+
+
+def test_cells_and_subscribers_are_applied_side_by_side(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waits until all are being applied."""
+    together = threading.Barrier(4, timeout=20)
+
+    def apply(terraform: Terraform, _observe: object) -> None:
+        if terraform.working.stack != "hub":
+            together.wait()
+
+    monkeypatch.setattr(Terraform, "apply", apply)
+    assert replace(stack, variables=cell_variables(3) | subscriber_variables(2)).up()
+
+
+def test_a_cell_that_fails_is_named_and_the_other_one_is_applied(
+    stack: Stack, terraform: TerraformStandIn, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Terraform saw the failure itself, so the next `up` continues from there, on the same local AWS."""
+    with_cells, apply = replace(stack, variables=cell_variables(3)), Terraform.apply
+
+    def failing(terraform: Terraform, observe: Callable[[ApplyProgress], None]) -> None:
+        if terraform.working == stack.directory.dependent(NORTH):
+            raise OperatorError("terraform apply failed: no")
+        apply(terraform, observe)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Terraform, "apply", failing)
+        with pytest.raises(OperatorError, match=r"^The cell north: terraform apply failed: no$"):
+            with_cells.up()
+    assert calls_by_account(terraform.whole_calls)["cell", "666666666666"] == APPLY
+    assert "✓ Applying the cell south" in written.getvalue()
+    assert "✓ Applying the cell north" not in written.getvalue()
+    aws = process_of(stack, AWS)
+    assert with_cells.up()
+    assert process_of(stack, AWS) == aws
+
+
+def test_an_interruption_ends_every_terraform(stack: Stack, terraform: TerraformStandIn) -> None:
+    """While two cells are applied; the next `up` starts over, as nobody saw how far they came."""
+    with_cells = replace(stack, variables=cell_variables(3))
+    terraform.hang("apply", "cell")
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt_both() -> None:
+        wait_until(lambda: terraform.whole_calls.count(("apply", "cell", "444444444444")) == 1)
+        wait_until(lambda: terraform.whole_calls.count(("apply", "cell", "666666666666")) == 1)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    operator = threading.Thread(target=interrupt_both)
+    operator.start()
+    with pytest.raises(KeyboardInterrupt):
+        with_cells.up()
+    operator.join()
+    assert stack.processes.find(TERRAFORM) is None
+    assert state_of(stack).applying
+    terraform.go_on("apply", "cell")
+    aws = process_of(stack, AWS)
+    assert with_cells.up()
+    assert process_of(stack, AWS) != aws
 
 
 def test_a_killed_gateway_of_a_cell_is_started_again_on_its_port(stack: Stack, terraform: TerraformStandIn) -> None:

@@ -86,6 +86,19 @@ def test_a_process_that_ignores_the_gentle_signal_is_killed(
     assert table.find("one") is None
 
 
+def test_all_processes_of_a_name_are_ended_gently(
+    table: ProcessTable, directory: StackDirectory, tmp_path: Path
+) -> None:
+    """Several Terraforms may run; each gets a moment to end by itself."""
+    for number in (1, 2):
+        gentle = f"trap 'touch {number}; exit' TERM; echo '{{\"event\": \"ready\"}}'; while :; do sleep 0.05; done"
+        process = table.start("one", [SHELL, "-c", f"cd '{tmp_path}'; {gentle}"], os.environ)
+        await_ready(process, directory.log("one"), 1)
+    assert table.stop("one")
+    assert table.find("one") is None
+    assert {"1", "2"} <= {path.name for path in tmp_path.iterdir()}
+
+
 def test_two_processes_differ_in_identity(table: ProcessTable) -> None:
     """A process id alone may pass to another process."""
     one, two = (table.start(name, SLEEP, os.environ) for name in ("one", "two"))

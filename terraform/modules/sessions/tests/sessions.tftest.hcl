@@ -10,7 +10,13 @@ variables {
     end_session = { timeout = 30, memory = 512, reserved = null, provisioned = null }
     session_api = { timeout = 10, memory = 512, reserved = null, provisioned = null }
   }
-  api = { session_auth = "iam", tenant_claim = "tenantId", list_tenants = false, silo_tenants = ["gold"] }
+  api = {
+    session_auth = "iam"
+    tenant_claim = "tenantId"
+    list_tenants = false
+    connects     = { per_second = 500, reserve = 0.03 }
+    silo_tenants = ["gold"]
+  }
   tables = {
     broadcasts  = { name = "broadcasts", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/broadcasts" }
     connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections" }
@@ -125,6 +131,17 @@ run "session_api_reads_reports_and_writes_none" {
   }
 }
 
+run "session_api_lets_clients_in_at_the_accounts_rate" {
+  command = plan
+
+  assert {
+    condition = flatten([
+      for statement in module.session_api[0].role.policy.Statement : statement.Action if statement.Sid == "LetIn"
+    ]) == ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    error_message = "session_api must extend the line of each cell, and keep the turns that it gives."
+  }
+}
+
 run "a_sessions_id_must_be_a_secret" {
   command = plan
 
@@ -204,7 +221,13 @@ run "tenants_can_be_listed_for_a_demonstration" {
   command = plan
 
   variables {
-    api = { session_auth = "iam", tenant_claim = "tenantId", list_tenants = true, silo_tenants = ["gold"] }
+    api = {
+      session_auth = "iam"
+      tenant_claim = "tenantId"
+      list_tenants = true
+      connects     = { per_second = 500, reserve = 0.03 }
+      silo_tenants = ["gold"]
+    }
   }
 
   assert {
