@@ -1,12 +1,15 @@
-"""A hub places sessions in a cell that is another account of the local AWS, in the role that it has there."""
+"""A hub reaches a cell that is another account of the local AWS, in the role that it has there."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from functions.messaging.forward_message import dynamodb as forwarding
+from functions.messaging.forward_message.settings import Settings as ForwardSettings
 from functions.sessions.session_api.dynamodb import placing
 from functions.sessions.session_api.settings import Settings
 from loudhailer.aws import clients
@@ -15,8 +18,11 @@ from loudhailer.cells.model import DeclaredCell, Lease
 from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
 from loudhailer.cells.placements.model import name_of_session
 from loudhailer.cells.rendezvous import ranked
+from loudhailer.codec import json_text
 from loudhailer.errors import TransientError
-from loudhailer.ids import HUB, SessionId
+from loudhailer.ids import HUB, PlayerId, SessionId
+from loudhailer.inbox.dynamodb import DynamoInboxStore
+from loudhailer.inbox.model import DirectMessage, Inbox, MessageId
 from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.tenants.model import Tenant
 from tests.support.aws import ACCOUNT, SECRET, aws_client
@@ -50,7 +56,7 @@ def settings(
         "AWS_SECRET_ACCESS_KEY": SECRET,
     }.items():
         monkeypatch.setenv(name, value)
-    of_cell: tuple[TableKind, ...] = ("sessions", "places")
+    of_cell: tuple[TableKind, ...] = ("sessions", "places", "messages")
     of_hub: tuple[TableKind, ...] = (*of_cell, "cells", "placements")
     tables = {kind: table(kind) for kind in of_hub}
     there, iam = (aws_client(service, aws_endpoint, CELL_ACCOUNT) for service in ("dynamodb", "iam"))
@@ -66,6 +72,7 @@ def settings(
     rights = {"Effect": "Allow", "Action": "dynamodb:*", "Resource": f"arn:aws:dynamodb:us-east-1:{CELL_ACCOUNT}:*"}
     iam.create_role(RoleName=role, AssumeRolePolicyDocument=policy(trust))
     iam.put_role_policy(RoleName=role, PolicyName="rows", PolicyDocument=policy(rights))
+    monkeypatch.setenv("MESSAGES_TABLE", tables["messages"])
     DynamoCellDirectory(aws("dynamodb"), tables["cells"]).renew(
         NORTH, Lease(at=NOW, is_well=True, websocket_url="ws://127.0.0.1:2/north/live", connections=0, tenants=1)
     )
@@ -126,3 +133,35 @@ def test_a_hub_with_another_external_id_reaches_no_cell(settings: Settings) -> N
     assert session_cell is not None
     with pytest.raises(TransientError, match="AssumeRole failed"):
         session_cell.sessions.get(TENANT, session_on(NORTH))
+
+
+def test_a_message_is_kept_in_the_account_of_its_receivers_cell(settings: Settings, aws_endpoint: str) -> None:
+    """With a place; and it is deleted there in the same role."""
+    client, table = clients.client("dynamodb"), os.environ["MESSAGES_TABLE"]
+    inboxes_of = forwarding.inboxes_of_cells(
+        ForwardSettings(
+            tenants_table="tenants",
+            placements_table=settings.placements_table,
+            messages_table=table,
+            places_table=settings.places_table,
+            forward_queues="https://sqs/bench-forward-{cell}.fifo",
+            dead_letter_queue_url="https://sqs/bench-dead-letter",
+            messages_per_inbox=1,
+            cells=settings.cells,
+            cell_role_arn=settings.cell_role_arn,
+        ),
+        client,
+    )
+    kept = {
+        HUB: DynamoInboxStore(client, table),
+        NORTH: DynamoInboxStore(aws_client("dynamodb", aws_endpoint, CELL_ACCOUNT), table),
+    }
+    inbox = Inbox(TENANT, PlayerId("bob"))
+    message = DirectMessage(inbox, MessageId("1"), json_text("Hello"), PlayerId("alice"), NOW, NOW + 9)
+    for cell in (HUB, NORTH):
+        found = inboxes_of(cell)
+        assert found.places.take(TENANT, "inbox#bob", 1, expires_at=NOW + 9)
+        found.inboxes.put(message)
+        assert {name for name, store in kept.items() if store.oldest(inbox, 1) == [message]} == {cell}
+        found.inboxes.delete([message])
+        assert kept[cell].oldest(inbox, 1) == []

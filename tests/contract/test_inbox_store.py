@@ -162,3 +162,20 @@ def test_a_message_is_identified_by_its_inbox_and_its_id(store: InboxStore) -> N
     assert store.has(INBOX, direct(1).message_id)
     assert not store.has(INBOX, direct(2).message_id)
     assert not store.has(OTHERS[0], direct(1).message_id)
+
+
+def test_a_message_that_was_moved_is_a_row_of_its_own(store: InboxStore) -> None:
+    """It keeps its id and its place; when either row is deleted, the other one stays."""
+    message = replace(direct(1), taken_by=frozenset({ConnectionId("a=")}))
+    moved = message.moved()
+    assert (moved.message_id, moved.moves, moved.taken_by) == (message.message_id, 1, frozenset())
+    store.put(direct(1))
+    store.put(moved)
+    store.put(direct(2))
+    assert store.oldest(INBOX, 10) == [direct(1), moved, direct(2)]
+    store.delete([direct(1)])
+    assert not store.has(INBOX, moved.message_id)
+    store.note_taken(moved, [ConnectionId("b=")])
+    assert store.oldest(INBOX, 10) == [replace(moved, taken_by=frozenset({ConnectionId("b=")})), direct(2)]
+    store.delete([moved])
+    assert store.oldest(INBOX, 10) == [direct(2)]

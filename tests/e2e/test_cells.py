@@ -7,7 +7,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -21,7 +21,9 @@ from playwright.async_api import expect
 from loudhailer.broadcast.report import Report
 from loudhailer.broadcast.snapshots.dynamodb import DynamoSnapshotStore
 from loudhailer.cells.model import CellStatus
-from loudhailer.ids import HUB, BroadcastId, CellName, TenantId
+from loudhailer.cells.placements.model import name_of_player, placement_after
+from loudhailer.ids import HUB, BroadcastId, CellName, PlayerId, TenantId
+from loudhailer.inbox.model import Inbox
 from tests.e2e.browser import LOST, running_browser, visits
 from tests.e2e.faults import paused
 from tests.e2e.grants import GrantsAccount, TenantCredentials, allowed
@@ -192,6 +194,65 @@ async def test_a_session_is_reached_on_its_cell_alone(cells: CellScene) -> None:
     await asyncio.gather(*map(reach, CELLS))
 
 
+async def test_direct_messages_reach_a_player_on_another_cell(cells: CellScene) -> None:
+    """In the order of each sender: at once a player who is connected, and one who is not on return.
+
+    Before, they were acknowledged, and stayed in the inbox of the sender's cell.
+    """
+    names = {cell: await player_on(cells, cell) for cell in CELLS}
+    players = {cell: await cells.scene.connect(await cells.scene.session(cells.tenant, names[cell])) for cell in CELLS}
+    absent = await player_on(cells, SOUTH)
+    texts = {cell: [f"{cell} {number}" for number in range(3)] for cell in CELLS}
+    for receiver in (names[NORTH], absent):
+        await asyncio.gather(*(acknowledged(players[cell], texts[cell], receiver) for cell in (HUB, SOUTH)))
+    returned = await cells.scene.connect(await cells.scene.session(cells.tenant, absent))
+    for guest in (players[NORTH], returned):
+        received = [(await guest.frame())["message"] for _ in range(6)]
+        for cell in (HUB, SOUTH):
+            assert [text for text in received if text in texts[cell]] == texts[cell]
+    await eventually(lambda: waiting(cells, names[NORTH], absent), lambda found: not any(found.values()))
+
+
+async def test_direct_messages_follow_a_player_to_another_cell(cells: CellScene) -> None:
+    """They wait on the player's cell, and are brought to the next one when the player connects there."""
+    player = await player_on(cells, NORTH)
+    sender = await cells.scene.connect(await cells.scene.session(cells.tenant, await player_on(cells, HUB)))
+    texts = ["first", "second"]
+    await acknowledged(sender, texts, player)
+    await eventually(
+        lambda: waiting(cells, player),
+        lambda found: {cell: len(texts) for cell, texts in found.items()} == {HUB: 0, NORTH: 2, SOUTH: 0},
+    )
+    placements, name = cells.scene.system.deployment.placements, name_of_player(PlayerId(player))
+    assert placements is not None
+    placed_before = placements.get(cells.tenant, [name])[name]
+    assert placements.put(cells.tenant, name, placement_after(placed_before, SOUTH, None, int(time.time())))
+    session = await cells.scene.session(cells.tenant, player)
+    assert cells.cell_of(session) == SOUTH
+    guest = await cells.scene.connect(session)
+    assert [(await guest.frame())["message"] for _ in texts] == texts
+    await eventually(lambda: waiting(cells, player), lambda found: not any(found.values()))
+
+
+async def acknowledged(sender: Guest, texts: Iterable[str], receiver: str) -> None:
+    """Send each message once the one before is acknowledged."""
+    for text in texts:
+        sender.send_json({"action": "sendmessage", "message": text, "destinationPlayerId": receiver})
+        assert (await sender.frame())["status"] == "Message sent!"
+
+
+def waiting(cells: CellScene, *players: str) -> dict[CellName, list[str]]:
+    """The messages in the players' inboxes on each cell."""
+    return {
+        name: [
+            message.message
+            for player in players
+            for message in cell.inboxes.oldest(Inbox(cells.tenant, PlayerId(player)), 100)
+        ]
+        for name, cell in cells.scene.system.deployment.all_cells.items()
+    }
+
+
 async def test_each_cell_lets_in_its_share_of_a_tenants_connections(scene: Scene) -> None:
     """One of three each, also on the hub's own cell; so nobody is let in beyond the tenant's limit."""
     cells = await CellScene.of(scene, tenant_connections=3)
@@ -319,7 +380,11 @@ class CellAccount:
 
     def in_the_hub(self, service: str) -> Any:
         """A client of the hub's tables with the role of the cell."""
-        session = self.account.session(self.itself("report"), self.role, ExternalId=self.hub["role"]["external_id"])
+        return self.as_role(service, "report", self.role)
+
+    def as_role(self, service: str, function: str, role: str) -> Any:
+        """A client with a role that one of its functions assumes in the hub."""
+        session = self.account.session(self.itself(function), role, ExternalId=self.hub["role"]["external_id"])
         return self.account.client(service, session)
 
 
@@ -375,12 +440,31 @@ def test_the_roles_between_hub_and_cells_are_assumed_by_their_functions_alone(sy
     root = {"aws_access_key_id": STRANGER, "aws_secret_access_key": system.state.secret}
     assert not stranger.assumes(root, north.role, ExternalId=external_id)
     prefix = north.hub["prefix"]
-    hubs_role = f"arn:aws:iam::{CELL_ACCOUNTS[NORTH]}:role/{prefix}/{prefix}-hub"
     hub = GrantsAccount(system)
-    for function, may in (("session_api", True), ("publish", False)):
-        itself = hub.credentials_of(f"arn:aws:iam::{north.hub['hub_account_id']}:role/{prefix}/{prefix}-{function}")
-        assert hub.assumes(itself, hubs_role, ExternalId=external_id) is may
-    assert not south.assumes("beat", hubs_role, external_id)
+    for role, its_function in (("hub", "session_api"), ("hub-messages", "forward_message")):
+        hubs_role = f"arn:aws:iam::{CELL_ACCOUNTS[NORTH]}:role/{prefix}/{prefix}-{role}"
+        for function in ("forward_message", "publish", "session_api"):
+            itself = hub.credentials_of(f"arn:aws:iam::{north.hub['hub_account_id']}:role/{prefix}/{prefix}-{function}")
+            assert hub.assumes(itself, hubs_role, ExternalId=external_id) is (function == its_function)
+        assert not south.assumes("beat", hubs_role, external_id)
+
+
+def test_a_cell_asks_in_its_own_name_alone_to_forward_messages(system: System) -> None:
+    """Through its own queue; it reads where players are, and places none."""
+    north, south = CellAccount(system, NORTH), CellAccount(system, SOUTH)
+    messages = north.hub["messages"]
+    assert not north.assumes("report", messages["role_arn"], north.hub["role"]["external_id"])
+    assert not south.assumes("relay_message", messages["role_arn"], north.hub["role"]["external_id"])
+    sqs, dynamodb = (north.as_role(service, "relay_message", messages["role_arn"]) for service in ("sqs", "dynamodb"))
+    message = {"MessageBody": '{"v":1,"inbox":"nobody#alice"}', "MessageGroupId": "1", "MessageDeduplicationId": "1"}
+    for cell in CELLS:
+        url = system.deployment.queue_urls[f"forward-{cell}"]
+        assert allowed(sqs.send_message, QueueUrl=url, **message) is (cell == NORTH), cell
+    table = messages["placements_table"]
+    key = {"key": {"S": "acme#00"}, "part": {"S": "player#alice"}}
+    assert allowed(dynamodb.batch_get_item, RequestItems={table: {"Keys": [key]}})
+    assert not allowed(dynamodb.put_item, TableName=table, Item=key, ConditionExpression="attribute_exists(cell)")
+    assert not allowed(dynamodb.scan, TableName=table)
 
 
 async def test_a_report_of_an_older_version_or_of_an_unknown_cell_changes_nothing(

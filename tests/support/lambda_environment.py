@@ -31,10 +31,11 @@ VARIABLES = {
         f"{queue.upper()}_QUEUE_URL": f"{_QUEUES}-{queue}"
         for queue in (
             *("broadcast", "partition", "outcome", "dead_letter", "accounting_failure", "inbox", "room"),
-            *("disconnect", "express", "beat"),
+            *("disconnect", "express", "beat", "forward"),
         )
     },
     "QUEUE_URL": f"{_QUEUES}-pooled.fifo",
+    "FORWARD_QUEUES": f"{_QUEUES}-forward-{{cell}}.fifo",
     "SHARD_QUEUE_URLS": json.dumps([f"{_QUEUES}-shard-{number}" for number in range(SHARDS)]),
     "TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/bench-tenant",
     "BROADCAST_TOPIC_ARN": f"arn:aws:sns:{_ARN}:bench-broadcast",

@@ -31,7 +31,9 @@ def variables_in(call: str) -> set[str]:
     block = re.search(r"^  variables = \{\n(.*?)^  \}$", call, re.MULTILINE | re.DOTALL)
     own = set(re.findall(r"^    ([A-Z_]+) +=", block[1], re.MULTILINE)) if block else set()
     return own | (
-        {"TENANT_ROLE_ARN"} if re.search(r"^  tenant_statements = \{\n    (?!for )", call, re.MULTILINE) else set()
+        {"TENANT_ROLE_ARN"}
+        if re.search(r"^  tenant_statements = (?:merge\()?\{\n    (?!for )", call, re.MULTILINE)
+        else set()
     )
 
 

@@ -67,6 +67,11 @@ hub = {
   }
   weights                  = { hub = 1, north = 1 }
   placement                = { home_connections = 20000, beat_seconds = 5, lease_seconds = 15 }
+  messages = {
+    role_arn         = "arn:aws:iam::222222222222:role/loudhailer-dev/loudhailer-dev-cell-north-messages"
+    queue_url        = "https://sqs.eu-central-1.amazonaws.com/222222222222/loudhailer-dev-forward-north.fifo"
+    placements_table = "loudhailer-dev-placements"
+  }
   message_lifetime_seconds = 300
 }
 """
@@ -157,7 +162,7 @@ def test_the_functions_of_a_cell_have_the_hubs_defaults() -> None:
         for functions in [(SOURCE / "stacks" / stack / "functions.tf").read_text()]
     }
     hub, cell = defaults["hub"], defaults["cell"]
-    assert hub.keys() - cell.keys() == {"console", "publish", "session_api"}
+    assert hub.keys() - cell.keys() == {"console", "forward_message", "publish", "session_api"}
     assert cell.keys() - hub.keys() == {"beat", "report"}
     assert {name: cell[name] for name in cell.keys() & hub.keys()} == {
         name: hub[name] for name in cell.keys() & hub.keys()

@@ -53,7 +53,7 @@ EXPRESS_QUEUE = "express"
 """The short name of the queue of small broadcasts."""
 
 
-_MAKERS = ("connect", "default_route", "echo", "join_room", "send_message", "session_api")
+_MAKERS = ("connect", "default_route", "echo", "forward_message", "join_room", "send_message", "session_api")
 """The functions that make rows of tenants: sessions, connections, messages, and counts of them."""
 
 _making = Lock()

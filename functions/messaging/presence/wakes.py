@@ -5,6 +5,7 @@ wake, since a woken inbox is read as a whole.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from loudhailer import ids
 from loudhailer.inbox.model import Inbox, Wake
@@ -24,8 +25,11 @@ class Wakes:
         Raises:
             TransientError: some wakes could not be sent.
         """
-        wakes = dict(parsed(records, _wake_of))
-        self._queue.send_all(wake.to_message(event_id) for wake, event_id in wakes.items())
+        wakes: dict[Inbox, tuple[Wake, str]] = {}
+        for wake, event_id in parsed(records, _wake_of):
+            former, _ = wakes.get(wake.inbox, (wake, ""))
+            wakes[wake.inbox] = replace(wake, connected=wake.connected or former.connected), event_id
+        self._queue.send_all(wake.to_message(event_id) for wake, event_id in wakes.values())
 
 
 def _wake_of(record: StreamRecord) -> tuple[Wake, str] | None:
@@ -37,4 +41,5 @@ def _wake_of(record: StreamRecord) -> tuple[Wake, str] | None:
     if "playerId" not in record.new:
         return None
     partition = ids.partition(record.keys["partition"]["S"])
-    return Wake(Inbox(ids.tenant_of(partition), ids.player_id(record.new["playerId"]["S"]))), record.event_id
+    inbox = Inbox(ids.tenant_of(partition), ids.player_id(record.new["playerId"]["S"]))
+    return Wake(inbox, connected=True), record.event_id

@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.messaging.relay_message.dynamodb import players_cells
 from functions.messaging.relay_message.relay_message import RelayMessage
 from functions.messaging.relay_message.settings import Settings
 from loudhailer.aws.clients import LateClient
@@ -25,9 +26,13 @@ from loudhailer.settings import from_env
 RESERVE_SECONDS = 3.0
 """Part of the invocation's time that is kept for closing, deleting delivered messages and sending another wake."""
 
+GIVEN_UP_AFTER = 8
+"""Deliveries of a wake, of the nine that Terraform allows: from then on it may be the last one."""
+
 settings = from_env(Settings, os.environ)
 sqs: Any = LateClient("sqs")
 dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
+cell_of = players_cells(settings, sqs)
 sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
 relays = PerTenant(
     lambda client: RelayMessage(
@@ -36,6 +41,7 @@ relays = PerTenant(
         DynamoDeviceStore(client("dynamodb"), settings.devices_table),
         sender,
         SqsFifoQueue(sqs, settings.inbox_queue_url, pause=time.sleep),
+        players_cell=cell_of(client),
         endpoint=settings.callback_endpoint,
         clock=time.time,
         pause=time.sleep,
@@ -47,13 +53,13 @@ relays = PerTenant(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Acknowledge a wake once its inbox is empty, has no connection to deliver to, or another wake is sent for it."""
+    """Acknowledge a wake once its inbox is empty, has nobody to deliver to, is handed over, or has another wake."""
     (record,) = event["Records"]
-    deadline = Deadline.of(context, reserve=RESERVE_SECONDS)
+    deadline, receives = Deadline.of(context, reserve=RESERVE_SECONDS), record["attributes"]["ApproximateReceiveCount"]
 
     def handle(body: str) -> None:
-        wake = Wake.of_body(body)
-        relays.of(wake.inbox.tenant_id)(wake, wake_id=record["messageId"], deadline=deadline)
+        wake, is_last = Wake.of_body(body), int(receives) >= GIVEN_UP_AFTER
+        relays.of(wake.inbox.tenant_id)(wake, wake_id=record["messageId"], deadline=deadline, is_last=is_last)
 
     response = consume(event, handle, dead_letters)
     postpone(sqs, settings.inbox_queue_url, event, response)

@@ -20,6 +20,9 @@ A connection with a row may not be open yet: `$connect` writes the row before th
 API Gateway answers a post or a close with 410. So a 410 does not prove that a new connection is gone: it is tried
 again, until the deadline if it is the only connection, and for two seconds if another one took the message.
 
+The player may be on another cell. The messages are then handed over, and stay here until they are stored there: see
+`players_cell`.
+
 The row of a connection that is certainly gone is deleted. If no connection takes the message, the wake fails, and SQS
 delivers it again later.
 """
@@ -29,6 +32,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 
+from functions.messaging.relay_message.players_cell import HubUnreachableError, PlayersCell
 from loudhailer.connections.devices.port import DeviceStore
 from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
@@ -129,6 +133,7 @@ class RelayMessage:
         sender: OrderedSender,
         wakes: FifoQueue,
         *,
+        players_cell: PlayersCell,
         endpoint: str,
         clock: Callable[[], float],
         pause: Callable[[float], None],
@@ -138,25 +143,40 @@ class RelayMessage:
         self._devices = devices
         self._sender = sender
         self._wakes = wakes
+        self._players_cell = players_cell
         self._endpoint = endpoint
         self._clock = clock
         self._pause = pause
 
-    def __call__(self, wake: Wake, *, wake_id: str, deadline: Deadline) -> None:
+    def __call__(self, wake: Wake, *, wake_id: str, deadline: Deadline, is_last: bool = False) -> None:
         """Handle one wake; if time runs out, another wake is sent for the rest.
+
+        `is_last` says that the wake is given up if it fails once more. One that does not reach the hub is then followed
+        by another one, since nothing else might wake the inbox on this cell.
 
         Raises:
             TransientError: there are connections, but none of them takes a message now; or the connection that is
-                behind cannot be closed.
+                behind cannot be closed; or the hub is needed and does not answer.
         """
         with logger.append_context_keys(tenant_id=wake.inbox.tenant_id):
-            if wake.behind is not None:
-                is_finished = self._close_and_deliver(wake, wake_id, deadline)
-            else:
-                is_finished = self._deliver(wake, wake_id, deadline, set())
+            try:
+                is_finished = self._handle(wake, wake_id, deadline)
+            except HubUnreachableError:
+                if not is_last:
+                    raise
+                is_finished = False
             if not is_finished:
                 count("WakeHandedOn")
                 self._wakes.send_all([wake.to_message(f"{wake_id}.on")])
+
+    def _handle(self, wake: Wake, wake_id: str, deadline: Deadline) -> bool:
+        """Do what the wake asks for; return False if time runs out before."""
+        if wake.behind is not None:
+            return self._close_and_deliver(wake, wake_id, deadline)
+        is_finished = self._deliver(wake, wake_id, deadline, set())
+        if is_finished and wake.connected:
+            self._players_cell.fetch(wake.inbox)
+        return is_finished
 
     def _deliver(self, wake: Wake, wake_id: str, deadline: Deadline, skipped: set[ConnectionKey]) -> bool:
         """Deliver until there are no messages or no connections; return False if time runs out before.
@@ -166,6 +186,8 @@ class RelayMessage:
         delivered = 0
         while messages := self._waiting(wake.inbox):
             connections = self._connections_of(wake.inbox) - skipped
+            if self._players_cell.hand_over(messages, is_connected=bool(connections)):
+                return True
             # No connection may be closed as behind only because time was short.
             needed = _PATIENCE_SECONDS if delivered and len(connections) > 1 else 0.0
             if deadline.is_over(within=needed):

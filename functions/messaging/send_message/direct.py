@@ -8,7 +8,7 @@ from loudhailer.codec import JsonText
 from loudhailer.errors import ErrorCode, InvalidFieldError
 from loudhailer.inbox.model import DirectMessage, Inbox, message_id
 from loudhailer.inbox.port import InboxStore
-from loudhailer.limits.places.model import inbox_of, take_place
+from loudhailer.limits.places.inboxes import take_place_in
 from loudhailer.limits.places.port import PlaceStore
 from loudhailer.observability import count
 from loudhailer.websocket.caller import Caller
@@ -19,10 +19,6 @@ from loudhailer.websocket.replies import ack_frame
 MAX_DIRECT_MESSAGE_BYTES = 32 * 1024
 """Most bytes of a message as its sender wrote it: a client can send this many in one frame.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
-
-_KEPT_SECONDS = 7 * 24 * 3600
-"""Time for which an inbox's places outlive its last message. DynamoDB deletes what has expired within days, in any
-order, and a tenant's erasure finds its inboxes by their places: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html"""
 
 
 class Direct:
@@ -92,14 +88,9 @@ class Direct:
         return refusal or ack_frame(stored_as, message, source, destination, frame.get(CLIENT_MESSAGE_ID))
 
     def _has_room(self, inbox: Inbox, now: int) -> bool:
-        return take_place(
-            self._places,
-            inbox_of(*inbox),
-            self._messages_per_inbox,
-            rows=lambda: self._inboxes.count(inbox),
-            now=now,
-            expires_at=now + self._lifetime_seconds + _KEPT_SECONDS,
-        )
+        expires_at = now + self._lifetime_seconds
+        limit = self._messages_per_inbox
+        return take_place_in(inbox, self._inboxes, self._places, limit, now=now, expires_at=expires_at)
 
 
 def _message_of(frame: Frame) -> JsonText:

@@ -1,7 +1,8 @@
 """The inboxes in DynamoDB.
 
-messages: PK `inbox` = `{tenantId}#{playerId}` of the receiver, SK `messageId`; `message` (a JSON text), `srcPlayerId`,
-`sentAt` (epoch milliseconds), `expiresAt` (epoch seconds, TTL), `takenBy?` (set of connections' ids).
+messages: PK `inbox` = `{tenantId}#{playerId}` of the receiver, SK `messageId`, followed by `#{moves}` if it was brought
+from another cell; `message` (a JSON text), `srcPlayerId`, `sentAt` (epoch milliseconds), `expiresAt` (epoch seconds,
+TTL), `takenBy?` (set of connections' ids).
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -17,6 +18,9 @@ from loudhailer.inbox.port import InboxStore
 
 _IS_NEW = "attribute_not_exists(messageId)"
 _EXISTS = "attribute_exists(messageId)"
+
+_MOVES = "#"
+"""Precedes the number of moves in a sort key: it is in no id of a request."""
 
 
 class DynamoInboxStore(DynamoTable, InboxStore):
@@ -73,16 +77,19 @@ class DynamoInboxStore(DynamoTable, InboxStore):
 
 
 def _key(message: DirectMessage) -> Item:
-    return {"inbox": {"S": message.inbox.key}, "messageId": {"S": message.message_id}}
+    moves = f"{_MOVES}{message.moves}" if message.moves else ""
+    return {"inbox": {"S": message.inbox.key}, "messageId": {"S": f"{message.message_id}{moves}"}}
 
 
 def _message_of(inbox: Inbox, item: Item) -> DirectMessage:
+    message_id, _, moves = item["messageId"]["S"].partition(_MOVES)
     return DirectMessage(
         inbox=inbox,
-        message_id=MessageId(item["messageId"]["S"]),
+        message_id=MessageId(message_id),
         message=JsonText(item["message"]["S"]),
         source=PlayerId(item["srcPlayerId"]["S"]),
         sent_at=int(item["sentAt"]["N"]),
         expires_at=int(item["expiresAt"]["N"]),
         taken_by=frozenset(map(ConnectionId, item.get("takenBy", {"SS": []})["SS"])),
+        moves=int(moves or 0),
     )

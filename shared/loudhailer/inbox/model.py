@@ -1,6 +1,6 @@
 """A direct message, the inbox in which it waits, and the wake for an inbox."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, NamedTuple, NewType, Self
 
@@ -58,6 +58,8 @@ class DirectMessage:
         sent_at: time at which API Gateway received it, in epoch milliseconds.
         expires_at: epoch seconds; from then on it is not delivered.
         taken_by: the receiver's connections that have it, while another connection is tried again.
+        moves: how often it was brought to another cell. Each time it becomes another row: if it is brought back before
+            it is deleted where it was, that deletion finds the former row alone.
     """
 
     inbox: Inbox
@@ -67,6 +69,11 @@ class DirectMessage:
     sent_at: int
     expires_at: int
     taken_by: frozenset[ConnectionId] = frozenset()
+    moves: int = 0
+
+    def moved(self) -> Self:
+        """Return the message as it is put into the inbox on another cell, where no connection has it."""
+        return replace(self, taken_by=frozenset(), moves=self.moves + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +85,12 @@ class Wake:
     Attributes:
         inbox: the inbox.
         behind: the connection that misses a message which another one took, and is to be closed.
+        connected: the player has a new connection.
     """
 
     inbox: Inbox
     behind: ConnectionKey | None = None
+    connected: bool = False
 
     def to_message(self, event_id: str) -> FifoMessage:
         """Return the message for the inbox queue, which keeps an inbox's order and drops a second wake of an event.
@@ -92,6 +101,8 @@ class Wake:
         wire: dict[str, Any] = {"v": VERSION, "inbox": self.inbox.key}
         if self.behind is not None:
             wire |= {"partition": self.behind.partition, "connectionId": self.behind.connection_id, "behind": True}
+        if self.connected:
+            wire["connected"] = True
         return FifoMessage(codec.encode_text(wire), sha256(self.inbox.key.encode()).hexdigest(), event_id)
 
     @classmethod
@@ -107,6 +118,6 @@ class Wake:
                 if wire.get("behind") is True
                 else None
             )
-            return cls(Inbox.of_key(str(wire.get("inbox"))), behind)
+            return cls(Inbox.of_key(str(wire.get("inbox"))), behind, wire.get("connected") is True)
         except (codec.NotJsonError, InvalidFieldError) as error:
             raise MalformedMessageError(f"not a wake: {error}") from error

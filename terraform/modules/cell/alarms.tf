@@ -26,6 +26,10 @@ locals {
       for name, tenant in module.messaging.echo_queues : name =>
       "echo does not answer the frames of ${tenant == null ? "the pool" : "tenant ${tenant}"}, or not fast enough"
     },
+    {
+      for name, cell in module.messaging.forward_queues : name =>
+      "direct messages of the cell ${cell} do not reach players on other cells: forward_message fails, or a cell does not answer"
+    },
   )
 
   # In a further cell.
@@ -54,7 +58,7 @@ locals {
 
   failure_queues = toset(concat([
     "accounting-failure", "dead-letter", "dead-letter-fifo", "end-session-failure", "inbox-failure", "presence-failure",
-  ], [for name in keys(local.report_reader) : "${name}-failure"]))
+  ], [for name in keys(local.report_reader) : "${name}-failure"], length(module.messaging.forward_queues) > 0 ? ["forward-failure"] : []))
 
   # A queue's URL ends with its name.
   queue_names = { for name, queue in local.queues : name => regex("[^/]+$", queue.url) }

@@ -52,6 +52,8 @@ module "messaging" {
   functions        = var.functions
   session_share    = var.session_share
   disconnect_queue = module.connections.queues.disconnect
+  cells            = var.cells
+  hub              = var.hub
   tables           = local.tables
   websocket_api    = local.websocket_api
 

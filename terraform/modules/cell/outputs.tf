@@ -58,6 +58,11 @@ output "cell_roles" {
   value       = module.broadcast.cell_roles
 }
 
+output "message_roles" {
+  description = "ARN of the role here in which each further cell asks for messages to be forwarded, by its name."
+  value       = module.messaging.cell_roles
+}
+
 output "subscribers" {
   description = "Description of the cell for each subscriber, by its name: see the variable `cell` of the stack subscriber."
   value       = module.broadcast.subscribers

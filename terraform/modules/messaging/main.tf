@@ -1,5 +1,5 @@
-# Messages of clients: `send_message` and `join_room` for players and rooms, `relay_message` and `presence` behind them, `echo` for
-# frames that are handled in order, and `default_route` for all others.
+# Messages of clients: `send_message` and `join_room` for players and rooms, `relay_message` and `presence` behind them,
+# `forward_message` between cells, `echo` for frames that are handled in order, and `default_route` for all others.
 
 locals {
   messages    = aws_dynamodb_table.messages

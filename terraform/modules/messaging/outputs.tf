@@ -10,7 +10,10 @@ output "queues" {
     inbox            = { url = aws_sqs_queue.inbox.url, arn = aws_sqs_queue.inbox.arn }
     inbox-failure    = { url = aws_sqs_queue.inbox_failure.url, arn = aws_sqs_queue.inbox_failure.arn }
     presence-failure = { url = aws_sqs_queue.presence_failure.url, arn = aws_sqs_queue.presence_failure.arn }
-  })
+    },
+    { for cell, queue in aws_sqs_queue.forward : "forward-${cell}" => { url = queue.url, arn = queue.arn } },
+    { for queue in aws_sqs_queue.forward_failure : "forward-failure" => { url = queue.url, arn = queue.arn } },
+  )
 }
 
 output "echo_queues" {
@@ -42,5 +45,15 @@ output "functions" {
     presence      = module.presence
     relay_message = module.relay_message
     send_message  = module.send_message
-  })
+  }, { for forward in module.forward_message : "forward_message" => forward })
+}
+
+output "forward_queues" {
+  description = "Cell of each queue of requests to forward messages, by the queue's name; empty without further cells."
+  value       = { for cell in local.cells : "forward-${cell}" => cell }
+}
+
+output "cell_roles" {
+  description = "ARN of the role in which each further cell asks for messages to be forwarded, by its name."
+  value       = { for name, role in aws_iam_role.cell : name => role.arn }
 }

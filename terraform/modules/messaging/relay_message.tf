@@ -14,11 +14,19 @@ module "relay_message" {
     CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
     INBOX_QUEUE_URL       = aws_sqs_queue.inbox.url
     DEAD_LETTER_QUEUE_URL = var.broadcast.dead_letter_queue.url
+
+    # Only where there are further cells.
+    CELL_NAME         = local.cell_name
+    PLACEMENTS_TABLE  = try(var.hub.messages.placements_table, var.tables.placements.name, null)
+    FORWARD_QUEUE_URL = try(var.hub.messages.queue_url, aws_sqs_queue.forward["hub"].url, null)
+    HUB_ROLE_ARN      = try(var.hub.messages.role_arn, null)
+    HUB_EXTERNAL_ID   = local.has_hub ? var.hub.role.external_id : null
+    HUB_REGION        = local.has_hub ? var.hub.hub_region : null
   }
 
   queues_read = { ReadWakes = [aws_sqs_queue.inbox.arn] }
 
-  statements = {
+  statements = merge(local.hand_over, {
     # Closing too: a device that missed a message must know it.
     Post = {
       actions   = ["execute-api:ManageConnections"]
@@ -29,9 +37,9 @@ module "relay_message" {
       actions   = ["sqs:SendMessage"]
       resources = [aws_sqs_queue.inbox.arn, var.broadcast.dead_letter_queue.arn]
     }
-  }
+  })
 
-  tenant_statements = {
+  tenant_statements = merge({
     # If one device refuses a message, the devices that have it are noted.
     ReadAndEmptyInbox = {
       actions      = ["dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:UpdateItem"]
@@ -50,7 +58,7 @@ module "relay_message" {
       resources    = [local.connections.arn]
       leading_keys = ["{tenantId}#*"]
     }
-  }
+  }, local.find_players)
 }
 
 # One group an inbox: its wakes follow one another, and those of different inboxes go side by side.

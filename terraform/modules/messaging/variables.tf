@@ -45,7 +45,7 @@ variable "settings" {
 }
 
 variable "functions" {
-  description = "Timeout, memory and concurrency of `send_message`, `join_room`, `relay_message`, `presence`, `echo` and `default_route`: see the stack `hub`."
+  description = "Timeout, memory and concurrency of `send_message`, `join_room`, `relay_message`, `presence`, `echo` and `default_route`, and of `forward_message` in a hub with further cells: see the stack `hub`."
   type        = any
 
   validation {
@@ -83,7 +83,30 @@ variable "tables" {
     limits      = object({ name = string, arn = string })
     places      = object({ name = string, arn = string })
     sessions    = object({ name = string, arn = string })
+    tenants     = optional(object({ name = string, arn = string }))
+    placements  = optional(object({ name = string, arn = string }))
   })
+}
+
+variable "cells" {
+  description = "The further cells of a hub: account and external id by name, and all that is declared of them as functions read it; null: there are none."
+  type = object({
+    declared = map(object({ account_id = string, external_id = string }))
+    json     = string
+  })
+  default = null
+}
+
+variable "hub" {
+  description = "The hub as a further cell knows it: the output `cells` of the stack `hub`, under the cell's name; null: this is the hub."
+  type = object({
+    name           = string
+    hub_region     = string
+    hub_account_id = string
+    role           = object({ external_id = string })
+    messages       = optional(object({ role_arn = string, queue_url = string, placements_table = string }))
+  })
+  default = null
 }
 
 variable "websocket_api" {

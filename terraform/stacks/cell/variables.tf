@@ -13,6 +13,7 @@ variable "hub" {
     tables                   = object({ broadcasts = string, cells = string, tenants = string })
     weights                  = map(number)
     placement                = object({ home_connections = number, beat_seconds = number, lease_seconds = number })
+    messages                 = optional(object({ role_arn = string, queue_url = string, placements_table = string }))
     message_lifetime_seconds = number
     permissions_boundary     = optional(string)
   })

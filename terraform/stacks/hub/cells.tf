@@ -104,18 +104,23 @@ output "cells" {
   description = "The variable `hub` of the stack `cell`, by the cell's name."
   value = {
     for name, cell in var.cells : name => {
-      name                     = name
-      prefix                   = module.deployment.deployment.prefix
-      environment              = var.environment
-      region                   = cell.region
-      account_id               = cell.account_id
-      hub_region               = var.region
-      hub_account_id           = var.account_id
-      role                     = { arn = module.cell.cell_roles[name], external_id = cell.external_id }
-      topic_arn                = module.cell.topic_arn
-      tables                   = { for table in ["broadcasts", "cells", "tenants"] : table => module.cell.tables[table].name }
-      weights                  = local.weights
-      placement                = var.placement
+      name           = name
+      prefix         = module.deployment.deployment.prefix
+      environment    = var.environment
+      region         = cell.region
+      account_id     = cell.account_id
+      hub_region     = var.region
+      hub_account_id = var.account_id
+      role           = { arn = module.cell.cell_roles[name], external_id = cell.external_id }
+      topic_arn      = module.cell.topic_arn
+      tables         = { for table in ["broadcasts", "cells", "tenants"] : table => module.cell.tables[table].name }
+      weights        = local.weights
+      placement      = var.placement
+      messages = {
+        role_arn         = module.cell.message_roles[name]
+        queue_url        = module.cell.queues["forward-${name}"].url
+        placements_table = module.cell.tables.placements.name
+      }
       message_lifetime_seconds = module.cell.message_lifetime_seconds
 
       # The registry of every account makes it, under the same name.

@@ -15,7 +15,7 @@ class MemoryInboxStore(InboxStore):
     """Keeps messages in a dictionary; `down` makes it fail."""
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[Inbox, MessageId], DirectMessage] = {}
+        self.rows: dict[tuple[Inbox, MessageId, int], DirectMessage] = {}
         self.down = False
         self._lock = Lock()
 
@@ -23,7 +23,7 @@ class MemoryInboxStore(InboxStore):
     def put(self, message: DirectMessage) -> None:
         self._answer()
         with self._lock:
-            self.rows.setdefault((message.inbox, message.message_id), message)
+            self.rows.setdefault(_key(message), message)
 
     @override
     def oldest(self, inbox: Inbox, limit: int) -> list[DirectMessage]:
@@ -34,27 +34,31 @@ class MemoryInboxStore(InboxStore):
     def count(self, inbox: Inbox) -> Iterator[int]:
         """See `InboxStore.count`: each message is a page."""
         self._answer()
-        return (1 for of, _ in self.rows if of == inbox)
+        return (1 for of, *_ in self.rows if of == inbox)
 
     @override
     def has(self, inbox: Inbox, message_id: MessageId) -> bool:
         self._answer()
-        return (inbox, message_id) in self.rows
+        return (inbox, message_id, 0) in self.rows
 
     @override
     def note_taken(self, message: DirectMessage, by: Collection[ConnectionId]) -> None:
         self._answer()
         with self._lock:
-            if row := self.rows.get((message.inbox, message.message_id)):
-                self.rows[message.inbox, message.message_id] = replace(row, taken_by=row.taken_by.union(by))
+            if row := self.rows.get(_key(message)):
+                self.rows[_key(message)] = replace(row, taken_by=row.taken_by.union(by))
 
     @override
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         self._answer()
         with self._lock:
             for message in messages:
-                self.rows.pop((message.inbox, message.message_id), None)
+                self.rows.pop(_key(message), None)
 
     def _answer(self) -> None:
         if self.down:
             raise TransientError("the table is down")
+
+
+def _key(message: DirectMessage) -> tuple[Inbox, MessageId, int]:
+    return message.inbox, message.message_id, message.moves

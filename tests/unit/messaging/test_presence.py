@@ -71,9 +71,11 @@ def test_only_a_new_message_wakes_its_inbox(stream: PresenceFixture, event: Any)
 
 
 def test_a_players_new_connection_wakes_the_players_inbox(stream: PresenceFixture) -> None:
-    """Two of a batch wake it once."""
+    """Two of a batch wake it once; the wake says why, whatever else it is for."""
     stream.handle(connection_record("INSERT", 1, KEY, "1"), connection_record("INSERT", 2, OTHER_KEY, "1"))
-    assert stream.wakes == [Wake(ONE)]
+    assert stream.wakes == [Wake(ONE, connected=True)]
+    stream.handle(connection_record("INSERT", 3, KEY, "2"), message_record("INSERT", 4, TWO))
+    assert stream.wakes[1:] == [Wake(TWO, connected=True)]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_a_batch_with_unsent_wakes_is_redelivered_unchanged(stream: PresenceFixt
     assert stream.left == []
     stream.queue.down = False
     assert stream.handle(*batch) == stream.handle(*batch) == DONE
-    assert stream.wakes == [Wake(ONE), Wake(TWO)]
+    assert stream.wakes == [Wake(ONE, connected=True), Wake(TWO)]
 
 
 def test_wakes_are_sent_before_leaves(stream: PresenceFixture) -> None:

@@ -7,6 +7,7 @@ from typing import override
 
 import pytest
 
+from functions.messaging.relay_message.players_cell import AlwaysHere
 from functions.messaging.relay_message.relay_message import RelayMessage
 from loudhailer.codec import decode, json_text
 from loudhailer.connections.model import Connection, ConnectionKey
@@ -80,6 +81,7 @@ class RelayMessageFixture:
             self.devices,
             self.sender,
             self.queue,
+            players_cell=AlwaysHere(),
             endpoint="https://api/live",
             clock=lambda: NOW + self.elapsed,
             pause=self._pause,

@@ -36,6 +36,10 @@ class Placement:
         """Tell whether half of its time is still to come, so that it need not be written anew."""
         return self.expires_at - now > KEPT_SECONDS / 2
 
+    def has_moved_since(self, then: float) -> bool:
+        """Tell whether it was on another cell at that time, in epoch seconds, and a cell before that is known."""
+        return self.former is not None and self.former_until - FORMER_SECONDS >= then
+
 
 def placement_after(seen: Placement | None, cell: CellName, player: PlayerId | None, now: int) -> Placement:
     """The placement that follows the one that was seen, on the cell."""

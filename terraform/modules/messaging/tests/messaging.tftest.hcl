@@ -21,6 +21,18 @@ override_resource {
   values          = { arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-pooled.fifo" }
 }
 
+override_resource {
+  target          = aws_sqs_queue.forward["hub"]
+  override_during = plan
+  values          = { arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-forward-hub.fifo", url = "https://sqs/loudhailer-test-forward-hub.fifo" }
+}
+
+override_resource {
+  target          = aws_sqs_queue.forward["north"]
+  override_during = plan
+  values          = { arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-forward-north.fifo" }
+}
+
 variables {
   deployment = jsondecode(file("../../testing/values.json")).deployment
   package    = jsondecode(file("../../testing/values.json")).package
@@ -304,4 +316,149 @@ run "an_inbox_without_room_is_refused" {
   }
 
   expect_failures = [var.settings]
+}
+
+run "nothing_is_forwarded_without_further_cells" {
+  command = plan
+
+  assert {
+    condition     = length(module.forward_message) + length(aws_sqs_queue.forward) + length(aws_iam_role.cell) + length(aws_iam_role.hub) == 0
+    error_message = "A hub alone has no queue, function or role for other cells."
+  }
+  assert {
+    condition     = length(setintersection([for statement in module.relay_message.statements : statement.Sid], ["ActInTheHub", "FindPlayers", "HandOver"])) == 0
+    error_message = "relay_message must have no permission for other cells."
+  }
+}
+
+run "a_hub_forwards_messages_between_its_cells" {
+  command = plan
+
+  variables {
+    cells = { declared = { north = { account_id = "444444444444", external_id = "north-1" } }, json = "{}" }
+    functions = {
+      default_route   = { timeout = 5, memory = 512, reserved = null, provisioned = null }
+      echo            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      forward_message = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      join_room       = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      presence        = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      relay_message   = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      send_message    = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    }
+    tables = {
+      broadcasts  = { name = "broadcasts", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/broadcasts" }
+      connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections", stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections/stream/1", by_room_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections/index/room" }
+      devices     = { name = "devices", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/devices" }
+      limits      = { name = "limits", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/limits" }
+      places      = { name = "places", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/places" }
+      sessions    = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
+      tenants     = { name = "tenants", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/tenants" }
+      placements  = { name = "placements", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/placements" }
+    }
+  }
+
+  assert {
+    condition = { for cell, queue in aws_sqs_queue.forward : cell => queue.name } == {
+      hub   = "loudhailer-test-forward-hub.fifo"
+      north = "loudhailer-test-forward-north.fifo"
+    }
+    error_message = "Each cell must have a queue, which says which cell asks."
+  }
+  assert {
+    condition = alltrue([
+      for queue in aws_sqs_queue.forward :
+      queue.fifo_queue && queue.deduplication_scope == "messageGroup" && queue.fifo_throughput_limit == "perMessageGroupId"
+      && queue.sqs_managed_sse_enabled && queue.visibility_timeout_seconds == 120
+    ])
+    error_message = "The queues must be FIFO, of high throughput, encrypted, and hide a message for six timeouts."
+  }
+  assert {
+    condition     = length(aws_lambda_event_source_mapping.forward_message) == 2 && aws_lambda_function_recursion_config.forward_message[0].recursive_loop == "Allow"
+    error_message = "forward_message must read both queues, and may send requests to them."
+  }
+  assert {
+    condition = jsonencode(jsondecode(aws_iam_role.cell["north"].assume_role_policy).Statement[0].Condition) == jsonencode({
+      ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::444444444444:role/loudhailer-test/loudhailer-test-relay_message" }
+      StringEquals = { "sts:ExternalId" = "north-1" }
+    })
+    error_message = "The cell's relay_message, and nobody else there, must be trusted."
+  }
+  assert {
+    condition = jsonencode([for statement in jsondecode(aws_iam_role_policy.cell["north"].policy).Statement : [statement.Action, statement.Resource]]) == jsonencode([
+      [["dynamodb:BatchGetItem"], ["arn:aws:dynamodb:us-east-1:111111111111:table/placements"]],
+      [["sqs:SendMessage"], ["arn:aws:sqs:us-east-1:111111111111:loudhailer-test-forward-north.fifo"]],
+    ])
+    error_message = "A cell may read placements and send to its own queue, and nothing else."
+  }
+  assert {
+    condition = jsonencode([for statement in module.relay_message.statements : statement.Resource if statement.Sid == "HandOver"]) == jsonencode([
+      ["arn:aws:sqs:us-east-1:111111111111:loudhailer-test-forward-hub.fifo"],
+    ])
+    error_message = "The hub's own relay_message sends to its own queue."
+  }
+  assert {
+    condition = jsonencode([
+      for statement in module.relay_message.statements : statement.Condition["ForAllValues:StringLike"] if statement.Sid == "FindPlayers"
+    ]) == jsonencode([{ "dynamodb:LeadingKeys" = ["$${aws:PrincipalTag/tenantId}#*"] }])
+    error_message = "The hub's own relay_message reads placements of one tenant at a time."
+  }
+  assert {
+    condition = jsonencode([for statement in module.forward_message[0].statements : statement.Resource if statement.Sid == "ActInCells"]) == jsonencode([
+      ["arn:aws:iam::444444444444:role/loudhailer-test/loudhailer-test-hub-messages"],
+    ])
+    error_message = "forward_message acts in the role that the hub has in each cell."
+  }
+}
+
+run "a_further_cell_permits_the_hub_to_forward_messages" {
+  command = plan
+
+  variables {
+    hub = {
+      name           = "north"
+      hub_region     = "eu-south-1"
+      hub_account_id = "555555555555"
+      role           = { external_id = "north-1" }
+      messages = {
+        role_arn         = "arn:aws:iam::555555555555:role/loudhailer-test/loudhailer-test-cell-north-messages"
+        queue_url        = "https://sqs.eu-south-1.amazonaws.com/555555555555/loudhailer-test-forward-north.fifo"
+        placements_table = "loudhailer-test-placements"
+      }
+    }
+  }
+
+  assert {
+    condition = jsonencode(jsondecode(aws_iam_role.hub[0].assume_role_policy).Statement[0].Condition) == jsonencode({
+      ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::555555555555:role/loudhailer-test/loudhailer-test-forward_message" }
+      StringEquals = { "sts:ExternalId" = "north-1" }
+    })
+    error_message = "The hub's forward_message, and nobody else there, must be trusted."
+  }
+  assert {
+    condition     = join(" ", [for statement in jsondecode(aws_iam_role_policy.hub[0].policy).Statement : statement.Sid]) == "KeepInboxes TakePlaceInInbox"
+    error_message = "The hub reaches inboxes and their places."
+  }
+  assert {
+    condition = jsonencode([for statement in module.relay_message.statements : statement.Resource if statement.Sid == "ActInTheHub"]) == jsonencode([
+      ["arn:aws:iam::555555555555:role/loudhailer-test/loudhailer-test-cell-north-messages"],
+    ])
+    error_message = "relay_message acts in the cell's role in the hub."
+  }
+  assert {
+    condition     = length(module.forward_message) + length(aws_sqs_queue.forward) == 0
+    error_message = "The hub alone forwards."
+  }
+}
+
+run "a_further_cell_of_a_hub_of_the_former_release_forwards_nothing" {
+  command = plan
+
+  variables {
+    hub = { name = "north", hub_region = "eu-south-1", hub_account_id = "555555555555", role = { external_id = "north-1" } }
+  }
+
+  assert {
+    condition     = length(aws_iam_role.hub) == 0 && length([for statement in module.relay_message.statements : statement if statement.Sid == "ActInTheHub"]) == 0
+    error_message = "Its relay_message works as without further cells, until the hub has the queues."
+  }
 }

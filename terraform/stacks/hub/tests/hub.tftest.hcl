@@ -157,7 +157,7 @@ run "functions_differ_from_the_defaults_only_as_declared" {
     error_message = "Unset settings must have their defaults."
   }
   assert {
-    condition     = toset(keys(output.functions)) == setsubtract(keys(local.functions), ["console"])
+    condition     = toset(keys(output.functions)) == setsubtract(keys(local.functions), ["console", "forward_message"])
     error_message = "Every function must be in the table of functions, and none besides."
   }
 }

@@ -1,0 +1,1 @@
+"""Brings direct messages to the cell that their receiver is on."""

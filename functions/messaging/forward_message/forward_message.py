@@ -1,0 +1,150 @@
+"""Bring direct messages to the cell that their receiver is on.
+
+A message is stored in the cell of its sender, and is acknowledged there. If the player of the inbox is on another cell,
+`relay_message` of the sender's cell asks for the inbox to be forwarded. If a player comes from another cell,
+`relay_message` of the new cell asks for the messages that wait elsewhere. The messages of an inbox are put into the
+inbox on the other cell in their order, and only then deleted in the first one. So each of them is in an inbox at any
+time. It may be in two, or arrive twice: its id stays the same. Two invocations may bring a message there and back at
+the same time. It is another row after each move, so neither deletes the row that the other one has put.
+
+The placement is read after the messages. If the player moves at the same time, the messages reach a cell that is not
+the player's any more. Their arrival there wakes the inbox, and they are forwarded once more.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+from loudhailer.cells.placements.model import KEPT_SECONDS, name_of_player, placement_after
+from loudhailer.cells.placements.port import PlacementStore
+from loudhailer.deadline import Deadline
+from loudhailer.errors import TransientError
+from loudhailer.ids import HUB, CellName
+from loudhailer.inbox.forwarding import Forward
+from loudhailer.inbox.model import DirectMessage, Inbox
+from loudhailer.inbox.port import InboxStore
+from loudhailer.limits.places.inboxes import take_place_in
+from loudhailer.limits.places.port import PlaceStore
+from loudhailer.observability import count, logger
+from loudhailer.queues.port import FifoQueue
+from loudhailer.tenants.port import TenantStore
+
+MESSAGES_AT_ONCE = 25
+
+_ATTEMPTS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellInboxes:
+    """The inboxes of a cell, and the places in them."""
+
+    inboxes: InboxStore
+    places: PlaceStore
+
+
+class ForwardMessage:
+    """Handles the requests of the cells; `cells` are the names of all, the hub's included."""
+
+    def __init__(
+        self,
+        tenants: TenantStore,
+        placements: PlacementStore,
+        inboxes_of: Callable[[CellName], CellInboxes],
+        queue_of: Callable[[CellName], FifoQueue],
+        *,
+        cells: Collection[CellName],
+        messages_per_inbox: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tenants = tenants
+        self._placements = placements
+        self._inboxes_of = inboxes_of
+        self._queue_of = queue_of
+        self._cells = frozenset(cells)
+        self._messages_per_inbox = messages_per_inbox
+        self._clock = clock
+
+    def __call__(self, request: Forward, sender: CellName, *, deadline: Deadline) -> None:
+        """Handle a request of the cell `sender`; if time runs out, another request is made for the rest.
+
+        A cell is heard about tenants alone that have sessions on it.
+
+        Raises:
+            TransientError: a table or queue did not answer, or the inbox on the player's cell is full.
+        """
+        tenant = request.inbox.tenant_id
+        with logger.append_context_keys(tenant_id=tenant, cell=sender):
+            if self._tenants.get(tenant, consistent=True) is None:
+                count("ForwardIgnored")
+                return
+            on = {HUB, *self._placements.cells_of(tenant)} & self._cells
+            if sender not in on:
+                count("ForwardRefused")
+                logger.error("a cell asks for messages of a tenant that is not on it")
+            elif request.has_come:
+                self._ask(request.inbox, sender, on)
+            else:
+                self._forward(request.inbox, sender, deadline)
+
+    def _ask(self, inbox: Inbox, sender: CellName, on: Collection[CellName]) -> None:
+        """Have the player's messages forwarded from each other cell; one that is down holds up none of the others."""
+        name = name_of_player(inbox.player_id)
+        placement = self._placements.get(inbox.tenant_id, [name]).get(name)
+        if placement is None or placement.cell != sender:
+            count("ForwardIgnored")
+            return
+        for cell in sorted(on):
+            if cell != sender:
+                self._queue_of(cell).send_all([Forward(inbox).to_message()])
+
+    def _forward(self, inbox: Inbox, source: CellName, deadline: Deadline) -> None:
+        """Forward the messages from one cell, unless it is the player's."""
+        here = self._inboxes_of(source).inboxes
+        while messages := here.oldest(inbox, MESSAGES_AT_ONCE):
+            target = self._cell_of(inbox, source, until=messages[-1].expires_at)
+            if target == source:
+                return
+            forwarded: list[DirectMessage] = []
+            try:
+                self._store(self._inboxes_of(target), messages, forwarded, deadline)
+            finally:
+                here.delete(forwarded)
+                count("MessageForwarded", len(forwarded))
+            if deadline.is_over():
+                self._queue_of(source).send_all([Forward(inbox).to_message()])
+                return
+
+    def _store(
+        self, there: CellInboxes, messages: Sequence[DirectMessage], stored: list[DirectMessage], deadline: Deadline
+    ) -> None:
+        """Store the messages in their order until time runs out, but for expired ones; append each to `stored`."""
+        now = int(self._clock())
+        for message in messages:
+            if deadline.is_over():
+                return
+            if message.expires_at > now:
+                self._put(there, message, now)
+            stored.append(message)
+
+    def _put(self, there: CellInboxes, message: DirectMessage, now: int) -> None:
+        inbox, limit = message.inbox, self._messages_per_inbox
+        if not take_place_in(inbox, there.inboxes, there.places, limit, now=now, expires_at=message.expires_at):
+            # It stays where it is, and so do later ones: that cell's limit then refuses their senders.
+            count("InboxFullElsewhere")
+            raise TransientError("the inbox on the player's cell is full")
+        there.inboxes.put(message.moved())
+
+    def _cell_of(self, inbox: Inbox, source: CellName, *, until: int) -> CellName:
+        """Return the player's cell; a placement that ends before `until`, epoch seconds, is made to last longer.
+
+        A player without a placement is placed where the messages are: the next session of that player goes there.
+        """
+        name = name_of_player(inbox.player_id)
+        for _ in range(_ATTEMPTS):
+            found = self._placements.get(inbox.tenant_id, [name]).get(name)
+            cell = found.cell if found is not None and found.cell in self._cells else source
+            if found is not None and found.cell == cell and found.expires_at >= until:
+                return cell
+            lasting = replace(placement_after(found, cell, None, int(self._clock())), expires_at=until + KEPT_SECONDS)
+            if self._placements.put(inbox.tenant_id, name, lasting):
+                return cell
+        raise TransientError("the player was placed by others all the time")

@@ -1,0 +1,116 @@
+"""The cell that a player is on, and messages that wait for the player on another one.
+
+A message is stored in the cell of its sender. The hub knows the cell of its receiver, and forwards messages from one
+cell to another: `forward_message`.
+
+The placement is read after the messages. So a player who is placed here then was placed here when the messages were
+stored, or has moved here since. Messages that are not delivered when a player moves away are brought along.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from loudhailer.cells.placements.model import KEPT_SECONDS, Placement, name_of_player
+from loudhailer.cells.placements.port import PlacementStore
+from loudhailer.errors import TransientError
+from loudhailer.ids import CellName
+from loudhailer.inbox.forwarding import Forward
+from loudhailer.inbox.model import DirectMessage, Inbox
+from loudhailer.observability import count, logger
+from loudhailer.queues.port import FifoQueue
+
+
+class HubUnreachableError(TransientError):
+    """The hub does not answer, and nothing but this wake has the messages brought to the player."""
+
+
+class PlayersCell(Protocol):
+    """Knows whether a player is on this cell."""
+
+    def hand_over(self, messages: Sequence[DirectMessage], *, is_connected: bool) -> bool:
+        """Have an inbox's messages forwarded, if its player is on another cell; tell whether that is so.
+
+        `is_connected` says that the player has connections to this cell.
+
+        Raises:
+            HubUnreachableError: the hub does not answer, and nobody is here to get the messages.
+        """
+
+    def fetch(self, inbox: Inbox) -> None:
+        """Have messages brought here that wait on other cells, if the player who has connected came from another one.
+
+        Raises:
+            HubUnreachableError: the hub does not answer.
+        """
+
+
+class AlwaysHere(PlayersCell):
+    """The hub has no further cells: everybody is here."""
+
+    def hand_over(self, messages: Sequence[DirectMessage], *, is_connected: bool) -> bool:
+        """Do nothing."""
+        del messages, is_connected
+        return False
+
+    def fetch(self, inbox: Inbox) -> None:
+        """Do nothing."""
+
+
+class ByPlacement(PlayersCell):
+    """Asks the hub where a player is; `name` is this cell's, `hub` its queue there."""
+
+    def __init__(
+        self, placements: PlacementStore, hub: FifoQueue, *, name: CellName, clock: Callable[[], float]
+    ) -> None:
+        self._placements = placements
+        self._hub = hub
+        self._name = name
+        self._clock = clock
+
+    def hand_over(self, messages: Sequence[DirectMessage], *, is_connected: bool) -> bool:
+        """See `PlayersCell.hand_over`. While the hub does not answer, a player who is connected here counts as here.
+
+        A message also goes to the hub if nobody has placed its receiver anywhere, or if the placement would be
+        forgotten before the message: the hub then keeps the player on this cell for so long.
+        """
+        inbox = messages[0].inbox
+        try:
+            placement = self._placement(inbox)
+        except HubUnreachableError as error:
+            count("PlacementUnknown")
+            if not is_connected:
+                raise
+            logger.warning("messages are delivered without knowing the player's cell", error=str(error))
+            return False
+        if self._is_here(placement, messages, is_connected=is_connected):
+            return False
+        self._send(Forward(inbox))
+        count("InboxHandedOver")
+        return True
+
+    def fetch(self, inbox: Inbox) -> None:
+        """See `PlayersCell.fetch`."""
+        placement = self._placement(inbox)
+        is_new_here = placement is not None and placement.has_moved_since(self._clock() - KEPT_SECONDS)
+        if placement is not None and placement.cell == self._name and is_new_here:
+            self._send(Forward(inbox, has_come=True))
+            count("InboxFetched")
+
+    def _is_here(self, placement: Placement | None, messages: Sequence[DirectMessage], *, is_connected: bool) -> bool:
+        if placement is None:
+            return is_connected
+        outlasts = placement.expires_at >= max(message.expires_at for message in messages)
+        return placement.cell == self._name and (is_connected or outlasts)
+
+    def _placement(self, inbox: Inbox) -> Placement | None:
+        name = name_of_player(inbox.player_id)
+        try:
+            return self._placements.get(inbox.tenant_id, [name]).get(name)
+        except TransientError as error:
+            raise HubUnreachableError(f"it is not known which cell the player is on: {error}") from error
+
+    def _send(self, request: Forward) -> None:
+        try:
+            self._hub.send_all([request.to_message()])
+        except TransientError as error:
+            raise HubUnreachableError(f"the hub does not take the request: {error}") from error

@@ -1,0 +1,590 @@
+"""Direct messages between cells: `relay_message` of each cell, and `forward_message` of the hub."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from io import StringIO
+from random import Random
+from typing import override
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.messaging.forward_message.forward_message import MESSAGES_AT_ONCE, CellInboxes, ForwardMessage
+from functions.messaging.relay_message.players_cell import ByPlacement
+from functions.messaging.relay_message.relay_message import RelayMessage
+from loudhailer.cells.placements.model import FORMER_SECONDS, KEPT_SECONDS, Placement, name_of_player, placement_after
+from loudhailer.codec import decode, json_text
+from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
+from loudhailer.errors import MalformedMessageError, TransientError
+from loudhailer.ids import HUB, CellName, ConnectionId, PlayerId, SessionId, TenantId, nth_partition
+from loudhailer.inbox.forwarding import Forward
+from loudhailer.inbox.model import DirectMessage, Inbox, Wake, message_id
+from loudhailer.limits.places.model import inbox_of
+from loudhailer.tenants.model import Tenant
+from tests.support.fakes.cells import MemoryPlacementStore
+from tests.support.fakes.connections import MemoryConnectionStore
+from tests.support.fakes.delivery import MemoryOrderedSender
+from tests.support.fakes.devices import MemoryDeviceStore
+from tests.support.fakes.inbox import MemoryInboxStore
+from tests.support.fakes.places import MemoryPlaceStore
+from tests.support.fakes.queues import MemoryFifoQueue
+from tests.support.fakes.tenants import MemoryTenantStore
+from tests.support.properties import examples
+
+NOW = 1_780_000_000
+TENANT, ALICE, BOB = TenantId("acme"), PlayerId("alice"), PlayerId("bob")
+INBOX = Inbox(TENANT, BOB)
+NORTH, SOUTH, LOST = CellName("north"), CellName("south"), CellName("lost")
+LIMIT = 60
+LIFETIME = 7 * 24 * 3600
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
+class PlacedPlayers(MemoryPlacementStore):
+    """The twin of the placements; `before_each` runs before each read, and `down` makes it fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_each: Callable[[], None] = nothing
+        self.down = False
+
+    @override
+    def get(self, tenant: TenantId, names: object) -> dict[str, Placement]:
+        self.before_each()
+        if self.down:
+            raise TransientError("the hub does not answer")
+        return dict(super().get(tenant, names))  # type: ignore[arg-type]  # as it was given
+
+
+class WakingInboxes(MemoryInboxStore):
+    """The twin of the inboxes; a new message wakes its inbox, and `around` may fail before and after a call."""
+
+    def __init__(self, wakes: list[Wake]) -> None:
+        super().__init__()
+        self.wakes = wakes
+        self.around: Callable[[], None] = nothing
+
+    @override
+    def put(self, message: DirectMessage) -> None:
+        self.around()
+        before = len(self.rows)
+        super().put(message)
+        if len(self.rows) > before:
+            self.wakes.append(Wake(message.inbox))
+        self.around()
+
+    @override
+    def oldest(self, inbox: Inbox, limit: int) -> list[DirectMessage]:
+        self.around()
+        return super().oldest(inbox, limit)
+
+    @override
+    def delete(self, messages: object) -> None:
+        self.around()
+        super().delete(messages)  # type: ignore[arg-type]  # as it was given
+        self.around()
+
+
+class Cell:
+    """A cell with its inboxes, connections and `relay_message`; `wakes` have not been handled yet."""
+
+    def __init__(self, name: CellName, placements: PlacedPlayers, clock: Callable[[], float]) -> None:
+        self.name = name
+        self.wakes: list[Wake] = []
+        self.inboxes = WakingInboxes(self.wakes)
+        self.places = MemoryPlaceStore()
+        self.connections = MemoryConnectionStore()
+        self.sender = MemoryOrderedSender()
+        self.handed_on = MemoryFifoQueue()
+        self.hub = MemoryFifoQueue()
+        self.relay = RelayMessage(
+            self.inboxes,
+            self.connections,
+            MemoryDeviceStore(self.connections),
+            self.sender,
+            self.handed_on,
+            players_cell=ByPlacement(placements, self.hub, name=name, clock=clock),
+            endpoint="https://api/live",
+            clock=clock,
+            pause=lambda _: None,
+        )
+
+    def handle(self, wake: Wake, *, is_last: bool = False) -> None:
+        """Handle a wake."""
+        self.relay(wake, wake_id="w1", deadline=Deadline.after(7.0), is_last=is_last)
+
+    def connect(self) -> None:
+        """Connect the player, which wakes the inbox."""
+        key = ConnectionKey(nth_partition(TENANT, 0), ConnectionId(f"{self.name}="))
+        self.connections.rows[key] = Connection(key, SessionId("s"), NOW - 1_000, NOW + 7_000, BOB)
+        self.wakes.append(Wake(INBOX, connected=True))
+
+    def asked(self) -> list[Forward]:
+        """The requests that were sent to the hub since this was last asked."""
+        sent, self.hub.messages = self.hub.messages, []
+        return [Forward.of_body(message.body) for message in sent]
+
+    @property
+    def waiting(self) -> list[object]:
+        """The messages in the inbox."""
+        return [decode(self.inboxes.rows[key].message) for key in sorted(self.inboxes.rows)]
+
+    @property
+    def got(self) -> list[object]:
+        """The messages that the player was sent here."""
+        return [decode(frame)["message"] for _, frame in self.sender.delivered]
+
+
+class World:
+    """A hub with the cells north and south, and a player who gets messages."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.placements = PlacedPlayers()
+        for cell in (NORTH, SOUTH, LOST):
+            self.placements.add_cell(TENANT, cell, NOW)
+        self.tenants = MemoryTenantStore(Tenant(TENANT, 30, 2, 60, 5, 70, 200))
+        self.cells = {name: Cell(name, self.placements, lambda: self.now) for name in (HUB, NORTH, SOUTH)}
+        self.hub, self.north, self.south = (self.cells[name] for name in (HUB, NORTH, SOUTH))
+        self.forward_message = ForwardMessage(
+            self.tenants,
+            self.placements,
+            lambda cell: CellInboxes(inboxes=self.cells[cell].inboxes, places=self.cells[cell].places),
+            lambda cell: self.cells[cell].hub,
+            cells=self.cells,
+            messages_per_inbox=LIMIT,
+            clock=lambda: self.now,
+        )
+        self.sent = 0
+
+    def send(self, cell: Cell, *, expires_in: int = LIFETIME) -> int:
+        """Store a message as a sender on the cell does; return it."""
+        self.sent += 1
+        at = NOW * 1_000 + self.sent
+        expires_at = self.now + expires_in
+        cell.inboxes.put(DirectMessage(INBOX, message_id(at, "r="), json_text(self.sent), ALICE, at, expires_at))
+        return self.sent
+
+    @property
+    def placement(self) -> Placement | None:
+        """The player's placement."""
+        return self.placements.rows.get((TENANT, name_of_player(BOB)))
+
+    def move(self, cell: CellName) -> None:
+        """Place the player as `session_api` does."""
+        after = placement_after(self.placement, cell, None, self.now)
+        assert self.placements.put(TENANT, name_of_player(BOB), after)
+
+    def forward(self, request: Forward, sender: CellName, *, seconds: float = 7.0) -> None:
+        """Handle a request of a cell."""
+        self.forward_message(request, sender, deadline=Deadline.after(seconds))
+
+    def settle(self) -> None:
+        """Handle all wakes and requests, and their own."""
+        while any(cell.wakes or cell.hub.messages for cell in self.cells.values()):
+            for cell in self.cells.values():
+                while cell.wakes:
+                    cell.handle(cell.wakes.pop(0))
+                for request in cell.asked():
+                    self.forward(request, cell.name)
+
+
+@pytest.fixture
+def world() -> World:
+    """The player is on the cell north."""
+    world = World()
+    world.move(NORTH)
+    return world
+
+
+def test_a_message_reaches_a_player_on_another_cell(world: World, counted: Counter[str]) -> None:
+    """Before, it was acknowledged, and stayed in the inbox of the sender's cell for ever."""
+    world.north.connect()
+    world.send(world.south)
+    world.send(world.hub)
+    world.settle()
+    assert sorted(map(str, world.north.got)) == ["1", "2"]
+    assert [cell.waiting for cell in world.cells.values()] == [[], [], []]
+    assert (counted["InboxHandedOver"], counted["MessageForwarded"]) == (2, 2)
+
+
+def test_messages_of_one_sender_keep_their_order(world: World) -> None:
+    """More than are forwarded at once."""
+    texts = [world.send(world.south) for _ in range(2 * MESSAGES_AT_ONCE)]
+    world.settle()
+    world.north.connect()
+    world.settle()
+    assert world.north.got == texts
+
+
+def test_a_message_waits_on_the_players_cell(world: World) -> None:
+    """It is the same message there: id, sender and times; and it has a place, so that an erasure finds it."""
+    world.send(world.south)
+    (message,) = world.south.inboxes.rows.values()
+    world.settle()
+    assert list(world.north.inboxes.rows.values()) == [message.moved()]
+    assert world.south.waiting == []
+    assert world.north.places.names(TENANT) == [inbox_of(*INBOX).name]
+
+
+def test_a_message_on_the_players_own_cell_is_not_forwarded(world: World) -> None:
+    """The hub is asked for the placement alone, whether the player is connected or not."""
+    world.send(world.north)
+    world.settle()
+    assert world.north.waiting == [1]
+    world.north.connect()
+    world.settle()
+    assert (world.north.got, world.north.waiting) == ([1], [])
+    assert world.north.asked() == []
+
+
+def test_messages_on_the_former_cell_follow_a_player(world: World) -> None:
+    """It is asked for when the player connects."""
+    world.send(world.north)
+    world.settle()
+    world.move(SOUTH)
+    world.settle()
+    assert world.north.waiting == [1]
+    world.south.connect()
+    world.settle()
+    assert (world.south.got, world.north.waiting) == ([1], [])
+
+
+def test_messages_on_both_former_cells_follow_a_player(world: World) -> None:
+    """Also if the player has never connected to the one between."""
+    world.send(world.north)
+    world.settle()
+    world.move(SOUTH)
+    world.send(world.south)
+    world.settle()
+    world.now += FORMER_SECONDS + 1
+    world.move(HUB)
+    world.hub.connect()
+    world.settle()
+    assert sorted(map(str, world.hub.got)) == ["1", "2"]
+
+
+def test_a_player_that_stays_asks_for_nothing(world: World) -> None:
+    """Nor does one who moved a week ago: all messages of that time have been delivered or have expired."""
+    world.north.connect()
+    world.settle()
+    world.move(SOUTH)
+    world.now += KEPT_SECONDS + 1
+    world.south.handle(Wake(INBOX, connected=True))
+    assert world.north.asked() == world.south.asked() == []
+
+
+def test_a_message_to_a_player_without_a_placement_stays_and_places_the_player() -> None:
+    """The player's next session goes where it waits; and the placement outlasts the message."""
+    world = World()
+    world.send(world.south)
+    world.settle()
+    assert world.south.waiting == [1]
+    assert world.placement is not None
+    assert (world.placement.cell, world.placement.version) == (SOUTH, 1)
+    assert world.placement.expires_at > NOW + LIFETIME
+    world.south.connect()
+    world.settle()
+    assert world.south.got == [1]
+
+
+def test_a_connected_player_without_a_placement_gets_messages_at_once() -> None:
+    """Such a client connected before there were further cells."""
+    world = World()
+    world.hub.connect()
+    world.send(world.hub)
+    world.settle()
+    assert (world.hub.got, world.placement) == ([1], None)
+
+
+def test_a_placement_outlasts_the_messages_that_wait_for_its_player(world: World) -> None:
+    """Else the player's next session could be placed on another cell, and nothing would say where they wait."""
+    world.now += KEPT_SECONDS - 100
+    world.send(world.north)
+    world.settle()
+    assert world.placement is not None
+    assert world.placement.expires_at > world.now + LIFETIME
+    assert world.north.waiting == [1]
+    before = world.placement
+    world.now += 1_000
+    world.send(world.north)
+    world.send(world.south)
+    world.settle()
+    assert (world.placement, world.north.waiting) == (before, [1, 2, 3])
+
+
+def test_a_player_on_a_removed_cell_is_placed_again(world: World) -> None:
+    """The cell of the message is the only one that is known to be there."""
+    world.move(LOST)
+    world.send(world.south)
+    world.settle()
+    assert world.placement is not None
+    assert (world.placement.cell, world.south.waiting) == (SOUTH, [1])
+
+
+def test_expired_messages_are_not_forwarded(world: World) -> None:
+    """They are deleted on the way."""
+    world.send(world.south, expires_in=10)
+    world.south.handle(world.south.wakes.pop())
+    world.now += 10
+    (request,) = world.south.asked()
+    world.forward(request, SOUTH)
+    assert (world.south.waiting, world.north.waiting) == ([], [])
+
+
+def test_messages_that_find_the_inbox_full_stay_on_the_senders_cell(world: World, counted: Counter[str]) -> None:
+    """So its own limit refuses the senders there; once there is room, they follow."""
+    for _ in range(LIMIT):
+        assert world.north.places.take(TENANT, inbox_of(*INBOX).name, LIMIT, expires_at=0)
+        world.send(world.north)
+    world.send(world.south)
+    world.south.handle(world.south.wakes.pop())
+    (request,) = world.south.asked()
+    with pytest.raises(TransientError, match="inbox on the player's cell is full"):
+        world.forward(request, SOUTH)
+    assert (world.south.waiting, counted["InboxFullElsewhere"]) == ([LIMIT + 1], 1)
+    world.north.connect()
+    world.settle()
+    world.now += 60
+    world.forward(request, SOUTH)
+    world.settle()
+    assert world.north.got == list(range(1, LIMIT + 2))
+
+
+def test_a_request_without_time_for_all_messages_is_followed_by_another(world: World) -> None:
+    """Messages that were stored on the player's cell are deleted on the sender's."""
+    for _ in range(3):
+        world.send(world.south)
+    world.forward(Forward(INBOX), SOUTH, seconds=-1.0)
+    assert world.south.waiting == [1, 2, 3]
+    assert world.south.asked() == [Forward(INBOX)]
+
+
+def test_messages_stay_where_they_are_while_the_players_cell_does_not_answer(world: World) -> None:
+    """The request comes again, and messages that were stored are not sent once more."""
+    world.send(world.south)
+    world.north.inboxes.down = True
+    with pytest.raises(TransientError):
+        world.forward(Forward(INBOX), SOUTH)
+    assert world.south.waiting == [1]
+    world.north.inboxes.down = False
+    world.forward(Forward(INBOX), SOUTH)
+    assert (world.south.waiting, world.north.waiting) == ([], [1])
+
+
+def test_a_message_that_is_brought_there_and_back_at_the_same_time_is_not_lost(world: World) -> None:
+    """The player moves back before it is deleted on the first cell, and another invocation brings it back there.
+
+    It was in both inboxes then, and each invocation deleted it in the one from which it had read it.
+    """
+    world.send(world.south)
+    delete = world.south.inboxes.delete
+
+    def cross(messages: Sequence[DirectMessage]) -> None:
+        world.move(SOUTH)
+        world.forward(Forward(INBOX), NORTH)
+        delete(messages)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.south.inboxes, "delete", cross)
+        world.forward(Forward(INBOX), SOUTH)
+    assert (world.south.waiting, world.north.waiting) == ([1], [])
+    world.south.connect()
+    world.settle()
+    assert set(world.south.got) == {1}
+
+
+def test_a_request_for_a_tenant_that_is_being_erased_does_nothing(world: World, counted: Counter[str]) -> None:
+    """No message reaches a cell that is erased already."""
+    world.send(world.south)
+    world.tenants.begin_erasing(TENANT)
+    world.forward(Forward(INBOX), SOUTH)
+    world.forward(Forward(INBOX, has_come=True), NORTH)
+    assert (world.south.waiting, world.north.waiting, world.south.asked()) == ([1], [], [])
+    assert counted["ForwardIgnored"] == 2
+
+
+@pytest.mark.parametrize("has_come", [False, True])
+def test_a_cell_is_not_heard_about_a_tenant_that_is_not_on_it(
+    world: World, counted: Counter[str], log: StringIO, *, has_come: bool
+) -> None:
+    """No other tenant's player gets messages that a cell which was taken over has in its table."""
+    del world.placements.cells[TENANT, SOUTH]
+    world.send(world.south)
+    world.forward(Forward(INBOX, has_come=has_come), SOUTH)
+    assert (world.south.waiting, world.north.waiting, world.north.asked()) == ([1], [], [])
+    assert counted["ForwardRefused"] == 1
+    assert "a cell asks for messages of a tenant that is not on it" in log.getvalue()
+
+
+def test_a_cell_gets_no_messages_of_players_on_other_cells(world: World, counted: Counter[str]) -> None:
+    """The placement decides, whatever the request says."""
+    world.send(world.north)
+    world.forward(Forward(INBOX, has_come=True), SOUTH)
+    assert world.north.asked() == []
+    assert counted["ForwardIgnored"] == 1
+    world.forward(Forward(INBOX), NORTH)
+    assert (world.north.waiting, world.south.waiting) == ([1], [])
+
+
+def test_messages_for_a_connected_player_do_not_wait_for_the_hub(world: World, counted: Counter[str]) -> None:
+    """While it does not answer, nobody is placed anywhere else either."""
+    world.placements.down = True
+    world.north.connections.rows.clear()
+    world.north.connect()
+    world.north.wakes.clear()
+    world.send(world.north)
+    world.settle()
+    assert (world.north.got, counted["PlacementUnknown"]) == ([1], 1)
+
+
+def test_a_wake_that_does_not_reach_the_hub_is_followed_by_another(world: World) -> None:
+    """Nothing else might wake the inbox on this cell; before it would be given up, it is sent anew."""
+    world.send(world.south)
+    wake = world.south.wakes.pop()
+    world.placements.down = True
+    with pytest.raises(TransientError, match="not known which cell"):
+        world.south.handle(wake)
+    assert world.south.handed_on.messages == []
+    world.south.handle(wake, is_last=True)
+    world.placements.down, world.south.hub.down = False, True
+    with pytest.raises(TransientError, match="does not take the request"):
+        world.south.handle(wake)
+    world.south.handle(wake, is_last=True)
+    (message,) = world.south.handed_on.messages  # the queue keeps one of both: they are the same wake's
+    assert Wake.of_body(message.body) == wake
+    world.south.hub.down = False
+    world.south.handle(wake)
+    assert world.south.asked() == [Forward(INBOX)]
+
+
+def test_a_request_that_always_meets_other_placements_is_tried_again(world: World) -> None:
+    """The request comes again."""
+    world.placements.rows.clear()
+    world.send(world.south)
+    world.placements.put = lambda *_: False  # type: ignore[method-assign]  # others are always first
+    with pytest.raises(TransientError, match="placed by others"):
+        world.forward(Forward(INBOX), SOUTH)
+    assert world.south.waiting == [1]
+
+
+@pytest.mark.parametrize("body", ["", "[]", '{"v":1}', '{"v":2,"inbox":"acme#bob"}', '{"v":1,"inbox":"no tenant#bob"}'])
+def test_a_request_of_another_shape_is_malformed(body: str) -> None:
+    """It goes to the dead letters."""
+    with pytest.raises(MalformedMessageError):
+        Forward.of_body(body)
+
+
+def test_a_request_is_read_as_it_was_written() -> None:
+    """Requests for one inbox are of one group, and the queue drops none of them."""
+    for request in (Forward(INBOX), Forward(INBOX, has_come=True)):
+        first, second = request.to_message(), request.to_message()
+        assert Forward.of_body(first.body) == request
+        assert first.group == second.group
+        assert first.deduplication != second.deduplication
+
+
+class Storm:
+    """A world in which everything happens at any step: messages, moves, doubled deliveries, lost answers."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)  # noqa: S311  # a seed that repeats
+        self.world = World()
+        self.busy: set[object] = set()
+        self.calm = False
+        self.depth = 0
+        self.world.placements.before_each = self.happen
+        for cell in self.world.cells.values():
+            cell.inboxes.around = self.fail_or_happen
+        self.acknowledged: list[int] = []
+
+    def happen(self) -> None:
+        """Let something else happen between two calls."""
+        if self.calm or self.depth > 3 or self.random.random() > 0.15:
+            return
+        self.depth += 1
+        self.random.choice([self.send, self.move, self.connect, self.work, self.work])()
+        self.depth -= 1
+
+    def fail_or_happen(self) -> None:
+        """Let a call fail, before it has an effect or after it."""
+        if not self.calm and self.busy and self.random.random() < 0.05:
+            raise TransientError("no answer")
+        self.happen()
+
+    def some_cell(self) -> Cell:
+        """Any of the cells."""
+        return self.random.choice(list(self.world.cells.values()))
+
+    def send(self) -> None:
+        """Send a message from some cell."""
+        failures, self.busy = self.busy, set()  # one that fails is not acknowledged
+        self.acknowledged.append(self.world.send(self.some_cell()))
+        self.busy = failures
+
+    def move(self) -> None:
+        """Place the player on some cell; the existing sockets close."""
+        self.world.move(self.some_cell().name)
+        for cell in self.world.cells.values():
+            cell.connections.rows.clear()
+
+    def connect(self) -> None:
+        """Connect the player to the cell that is the player's."""
+        if self.world.placement is not None:
+            self.world.cells[self.world.placement.cell].connect()
+
+    def work(self) -> None:
+        """Handle a wake or a request of some cell, unless another one of the same inbox there is being handled."""
+        cell = self.some_cell()
+        if self.random.random() < 0.5:
+            self.handle(("wake", cell.name), cell.wakes, cell.handle)
+        else:
+            requests = cell.asked()
+            self.handle(("request", cell.name), requests, lambda one: self.world.forward(one, cell.name))
+            cell.hub.messages += [request.to_message() for request in requests]
+
+    def handle[T](self, key: object, pending: list[T], handle: Callable[[T], None]) -> None:
+        """Handle the first one; it stays if it fails, and sometimes although it does not."""
+        if not pending or key in self.busy:
+            return
+        self.busy.add(key)
+        first = pending.pop(0)
+        try:
+            handle(first)
+            if not self.calm and self.random.random() < 0.1:
+                pending.insert(0, first)
+        except TransientError:
+            pending.insert(0, first)
+        finally:
+            self.busy.discard(key)
+
+    def end(self) -> None:
+        """Let the failures end; the player connects, unless that was done since the last move; and all work is done."""
+        self.calm = True
+        if self.world.placement is None:
+            self.world.move(NORTH)
+        if not any(cell.connections.rows for cell in self.world.cells.values()):
+            self.connect()
+        for _ in range(1_000):
+            if not any(cell.wakes or cell.hub.messages for cell in self.world.cells.values()):
+                return
+            self.work()
+        pytest.fail("the work does not end")
+
+
+@examples(100)
+@given(seed=st.integers(0, 2**32))
+def test_every_acknowledged_message_is_delivered(seed: int) -> None:
+    """At whatever step the player moves, an answer is lost, or another cell is at work; and nothing is left over."""
+    storm = Storm(seed)
+    for _ in range(30):
+        storm.random.choice([storm.send, storm.move, storm.connect, storm.work, storm.work, storm.work])()
+    storm.end()
+    got = [text for cell in storm.world.cells.values() for text in cell.got]
+    assert set(storm.acknowledged) <= set(got)
+    assert [cell.waiting for cell in storm.world.cells.values()] == [[], [], []]
