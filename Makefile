@@ -144,6 +144,14 @@ spelling: setup ## Spelling in every file; pyproject.toml lists the words that c
 prose: setup ## Plain language in documents, docstrings, comments, error texts and names of tests.
 	$(RUN) python -m tools.prose
 
+.PHONY: titles
+titles: setup ## Plain titles of commits: COMMITS=main..HEAD.
+	$(RUN) python -m tools.prose --commits "$${COMMITS:-main..HEAD}"
+
+.PHONY: title
+title: setup ## The title of the message that git has written for the next commit.
+	$(RUN) python -m tools.prose --title "$$(git rev-parse --git-path COMMIT_EDITMSG)"
+
 .PHONY: whitespace
 whitespace: setup ## Trim trailing whitespace, end each file with one newline; fails where a file was changed.
 	$(TEXTS) $(RUN) trailing-whitespace-fixer
@@ -179,7 +187,7 @@ format: setup ## Rewrite Python and Terraform in their style, and the READMEs of
 	$(RUN) python -m tools.terraform_reference --write
 
 .PHONY: hooks
-hooks: setup ## Let git run lint, spelling and whitespace before each commit.
+hooks: setup ## Let git run lint, spelling and whitespace before each commit, and check its title.
 	@$(RUN) pre-commit install
 
 ##@ Release (ENVIRONMENT=dev|staging|production|local, SUBSCRIBER=<name> for a subscriber's account instead of the hub's)

@@ -24,8 +24,8 @@ class Commands(TyperGroup):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Read the arguments, and run the command that they name."""
         try:
-            given = kwargs.get("args", args[0] if args else None)
-            for number, argument in enumerate(sys.argv[1:] if given is None else given, 1):
+            arguments = kwargs.get("args", args[0] if args else None)
+            for number, argument in enumerate(sys.argv[1:] if arguments is None else arguments, 1):
                 require_text(f"Argument {number}", argument)
             try:
                 return super().main(*args, **kwargs)

@@ -82,12 +82,12 @@ def planned(stack: Path, provider: Mapping[str, str]) -> Iterator[PlannedPolicy]
     Terraform finds a running provider by the variable that is given; it would start one for each run.
     """
     tests = stack / "tests" / f"{stack.name}.tftest.hcl"
-    given, _, _ = tests.read_text().partition("\nrun ")
+    variables, _, _ = tests.read_text().partition("\nrun ")
     run = re.search(rf'^run "{RUN}" \{{\n.*?^\}}', tests.read_text(), re.MULTILINE | re.DOTALL)
     if run is None:
         raise OperatorError(f"The tests of the stack {stack.name} have no run {RUN}.")
     tests.unlink()  # the link, in place of which comes a file with this run alone
-    tests.write_text(f"{given}\n{run[0]}\n")
+    tests.write_text(f"{variables}\n{run[0]}\n")
     _initialise(stack, provider)
     for line in _terraform(stack, provider, "test", "-json", "-verbose").splitlines():
         message = json.loads(line)

@@ -1,16 +1,20 @@
 """`python -m tools.prose`: plain language in documents, docstrings, comments, error texts and names of tests.
 
 The words that it refuses, and the reasons, are in `RIDDLES`: each one has made a sentence hard to understand in this
-repository. `NAME_RIDDLES` are refused in names of tests as well, which have no sentence around them that would explain
-them. `LONGEST_CLAUSE` bounds documents, docstrings and error texts. Links and code are not read.
+repository. `NAME_RIDDLES` are refused in names of tests and titles of commits as well, which have no sentence around
+them that would explain them. `LONGEST_CLAUSE` bounds documents, docstrings and error texts. Links and code are not
+read.
+
+`--commits main..HEAD` reads the titles of these commits instead, and `--title FILE` the title of one commit's message.
 """
 
+import argparse
 import ast
 import re
 import subprocess
 import sys
 import tokenize
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import cleandoc
 from io import StringIO
@@ -47,7 +51,7 @@ NAME_RIDDLES: Mapping[str, str] = {
     r"(?:says?|said)": "say names, states or reports",
     **RIDDLES,
 }
-"""Words that hide the subject of a test, or what happens to it, each with plain ones in its place."""
+"""Words that hide the subject of a name or title, or what happens to it, each with plain ones in its place."""
 
 FIRST_WORDS = {"By", "How", "Of", "Those", "What", "Where", "Whether", "Which", "Who", "Whom", "Whose"}
 """Words that a sentence must not begin with, since its subject comes late or never; a question may."""
@@ -56,6 +60,9 @@ FIRST_WORDS_OF_NAMES = {"as", "it", "its", "others", "that", "to", "without", *m
 """Words that the name of a test must not begin with."""
 
 PLAIN_BEGINNINGS = ("By default", "By hand", "Of course")
+
+LONGEST_TITLE = 100
+"""Characters of a commit's title; half of this repository's titles have fewer than 60."""
 
 LONGEST_CLAUSE = 25
 """Words up to the end of a sentence, a semicolon, a colon or a parenthesis."""
@@ -67,6 +74,15 @@ _NOT_READ = re.compile(r"`[^`]*`|<!--|https?://[^\s)]+|checkov:skip=\S+")
 _RIDDLE = re.compile(rf"\b(?:{'|'.join(RIDDLES)})\b", re.IGNORECASE)
 _NAME_RIDDLE = re.compile(rf"\b(?:{'|'.join(NAME_RIDDLES)})\b")
 _MARKUP = re.compile(r"^(?:[-*#>]+ |\d+\. |\*\*|\()+")
+
+_OWN_TITLE = re.compile(r"(?:Merge|Revert|fixup!|squash!|amend!) ")
+"""Beginnings of the titles that git writes."""
+
+_IMPERATIVE = re.compile(
+    r"(?!(?:An?|The|This|These|New|No|More|Some|Minor|Various|WIP)\b)"
+    r"(?:Bring|Ping|Need|Feed|Embed|Focus|Alias|[A-Z][a-z]+(?<!ing)(?<!ed)(?<![^s]s))"
+)
+"""A first word that may be a command: it is no article, and does not end like *Adding*, *Added* or *Adds*."""
 
 _COMMENT = re.compile(r"^\s*(?:#|//) ?(.*)$")
 _TEXT = re.compile(r'^\s*(?:description|error_message) *= *"(.*)"$')
@@ -165,6 +181,21 @@ def problems_of_name(name: str) -> Iterator[str]:
         yield f"{_advice(riddle[0], NAME_RIDDLES)}, not {riddle[0]!r}: {name}"
 
 
+def problems_of_title(title: str) -> Iterator[str]:
+    """Yield a line for each thing in a commit's title that keeps a reader of the log from understanding it."""
+    if _OWN_TITLE.match(title):
+        return
+    first = title.partition(" ")[0]
+    if _IMPERATIVE.fullmatch(first) is None:
+        yield f"begin the title with an imperative, such as Add or Fix, not with {first!r}: {title}"
+    if len(title) > LONGEST_TITLE:
+        yield f"shorten the title from {len(title)} to {LONGEST_TITLE} characters: {title}"
+    if title.endswith("."):
+        yield f"end the title without a full stop: {title}"
+    if riddle := _NAME_RIDDLE.search(title):
+        yield f"{_advice(riddle[0], NAME_RIDDLES)}, not {riddle[0]!r}: {title}"
+
+
 def found(root: Path, paths: list[Path]) -> Iterator[str]:
     """Yield the problems of the files, each with its place."""
     for path in paths:
@@ -179,22 +210,47 @@ def found(root: Path, paths: list[Path]) -> Iterator[str]:
                     yield f"{path}:{line}: {problem}"
 
 
-def main() -> int:
-    """Print the problems of the repository's prose; return the exit code."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    paths = [path for path in map(Path, listed.stdout.split("\0")[:-1]) if is_checked(path) and (ROOT / path).is_file()]
-    lines = list(found(ROOT, paths))
+def found_in_titles(root: Path, commits: str) -> Iterator[str]:
+    """Yield the problems of the titles of a range of commits, each with its commit; merges are left out."""
+    listed = _git(root, "log", "--no-merges", "--format=%h %s", commits, "--")
+    for commit, _, title in (line.partition(" ") for line in listed.splitlines()):
+        for problem in problems_of_title(title):
+            yield f"{commit}: {problem}"
+
+
+def title_of(message: str) -> str:
+    """Return the title of a commit's message, as git reads it: the first line that is neither empty nor a comment."""
+    lines = (line.strip() for line in message.splitlines())
+    return next((line for line in lines if line and not line.startswith("#")), "")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the problems of the repository's prose, or of titles; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.prose", description="Check for plain language.")
+    subject = parser.add_mutually_exclusive_group()
+    subject.add_argument("--commits", metavar="RANGE", help="check the titles of these commits, such as main..HEAD")
+    subject.add_argument("--title", metavar="FILE", type=Path, help="check the title of the commit's message in FILE")
+    options = parser.parse_args(arguments)
+    if options.commits is not None:
+        lines = list(found_in_titles(ROOT, options.commits))
+    elif options.title is not None:
+        lines = list(problems_of_title(title_of(options.title.read_text())))
+    else:
+        lines = list(found(ROOT, _checked_files(ROOT)))
     if not lines:
         return 0
     sys.stdout.writelines(f"{line}\n" for line in lines)
     Terminal().fail(OperatorError(f"{len(lines)} sentences are hard to read.", "Rewrite them as each line advises."))
     return 1
+
+
+def _checked_files(root: Path) -> list[Path]:
+    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return [path for path in map(Path, listed.split("\0")[:-1]) if is_checked(path) and (root / path).is_file()]
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout
 
 
 def is_checked(path: Path) -> bool:

@@ -149,9 +149,9 @@ def _skip(text: str, at: int) -> int:
 
 def _unindented(text: str | bytes) -> str | bytes:
     """Return the document without space after its first bracket: orjson then allocates enough memory."""
-    whole = text if isinstance(text, str) else text.decode()
-    whole = whole.lstrip(_SPACE)
-    unindented = whole[:1] + whole[1:].lstrip(_SPACE)
+    document = text if isinstance(text, str) else text.decode()
+    document = document.lstrip(_SPACE)
+    unindented = document[:1] + document[1:].lstrip(_SPACE)
     if unindented == text:
         raise UnsupportedJsonError("takes too much memory")
     return unindented

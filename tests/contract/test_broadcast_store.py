@@ -99,7 +99,7 @@ def whole(size: int = 3, **fields: Any) -> tuple[Summary, Source, Chunk]:
 def test_a_broadcast_is_recorded_with_its_recipients(store: BroadcastStore, size: int) -> None:
     """Its source is complete, and nothing can be fixed behind its chunk; without recipients it has none."""
     head, part, only = whole(size)
-    assert store.record_whole(head, part, only) is head
+    assert store.record_small(head, part, only) is head
     assert store.summary(BROADCAST) == head
     assert store.sources(BROADCAST) == [part]
     assert store.chunk_sizes(BROADCAST, 0) == [size] * bool(size)
@@ -112,11 +112,11 @@ def test_a_broadcast_is_recorded_with_its_recipients(store: BroadcastStore, size
 def test_a_recorded_broadcast_is_not_changed_by_another_record(store: BroadcastStore) -> None:
     """Neither of one that was recorded with its recipients, nor of any other."""
     first, part, only = whole()
-    store.record_whole(first, part, only)
-    assert store.record_whole(*whole(5, content_hash="f" * 64)) == first
+    store.record_small(first, part, only)
+    assert store.record_small(*whole(5, content_hash="f" * 64)) == first
     assert store.chunk_sizes(BROADCAST, 0) == [3]
     other = store.record(summary(broadcast_id=OTHER))
-    assert store.record_whole(*whole(broadcast_id=OTHER)) == other
+    assert store.record_small(*whole(broadcast_id=OTHER)) == other
     assert store.sources(OTHER) == []
     assert store.record(summary()) == first
 
@@ -354,9 +354,9 @@ def test_one_of_many_concurrent_writers_fixes_a_chunk(store: BroadcastStore) -> 
         fixed = list(pool.map(lambda expected: store.fix_sources(OTHER, [source(0, expected=expected)]), range(8)))
     assert len({one.size for one in chunks}) == 1
     assert fixed.count(True) == 1
-    standing = store.source(OTHER, 0)
-    assert standing is not None
-    assert standing.expected == fixed.index(True)
+    stored = store.source(OTHER, 0)
+    assert stored is not None
+    assert stored.expected == fixed.index(True)
 
 
 def test_a_completed_source_ends_with_an_empty_chunk(store: BroadcastStore) -> None:
@@ -438,11 +438,28 @@ def test_an_expiry_is_recorded_and_can_be_removed(store: BroadcastStore) -> None
 def test_a_broadcast_that_was_cut_short_stays_expired(store: BroadcastStore) -> None:
     """Keep the mark: a redrive does not reach recipients that were not found."""
     store.record(summary())
-    store.mark_expired(BROADCAST, cut_short=True)
+    store.complete_sources(BROADCAST, 0, None, NOW_MS, cut_short=True)
     store.mark_expired(BROADCAST)
     for _ in range(2):
-        assert store.summary(BROADCAST) == replace(summary(), expired=True, cut_short=True)
+        found = store.summary(BROADCAST)
+        assert found == replace(summary(), expired=True, cut_short=True, sources=0, swarmed_at=NOW_MS)
         store.live_again(BROADCAST)
+
+
+@pytest.mark.parametrize("cut_short", [False, True])
+def test_a_call_that_completes_nothing_cuts_no_broadcast_short(store: BroadcastStore, *, cut_short: bool) -> None:
+    """Another call was first, and knows whether all recipients were found; a summary is not created."""
+    store.record(summary())
+    store.fix_sources(BROADCAST, [source(0)])
+    store.fix_sources(OTHER, [source(0)])
+    store.complete_sources(BROADCAST, 1, None, NOW_MS)
+    store.complete_sources(BROADCAST, 1, None, NOW_MS, cut_short=True)
+    assert store.complete_source(BROADCAST, 0, chunks=0, dispatched=0, now=NOW_MS, cut_short=cut_short)
+    assert not store.complete_source(BROADCAST, 0, chunks=0, dispatched=0, now=NOW_MS, cut_short=True)
+    assert not store.complete_source(OTHER, 0, chunks=0, dispatched=0, now=NOW_MS, cut_short=True)
+    found = store.summary(BROADCAST)
+    assert found is not None
+    assert (found.cut_short, found.expired, store.summary(OTHER)) == (cut_short, cut_short, None)
 
 
 def test_a_report_is_the_sum_of_the_rows(store: BroadcastStore) -> None:
@@ -551,5 +568,5 @@ def test_the_summary_expires_after_the_other_rows(aws: Callable[[str], Any], tab
     )
     now += 1_000
     store.live_again(BROADCAST)
-    (standing,) = [row for row in aws("dynamodb").scan(TableName=name)["Items"] if row["part"]["S"] == "summary"]
-    assert int(standing["expiresAt"]["N"]) == now + 2 * KEPT_SECONDS
+    (stored,) = [row for row in aws("dynamodb").scan(TableName=name)["Items"] if row["part"]["S"] == "summary"]
+    assert int(stored["expiresAt"]["N"]) == now + 2 * KEPT_SECONDS

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from loudhailer.cells.dynamodb import DynamoCellDirectory
-from loudhailer.cells.model import Lease, Standing
+from loudhailer.cells.model import CellStatus, Lease
 from loudhailer.cells.port import CellDirectory
 from loudhailer.ids import HUB
 from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
@@ -25,8 +25,8 @@ def directory(request: pytest.FixtureRequest) -> CellDirectory:
 
 def test_a_cell_that_was_never_seen_has_no_lease(directory: CellDirectory) -> None:
     """It exists nevertheless."""
-    assert directory.standing([HUB, NORTH]) == {HUB: Standing(), NORTH: Standing()}
-    assert directory.standing([]) == {}
+    assert directory.statuses([HUB, NORTH]) == {HUB: CellStatus(), NORTH: CellStatus()}
+    assert directory.statuses([]) == {}
 
 
 def test_a_lease_is_read_as_it_was_written(directory: CellDirectory) -> None:
@@ -34,7 +34,7 @@ def test_a_lease_is_read_as_it_was_written(directory: CellDirectory) -> None:
     sick = replace(LEASE, is_well=False, connections=0)
     assert directory.renew(NORTH, LEASE)
     assert directory.renew(SOUTH, sick)
-    assert directory.standing([NORTH, SOUTH]) == {NORTH: Standing(LEASE), SOUTH: Standing(sick)}
+    assert directory.statuses([NORTH, SOUTH]) == {NORTH: CellStatus(LEASE), SOUTH: CellStatus(sick)}
 
 
 def test_an_older_lease_does_not_replace_a_newer_one(directory: CellDirectory) -> None:
@@ -42,7 +42,7 @@ def test_an_older_lease_does_not_replace_a_newer_one(directory: CellDirectory) -
     later = replace(LEASE, at=NOW + 5)
     assert directory.renew(NORTH, later)
     assert not directory.renew(NORTH, LEASE)
-    assert directory.standing([NORTH]) == {NORTH: Standing(later)}
+    assert directory.statuses([NORTH]) == {NORTH: CellStatus(later)}
     assert directory.renew(NORTH, replace(LEASE, at=NOW + 6))
 
 
@@ -51,10 +51,10 @@ def test_a_weight_set_by_an_operator_is_kept_until_it_is_removed(directory: Cell
     directory.renew(NORTH, LEASE)
     for weight in (0.0, 2.5):
         directory.order(NORTH, weight)
-        assert directory.standing([NORTH, SOUTH]) == {NORTH: Standing(LEASE, weight), SOUTH: Standing()}
+        assert directory.statuses([NORTH, SOUTH]) == {NORTH: CellStatus(LEASE, weight), SOUTH: CellStatus()}
     for _ in range(2):
         directory.order(NORTH, None)
-    assert directory.standing([NORTH]) == {NORTH: Standing(LEASE)}
+    assert directory.statuses([NORTH]) == {NORTH: CellStatus(LEASE)}
 
 
 def test_the_revision_is_0_before_the_first_tenant(directory: CellDirectory) -> None:

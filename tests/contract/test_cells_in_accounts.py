@@ -13,7 +13,7 @@ from loudhailer.aws import clients
 from loudhailer.cells.dynamodb import DynamoCellDirectory
 from loudhailer.cells.model import DeclaredCell, Lease
 from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
-from loudhailer.cells.placements.model import of_session
+from loudhailer.cells.placements.model import name_of_session
 from loudhailer.cells.rendezvous import ranked
 from loudhailer.errors import TransientError
 from loudhailer.ids import HUB, SessionId
@@ -31,7 +31,7 @@ ACME = Tenant(TENANT, 30, 2, 60, 5, 70, 200, revision=1)
 def session_on(cell: str) -> SessionId:
     """A session that hashing places on the cell."""
     names = (SessionId(f"s{number}") for number in range(100))
-    return next(name for name in names if ranked(f"{TENANT}#{of_session(name)}", {HUB: 1, NORTH: 1})[0] == cell)
+    return next(name for name in names if ranked(f"{TENANT}#{name_of_session(name)}", {HUB: 1, NORTH: 1})[0] == cell)
 
 
 @pytest.fixture
@@ -104,11 +104,11 @@ def test_a_session_is_kept_in_the_account_of_its_cell(settings: Settings, aws_en
     }
     for cell in (HUB, NORTH):
         session = session_on(cell)
-        home = several.place(ACME, session, None)
-        assert home is not None
-        assert (home.cell, home.tenant_sessions) == (cell, ACME.tenant_sessions // 2)
-        assert home.sessions.renew(TENANT, session, player=None, expires_at=NOW + 9, now=NOW)
-        assert home.places.take(TENANT, "sessions", 1, expires_at=NOW + 9)
+        session_cell = several.place(ACME, session, None)
+        assert session_cell is not None
+        assert (session_cell.name, session_cell.tenant_sessions) == (cell, ACME.tenant_sessions // 2)
+        assert session_cell.sessions.renew(TENANT, session, player=None, expires_at=NOW + 9, now=NOW)
+        assert session_cell.places.take(TENANT, "sessions", 1, expires_at=NOW + 9)
         assert {name for name, store in kept.items() if store.get(TENANT, session)} == {cell}
     placements = DynamoPlacementStore(client, settings.placements_table)
     assert placements.cells_of(TENANT) == {HUB: NOW, NORTH: NOW}
@@ -119,7 +119,7 @@ def test_a_hub_with_another_external_id_reaches_no_cell(settings: Settings) -> N
     cells = settings.cells
     assert cells is not None
     wrong = replace(settings, cells={NORTH: replace(cells[NORTH], external_id="north-2")})
-    home = placing(wrong, clients.client("dynamodb"), clock=lambda: NOW).place(ACME, session_on(NORTH), None)
-    assert home is not None
+    session_cell = placing(wrong, clients.client("dynamodb"), clock=lambda: NOW).place(ACME, session_on(NORTH), None)
+    assert session_cell is not None
     with pytest.raises(TransientError, match="AssumeRole failed"):
-        home.sessions.get(TENANT, session_on(NORTH))
+        session_cell.sessions.get(TENANT, session_on(NORTH))

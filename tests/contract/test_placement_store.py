@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
-from loudhailer.cells.placements.model import Placement, of_player, of_session
+from loudhailer.cells.placements.model import Placement, name_of_player, name_of_session
 from loudhailer.cells.placements.port import PlacementStore
 from loudhailer.ids import HUB, PlayerId, SessionId, TenantId
 from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
@@ -14,7 +14,7 @@ from tests.support.broadcasts import NORTH, NOW, SOUTH, TENANT
 from tests.support.fakes.cells import MemoryPlacementStore
 
 OTHER = TenantId("globex")
-S1, ANN = of_session(SessionId("s1")), of_player(PlayerId("ann"))
+S1, ANN = name_of_session(SessionId("s1")), name_of_player(PlayerId("ann"))
 FIRST = Placement(cell=NORTH, version=1, expires_at=NOW + 100, player=PlayerId("ann"))
 SECOND = Placement(cell=SOUTH, version=2, expires_at=NOW + 200, former=NORTH, former_until=NOW + 50)
 
@@ -79,7 +79,7 @@ def test_the_cells_of_a_tenant_are_recorded(store: PlacementStore) -> None:
 def test_a_tenants_placements_and_cells_are_forgotten(store: PlacementStore) -> None:
     """All of them, whichever key they are under; a second time nothing is left; other tenants keep theirs."""
     others = OTHER, TenantId(f"{TENANT}2")
-    names = [of_session(SessionId(f"s{number}")) for number in range(60)]
+    names = [name_of_session(SessionId(f"s{number}")) for number in range(60)]
     for name in names:
         assert store.put(TENANT, name, FIRST)
     for tenant in others:

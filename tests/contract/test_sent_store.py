@@ -34,15 +34,15 @@ def sent(progress: Progress, first: Attempt = FIRST) -> Sent:
 def test_the_first_attempt_carries_the_message_out(store: SentStore) -> None:
     """Another one meanwhile is not."""
     assert store.begin(FIRST, now=NOW) == sent(Progress.OPEN)
-    assert store.begin(AGAIN, now=NOW) == sent(Progress.AT_WORK)
-    assert store.begin(AGAIN, now=NOW + 14) == sent(Progress.AT_WORK)
+    assert store.begin(AGAIN, now=NOW) == sent(Progress.IN_PROGRESS)
+    assert store.begin(AGAIN, now=NOW + 14) == sent(Progress.IN_PROGRESS)
 
 
 def test_the_same_request_again_is_the_same_attempt(store: SentStore) -> None:
     """The SDK repeats a write whose answer was lost."""
     assert store.begin(FIRST, now=NOW) == sent(Progress.OPEN)
     assert store.begin(FIRST, now=NOW) == sent(Progress.OPEN)
-    assert store.begin(AGAIN, now=NOW) == sent(Progress.AT_WORK)
+    assert store.begin(AGAIN, now=NOW) == sent(Progress.IN_PROGRESS)
 
 
 def test_a_finished_message_is_accepted(store: SentStore) -> None:
@@ -59,14 +59,14 @@ def test_an_hour_later_the_id_is_free(store: SentStore) -> None:
     store.finish(FIRST)
     other = replace(AGAIN, content_hash="b" * 64)
     assert store.begin(other, now=NOW + 3_600) == sent(Progress.OPEN, other)
-    assert store.begin(FIRST, now=NOW + 3_601) == sent(Progress.AT_WORK, other)
+    assert store.begin(FIRST, now=NOW + 3_601) == sent(Progress.IN_PROGRESS, other)
 
 
 def test_one_retry_takes_over_an_abandoned_attempt(store: SentStore) -> None:
     """After the time that a function may take; the time and the request stay those of the first attempt."""
     store.begin(FIRST, now=NOW)
     assert store.begin(AGAIN, now=NOW + 15) == sent(Progress.OPEN)
-    assert store.begin(replace(AGAIN, request_id="r3="), now=NOW + 16) == sent(Progress.AT_WORK)
+    assert store.begin(replace(AGAIN, request_id="r3="), now=NOW + 16) == sent(Progress.IN_PROGRESS)
     store.finish(AGAIN)
     assert store.begin(FIRST, now=NOW + 17) == sent(Progress.ACCEPTED)
 
@@ -85,7 +85,7 @@ def test_a_used_id_with_other_content_is_refused(store: SentStore) -> None:
     """Its sender gets the error that the id was used."""
     store.begin(FIRST, now=NOW)
     other = replace(AGAIN, content_hash="b" * 64)
-    assert store.begin(other, now=NOW + 20) == sent(Progress.AT_WORK)
+    assert store.begin(other, now=NOW + 20) == sent(Progress.IN_PROGRESS)
     assert store.begin(AGAIN, now=NOW + 20) == sent(Progress.OPEN)
     store.finish(AGAIN)
     assert store.begin(other, now=NOW + 21) == sent(Progress.ACCEPTED)

@@ -67,7 +67,7 @@ def test_a_tenant_without_a_post_limit_has_a_hundred_posts_per_message(store: Te
 def test_an_unknown_tenant_is_not_found(store: TenantStore) -> None:
     """A read makes no row."""
     assert store.get(TenantId("nobody")) is None
-    assert store.everyone() == []
+    assert store.all_tenants() == []
 
 
 def test_tenants_are_listed_by_id(store: TenantStore) -> None:
@@ -75,7 +75,7 @@ def test_tenants_are_listed_by_id(store: TenantStore) -> None:
     names = ["zeta", "acme", "Beta"]
     for name in names:
         store.put(replace(ACME, tenant_id=TenantId(name)))
-    assert [tenant.tenant_id for tenant in store.everyone()] == sorted(names)
+    assert [tenant.tenant_id for tenant in store.all_tenants()] == sorted(names)
 
 
 def test_a_tenant_under_erasure_is_not_found(store: TenantStore) -> None:
@@ -84,7 +84,7 @@ def test_a_tenant_under_erasure_is_not_found(store: TenantStore) -> None:
     assert [store.put(ACME), store.put(other)] == [True, True]
     assert [store.begin_erasing(ACME.tenant_id) for _ in range(2)] == [True, True]
     assert [store.get(ACME.tenant_id, consistent=consistent) for consistent in (True, False)] == [None, None]
-    assert store.everyone() == [other]
+    assert store.all_tenants() == [other]
     assert store.tombstones() == [Tombstone(ACME.tenant_id, None)]
     assert [store.put(ACME), store.put(ACME, erased_before=10**9)] == [False, False]
 
@@ -96,7 +96,7 @@ def test_the_id_of_an_erased_tenant_is_blocked_for_a_while(store: TenantStore) -
     store.end_erasing(ACME.tenant_id, 500)
     assert store.tombstones() == [Tombstone(ACME.tenant_id, 500)]
     assert not store.begin_erasing(ACME.tenant_id)
-    assert (store.get(ACME.tenant_id), store.everyone()) == (None, [])
+    assert (store.get(ACME.tenant_id), store.all_tenants()) == (None, [])
     assert [store.put(ACME, erased_before=before) for before in (499, 500)] == [False, False]
     assert store.put(ACME, erased_before=501)
     assert (store.get(ACME.tenant_id), store.tombstones()) == (ACME, [])
@@ -117,7 +117,7 @@ def test_only_a_tenant_under_erasure_gets_a_tombstone(store: TenantStore) -> Non
     store.end_erasing(TenantId("nobody"), 500)
     store.put(ACME)
     store.end_erasing(ACME.tenant_id, 500)
-    assert (store.tombstones(), store.everyone()) == ([], [ACME])
+    assert (store.tombstones(), store.all_tenants()) == ([], [ACME])
 
 
 GLOBEX = TenantId("globex")
@@ -131,21 +131,21 @@ def test_rows_are_copied_as_they_are(store: TenantStore) -> None:
         TenantRow(TenantId("old"), 0, None, Tombstone(TenantId("old"), 500)),
     ]
     assert [store.copy(row) for row in reversed(rows)] == [True] * 3
-    assert store.everything() == rows
-    assert store.everyone() == [rows[0].tenant]
+    assert store.all_rows() == rows
+    assert store.all_tenants() == [rows[0].tenant]
     assert store.tombstones() == [rows[1].tombstone, rows[2].tombstone]
 
 
 def test_an_older_row_does_not_replace_a_newer_one(store: TenantStore) -> None:
     """A row of the same revision does: another cell may have got another part of its limits."""
     erased = TenantRow(ACME.tenant_id, 4, None, Tombstone(ACME.tenant_id, None))
-    standing = TenantRow(ACME.tenant_id, 3, replace(ACME, revision=3), None)
-    assert store.copy(standing)
+    row = TenantRow(ACME.tenant_id, 3, replace(ACME, revision=3), None)
+    assert store.copy(row)
     assert not store.copy(TenantRow(ACME.tenant_id, 2, None, Tombstone(ACME.tenant_id, None)))
-    assert store.everything() == [standing]
+    assert store.all_rows() == [row]
     part = TenantRow(ACME.tenant_id, 3, replace(ACME, tenant_connections=5, revision=3), None)
-    assert [store.copy(part), store.everything() == [part]] == [True, True]
-    assert [store.copy(erased), store.copy(part), store.everything() == [erased]] == [True, False, True]
+    assert [store.copy(part), store.all_rows() == [part]] == [True, True]
+    assert [store.copy(erased), store.copy(part), store.all_rows() == [erased]] == [True, False, True]
 
 
 def test_each_change_of_a_tenant_raises_the_revision_in_a_deployment_with_cells() -> None:
@@ -165,7 +165,7 @@ def test_each_change_of_a_tenant_raises_the_revision_in_a_deployment_with_cells(
         lambda: store.put(replace(ACME, tenant_id=GLOBEX), erased_before=501),
     ):
         answer = change()
-        seen.append((answer, directory.revision(), {row.tenant_id: row.revision for row in store.everything()}))
+        seen.append((answer, directory.revision(), {row.tenant_id: row.revision for row in store.all_rows()}))
     assert seen == [
         (True, 1, {ACME.tenant_id: 1}),
         (True, 2, {ACME.tenant_id: 1, GLOBEX: 2}),
@@ -201,7 +201,7 @@ def test_a_concurrent_change_is_retried_on_the_next_revision(monkeypatch: pytest
     monkeypatch.setattr(DynamoCellDirectory, "revision", overtaken)
     if times == 1:
         assert store.put(ACME)
-        assert {row.tenant_id: row.revision for row in store.everything()} == {ACME.tenant_id: 2, GLOBEX: 1}
+        assert {row.tenant_id: row.revision for row in store.all_rows()} == {ACME.tenant_id: 2, GLOBEX: 1}
     else:
         with pytest.raises(TransientError, match="changed by others all the time"):
             store.put(ACME)

@@ -19,7 +19,7 @@ from itertools import cycle, islice
 from math import ceil
 from typing import Any, Self
 
-from functions.connections.reconcile.reconcile import SETTLED_SECONDS
+from functions.connections.reconcile.reconcile import QUIET_SECONDS
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import Announcement, BroadcastMessage, ChunkMessage, SourceMessage, message_from_wire
 from loudhailer.broadcast.model import Chunk, TallyKey
@@ -287,7 +287,7 @@ class Invariants:
         partitions = DynamoPartitionStore(system.dynamodb, system.table("partitions"))
         for row in partitions.of_tenant(self.tenant):
             if (seen := row.sample) is not None:
-                older = Sample(seen.count, seen.checkpoint, seen.at - SETTLED_SECONDS)
+                older = Sample(seen.count, seen.checkpoint, seen.at - QUIET_SECONDS)
                 partitions.keep_sample(row.partition, older, recount=row.recount)
         limits = DynamoLimitStore(system.dynamodb, system.table("limits"), pause=time.sleep)
         inquiry = limits.total(self.tenant).inquiry

@@ -111,9 +111,9 @@ class System:
 
     def session_key(self, tenant: TenantId, session: str) -> Item:
         """The key of a session's row: its id as the service keeps it."""
-        standing = self.tenants.get(tenant)
-        assert standing is not None
-        kept = standing.session_id_of(session_secret(session))
+        existing = self.tenants.get(tenant)
+        assert existing is not None
+        kept = existing.session_id_of(session_secret(session))
         return session_key(tenant, kept)
 
     def table(self, name: str) -> str:

@@ -193,7 +193,7 @@ async def test_a_tenant_is_changed_and_deleted_on_every_cell(scene: Scene) -> No
     await cells.fill(1)
 
     def limits() -> list[int]:
-        return [standing.tenant_connections for standing in copies(deployment, cells.tenant).values() if standing]
+        return [row.tenant_connections for row in copies(deployment, cells.tenant).values() if row]
 
     assert limits() == [20, 20]
     tenant = deployment.tenants.get(cells.tenant)

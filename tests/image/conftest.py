@@ -33,8 +33,8 @@ def engine() -> Iterator[ContainerEngine]:
 def image(engine: ContainerEngine) -> BuiltImage:
     """The image of this checkout, on the base that can be had here."""
     platform = own_platform(engine)
-    standing_on = base.local(ROOT, engine, platform, Terminal())
-    return build(ROOT, engine, platform=platform, tag="loudhailer:tests", base=standing_on)
+    base_image = base.local(ROOT, engine, platform, Terminal())
+    return build(ROOT, engine, platform=platform, tag="loudhailer:tests", base=base_image)
 
 
 @pytest.fixture(scope="session")

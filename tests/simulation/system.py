@@ -313,8 +313,8 @@ class SimulatedSystem:
         if (invocation := self.invocation) is not None:
             for one in [one for one in self.running.values() if one.environment is invocation.environment]:
                 self.kill(one)
-            standing = self._environments[invocation.function]
-            standing[:] = [one for one in standing if one is not invocation.environment]
+            environments = self._environments[invocation.function]
+            environments[:] = [one for one in environments if one is not invocation.environment]
             raise KilledError
 
     def jump(self, seconds: float) -> None:
@@ -395,16 +395,16 @@ class SimulatedSystem:
         return found[0]
 
     def _environment(self, function: str) -> SimulatedEnvironment:
-        standing = self._environments.setdefault(function, [])
-        idle = [environment for environment in standing if not environment.is_busy]
+        environments = self._environments.setdefault(function, [])
+        idle = [environment for environment in environments if not environment.is_busy]
         random = self.scheduler.random
-        if idle and (len(standing) >= _ENVIRONMENTS or random.random() < 0.8):
+        if idle and (len(environments) >= _ENVIRONMENTS or random.random() < 0.8):
             found = random.choice(idle)
         else:
             skew = random.uniform(-2, 2) if self.dice.strikes(faults.CLOCK_SKEW) else 0.0
             found = SimulatedEnvironment(self, function, skew, random.randrange(2))
             found.handle = self.make(found)
-            standing.append(found)
+            environments.append(found)
         found.is_busy = True
         return found
 

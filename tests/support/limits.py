@@ -50,16 +50,16 @@ SMALL_ROOM = 100
 MAX_CONTENT = 4_096
 """Characters said in a room: `functions.messaging.send_message.rooms`."""
 
-NEWS_SECONDS = 60
+LONGEST_LEAVE_AGE_SECONDS = 60
 ANNOUNCING_SECONDS = 2.0
 """`functions.messaging.presence.leaves`."""
 
 DELIVERIES = 4
 DELIVERIES_TO_THE_SLOW = 3
-"""The limit of a record to a connection that does not take it: `functions.messaging.echo.post`."""
+"""The limit of a record to a connection that does not take it: `functions.messaging.echo.delivery`."""
 
 MESSAGES_AT_ONCE = 100
 """`functions.messaging.relay_message`."""
 
-SETTLED_SECONDS = 3_900
+QUIET_SECONDS = 3_900
 """The hour after which `accounting`'s mapping gives a record up, and 5 minutes: `functions.connections.reconcile`."""

@@ -91,6 +91,6 @@ def redrive(
     for result in [redriving()] if only else [redriving(), redriving.frames()]:
         for kind, number in sorted(result.sent.items()):
             table.add_row(kind, str(number), "sent again")
-        for reason, number in sorted(result.left.items()):
+        for reason, number in sorted(result.refused.items()):
             table.add_row(reason, str(number), "left in the queue")
     workplace.terminal.show(table if table.rows else "The dead-letter queues are empty.")

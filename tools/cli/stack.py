@@ -10,7 +10,7 @@ from rich.table import Table
 from tools.cli.options import NoTemplate, Package, templates
 from tools.cli.workplace import Workplace
 from tools.errors import OperatorError
-from tools.operations.cells import bring_tenants
+from tools.operations.cells import copy_tenants_now
 from tools.operations.overview import overview
 from tools.operations.tenants import SAMPLE_TENANTS, keyed
 from tools.stack.cells import CELL_ACCOUNTS, cell_variables, gateway_of
@@ -62,7 +62,7 @@ def up(
         if changed or (state is not None and not state.seeded):
             stack.seed(lambda: _put_sample_tenants(deployment))
             with workplace.terminal.step("Waiting for the cells") if deployment.cells else nullcontext():
-                bring_tenants(deployment, _CELLS_SECONDS)
+                copy_tenants_now(deployment, _CELLS_SECONDS)
         else:
             workplace.terminal.say("The stack is up to date; nothing was changed.")
         workplace.terminal.show(_addresses(deployment))

@@ -24,7 +24,7 @@ def list_tenants(context: typer.Context) -> None:
     deployment = workplace.deployment()
     tenants = deployment.tenants
     table = Table(*SAMPLE_TENANTS[0].to_wire(), "silo")
-    for tenant in tenants.everyone():
+    for tenant in tenants.all_tenants():
         table.add_row(*map(str, tenant.to_wire().values()), str(deployment.has_silo(tenant.tenant_id)))
     workplace.terminal.show(table)
     for stone in tenants.tombstones():
@@ -81,7 +81,7 @@ def put_tenant(
     )
     tenant_id = ids.tenant_id(tenant)
     deployment = workplace.deployment()
-    require_silo(tenant_id, wanted=silo, standing=deployment.has_silo(tenant_id))
+    require_silo(tenant_id, wanted=silo, has_silo=deployment.has_silo(tenant_id))
     rest = deployment.rest_seconds
     put(deployment.tenants, change, tenant_id, now=time.time(), rest_seconds=rest, at_once=at_once)
     workplace.terminal.say(f"Tenant {tenant_id} is put.")

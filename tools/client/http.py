@@ -79,8 +79,8 @@ class HttpApi:
 
     async def accepted(self, audience: dict[str, Any], message: Any, **fields: Any) -> dict[str, Any]:
         """Publish a broadcast and return the answer; further fields of the request are left out if they are None."""
-        given = {name: value for name, value in fields.items() if value is not None}
-        document = {"audience": audience, "message": message, **given}
+        chosen = {name: value for name, value in fields.items() if value is not None}
+        document = {"audience": audience, "message": message, **chosen}
         answer: dict[str, Any] = await self.call("POST", "/broadcast", document=document, success=202)
         return answer
 

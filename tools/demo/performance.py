@@ -17,7 +17,7 @@ from tools.demo.scenario import Scenario, Seat, occupied
 from tools.demo.verdict import BroadcastResult, CountResult, faults_of_cells
 from tools.errors import OperatorError
 from tools.operations.broadcasts import described
-from tools.operations.cells import bring_tenants
+from tools.operations.cells import copy_tenants_now
 from tools.operations.census import count_tenant
 from tools.operations.tenants import keyed
 from tools.stack.deployment import Deployment
@@ -93,7 +93,7 @@ class Performance:
         tenants = self.deployment.tenants
         for tenant in self.scenario.tenants:
             await asyncio.to_thread(tenants.put, keyed(tenant))
-        await asyncio.to_thread(bring_tenants, self.deployment, _CELLS_TIMEOUT_SECONDS)
+        await asyncio.to_thread(copy_tenants_now, self.deployment, _CELLS_TIMEOUT_SECONDS)
         bases = {key: await api.open_session(*key) for key in self.scenario.sessions}
         seats = self.scenario.seats
         cells = {cell.websocket_url: name for name, cell in self.deployment.all_cells.items()}

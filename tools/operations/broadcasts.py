@@ -15,8 +15,8 @@ def audience_of(
 ) -> Audience:
     """Return the audience that the options name; OperatorError unless there is one, InvalidFieldError for a bad id."""
     parts = {"--room": room, "--player": player, "--session": session}
-    given = {option: value for option, value in parts.items() if value is not None}
-    if everyone == (tenant is not None) or (everyone and given) or len(given) > 1:
+    chosen = {option: value for option, value in parts.items() if value is not None}
+    if everyone == (tenant is not None) or (everyone and chosen) or len(chosen) > 1:
         raise OperatorError(
             "The options name no audience, or more than one.",
             "Use --all, or --tenant T, or --tenant T with one of --room, --player, --session.",

@@ -23,10 +23,10 @@ _LOOKS = 2
 
 def cancel(deployment: Deployment, broadcast_id: BroadcastId, progress: Callable[[Report], None]) -> Report:
     """Cancel the broadcast and see it to its end; OperatorError if there is none, or if it does not end."""
-    standing = deployment.broadcasts.summary(broadcast_id)
-    if standing is not None and standing.cells:
+    recorded = deployment.broadcasts.summary(broadcast_id)
+    if recorded is not None and recorded.cells:
         raise OperatorError(
-            f"The broadcast is for {', '.join(sorted(standing.cells))} too, and cannot be cancelled there yet.",
+            f"The broadcast is for {', '.join(sorted(recorded.cells))} too, and cannot be cancelled there yet.",
             "It ends with its lifetime.",
         )
     if not deployment.broadcasts.cancel(broadcast_id):

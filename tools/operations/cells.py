@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from loudhailer.cells.model import Lease, Standing
+from loudhailer.cells.model import CellStatus, Lease
 from loudhailer.ids import CellName
 from tools.errors import OperatorError
 from tools.stack.deployment import Deployment
@@ -27,7 +27,7 @@ def cell_named(deployment: Deployment, name: str | None) -> Deployment:
     return cell
 
 
-def bring_tenants(deployment: Deployment, seconds: float) -> None:
+def copy_tenants_now(deployment: Deployment, seconds: float) -> None:
     """Let each further cell fetch the tenants now, as its schedule does within a minute; see `await_tenants`."""
     for cell in deployment.cells.values():
         functions: LambdaClient = cell.client("lambda")
@@ -63,8 +63,8 @@ def cell_table(deployment: Deployment, now: float) -> Table:
         "cell", "account", "connections", "lease", "age s", "tenants", title="Further cells", title_justify="left"
     )
     revision = deployment.directory.revision()
-    for cell, seen in _standing(deployment).items():
-        account, lease = deployment.cells[cell].account, seen.lease
+    for cell, status in _statuses(deployment).items():
+        account, lease = deployment.cells[cell].account, status.lease
         if lease is None:
             table.add_row(cell, account, "", "declared, never seen", "", "")
             continue
@@ -76,7 +76,7 @@ def cell_table(deployment: Deployment, now: float) -> Table:
 
 def _without_tenants(deployment: Deployment, revision: int) -> list[CellName]:
     """The cells that are not alive, or do not have the tenants of the revision yet."""
-    leases = {cell: seen.lease for cell, seen in _standing(deployment).items()}
+    leases = {cell: status.lease for cell, status in _statuses(deployment).items()}
     return [
         cell
         for cell, lease in leases.items()
@@ -84,8 +84,8 @@ def _without_tenants(deployment: Deployment, revision: int) -> list[CellName]:
     ]
 
 
-def _standing(deployment: Deployment) -> Mapping[CellName, Standing]:
-    return deployment.directory.standing(list(deployment.cells))
+def _statuses(deployment: Deployment) -> Mapping[CellName, CellStatus]:
+    return deployment.directory.statuses(list(deployment.cells))
 
 
 def _is_alive(deployment: Deployment, cell: CellName, lease: Lease, now: float) -> bool:

@@ -176,13 +176,13 @@ class Erasing:
     def _await_closed(self, keys: Collection[ConnectionKey]) -> None:
         """Wait until `end_session` has closed the connections; what it leaves is closed later."""
         until = self.clock() + _CLOSING_SECONDS
-        left = sorted(keys)
-        while left and self.clock() < until:
-            self.progressed(self.erased.total(), f"{len(left)} connections are being closed")
+        remaining = sorted(keys)
+        while remaining and self.clock() < until:
+            self.progressed(self.erased.total(), f"{len(remaining)} connections are being closed")
             self.pause(_POLL_SECONDS)
-            standing = self.stores.connections.connected_at(left)
-            self._note("connections", len(left) - len(standing))
-            left = sorted(standing)
+            recorded = self.stores.connections.connected_at(remaining)
+            self._note("connections", len(remaining) - len(recorded))
+            remaining = sorted(recorded)
 
     def _forget_devices(self, players: "Collection[PlayerId]") -> None:
         """Forget the connections of players; those of a session that an interrupted run ended expire in two hours."""
@@ -198,11 +198,11 @@ class Erasing:
         for row in self.stores.partitions.of_tenant(self.tenant):
             self.stores.connections.delete(ConnectionKey(row.partition, PROBE))
         with ThreadPoolExecutor(_PARALLEL) as pool:
-            for keys in self._standing():
+            for keys in self._recorded_connections():
                 for _ in pool.map(self._close, keys):
                     self._note("connections")
 
-    def _standing(self) -> Iterator[list[ConnectionKey]]:
+    def _recorded_connections(self) -> Iterator[list[ConnectionKey]]:
         for row in self.stores.partitions.of_tenant(self.tenant):
             for page in self.stores.connections.in_partition(row.partition, after=None, not_expired_at=0):
                 yield [ConnectionKey(row.partition, connection) for connection, _ in page]

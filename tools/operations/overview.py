@@ -61,7 +61,7 @@ def _queues(deployment: Deployment) -> Table:
 
 def _tenants(deployment: Deployment) -> Table:
     table = Table("tenant", "partitions", "connections", "counted", "reserved", title="Tenants", title_justify="left")
-    tenants: list[TenantId] = [tenant.tenant_id for tenant in deployment.tenants.everyone()]
+    tenants: list[TenantId] = [tenant.tenant_id for tenant in deployment.tenants.all_tenants()]
     for tenant in tenants[:_MOST_TENANTS]:
         count = count_tenant(deployment, tenant)
         table.add_row(tenant, str(count.partitions), str(count.rows), str(count.counted), str(count.reserved))

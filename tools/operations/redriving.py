@@ -38,7 +38,7 @@ class Redriven:
     """Results of a redrive: messages sent again, by kind, and the reasons why the others were left."""
 
     sent: Counter[str] = field(default_factory=Counter)
-    left: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
 
 
 class Redrive:
@@ -63,11 +63,11 @@ class Redrive:
             try:
                 message = message_from_wire(letter.body)
             except MalformedMessageError:
-                result.left["malformed, or of another release"] += 1
+                result.refused["malformed, or of another release"] += 1
                 kept.append(letter)
                 continue
             if reason := self._refused(message):
-                result.left[reason] += 1
+                result.refused[reason] += 1
                 kept.append(letter)
                 continue
             self._send(message)
@@ -85,7 +85,7 @@ class Redrive:
         for letter in received(sqs, self._deployment.queue_urls["dead-letter-fifo"]):
             source = letter.system.get("DeadLetterQueueSourceArn", "").rpartition(":")[2]
             if source not in urls:
-                result.left["of a queue that is no more"] += 1
+                result.refused["of a queue that is no more"] += 1
                 kept.append(letter)
                 continue
             name, url = urls[source]

@@ -64,11 +64,11 @@ class TenantChange:
     posts_per_minute: int | None = None
     session_key: str | None = None
 
-    def applied_to(self, tenant: TenantId, standing: Tenant | None) -> Tenant:
+    def applied_to(self, tenant: TenantId, existing: Tenant | None) -> Tenant:
         """The tenant as it is to be; OperatorError, listing every limit that makes no sense, if it can't be."""
         wanted = {field.name: getattr(self, field.name) for field in fields(self)}
         changes = {name: value for name, value in wanted.items() if value is not None}
-        changed = replace(standing or keyed(replace(_NEW, tenant_id=tenant)), **changes)
+        changed = replace(existing or keyed(replace(_NEW, tenant_id=tenant)), **changes)
         if problems := _problems(changed):
             raise OperatorError(f"Tenant {tenant} can't have these limits: {'; '.join(problems)}.")
         return changed
@@ -99,10 +99,10 @@ def put(
         raise OperatorError(
             f"Tenant {tenant} is being erased.", f"Complete that with `loudhailer tenant delete {tenant}`."
         )
-    left = erased_at + rest_seconds - int(now)
+    seconds = erased_at + rest_seconds - int(now)
     raise OperatorError(
         f"A tenant {tenant} was erased a moment ago, and broadcasts to it may still be on their way.",
-        f"Wait {left} s, choose another id, or use this one with --at-once.",
+        f"Wait {seconds} s, choose another id, or use this one with --at-once.",
     )
 
 
@@ -120,9 +120,9 @@ def _problems(tenant: Tenant) -> list[str]:
     return problems
 
 
-def require_silo(tenant: TenantId, *, wanted: bool | None, standing: bool) -> None:
+def require_silo(tenant: TenantId, *, wanted: bool | None, has_silo: bool) -> None:
     """OperatorError if a silo is wanted of a tenant that has none, or none of one that has: Terraform decides."""
-    if wanted is None or wanted == standing:
+    if wanted is None or wanted == has_silo:
         return
     has, change = ("has no silo", "Add it to") if wanted else ("has a silo", "Take it out of")
     raise OperatorError(

@@ -246,8 +246,8 @@ def _gigabytes(load: Load) -> Decimal:
     report = load.chunks * (load.chunk_row_bytes + _TALLY_ROW_BYTES) + load.sources * _SOURCE_ROW_BYTES
     rows = load.chunks * 2 + load.sources
     kept = load.broadcasts_per_hour * 24 * _DAYS_KEPT * (report + rows * prices.DYNAMODB_ROW_BYTES)
-    standing = load.connections * (CONNECTION_ROW_BYTES + prices.DYNAMODB_ROW_BYTES)
-    return (kept + standing) / prices.GB
+    connection_rows = load.connections * (CONNECTION_ROW_BYTES + prices.DYNAMODB_ROW_BYTES)
+    return (kept + connection_rows) / prices.GB
 
 
 def _messages(load: Load) -> Decimal:

@@ -48,12 +48,12 @@ class Price:
 
     def of(self, units: Decimal) -> Decimal:
         """Return what so many units cost in a month, unrounded."""
-        left = max(units - self.free, Decimal(0))
+        remaining = max(units - self.free, Decimal(0))
         cost = Decimal(0)
         for size, price in self.tiers:
-            taken = min(left, size)
+            taken = min(remaining, size)
             cost += taken * price
-            left -= taken
+            remaining -= taken
         return cost
 
 

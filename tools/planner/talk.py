@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from loudhailer import codec, ids
 from loudhailer.rooms.model import SMALL_ROOM, nickname
-from loudhailer.websocket.replies import Speaker, said_frame
+from loudhailer.websocket.replies import Speaker, room_message_frame
 from tools.errors import OperatorError
 from tools.planner import prices
 from tools.planner.bill import BillItem, idle_polls, parts
@@ -42,7 +42,7 @@ def what_it_leaves_out(room_size: int) -> list[BillItem]:
         )
     speaker = Speaker(ids.connection_id("L0SM9cOFvHcCIhw="), None)
     content = codec.json_text("x" * _CONTENT_BYTES)
-    frame = len(said_frame(ids.room_key("lobby"), nickname("speaker"), content, 1_800_000_000_000, speaker))
+    frame = len(room_message_frame(ids.room_key("lobby"), nickname("speaker"), content, 1_800_000_000_000, speaker))
     posts = REQUESTS * room_size
     units = parts(frame, prices.GATEWAY_MESSAGE_BYTES)
     return [

@@ -65,10 +65,10 @@ def require_none(client: Any) -> None:
 
 def remove_left(client: Any) -> int:
     """Delete the APIs that probes left which were killed; their number."""
-    left = _ids(client)
-    for api in left:
+    apis = _ids(client)
+    for api in apis:
         client.delete_api(ApiId=api)
-    return len(left)
+    return len(apis)
 
 
 def _ids(client: Any) -> list[str]:

@@ -91,10 +91,10 @@ class ProbePlace:
         apis = own_api.remove_left(self.cloud.client("apigatewayv2"))
         queues = own_queues.remove_left(self.cloud.client("sqs"))
         deployment = self.deployment()
-        standing = not own_tenant.absent(deployment)
-        if standing:
+        has_tenant = not own_tenant.absent(deployment)
+        if has_tenant:
             own_tenant.erase(deployment)
-        return f"{apis} APIs, {queues} queues, {int(standing)} tenants"
+        return f"{apis} APIs, {queues} queues, {int(has_tenant)} tenants"
 
 
 def asked(

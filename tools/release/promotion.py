@@ -210,6 +210,8 @@ class Promotion:
             shards,
             through=subscriber.shards if subscriber else own or range(shards),
             account=subscriber.account_id if subscriber else None,
+            has_cells=bool(outputs.get("cells")),
+            say=self.terminal.say,
         )
 
     def outputs(self) -> dict[str, Any]:

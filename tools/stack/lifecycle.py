@@ -217,7 +217,7 @@ class Stack:
         """
         state = self.state()
         aws = self.processes.find(AWS)
-        whole = (
+        is_complete = (
             state is not None
             and aws is not None
             and identity_of(aws) == state.aws_identity
@@ -228,10 +228,10 @@ class Stack:
             and state.throttling == self.throttling
         )
         cloud = None
-        if not whole or state is None:
+        if not is_complete or state is None:
             state, cloud = self._start_aws(ports, state, engine, held)
         state, started = self._start_gateways(ports, state)
-        return state, cloud, started or not whole
+        return state, cloud, started or not is_complete
 
     def _start_aws(
         self, ports: Ports, remembered: StackState | None, engine: ContainerEngine | None, held: ExitStack
@@ -347,8 +347,8 @@ class Stack:
 
     def _discard(self, key: str | None, reason: Exception) -> None:
         """Remove a template that did not work."""
-        said = shortened(str(reason), _LONGEST_REASON).rstrip(".")
-        self.terminal.say(f"The template cannot be used, so everything is applied: {said}.")
+        problem = shortened(str(reason), _LONGEST_REASON).rstrip(".")
+        self.terminal.say(f"The template cannot be used, so everything is applied: {problem}.")
         if self.templates is not None and key is not None:
             self.templates.remove(key)
 
@@ -356,8 +356,8 @@ class Stack:
         """Take what was applied to the template for this stack's own; Terraform's folders fit it."""
         self.terraform(state).link(variables)
         for dependent, description in _dependents(applied.outputs).items():
-            given = self._given(state, dependent, description, variables["package"])
-            self.dependent_terraform(state, dependent).link(given)
+            dependent_variables = self._variables_of(state, dependent, description, variables["package"])
+            self.dependent_terraform(state, dependent).link(dependent_variables)
         self._saved(replace(state, applied=applied))
 
     def _keep(self, key: str | None, state: StackState, applied: Applied) -> None:
@@ -432,7 +432,7 @@ class Stack:
         for dependent, description in dependents.items():
             with self.terminal.bar(f"Applying the {dependent}") as bar:
                 terraform = self.dependent_terraform(state, dependent)
-                terraform.prepare(self._given(state, dependent, description, package))
+                terraform.prepare(self._variables_of(state, dependent, description, package))
                 terraform.apply(shown(bar))
             outputs = self._led_to_the_newest(state, terraform, dependent.account)
             if dependent.kind == "cell":
@@ -442,7 +442,7 @@ class Stack:
                 self._destroy_dependent(state, dependent)
         return cells
 
-    def _given(
+    def _variables_of(
         self, state: StackState, dependent: Dependent, description: Any, package: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The variables of a stack in another account."""
@@ -463,8 +463,8 @@ class Stack:
 
 
 def _dependents(outputs: Mapping[str, Any]) -> dict[Dependent, Any]:
-    """The stacks in other accounts, each with what the hub's outputs say of it."""
-    return {Dependent(kind, name): said for kind in KINDS for name, said in outputs.get(f"{kind}s", {}).items()}
+    """The stacks in other accounts, each with its part of the hub's outputs."""
+    return {Dependent(kind, name): output for kind in KINDS for name, output in outputs.get(f"{kind}s", {}).items()}
 
 
 def shown(bar: Bar) -> Callable[[ApplyProgress], None]:

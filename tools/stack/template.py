@@ -108,27 +108,27 @@ class StackPlace:
     package: Path | None
     cell_ports: Mapping[str, int] = field(default_factory=dict)
 
-    def left(self) -> _Rewriting:
+    def with_names(self) -> _Rewriting:
         """Put names in place of all this."""
         names = {port: name for name, port in self._ports().items()}
         ports = re.compile(rf"(127\.0\.0\.1|localhost):({'|'.join(names)})(?!\d)")
         package, content = self._package()
 
         def text(value: str) -> str:
-            for name, said in package.items():
-                value = value.replace(said, name)
+            for name, own in package.items():
+                value = value.replace(own, name)
             return ports.sub(lambda match: f"{match[1]}:{names[match[2]]}", value)
 
         return _Rewriting(text, (len(content), _PACKAGE_SIZE), (content, _PACKAGE.encode()))
 
-    def entered(self) -> _Rewriting:
+    def with_values(self) -> _Rewriting:
         """Put all this in place of the names."""
         package, content = self._package()
-        said = self._ports() | package
-        names = re.compile("|".join(map(re.escape, said)))
+        values = self._ports() | package
+        names = re.compile("|".join(map(re.escape, values)))
 
         def text(value: str) -> str:
-            return names.sub(lambda match: said[match[0]], value)
+            return names.sub(lambda match: values[match[0]], value)
 
         return _Rewriting(text, (_PACKAGE_SIZE, len(content)), (_PACKAGE.encode(), content))
 
@@ -143,13 +143,13 @@ class StackPlace:
             return {}, b""
         content = self.package.read_bytes()
         digest = hashlib.sha256(content)
-        said = {
+        values = {
             _PACKAGE: str(self.package),
             "{package_sha256}": digest.hexdigest(),
             "{package_sha256_base64}": zip_hash(digest.hexdigest()),
             "{package_md5}": hashlib.md5(content, usedforsecurity=False).hexdigest(),
         }
-        return said, content
+        return values, content
 
 
 @dataclass(frozen=True)
@@ -177,11 +177,11 @@ class Template:
         saved = [path for name in _SAVED for path in (directory.aws_state / name).rglob("*") if path.is_file()]
         files = {path.relative_to(directory.path).as_posix(): path.read_bytes() for path in (*states, *saved)}
         template = cls(key, applied.fingerprint.code, applied.outputs, applied.cells, files)
-        return template.rewritten(place.left())
+        return template.rewritten(place.with_names())
 
     def put_into(self, directory: StackDirectory, place: StackPlace) -> "Template":
         """Write the files as they are in their new place; the template as it is there."""
-        at_home = self.rewritten(place.entered())
+        at_home = self.rewritten(place.with_values())
         for name, content in at_home.files.items():
             path = directory.path / name
             path.parent.mkdir(parents=True, exist_ok=True)

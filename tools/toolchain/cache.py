@@ -25,8 +25,8 @@ def home(environment: Mapping[str, str]) -> Path:
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
     """The folder of downloads: https://specifications.freedesktop.org/basedir-spec/latest/."""
-    given = Path(environment.get("XDG_CACHE_HOME", ""))
-    return (given if given.is_absolute() else home(environment) / ".cache") / "loudhailer"
+    configured = Path(environment.get("XDG_CACHE_HOME", ""))
+    return (configured if configured.is_absolute() else home(environment) / ".cache") / "loudhailer"
 
 
 def ensure_folder(

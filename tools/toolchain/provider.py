@@ -54,15 +54,15 @@ def find_provider(
     a link, where Terraform can make one.
     """
     lock = stack / LOCK
-    given = environment.get("TF_PLUGIN_DIR")
-    if given:
-        if not _is_folder(Path(given) / _ADDRESS):
-            raise OperatorError(f"TF_PLUGIN_DIR names {given}, which does not hold the AWS provider.", REMEDY)
-        return Provider(Path(given).absolute(), lock)
+    mirror = environment.get("TF_PLUGIN_DIR")
+    if mirror:
+        if not _is_folder(Path(mirror) / _ADDRESS):
+            raise OperatorError(f"TF_PLUGIN_DIR names {mirror}, which does not hold the AWS provider.", REMEDY)
+        return Provider(Path(mirror).absolute(), lock)
     key = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     place = cache_folder(environment) / "tools" / f"provider-{key}-{this_platform()}"
-    told = say or Terminal().say
-    ensure_folder(place, _holds_provider, lambda new: _install(stack, new, environment, told), told)
+    report = say or Terminal().say
+    ensure_folder(place, _holds_provider, lambda new: _install(stack, new, environment, report), report)
     return Provider(place, place / LOCK)
 
 
@@ -168,9 +168,9 @@ def _init(stack: Path, new: Path, environment: Mapping[str, str], *options: str)
     return None
 
 
-def _reattachment(said: Iterable[str]) -> tuple[str, str]:
+def _reattachment(lines: Iterable[str]) -> tuple[str, str]:
     """The variable, in what the provider says to a person."""
-    for line in said:
+    for line in lines:
         if match := re.search(rf"({_REATTACH})='(.*)'", line):
             return match[1], match[2]
     raise OperatorError("The AWS provider has ended before it said where it is.")

@@ -47,10 +47,10 @@ def find_terraform(environment: Mapping[str, str] = os.environ, say: Callable[[s
     for program in _on_path(environment):
         if is_new_enough(program):
             return program
-    told = say or Terminal().say
+    report = say or Terminal().say
     releases = environment.get(_MIRROR) or _RELEASES
     place = cache_folder(environment) / "tools" / f"terraform-{RELEASE}-{this_platform()}"
-    ensure_folder(place, _holds_program, lambda new: _fetch(new, releases, told), told)
+    ensure_folder(place, _holds_program, lambda new: _fetch(new, releases, report), report)
     return str(place / _PROGRAM)
 
 

@@ -27,7 +27,7 @@ RESERVE_SECONDS = 2.0
 
 settings = from_env(Settings, os.environ)
 worker = identity(settings)
-left = [SqsQueue(worker.sqs, url, pause=time.sleep) for url in settings.left_queue_urls or ()]
+queues_for_rest = [SqsQueue(worker.sqs, url, pause=time.sleep) for url in settings.left_queue_urls or ()]
 outcomes = SqsQueue(worker.sqs, settings.outcome_queue_url, pause=time.sleep)
 dead_letters = SqsQueue(worker.sqs, settings.dead_letter_queue_url, pause=time.sleep)
 marks = DynamoLaneStore(worker.dynamodb, settings.lanes_table)
@@ -58,7 +58,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Acknowledge a chunk once its outcomes, and its remaining connections, are in their queues."""
     handle = partial(
         post_message,
-        left=left or [queue_of(event["Records"][0]["eventSourceARN"])],
+        queues_for_rest=queues_for_rest or [queue_of(event["Records"][0]["eventSourceARN"])],
         account=context.invoked_function_arn.split(":")[4],
         deadline=Deadline.of(context, reserve=RESERVE_SECONDS),
     )

@@ -72,12 +72,12 @@ class PostMessage:
         self._endpoint = endpoint
         self._clock = clock
 
-    def __call__(self, body: str, *, left: Sequence[Queue], account: str, deadline: Deadline) -> None:
+    def __call__(self, body: str, *, queues_for_rest: Sequence[Queue], account: str, deadline: Deadline) -> None:
         """Handle one chunk.
 
         Args:
             body: the shard queue's message.
-            left: the queues for its remaining connections; the chunk has its place among them as among the shards.
+            queues_for_rest: the queues for its remaining connections; the chunk's id chooses one.
             account: the AWS account that posts.
             deadline: the time at which posting must end.
         """
@@ -86,27 +86,27 @@ class PostMessage:
             frame = chunk.payload.open()
         except MalformedMessageError:
             if named := chunk_name(body):
-                self._tell(named, account, failed=bitmaps.full(named.size))
+                self._report(named, account, failed=bitmaps.full(named.size))
             raise
         with logger.append_context_keys(
             broadcast_id=chunk.broadcast_id, chunk_id=chunk.chunk_id, attempt=chunk.attempt
         ):
             if chunk.cancelled:
-                self._tell(chunk, account, failed=chunk.remaining)
+                self._report(chunk, account, failed=chunk.remaining)
                 return
             if chunk.expires_at <= self._clock():
                 count("ChunkExpired")
                 if chunk.has_deadline:  # an end that the publisher asked for is no fault for an operator to look at
-                    self._tell(chunk, account, failed=chunk.remaining, expired=True)
+                    self._report(chunk, account, failed=chunk.remaining, expired=True)
                 else:
                     self._give_up(chunk, account, "the broadcast expired", expired=True)
                 return
-            shard = left[shard_of(chunk.broadcast_id, chunk.chunk_id, len(left))]
+            shard = queues_for_rest[shard_of(chunk.broadcast_id, chunk.chunk_id, len(queues_for_rest))]
             found = self._post(chunk, frame, deadline.seconds_left)
             delivered, gone, rejected = found[Outcome.DELIVERED], found[Outcome.GONE], found[Outcome.REJECTED]
             if self._clock() < chunk.young_until:
                 gone &= ~chunk.young
-            self._tell(chunk, account, delivered=delivered, gone=gone)
+            self._report(chunk, account, delivered=delivered, gone=gone)
             if rejected:
                 self._give_up(replace(chunk, remaining=rejected), account, "the gateway refuses the frame")
             opening = found[Outcome.GONE] & ~gone
@@ -150,7 +150,7 @@ class PostMessage:
         closing = close(self._closer, self._endpoint, connections, seconds=_CLOSE_SECONDS)
         note_closed([connections[place] for place in closing.over])
         over = sum(1 << place for place in closing.over)
-        self._tell(chunk, account, failed=over)
+        self._report(chunk, account, failed=over)
         return over
 
     def _send_refused(self, chunk: ChunkMessage, slow: Bitmap, throttled: Bitmap, shard: Queue, account: str) -> None:
@@ -184,9 +184,9 @@ class PostMessage:
         """Settle the remaining connections as failed, and copy the message with their ids to the dead-letter queue."""
         logger.error("part of the chunk is given up", remaining=chunk.remaining.bit_count(), reason=reason)
         self._dead_letters.send_all([chunk.to_wire()], attributes={"reason": reason})
-        self._tell(chunk, account, failed=chunk.remaining, expired=expired)
+        self._report(chunk, account, failed=chunk.remaining, expired=expired)
 
-    def _tell(
+    def _report(
         self,
         chunk: ChunkMessage | ChunkName,
         account: str,

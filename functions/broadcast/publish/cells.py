@@ -23,7 +23,7 @@ class FurtherCells:
     def of(self, audience: Audience) -> Mapping[CellName, int | None]:
         """Return the cells, each with its connections by the last count, or None where nothing is counted."""
         if isinstance(audience, Everyone):
-            standing = self._directory.standing(self._cells)
-            return {cell: seen.lease.connections for cell, seen in standing.items() if seen.lease is not None}
+            statuses = self._directory.statuses(self._cells)
+            return {cell: status.lease.connections for cell, status in statuses.items() if status.lease is not None}
         noted = self._placements.cells_of(audience.tenant)
         return {cell: None for cell in self._cells if cell in noted}

@@ -100,7 +100,7 @@ class AcceptedBroadcast:
 
 
 @dataclass(slots=True)
-class _Found:
+class _FoundRecipients:
     """Recipients of a broadcast as they were looked for; None where they are not known.
 
     Attributes:
@@ -168,9 +168,9 @@ class Publish:
             ends_at=self._ends_at(seconds),
             has_deadline=seconds is not None,
         )
-        standing = self._broadcasts.summary(broadcast_id) if "broadcastId" in request else None
-        found = self._look(summary, "bulk" if standing else wanted)
-        recorded, chunk = (standing, None) if standing else self._record(summary, found)
+        recorded_before = self._broadcasts.summary(broadcast_id) if "broadcastId" in request else None
+        found = self._find_recipients(recorded_before or summary, "bulk" if recorded_before else wanted)
+        recorded, chunk = (recorded_before, None) if recorded_before else self._record(summary, found)
         if recorded.content_hash != summary.content_hash:
             raise ContentConflictError("broadcastId", "was used for a broadcast with other content")
         if not recorded.announced:
@@ -181,24 +181,31 @@ class Publish:
             note = self._not_express(summary, found) if recorded is summary else "it was accepted as bulk before"
         return self._accepted(recorded, None if recorded.cells else expected, note)
 
-    def _look(self, summary: Summary, wanted: Urgency | None) -> _Found:
+    def _find_recipients(self, summary: Summary, wanted: Urgency | None) -> _FoundRecipients:
         """Return the counts of the audience's partitions, and the recipients of a small broadcast.
 
-        Both are None where they are not known, or cannot be read now: then `swarm` and `query` read them.
+        Either is None if it is not known, not needed, or cannot be read now: then `swarm` and `query` read the
+        recipients. The answer has no number if there are further cells, and the recorded one if there is one.
         """
-        found = _Found()
+        found = _FoundRecipients()
+        if summary.cells or summary.expected is not None:
+            return found
+        may_be_small = wanted != "bulk" and self._short_path.most > 0
         try:
             found.counts = self._counts(summary.audience)
             is_known = found.counts is not None or not isinstance(summary.audience, Everyone | OfTenant)
-            if wanted != "bulk" and not summary.cells and is_known:
+            if may_be_small and is_known:
                 found.recipients = self._short_path.recipients(summary.audience, found.counts or {})
-        except TransientError:
+        except TransientError as error:
             found.has_failed = True
-            count("ShortPathLeft")
-            logger.exception("the recipients of a broadcast could not be read; it takes the long way")
+            if may_be_small:
+                count("ShortPathLeft")
+                logger.exception("the recipients of a broadcast could not be read; it takes the long way")
+            else:
+                logger.warning("the recipients of a broadcast could not be counted", error=str(error))
         return found
 
-    def _record(self, summary: Summary, found: _Found) -> tuple[Summary, Chunk | None]:
+    def _record(self, summary: Summary, found: _FoundRecipients) -> tuple[Summary, Chunk | None]:
         """Record the broadcast; return the recorded summary, and the chunk of a small broadcast that is new.
 
         A transaction may fail because it met another one, or its answer may be lost. Then the summary is put alone.
@@ -210,7 +217,7 @@ class Publish:
             except TransientError:
                 found.has_failed = True
                 count("ShortPathLeft")
-                logger.exception("a broadcast could not be recorded whole; it takes the long way")
+                logger.exception("a broadcast could not be recorded at once; it takes the long way")
         return self._broadcasts.record(summary), None
 
     def _send(self, recorded: Summary, chunk: Chunk | None, frame: str) -> None:
@@ -221,7 +228,7 @@ class Publish:
         else:
             self._announce(recorded, frame)
 
-    def _not_express(self, summary: Summary, found: _Found) -> str:
+    def _not_express(self, summary: Summary, found: _FoundRecipients) -> str:
         most = self._short_path.most
         if most == 0:
             return "express is turned off"
@@ -231,8 +238,10 @@ class Publish:
             return "the recipients could not be read and recorded at once"
         if found.expected is not None and found.expected > most:
             return f"express is for at most {most} recipients; there are {found.expected}"
-        if found.counts is not None and len(found.counts) > MOST_PARTITIONS:
-            return f"express is for recipients in at most {MOST_PARTITIONS} partitions; they are in {len(found.counts)}"
+        is_everywhere = found.counts is None and isinstance(summary.audience, Everyone)
+        if is_everywhere or len(found.counts or ()) > MOST_PARTITIONS:
+            number = "more" if found.counts is None else len(found.counts)
+            return f"express is for recipients in at most {MOST_PARTITIONS} partitions; they are in {number}"
         return f"express is for at most {most} recipients; there are more"
 
     def _accepted(self, recorded: Summary, expected: int | None, note: str | None) -> AcceptedBroadcast:

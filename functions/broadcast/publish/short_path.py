@@ -48,14 +48,14 @@ class ShortPath:
         """All recipients; None if they are too many. `counts` are those of the audience's partitions, if it has any."""
         if not self.most or len(counts) > MOST_PARTITIONS or sum(counts.values()) > self.most:
             return None
-        return self._search.few(_scope(audience, counts), self.most)
+        return self._search.at_most(_scope(audience, counts), self.most)
 
     def record(
         self, summary: Summary, counts: Mapping[Partition, int], recipients: Page
     ) -> tuple[Summary, Chunk | None]:
         """Put the broadcast with its recipients; return the recorded summary, and its chunk if the broadcast is new."""
         now_ms, number = int(self._clock() * 1000), len(recipients)
-        whole = replace(summary, sources=1, expected=number, swarmed_at=now_ms, express=True)
+        small = replace(summary, sources=1, expected=number, swarmed_at=now_ms, express=True)
         source = Source(
             number=0,
             scope=_scope(summary.audience, counts),
@@ -64,8 +64,8 @@ class ShortPath:
             queried_at=now_ms,
         )
         chunk = self._search.chunk(_CHUNK, recipients)
-        standing = self._broadcasts.record_whole(whole, source, chunk)
-        return standing, chunk if standing is whole else None
+        recorded = self._broadcasts.record_small(small, source, chunk)
+        return recorded, chunk if recorded is small else None
 
     def send(self, announcement: Announcement, chunk: Chunk | None, *, cancelled: bool) -> None:
         """Send the chunk, or the recorded one; a broadcast without recipients has none."""

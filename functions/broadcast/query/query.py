@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from functions.broadcast.query.outbox import Outbox
 from loudhailer.broadcast.messages import ChunkMessage, SourceMessage
-from loudhailer.broadcast.model import Chunk, Priority, Source
+from loudhailer.broadcast.model import Chunk, Priority, Source, Summary
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.recipients import Recipients
 from loudhailer.broadcast.search import Page, Search, size_of_chunks
@@ -97,7 +97,7 @@ class Query:
                 outbox.put(shard, body)
                 sent.note(chunk)
             outbox.flush()
-            self._complete(message, sent, source.missed_behind(sent.recipients) if sent.is_cut_short else 0)
+            self._complete(message, sent, source, summary)
 
     def _mark(self, priority: Priority) -> None:
         """Mark the lanes that will post the chunks; if that fails, they mark themselves when they post."""
@@ -112,8 +112,11 @@ class Query:
             raise PermanentError("the source is not one of its broadcast's")
         return source
 
-    def _complete(self, message: SourceMessage, sent: _Sent, missed: int) -> None:
+    def _complete(self, message: SourceMessage, sent: _Sent, source: Source, summary: Summary | None) -> None:
         now_ms = int(self._clock() * 1000)
+        missed = source.missed_behind(sent.recipients) if sent.is_cut_short else 0
+        # A cancelled broadcast is marked as such, and one source's mark is enough for all.
+        is_unmarked = summary is not None and not summary.cancelled and not summary.cut_short
         if self._broadcasts.complete_source(
             message.broadcast_id,
             message.source,
@@ -121,6 +124,7 @@ class Query:
             dispatched=sent.recipients,
             missed=missed,
             now=now_ms,
+            cut_short=sent.is_cut_short and is_unmarked,
         ):
             count("RecipientDispatched", sent.recipients)
             count("RecipientMissed", missed)
@@ -133,17 +137,15 @@ class Query:
         number = 0
         last: ConnectionKey | None = None
         # Read them one at a time: all fixed chunks together may not fit into memory.
-        while standing := self._broadcasts.chunk(message.broadcast_id, ChunkId(f"{message.source}.{number}")):
-            if not standing.size:
+        while fixed_chunk := self._broadcasts.chunk(message.broadcast_id, ChunkId(f"{message.source}.{number}")):
+            if not fixed_chunk.size:
                 logger.info("another query has sent the source meanwhile")
                 return
-            number, last = number + 1, _last_key(standing.recipients)
-            yield standing
+            number, last = number + 1, _last_key(fixed_chunk.recipients)
+            yield fixed_chunk
         if sent.is_cancelled or message.expires_at <= self._clock():
             sent.is_cut_short = True
             count("SourceExpired")
-            if not sent.is_cancelled:
-                self._broadcasts.mark_expired(message.broadcast_id, cut_short=True)
             logger.warning("the broadcast was over before all recipients were found")
             return
         pages = self._search.pages(message.scope, last)
@@ -160,15 +162,15 @@ class Query:
                 waiting += page if last is None else _beyond(page, last)
             if not waiting:
                 return
-            mine = self._search.chunk(ChunkId(f"{message.source}.{number}"), waiting[:size])
-            chunk = self._broadcasts.fix_chunk(message.broadcast_id, mine)
+            new_chunk = self._search.chunk(ChunkId(f"{message.source}.{number}"), waiting[:size])
+            chunk = self._broadcasts.fix_chunk(message.broadcast_id, new_chunk)
             if not chunk.size:
                 logger.info("another query has sent the source meanwhile")
                 return
             number, last = number + 1, _last_key(chunk.recipients)
             yield chunk
             # Another query may have fixed other recipients under this number: continue after its chunks.
-            waiting = waiting[size:] if chunk is mine else _beyond(waiting, last)
+            waiting = waiting[size:] if chunk is new_chunk else _beyond(waiting, last)
 
 
 def _beyond(page: Page, last: ConnectionKey) -> Page:

@@ -15,8 +15,8 @@ from loudhailer.observability import count, logger
 from loudhailer.streams.records import StreamRecord, batch_response, parsed
 
 
-class TellHub:
-    """Tells the hub of each broadcast whose rows have changed, once a batch."""
+class ReportToHub:
+    """Reports each broadcast whose rows have changed to the hub, once a batch."""
 
     def __init__(
         self, broadcasts: BroadcastStore, snapshots: SnapshotStore, *, cell: CellName, clock: Callable[[], float]
@@ -35,14 +35,14 @@ class TellHub:
         for broadcast_id, record in first.items():
             try:
                 with logger.append_context_keys(broadcast_id=broadcast_id):
-                    self._tell(broadcast_id)
-            except Exception:  # noqa: BLE001  # whatever it is, the other broadcasts are told
+                    self._report(broadcast_id)
+            except Exception:  # noqa: BLE001  # whatever it is, the other broadcasts are reported
                 count("SnapshotFailed")
                 logger.exception("the report could not be sent to the hub", broadcast_id=broadcast_id)
                 failed.append(record)
         return batch_response(min(failed, key=lambda record: record.order).sequence_number if failed else None)
 
-    def _tell(self, broadcast_id: BroadcastId) -> None:
+    def _report(self, broadcast_id: BroadcastId) -> None:
         version = self._broadcasts.take_version(broadcast_id, int(self._clock() * 1000))
         found = summed(self._broadcasts, broadcast_id)
         if found is None:

@@ -60,45 +60,45 @@ class Settle:
                 failures[message_id] = error
             else:
                 outcomes[TallyKey(outcome.broadcast_id, outcome.chunk_id)][message_id] = outcome
-        standing = self._broadcasts.tallies_of(outcomes)
-        left: list[str] = []
+        tallies = self._broadcasts.tallies_of(outcomes)
+        unprocessed: list[str] = []
         for place, (key, of_chunk) in enumerate(outcomes.items()):
             if place and deadline.is_over():
-                left += of_chunk
+                unprocessed += of_chunk
                 continue
             fitting = of_chunk
             try:
-                size = self._size(key, of_chunk.values(), standing.get(key))
+                size = self._size(key, of_chunk.values(), tallies.get(key))
                 fitting = {message_id: outcome for message_id, outcome in of_chunk.items() if outcome.size == size}
                 failures |= dict.fromkeys(of_chunk.keys() - fitting.keys(), PermanentError(_OTHER_SIZE))
                 if fitting:
-                    self._settle(key, list(fitting.values()), standing.get(key))
+                    self._settle(key, list(fitting.values()), tallies.get(key))
             except Exception as error:  # noqa: BLE001  # whatever it is, the other chunks are settled
                 failures |= dict.fromkeys(fitting, error)
-        return failures | self._hand_back(bodies, left)
+        return failures | self._send_again(bodies, unprocessed)
 
-    def _hand_back(self, bodies: Mapping[str, str], left: Collection[str]) -> dict[str, Exception]:
+    def _send_again(self, bodies: Mapping[str, str], unprocessed: Collection[str]) -> dict[str, Exception]:
         """Send the messages again; return those for which that failed."""
-        if not left:
+        if not unprocessed:
             return {}
         try:
-            self._queue.send_all([bodies[message_id] for message_id in left])
+            self._queue.send_all([bodies[message_id] for message_id in unprocessed])
         except TransientError as error:
-            return dict.fromkeys(left, error)
-        count("OutcomeHandedBack", len(left))
+            return dict.fromkeys(unprocessed, error)
+        count("OutcomeHandedBack", len(unprocessed))
         return {}
 
     def outcomes(self, outcomes: Iterable[OutcomeMessage]) -> None:
         """Settle the outcomes, each of another chunk; stop at the first error."""
         by_key = {TallyKey(outcome.broadcast_id, outcome.chunk_id): outcome for outcome in outcomes}
-        standing = self._broadcasts.tallies_of(by_key)
+        tallies = self._broadcasts.tallies_of(by_key)
         for key, outcome in by_key.items():
-            self._settle(key, [outcome], standing.get(key))
+            self._settle(key, [outcome], tallies.get(key))
 
-    def _size(self, key: TallyKey, outcomes: Collection[OutcomeMessage], standing: Tally | None) -> int:
+    def _size(self, key: TallyKey, outcomes: Collection[OutcomeMessage], tally: Tally | None) -> int:
         """Return the chunk's size; read its row only if nothing is settled yet and the outcomes disagree."""
-        if standing is not None:
-            return standing.size
+        if tally is not None:
+            return tally.size
         sizes = {outcome.size for outcome in outcomes}
         if len(sizes) == 1:
             return sizes.pop()
@@ -113,8 +113,8 @@ class Settle:
             gone |= outcome.gone
         # A tally counts a connection as gone only after its row is deleted: a repeated batch continues where it
         # stopped.
-        if left := gone & ~(old.gone if old else 0):
-            self._delete(key, left)
+        if undeleted := gone & ~(old.gone if old else 0):
+            self._delete(key, undeleted)
         for _ in range(_CONFLICTS):
             new = old or Tally(size=outcomes[0].size)
             if any(outcome.size != new.size for outcome in outcomes):

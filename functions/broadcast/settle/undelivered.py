@@ -68,13 +68,10 @@ class GiveUp:
     def _end_broadcast(self, broadcast_id: BroadcastId) -> None:
         # These sources are final: a source that `swarm` fixes later is not part of the broadcast any more.
         sources = self._broadcasts.sources(broadcast_id)
-        summary = self._broadcasts.summary(broadcast_id)
-        if summary is not None and summary.sources is None:
-            # More recipients may be where `swarm` has not looked.
-            self._broadcasts.mark_expired(broadcast_id, cut_short=True)
         for source in sources:
             self._end_source(broadcast_id, source.number)
-        self._broadcasts.complete_sources(broadcast_id, len(sources), None, self._now())
+        # If that completes them, more recipients may be where `swarm` has not looked.
+        self._broadcasts.complete_sources(broadcast_id, len(sources), None, self._now(), cut_short=True)
         planned = self._broadcasts.summary(broadcast_id)
         if planned is not None and planned.sources is not None and planned.sources > len(sources):
             # A `swarm` that is killed now sends no message for them, so they end with the next attempt.
@@ -93,10 +90,16 @@ class GiveUp:
         )
         found = sum(sizes)
         missed = source.missed_behind(found)
-        # A count lags behind connections by seconds, so more recipients than the missed ones may not have been found.
-        self._broadcasts.mark_expired(broadcast_id, cut_short=True)
+        summary = self._broadcasts.summary(broadcast_id)
         if not self._broadcasts.complete_source(
-            broadcast_id, number, chunks=len(sizes), dispatched=found, missed=missed, now=self._now()
+            broadcast_id,
+            number,
+            chunks=len(sizes),
+            dispatched=found,
+            missed=missed,
+            now=self._now(),
+            # Counts lag behind connections by seconds: more recipients than the missed ones may not have been found.
+            cut_short=summary is not None and not summary.cut_short,
         ):
             raise TransientError("a query is still at work on the source")
 

@@ -100,14 +100,13 @@ class Swarm:
         logger.warning("the broadcast was over before it was planned to the end", cancelled=is_cancelled)
         if not is_cancelled:
             count("BroadcastExpired")
-            self._broadcasts.mark_expired(announcement.broadcast_id, cut_short=True)
         sources = self._broadcasts.sources(announcement.broadcast_id)
         expected, missed = None, 0
         if isinstance(announcement.audience, Everyone | OfTenant):
             expected = sum(max(0, known.count) for known in self._counts(announcement.audience))
             missed = max(0, expected - sum(source.expected or 0 for source in sources))
             count("RecipientMissed", missed)
-        return self._complete(announcement.broadcast_id, sources, expected, missed)
+        return self._complete(announcement.broadcast_id, sources, expected, missed=missed, cut_short=not is_cancelled)
 
     def _counts(self, audience: Everyone | OfTenant) -> list[PartitionCount]:
         if isinstance(audience, OfTenant):
@@ -119,19 +118,27 @@ class Swarm:
         expected = {known.partition: max(0, known.count) for known in counts}
         while True:
             fixed = self._broadcasts.sources(broadcast_id)
-            left = expected.keys() - {partition for source in fixed for partition in _partitions(source)}
-            if not left:
+            unplanned = expected.keys() - {partition for source in fixed for partition in _partitions(source)}
+            if not unplanned:
                 return
-            planned = plan({partition: expected[partition] for partition in left}, first=len(fixed))
+            planned = plan({partition: expected[partition] for partition in unplanned}, first=len(fixed))
             for group in batched(planned, MAX_SOURCES_AT_ONCE, strict=False):
                 if not self._broadcasts.fix_sources(broadcast_id, group):
                     break
 
     def _complete(
-        self, broadcast_id: BroadcastId, sources: list[Source], expected: int | None, missed: int = 0
+        self,
+        broadcast_id: BroadcastId,
+        sources: list[Source],
+        expected: int | None,
+        *,
+        missed: int = 0,
+        cut_short: bool = False,
     ) -> list[Source]:
         now_ms = int(self._clock() * 1000)
-        self._broadcasts.complete_sources(broadcast_id, len(sources), expected, now_ms, missed=missed)
+        self._broadcasts.complete_sources(
+            broadcast_id, len(sources), expected, now_ms, missed=missed, cut_short=cut_short
+        )
         # Another swarm that knew other partitions may have completed the sources first: then its sources are final.
         summary = self._broadcasts.summary(broadcast_id)
         return sources if summary is None else sources[: summary.sources]

@@ -64,7 +64,7 @@ class _Change(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Settled:
+class _Counted:
     """Result of counting a partition's changes."""
 
     partition: Partition
@@ -101,58 +101,58 @@ class Accounting:
         try:
             seen = self._partitions.checkpoints(of_partition.keys())
             gone = _gone(changes, seen)
-            left = self._sessions.forget_all(gone)
+            not_forgotten = self._sessions.forget_all(gone)
         except TransientError:
             logger.exception("nothing is counted yet; the batch will be delivered again")
             return batch_response(changes[0].sequence_number)
 
         # A partition that others write to all the time delays only itself.
-        blocked = {connection.partition for session in left for connection in gone[session]}
-        count("SessionNotForgotten", len(left))
+        blocked = {connection.partition for session in not_forgotten for connection in gone[session]}
+        count("SessionNotForgotten", len(not_forgotten))
 
-        def settle(partition: Partition) -> _Settled:
+        def count_changes(partition: Partition) -> _Counted:
             if partition in blocked:
-                return _Settled(partition, is_done=False)
-            return self._settle(partition, of_partition[partition], seen.get(partition))
+                return _Counted(partition, is_done=False)
+            return self._try_to_count(partition, of_partition[partition], seen.get(partition))
 
-        settled = list(self._executor.map(settle, of_partition))
-        self._release(settled)
-        self._note_probes(settled, of_partition)
-        count("ConnectionOpened", sum(partition.opened for partition in settled))
-        count("ConnectionClosed", sum(partition.closed for partition in settled))
-        if unknown := [partition.partition for partition in settled if not partition.is_known]:
+        results = list(self._executor.map(count_changes, of_partition))
+        self._release(results)
+        self._note_probes(results, of_partition)
+        count("ConnectionOpened", sum(partition.opened for partition in results))
+        count("ConnectionClosed", sum(partition.closed for partition in results))
+        if unknown := [partition.partition for partition in results if not partition.is_known]:
             count("PartitionMissing", len(unknown))
             logger.error("connections changed in partitions that have no row", partitions=unknown)
-        again = {partition.partition for partition in settled if not partition.is_done}
+        again = {partition.partition for partition in results if not partition.is_done}
         return batch_response(next((change.sequence_number for change in changes if change.partition in again), None))
 
-    def _settle(self, partition: Partition, changes: Sequence[_Change], seen: str | None) -> _Settled:
+    def _try_to_count(self, partition: Partition, changes: Sequence[_Change], seen: str | None) -> _Counted:
         try:
             return self._count(partition, changes, seen)
         except TransientError:
             logger.exception("partition not counted; its changes will be delivered again", partition=partition)
-            return _Settled(partition, is_done=False)
+            return _Counted(partition, is_done=False)
 
-    def _count(self, partition: Partition, changes: Sequence[_Change], seen: str | None) -> _Settled:
+    def _count(self, partition: Partition, changes: Sequence[_Change], seen: str | None) -> _Counted:
         for _ in range(_ATTEMPTS):
             fresh = [change for change in changes if seen is None or change.order > seen]
             if not fresh:
-                return _Settled(partition)
+                return _Counted(partition)
             if seen is None:
                 # A probe may come into a partition that is removed in the same minute.
-                return _Settled(partition, is_known=all(change.is_probe for change in fresh))
+                return _Counted(partition, is_known=all(change.is_probe for change in fresh))
             delta = sum(change.delta for change in fresh)
             last = max(change.order for change in fresh)
             if self._partitions.advance(partition, seen=seen, checkpoint=last, delta=delta):
                 opened = sum(change.delta > 0 and not change.is_probe for change in fresh)
                 closed = sum(change.delta < 0 and not change.is_probe for change in fresh)
-                return _Settled(partition, opened, closed)
+                return _Counted(partition, opened, closed)
             seen = self._partitions.checkpoints([partition]).get(partition)
         raise TransientError(f"another writer moved the checkpoint in {_ATTEMPTS} attempts")
 
-    def _release(self, settled: Iterable[_Settled]) -> None:
+    def _release(self, results: Iterable[_Counted]) -> None:
         closed: Counter[TenantId] = Counter()
-        for partition in settled:
+        for partition in results:
             closed[ids.tenant_of(partition.partition)] += partition.closed
         for tenant, connections in closed.items():
             if connections:
@@ -162,9 +162,9 @@ class Accounting:
                     count("TotalNotReleased", connections)
                     logger.exception("total not released; reconcile repairs it", tenant_id=tenant)
 
-    def _note_probes(self, settled: Iterable[_Settled], changes: Mapping[Partition, Iterable[_Change]]) -> None:
+    def _note_probes(self, results: Iterable[_Counted], changes: Mapping[Partition, Iterable[_Change]]) -> None:
         """Note each partition's last probe, even if an earlier invocation has counted it."""
-        for partition in settled:
+        for partition in results:
             probes = [change.probe for change in changes[partition.partition] if change.probe is not None]
             if probes and partition.is_done:
                 try:

@@ -187,7 +187,7 @@ class Connect:
         if entry is None:
             entry = self._record(handshake, deadline)
             if entry is not Entry.RECORDED:
-                self._give_back(tenant)
+                self._release_reservation(tenant)
         match entry:
             case _Limit():
                 return _over(entry)
@@ -252,8 +252,8 @@ class Connect:
         gone = [key for key in looked_at if made_at.get(key, oldest) <= oldest]
         if len(gone) < missing:
             # A 410 proves nothing for a newer connection: its handshake may not be complete.
-            standing = [key for key in looked_at if oldest < made_at.get(key, oldest) < now - YOUNG_SECONDS]
-            gone += self._closed(standing[:_ASKED])
+            recorded = [key for key in looked_at if oldest < made_at.get(key, oldest) < now - YOUNG_SECONDS]
+            gone += self._closed(recorded[:_ASKED])
         if gone:
             self._sessions.forget(session.tenant_id, session.session_id, gone)
             count("SessionHealed", len(gone))
@@ -291,7 +291,7 @@ class Connect:
             self._connections.delete(handshake.connection.key)
             raise
 
-    def _give_back(self, tenant: ids.TenantId) -> None:
+    def _release_reservation(self, tenant: ids.TenantId) -> None:
         try:
             self._limits.release(tenant, 1)
         except TransientError:

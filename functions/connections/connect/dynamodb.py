@@ -118,10 +118,10 @@ def _reason(error: ClientError, connection: Connection) -> Entry | None:
         recorded_for = row.get("Item", {}).get("sessionId", {}).get("S")
         return Entry.RECORDED_BEFORE if recorded_for == connection.session_id else Entry.SESSION_OVER
     if session["Code"] == _REFUSED:
-        standing = session.get("Item")
-        if standing is None:
+        session_row = session.get("Item")
+        if session_row is None:
             return None
-        is_live = int(standing["sessionTTL"]["N"]) > connection.connected_at
-        is_the_same = standing.get("playerId", {}).get("S") == connection.player_id
+        is_live = int(session_row["sessionTTL"]["N"]) > connection.connected_at
+        is_the_same = session_row.get("playerId", {}).get("S") == connection.player_id
         return Entry.SESSION_FULL if is_the_same and is_live else Entry.SESSION_OVER
     return Entry.CONTENDED if reasons_of(error).isdisjoint(THROTTLED) else Entry.THROTTLED

@@ -27,7 +27,7 @@ from loudhailer.sessions.port import SessionStore
 from loudhailer.tenants.model import Tenant
 from loudhailer.tenants.port import TenantStore
 
-SETTLED_SECONDS = 3_900
+QUIET_SECONDS = 3_900
 """Seconds without a new checkpoint after which no earlier stream record can still arrive. The mapping of `accounting`
 gives a record up after an hour, and then the partition is marked; the rest is for the delivery of that notice. A probe
 would not shorten the wait: it moves the checkpoint itself, and a batch may be repeated after its probe was noted."""
@@ -99,7 +99,7 @@ class Reconcile:
         _each(
             run.while_time(self._sessions.delete_expired(run.now)),
             lambda deleted: deleted,
-            tell=lambda deleted: count("ExpiredSessionDeleted", deleted),
+            report=lambda deleted: count("ExpiredSessionDeleted", deleted),
         )
 
     def sweep_partitions(self, run: Run) -> None:
@@ -116,7 +116,7 @@ class Reconcile:
         _each(
             run.in_turn(due),
             partial(self._sweep, run),
-            tell=lambda deleted: count("ExpiredConnectionDeleted", deleted),
+            report=lambda deleted: count("ExpiredConnectionDeleted", deleted),
         )
 
     def _sweep(self, run: Run, row: PartitionCount) -> int:
@@ -132,7 +132,7 @@ class Reconcile:
         if differed != (size != row.count):
             self._keep_sample(run, row, size)
         elif differed:
-            self._correct_if_settled(run, row)
+            self._correct_if_quiet(run, row)
 
     def take_up_failures(self, run: Run) -> None:
         """Mark every partition for a recount if `accounting` gave up changes: the queue does not say which partitions.
@@ -173,16 +173,16 @@ class Reconcile:
         elif row.recount and (row.sample is None or row.sample.checkpoint != row.checkpoint):
             self._keep_sample(run, row, self._connections.size(row.partition))
         elif row.recount:
-            self._correct_if_settled(run, row)
+            self._correct_if_quiet(run, row)
 
     def _keep_sample(self, run: Run, row: PartitionCount, size: int) -> None:
         sample = Sample(size, row.checkpoint, run.now)
         if self._partitions.keep_sample(row.partition, sample, recount=row.recount):
             run.partitions[row.partition] = replace(row, sample=sample)
 
-    def _correct_if_settled(self, run: Run, row: PartitionCount) -> None:
+    def _correct_if_quiet(self, run: Run, row: PartitionCount) -> None:
         sample = row.sample
-        if sample and run.now - sample.at >= SETTLED_SECONDS and self._partitions.correct(row.partition, sample):
+        if sample and run.now - sample.at >= QUIET_SECONDS and self._partitions.correct(row.partition, sample):
             run.partitions[row.partition] = replace(row, count=sample.count, recount=False, sample=None)
             count("PartitionRecounted")
             logger.info("count repaired", partition=row.partition, counted=row.count, repaired=sample.count)
@@ -194,7 +194,7 @@ class Reconcile:
         def look_at(tenant: Tenant) -> None:
             self._totals.look_at(tenant.tenant_id, of_tenants[tenant.tenant_id], run)
 
-        _each(run.in_turn(self._tenants.everyone()), look_at)
+        _each(run.in_turn(self._tenants.all_tenants()), look_at)
 
     def retire_partitions(self, run: Run) -> None:
         """Delete partitions that stay empty, except a tenant's first.
@@ -215,14 +215,14 @@ class Reconcile:
         elif sample is None or sample.checkpoint != row.checkpoint:
             self._keep_sample(run, row, 0)
         elif sample.count == 0:
-            self._part_with(run, row, idle=run.now - sample.at)
+            self._retire_or_remove(run, row, idle=run.now - sample.at)
 
-    def _part_with(self, run: Run, row: PartitionCount, *, idle: int) -> None:
+    def _retire_or_remove(self, run: Run, row: PartitionCount, *, idle: int) -> None:
         """Retire a partition that has been idle for so many seconds, or remove it if it is retired."""
         if row.retired_at is None:
             if idle >= _IDLE_SECONDS and self._partitions.retire(row.partition, checkpoint=row.checkpoint, at=run.now):
                 count("PartitionRetired")
-        elif idle >= SETTLED_SECONDS and run.now - row.retired_at >= _RETIRED_SECONDS:
+        elif idle >= QUIET_SECONDS and run.now - row.retired_at >= _RETIRED_SECONDS:
             if self._connections.size(row.partition) > 0:
                 self._partitions.reinstate(row.partition)
                 self._partitions.mark_for_recount(row.partition)
@@ -238,14 +238,14 @@ class Reconcile:
 
 
 def _each[T](
-    items: Iterable[T], work: Callable[[T], int | None], *, tell: Callable[[int], None] = lambda _: None
+    items: Iterable[T], work: Callable[[T], int | None], *, report: Callable[[int], None] = lambda _: None
 ) -> None:
     """Do the work for each item; a failed item does not stop the others.
 
     Args:
         items: the items.
         work: processes one item, and returns the number of changes.
-        tell: receives the total number of changes.
+        report: receives the total number of changes.
 
     Raises:
         TransientError: some failed; the log has the first one's error.
@@ -259,7 +259,7 @@ def _each[T](
             if not failed:
                 logger.exception("item failed, and perhaps others after it", item=str(item))
             failed += 1
-    tell(changed)
+    report(changed)
     if failed:
         raise TransientError(f"{failed} failed")
 

@@ -21,8 +21,8 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 
+from functions.messaging.echo.delivery import EchoReply, ReplyDelivery
 from functions.messaging.echo.message import ClientMessage
-from functions.messaging.echo.post import Letter, Post
 from loudhailer import codec
 from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES
 from loudhailer.codec import JsonText
@@ -45,7 +45,7 @@ _ANSWERED = 2
 """Multiple of the tenant's limit up to which a session gets an error for each refused message; each error is a post."""
 
 
-_REMEMBERED = 1_000
+_MOST_REMEMBERED = 1_000
 
 
 class _Ruling(Enum):
@@ -67,17 +67,17 @@ class Tenancy:
         self.attempts = Attempts(sessions, limits)
         self._noted: set[str] = set()
 
-    def note_refusal(self, messages: Sequence[ClientMessage], ruled: Mapping[str, _Ruling]) -> None:
+    def note_refusal(self, messages: Sequence[ClientMessage], rulings: Mapping[str, _Ruling]) -> None:
         """Note the first refused message of a session in a minute, before an error is sent.
 
         A session that is over a limit stays over it for the rest of the minute, so all later messages are refused, too.
         """
         for message in messages:
-            if ruled[message.record.message_id] is not _Ruling.LET_THROUGH:
+            if rulings[message.record.message_id] is not _Ruling.LET_THROUGH:
                 key = _counter_of(message).key(message.sent_at)
                 if key not in self._noted:
                     self.limits.refuse_from(_counter_of(message), message.sent_at, message.record.sequence)
-                    if len(self._noted) >= _REMEMBERED:
+                    if len(self._noted) >= _MOST_REMEMBERED:
                         self._noted.clear()
                     self._noted.add(key)
                 return
@@ -89,13 +89,13 @@ class Echo:
     def __init__(
         self,
         tenancy_of: Callable[[TenantId], Tenancy],
-        post: Post,
+        delivery: ReplyDelivery,
         *,
         session_share: float,
         clock: Callable[[], float],
     ) -> None:
         self._tenancy_of = tenancy_of
-        self._post = post
+        self._delivery = delivery
         self._session_share = session_share
         self._clock = clock
 
@@ -108,40 +108,40 @@ class Echo:
                 messages.append(ClientMessage.of(record))
             except PermanentError as error:
                 failures[record.message_id] = error
-        letters: list[Letter] = []
-        for of_tenant in _by(lambda message: message.tenant_id, messages):
+        replies: list[EchoReply] = []
+        for of_tenant in _grouped_by(lambda message: message.tenant_id, messages):
             try:
-                ruled = self._ruled(of_tenant)
+                rulings = self._check(of_tenant)
             except Exception as error:  # noqa: BLE001  # whatever it is, the other tenants go on
                 failures |= {message.record.message_id: error for message in of_tenant}
                 continue
-            for of_session in _by(_session_of, of_tenant):
+            for of_session in _grouped_by(_session_of, of_tenant):
                 try:
-                    letters += self._answer(of_session, ruled)
+                    replies += self._answer(of_session, rulings)
                 except Exception as error:  # noqa: BLE001  # whatever it is, the other sessions go on
                     failures |= {message.record.message_id: error for message in of_session}
-        return {**failures, **self._post.deliver(letters, deadline)}
+        return {**failures, **self._delivery.deliver(replies, deadline)}
 
-    def _ruled(self, messages: Sequence[ClientMessage]) -> dict[str, _Ruling]:
+    def _check(self, messages: Sequence[ClientMessage]) -> dict[str, _Ruling]:
         """Count a tenant's messages in the minutes in which they were sent; return each record's result.
 
         So a backlog does not count in the minute in which it is read.
         """
         tenancy = self._tenancy_of(messages[0].tenant_id)
-        ruled: dict[str, _Ruling] = {}
-        for of_minute in _by(lambda message: minute_of(message.sent_at), messages):
+        rulings: dict[str, _Ruling] = {}
+        for of_minute in _grouped_by(lambda message: minute_of(message.sent_at), messages):
             within: list[ClientMessage] = []
-            for of_session in _by(_session_of, of_minute):
+            for of_session in _grouped_by(_session_of, of_minute):
                 counted = self._counted(tenancy, of_session)
                 refused_from = _refused_from(tenancy, of_session)
                 for number, message in _numbered(of_session, counted):
                     limit = message.messages_per_minute
                     if not message.is_new and (refused_from is None or message.record.sequence < refused_from):
-                        ruled[message.record.message_id] = _Ruling.LET_THROUGH
+                        rulings[message.record.message_id] = _Ruling.LET_THROUGH
                     elif message.is_new and number <= share_of(limit, self._session_share):
                         within.append(message)
                     else:
-                        ruled[message.record.message_id] = (
+                        rulings[message.record.message_id] = (
                             _Ruling.REFUSED if number <= _ANSWERED * limit else _Ruling.IGNORED
                         )
             if within:
@@ -149,10 +149,10 @@ class Echo:
                 counted = tenancy.limits.count_in_minute(of_tenant, within[0].sent_at, len(within))
                 for number, message in _numbered(within, counted):
                     fits = number <= message.messages_per_minute
-                    ruled[message.record.message_id] = _Ruling.LET_THROUGH if fits else _Ruling.REFUSED
-            for of_session in _by(_session_of, of_minute):
-                tenancy.note_refusal([each for each in of_session if each.is_new], ruled)
-        return ruled
+                    rulings[message.record.message_id] = _Ruling.LET_THROUGH if fits else _Ruling.REFUSED
+            for of_session in _grouped_by(_session_of, of_minute):
+                tenancy.note_refusal([each for each in of_session if each.is_new], rulings)
+        return rulings
 
     def _counted(self, tenancy: Tenancy, messages: Sequence[ClientMessage]) -> int:
         """Count a session's messages; return the number of messages in the minute so far, or a higher number."""
@@ -163,17 +163,17 @@ class Echo:
             _counter_of(one),
             limit=one.messages_per_minute,
             now=one.sent_at,
-            times=_new(messages),
+            times=_number_of_new(messages),
         )
 
-    def _answer(self, messages: Sequence[ClientMessage], ruled: Mapping[str, _Ruling]) -> list[Letter]:
+    def _answer(self, messages: Sequence[ClientMessage], rulings: Mapping[str, _Ruling]) -> list[EchoReply]:
         """The frames that answer a session's messages, in their order."""
-        let_through = sum(ruled[message.record.message_id] is _Ruling.LET_THROUGH for message in messages)
+        let_through = sum(rulings[message.record.message_id] is _Ruling.LET_THROUGH for message in messages)
         if throttled := len(messages) - let_through:
             count("MessageThrottled", throttled)
         session = self._keep_alive(messages[0]) if let_through else None
         return [
-            letter for message in messages for letter in _letters(message, session, ruled[message.record.message_id])
+            reply for message in messages for reply in _replies(message, session, rulings[message.record.message_id])
         ]
 
     def _keep_alive(self, message: ClientMessage) -> Session | None:
@@ -201,20 +201,20 @@ def _session_of(message: ClientMessage) -> SessionId:
     return message.session_id
 
 
-def _new(messages: Sequence[ClientMessage]) -> int:
+def _number_of_new(messages: Sequence[ClientMessage]) -> int:
     """Return the number of messages that count: each counts at its first delivery."""
     return sum(message.is_new for message in messages)
 
 
 def _numbered(messages: Sequence[ClientMessage], counted: int) -> Iterator[tuple[int, ClientMessage]]:
     """Yield each message with its number in the minute; a repeated message has the number of the one before it."""
-    number = counted - _new(messages)
+    number = counted - _number_of_new(messages)
     for message in messages:
         number += message.is_new
         yield max(number, 1), message
 
 
-def _by[K: Hashable](
+def _grouped_by[K: Hashable](
     key: Callable[[ClientMessage], K], messages: Iterable[ClientMessage]
 ) -> Iterable[Sequence[ClientMessage]]:
     found: dict[K, list[ClientMessage]] = defaultdict(list)
@@ -223,21 +223,21 @@ def _by[K: Hashable](
     return found.values()
 
 
-def _letters(message: ClientMessage, session: Session | None, ruling: _Ruling) -> Iterator[Letter]:
+def _replies(message: ClientMessage, session: Session | None, ruling: _Ruling) -> Iterator[EchoReply]:
     if ruling is _Ruling.IGNORED:
         return
     if ruling is _Ruling.REFUSED:
         frame = throttle_frame(message.connection_id, message.request_id)
-        yield Letter(message.connection_id, frame.encode(), message.record)
+        yield EchoReply(message.connection_id, frame.encode(), message.record)
     elif session is not None and session.has(message.connection_id):
-        yield from _reply(message, session)
+        yield from _echoes(message, session)
     elif message.is_new:
         yield _refusal(message, *(SESSION_OVER if session is None else CONNECTION_OVER))
     elif session is not None:
-        yield from (Letter(key.connection_id, None, message.record, key) for key in sorted(session.connections))
+        yield from (EchoReply(key.connection_id, None, message.record, key) for key in sorted(session.connections))
 
 
-def _reply(message: ClientMessage, session: Session) -> Iterator[Letter]:
+def _echoes(message: ClientMessage, session: Session) -> Iterator[EchoReply]:
     try:
         frame = codec.decode_object(message.record.body)
     except codec.NotJsonError as error:
@@ -272,11 +272,11 @@ def _reply(message: ClientMessage, session: Session) -> Iterator[Letter]:
         return
     count("MessageEchoed")
     raw = message.record.body.encode()
-    yield from (Letter(one, raw, message.record, keys[one]) for one in recipients if one != message.connection_id)
-    yield from (Letter(one, envelope, message.record, keys[one]) for one, envelope in envelopes.items())
+    yield from (EchoReply(one, raw, message.record, keys[one]) for one in recipients if one != message.connection_id)
+    yield from (EchoReply(one, envelope, message.record, keys[one]) for one, envelope in envelopes.items())
 
 
-def _refusal(message: ClientMessage, code: ErrorCode, text: str) -> Letter:
+def _refusal(message: ClientMessage, code: ErrorCode, text: str) -> EchoReply:
     count("MessageRefused")
     frame = error_frame(code, text, connection_id=message.connection_id, request_id=message.request_id)
-    return Letter(message.connection_id, frame.encode(), message.record)
+    return EchoReply(message.connection_id, frame.encode(), message.record)

@@ -7,8 +7,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.messaging.echo.delivery import ReplyDelivery
 from functions.messaging.echo.echo import Echo, Tenancy
-from functions.messaging.echo.post import Post
 from functions.messaging.echo.settings import Settings
 from loudhailer.aws.clients import LateClient
 from loudhailer.aws.tenant_credentials import PerTenant
@@ -38,7 +38,7 @@ tenancies = PerTenant(
 sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
 echo = Echo(
     tenancies.of,
-    Post(
+    ReplyDelivery(
         sender,
         lambda tenant: tenancies.of(tenant).connections,
         endpoint=settings.callback_endpoint,

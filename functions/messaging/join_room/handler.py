@@ -17,17 +17,17 @@ from loudhailer.observability import logger, metrics
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.settings import from_env
-from loudhailer.websocket.exchange import Exchange, Part
+from loudhailer.websocket.exchange import Exchange, TenantResponder
 
 settings = from_env(Settings, os.environ)
 sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
 
 
-def part(client: ClientOf) -> Part:
+def responder(client: ClientOf) -> TenantResponder:
     """A tenant's use case, with the tenant's credentials."""
     dynamodb = client("dynamodb")
     limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
-    return Part(
+    return TenantResponder(
         DynamoSessionStore(dynamodb, settings.sessions_table),
         limits,
         JoinRoom(
@@ -39,7 +39,7 @@ def part(client: ClientOf) -> Part:
     )
 
 
-exchange = Exchange(PerTenant(part, role_arn=settings.tenant_role_arn).of, clock=time.time)
+exchange = Exchange(PerTenant(responder, role_arn=settings.tenant_role_arn).of, clock=time.time)
 
 
 @logger.inject_lambda_context

@@ -26,7 +26,7 @@ from loudhailer.rooms.stale import remove_gone
 from loudhailer.streams.records import StreamEvent, StreamRecord, parsed
 from loudhailer.websocket.replies import Speaker, left_frame
 
-NEWS_SECONDS = 60
+LONGEST_LEAVE_AGE_SECONDS = 60
 """Age in seconds from which a leave is not announced: the stream was delayed, or is being read again."""
 
 ANNOUNCING_SECONDS = 2.0
@@ -67,16 +67,16 @@ class Leaves:
     def __call__(self, records: Iterable[StreamEvent]) -> None:
         """Announce the leaves; return when all are sent, or time has run out."""
         deadline = Deadline.after(ANNOUNCING_SECONDS, self._monotonic)
-        leaves, now_in = _read(records, since=self._clock() - NEWS_SECONDS)
+        leaves, room_after = _leaves_and_rooms(records, since=self._clock() - LONGEST_LEAVE_AGE_SECONDS)
         by_room: defaultdict[tuple[TenantId, RoomKey], list[_Leave]] = defaultdict(list)
         for leave in leaves:
             by_room[ids.tenant_of(leave.key.partition), leave.membership.room].append(leave)
         frames: defaultdict[ConnectionId, list[bytes]] = defaultdict(list)
         members: dict[ConnectionId, ConnectionKey] = {}
-        for (tenant, room), left in by_room.items():
-            announcements = [left_frame(*leave.membership, leave.speaker).encode() for leave in left]
-            for member in self._members(tenant, room, {leave.key for leave in left}, deadline):
-                if now_in.get(member, room) == room:
+        for (tenant, room), leaves_of_room in by_room.items():
+            announcements = [left_frame(*leave.membership, leave.speaker).encode() for leave in leaves_of_room]
+            for member in self._members(tenant, room, {leave.key for leave in leaves_of_room}, deadline):
+                if room_after.get(member, room) == room:
                     frames[member.connection_id] += announcements
                     members[member.connection_id] = member
         if frames:
@@ -89,16 +89,16 @@ class Leaves:
             remove_gone(self._rooms_of(ids.tenant_of(member.partition)), [member])
 
     def _members(
-        self, tenant: TenantId, room: RoomKey, left: set[ConnectionKey], deadline: Deadline
+        self, tenant: TenantId, room: RoomKey, leavers: set[ConnectionKey], deadline: Deadline
     ) -> Iterable[ConnectionKey]:
         """Return the members that were in the room before; nobody if it was large, or cannot be read now."""
         if deadline.is_over():
-            count("LeaveNotAnnounced", len(left))
+            count("LeaveNotAnnounced", len(leavers))
             return ()
         try:
-            members = left.union(self._rooms_of(tenant).members(tenant, room, limit=SMALL_ROOM + 1))
+            members = leavers.union(self._rooms_of(tenant).members(tenant, room, limit=SMALL_ROOM + 1))
         except TransientError:
-            count("LeaveNotAnnounced", len(left))
+            count("LeaveNotAnnounced", len(leavers))
             logger.exception("leaves not announced", tenant_id=tenant)
             return ()
         return members if len(members) <= SMALL_ROOM else ()
@@ -108,8 +108,8 @@ class _Change(NamedTuple):
     """A change of a connection's row: its membership before and after."""
 
     key: ConnectionKey
-    was: Membership | None
-    now: Membership | None
+    before: Membership | None
+    after: Membership | None
     player: PlayerId | None
 
     @classmethod
@@ -126,16 +126,18 @@ class _Change(NamedTuple):
         )
 
 
-def _read(records: Iterable[StreamEvent], *, since: float) -> tuple[list[_Leave], dict[ConnectionKey, RoomKey | None]]:
+def _leaves_and_rooms(
+    records: Iterable[StreamEvent], *, since: float
+) -> tuple[list[_Leave], dict[ConnectionKey, RoomKey | None]]:
     """Return the leaves among the records that are not too old, and each connection's room after the last record."""
 
-    def news(record: StreamRecord) -> _Change | None:
+    def recent(record: StreamRecord) -> _Change | None:
         return _Change.of(record) if record.created_at >= since else None
 
     leaves: list[_Leave] = []
-    now_in: dict[ConnectionKey, RoomKey | None] = {}
-    for change in parsed(records, news, is_counted=False):  # `accounting` reads the same stream, and counts
-        now_in[change.key] = change.now.room if change.now else None
-        if change.was and change.was != change.now:
-            leaves.append(_Leave(change.key, change.was, change.player))
-    return leaves, now_in
+    room_after: dict[ConnectionKey, RoomKey | None] = {}
+    for change in parsed(records, recent, is_counted=False):  # `accounting` reads the same stream, and counts
+        room_after[change.key] = change.after.room if change.after else None
+        if change.before and change.before != change.after:
+            leaves.append(_Leave(change.key, change.before, change.player))
+    return leaves, room_after

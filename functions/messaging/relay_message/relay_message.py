@@ -60,7 +60,7 @@ _CLOSE_SECONDS = 1.0
 _CLOSE_PAUSE_SECONDS = 0.5
 
 _REFUSED = {Outcome.SLOW, Outcome.THROTTLED}
-_FOR_NOW = _REFUSED | {Outcome.FAILED, Outcome.UNSENT}
+_MAY_PASS_LATER = _REFUSED | {Outcome.FAILED, Outcome.UNSENT}
 
 
 @dataclass(slots=True)
@@ -98,10 +98,10 @@ class _Posted:
         If any connection took all messages, these are all that did not. Otherwise they are the connections that took
         none, if another one took some: connections that only took fewer continue together.
         """
-        there = {key for key, outcome in self.refused.items() if outcome is not Outcome.GONE or key in self.opening}
+        live = {key for key, outcome in self.refused.items() if outcome is not Outcome.GONE or key in self.opening}
         if len(self.refused) < len(self.taken):
-            return there
-        return {key for key in there if not self.taken[key]} if any(self.taken.values()) else set()
+            return live
+        return {key for key in live if not self.taken[key]} if any(self.taken.values()) else set()
 
     @property
     def gone(self) -> set[ConnectionKey]:
@@ -109,7 +109,7 @@ class _Posted:
         return {key for key, outcome in self.refused.items() if outcome is Outcome.GONE and key not in self.opening}
 
     @property
-    def done(self) -> int:
+    def deletable(self) -> int:
         """Number of leading messages that every live connection has received and that can be deleted."""
         others = [taken for key, taken in self.taken.items() if key not in self.gone | self.behind]
         return min(others, default=max(self.taken.values(), default=0))
@@ -151,21 +151,21 @@ class RelayMessage:
         """
         with logger.append_context_keys(tenant_id=wake.inbox.tenant_id):
             if wake.behind is not None:
-                done = self._end(wake, wake_id, deadline)
+                is_finished = self._close_and_deliver(wake, wake_id, deadline)
             else:
-                done = self._deliver(wake, wake_id, deadline, set())
-            if not done:
+                is_finished = self._deliver(wake, wake_id, deadline, set())
+            if not is_finished:
                 count("WakeHandedOn")
                 self._wakes.send_all([wake.to_message(f"{wake_id}.on")])
 
-    def _deliver(self, wake: Wake, wake_id: str, deadline: Deadline, left: set[ConnectionKey]) -> bool:
+    def _deliver(self, wake: Wake, wake_id: str, deadline: Deadline, skipped: set[ConnectionKey]) -> bool:
         """Deliver until there are no messages or no connections; return False if time runs out before.
 
-        Connections in `left` get no further messages.
+        Connections in `skipped` get no further messages.
         """
         delivered = 0
         while messages := self._waiting(wake.inbox):
-            connections = self._connections_of(wake.inbox) - left
+            connections = self._connections_of(wake.inbox) - skipped
             # No connection may be closed as behind only because time was short.
             needed = _PATIENCE_SECONDS if delivered and len(connections) > 1 else 0.0
             if deadline.is_over(within=needed):
@@ -175,14 +175,14 @@ class RelayMessage:
             if posted.slow and not any(message.taken_by for message in messages):
                 self._keep_for_slow(messages, posted)
                 raise TransientError("a connection does not read")
-            self._leave_behind(posted.behind, wake, wake_id)
-            left |= posted.behind
-            self._inboxes.delete(messages[: posted.done])
-            delivered += posted.done
-            count("MessageDelivered", posted.done)
-            if posted.done:
+            self._close_or_wake(posted.behind, wake, wake_id)
+            skipped |= posted.behind
+            self._inboxes.delete(messages[: posted.deletable])
+            delivered += posted.deletable
+            count("MessageDelivered", posted.deletable)
+            if posted.deletable:
                 continue
-            if not _FOR_NOW.isdisjoint(posted.refused.values()):
+            if not _MAY_PASS_LATER.isdisjoint(posted.refused.values()):
                 if not delivered:
                     raise TransientError("no connection takes anything now")
                 return False
@@ -191,19 +191,19 @@ class RelayMessage:
             self._pause(_PAUSE_SECONDS)
         return True
 
-    def _end(self, wake: Wake, wake_id: str, deadline: Deadline) -> bool:
+    def _close_and_deliver(self, wake: Wake, wake_id: str, deadline: Deadline) -> bool:
         """Close the connection that is behind, and deliver to the others; return False if time runs out before."""
         behind = set() if wake.behind is None else {wake.behind}
-        left = set(behind)
-        while still := self._close(behind):
-            if not self._deliver(wake, wake_id, deadline, left):
+        skipped = set(behind)
+        while unclosed := self._close(behind):
+            if not self._deliver(wake, wake_id, deadline, skipped):
                 return False
             if deadline.is_over(within=_CLOSE_PAUSE_SECONDS):
-                if not _FOR_NOW.isdisjoint(still.values()):
+                if not _MAY_PASS_LATER.isdisjoint(unclosed.values()):
                     raise TransientError("a connection that is left behind cannot be closed now")
                 return False
             self._pause(_CLOSE_PAUSE_SECONDS)
-        return self._deliver(wake, wake_id, deadline, left)
+        return self._deliver(wake, wake_id, deadline, skipped)
 
     def _waiting(self, inbox: Inbox) -> list[DirectMessage]:
         """Return the oldest unexpired messages, and delete the expired ones."""
@@ -219,13 +219,13 @@ class RelayMessage:
     def _connections_of(self, inbox: Inbox) -> set[ConnectionKey]:
         """Return the player's connections that have a row; delete some of the devices that have none."""
         known = self._devices.of_player(*inbox)
-        standing = self._connections.connected_at(known) if known else {}
+        recorded = self._connections.connected_at(known) if known else {}
         try:
-            gone = (key.connection_id for key in known if key not in standing)
+            gone = (key.connection_id for key in known if key not in recorded)
             self._devices.forget(*inbox, islice(gone, _FORGOTTEN_AT_ONCE))
         except TransientError:
             logger.exception("connections that are gone are left among the devices")
-        return set(standing)
+        return set(recorded)
 
     def _post(
         self, connections: Collection[ConnectionKey], messages: list[DirectMessage], deadline: Deadline
@@ -264,17 +264,17 @@ class RelayMessage:
         """Delete the messages that all connections have; note on the others which connections have them."""
         done = min(taken for key, taken in posted.taken.items() if key not in posted.gone)
         for place, message in enumerate(messages[done:], done):
-            if has_it := [key.connection_id for key, taken in posted.taken.items() if taken > place]:
-                self._inboxes.note_taken(message, has_it)
+            if holders := [key.connection_id for key, taken in posted.taken.items() if taken > place]:
+                self._inboxes.note_taken(message, holders)
         self._inboxes.delete(messages[:done])
         count("MessageDelivered", done)
 
-    def _leave_behind(self, connections: Collection[ConnectionKey], wake: Wake, wake_id: str) -> None:
+    def _close_or_wake(self, connections: Collection[ConnectionKey], wake: Wake, wake_id: str) -> None:
         """Close the connections; send a wake for each connection that cannot be closed now."""
-        still = self._close(connections)
+        unclosed = self._close(connections)
         self._wakes.send_all(
             Wake(wake.inbox, behind=key).to_message(f"{wake_id}.{sha256(key.connection_id.encode()).hexdigest()}")
-            for key in still
+            for key in unclosed
         )
 
     def _close(self, connections: Collection[ConnectionKey]) -> dict[ConnectionKey, Outcome]:
@@ -284,13 +284,13 @@ class RelayMessage:
         note_closed([wanted[key] for key in closing.closed])
         opening = self._opening(closing.gone)
         self._delete_gone(key for key in closing.gone if key not in opening)
-        still = {key: outcome for key, outcome in closing.open.items() if outcome in _FOR_NOW}
-        return still | dict.fromkeys(opening, Outcome.GONE)
+        unclosed = {key: outcome for key, outcome in closing.open.items() if outcome in _MAY_PASS_LATER}
+        return unclosed | dict.fromkeys(opening, Outcome.GONE)
 
     def _delete_gone(self, gone: Iterable[ConnectionKey]) -> None:
         delete_gone(lambda _: self._connections, gone, now=self._clock())
 
     def _opening(self, gone: Sequence[ConnectionKey]) -> set[ConnectionKey]:
         """Return the connections whose handshake may not be complete: they have a row, and are new."""
-        made = self._connections.connected_at(gone) if gone else {}
-        return {key for key, at in made.items() if self._clock() - at < YOUNG_SECONDS}
+        connected_at = self._connections.connected_at(gone) if gone else {}
+        return {key for key, at in connected_at.items() if self._clock() - at < YOUNG_SECONDS}

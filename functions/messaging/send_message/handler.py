@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.messaging.send_message.direct import Direct
-from functions.messaging.send_message.rooms import SayInRoom
+from functions.messaging.send_message.rooms import SendToRoom
 from functions.messaging.send_message.send_message import SendMessage
 from functions.messaging.send_message.settings import Settings
 from loudhailer.aws.clients import LateClient
@@ -27,7 +27,7 @@ from loudhailer.queues.sqs import SqsQueue
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.settings import from_env
-from loudhailer.websocket.exchange import Exchange, Part
+from loudhailer.websocket.exchange import Exchange, TenantResponder
 from loudhailer.websocket.once import Once
 from loudhailer.websocket.sent.dynamodb import DynamoSentStore
 
@@ -42,20 +42,21 @@ ends = SqsQueue(late("sqs"), settings.disconnect_queue_url, pause=time.sleep)
 sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"], tries=TRIES)
 
 
-def part(client: ClientOf) -> Part:
+def responder(client: ClientOf) -> TenantResponder:
     """A tenant's use case, with the tenant's credentials."""
     own, endpoint, lifetime = client("dynamodb"), settings.callback_endpoint, settings.inbox_lifetime_seconds
     rooms = DynamoRoomStore(own, settings.connections_table)
     once = Once(DynamoSentStore(own, settings.limits_table), clock=time.time)
     limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
     posts = PostBudget(limits, session_share=settings.session_share, clock=time.time)
-    say = SayInRoom(rooms, sender, posts, broadcasts, announcer, ends=ends, once=once, endpoint=endpoint)
+    in_room = SendToRoom(rooms, sender, posts, broadcasts, announcer, ends=ends, once=once, endpoint=endpoint)
     inboxes, places = DynamoInboxStore(own, settings.messages_table), DynamoPlaceStore(own, settings.places_table)
     direct = Direct(inboxes, places, once, messages_per_inbox=settings.messages_per_inbox, lifetime_seconds=lifetime)
-    return Part(DynamoSessionStore(own, settings.sessions_table), limits, SendMessage(direct, rooms=say))
+    sessions = DynamoSessionStore(own, settings.sessions_table)
+    return TenantResponder(sessions, limits, SendMessage(direct, rooms=in_room))
 
 
-exchange = Exchange(PerTenant(part, role_arn=settings.tenant_role_arn).of, clock=time.time)
+exchange = Exchange(PerTenant(responder, role_arn=settings.tenant_role_arn).of, clock=time.time)
 
 
 @logger.inject_lambda_context

@@ -40,7 +40,7 @@ from loudhailer.rooms.stale import remove_gone
 from loudhailer.websocket.caller import Caller
 from loudhailer.websocket.exchange import Frame
 from loudhailer.websocket.once import CLIENT_MESSAGE_ID, Once
-from loudhailer.websocket.replies import said_ack_frame, said_frame, throttle_frame
+from loudhailer.websocket.replies import room_ack_frame, room_message_frame, throttle_frame
 
 MAX_CONTENT = 4_096
 """Most characters of a message to a room: its frame is far smaller than the 128 KB that API Gateway delivers."""
@@ -53,27 +53,29 @@ _SIZES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _RoomMessage:
     """A member's message and its room; its ids stay the same when the client sends it again."""
 
     room: RoomKey
     nickname: NickName
     content: JsonText
-    may_come_again: bool
+    may_be_repeated: bool
 
     def frame(self, first: Caller) -> str:
         """Return the frame that the members receive."""
-        said_as = message_id(first.received_at, first.request_id) if self.may_come_again else None
-        return said_frame(self.room, self.nickname, self.content, first.received_at, first.speaker, message_id=said_as)
+        repeatable_id = message_id(first.received_at, first.request_id) if self.may_be_repeated else None
+        return room_message_frame(
+            self.room, self.nickname, self.content, first.received_at, first.speaker, message_id=repeatable_id
+        )
 
     def broadcast_id(self, first: Caller) -> BroadcastId:
         """The id of the broadcast to a large room."""
-        if not self.may_come_again:
+        if not self.may_be_repeated:
             return ids.new_broadcast_id()
         return ids.derived_broadcast_id(first.received_at, message_id(first.received_at, first.request_id))
 
 
-class SayInRoom:
+class SendToRoom:
     """Sends a member's message to its room; answers frames that have a `roomKey`."""
 
     def __init__(
@@ -110,23 +112,25 @@ class SayInRoom:
         if membership is None or membership.room != room:
             count("FrameRefused")
             return caller.refusal(ErrorCode.NOT_IN_ROOM, "join the room before you speak in it")
-        said = _Said(room, membership.nickname, content, may_come_again=CLIENT_MESSAGE_ID in frame)
-        first, refusal = self._once(caller, frame, lambda first: self._say(caller, first, said))
-        if refusal or not said.may_come_again:
+        message = _RoomMessage(room, membership.nickname, content, may_be_repeated=CLIENT_MESSAGE_ID in frame)
+        first, refusal = self._once(caller, frame, lambda first: self._send(caller, first, message))
+        if refusal or not message.may_be_repeated:
             return refusal
-        return said_ack_frame(message_id(first.received_at, first.request_id), room, frame[CLIENT_MESSAGE_ID])
+        return room_ack_frame(message_id(first.received_at, first.request_id), room, frame[CLIENT_MESSAGE_ID])
 
-    def _say(self, caller: Caller, first: Caller, said: "_Said") -> str | None:
+    def _send(self, caller: Caller, first: Caller, message: _RoomMessage) -> str | None:
         """Send the message as of the first attempt; return the frame that refuses it if the budget is used up."""
-        room = said.room
+        room = message.room
         members = self._members_of_small(caller, room)
         size = self._size(caller, room) if members is None else len(members)
         if not self._posts.take(caller.tenant_id, caller.session_id, size, budget=caller.posts_per_minute):
             return throttle_frame(caller.key.connection_id, caller.request_id)
         if members is None:
-            self._broadcast(said.broadcast_id(first), caller.tenant_id, room, said.frame(first), first.received_at)
+            self._broadcast(
+                message.broadcast_id(first), caller.tenant_id, room, message.frame(first), first.received_at
+            )
         else:
-            self._post(caller.tenant_id, members, said.frame(first))
+            self._post(caller.tenant_id, members, message.frame(first))
         count("RoomMessageSent")
         return None
 
@@ -155,11 +159,11 @@ class SayInRoom:
             self._sizes[room] = size, caller.received_at // 1_000
         return size
 
-    def _post(self, tenant: TenantId, members: Iterable[ConnectionKey], said: str) -> None:
+    def _post(self, tenant: TenantId, members: Iterable[ConnectionKey], frame: str) -> None:
         keys = {key.connection_id: key for key in members}
-        frames = dict.fromkeys(keys, (said.encode(),))
+        frames = dict.fromkeys(keys, (frame.encode(),))
         outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=POST_SECONDS)
-        missing: list[End] = []
+        ends: list[End] = []
         for connection, (outcome,) in outcomes.items():
             if outcome is Outcome.GONE:
                 remove_gone(self._rooms, [keys[connection]])
@@ -167,20 +171,20 @@ class SayInRoom:
                 count("RoomPostFailed")
                 logger.warning("a member did not get a room's message", member=connection, outcome=outcome.name)
                 if outcome is not Outcome.REJECTED:
-                    missing.append(End(keys[connection], close=True))
-        if missing:
-            self._ends.send_all((end.to_body() for end in missing), group=group_of(tenant))
+                    ends.append(End(keys[connection], close=True))
+        if ends:
+            self._ends.send_all((end.to_body() for end in ends), group=group_of(tenant))
 
-    def _broadcast(self, broadcast_id: BroadcastId, tenant: TenantId, room: RoomKey, said: str, said_at: int) -> None:
+    def _broadcast(self, broadcast_id: BroadcastId, tenant: TenantId, room: RoomKey, frame: str, sent_at: int) -> None:
         summary = Summary(
             broadcast_id=broadcast_id,
             audience=InRoom(tenant, room),
-            content_hash=hashlib.sha256(said.encode()).hexdigest(),
-            published_at=said_at,
+            content_hash=hashlib.sha256(frame.encode()).hexdigest(),
+            published_at=sent_at,
         )
         recorded = self._broadcasts.record(summary)
         if not recorded.announced:
-            self._announce(recorded, said, priority=Priority.LOW)
+            self._announce(recorded, frame, priority=Priority.LOW)
 
 
 def _content(frame: Frame) -> JsonText | None:

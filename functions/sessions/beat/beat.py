@@ -7,7 +7,7 @@ a cell that cannot do its work, or does not reach the hub, has no lease soon, an
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from loudhailer.cells.model import Lease, Standing
+from loudhailer.cells.model import CellStatus, Lease
 from loudhailer.cells.port import CellDirectory
 from loudhailer.cells.rendezvous import homes, share
 from loudhailer.delivery.outcome import Outcome
@@ -66,9 +66,9 @@ class Beat:
     def __call__(self) -> None:
         """Copy the tenants if they have changed, and renew the lease; without any tenant nothing is written."""
         revision = self._directory.revision()
-        alive = self._alive()
+        alive = self._cells_taking_part()
         if self._copied != (revision, alive):
-            if not (rows := self._hub_tenants.everything()):
+            if not (rows := self._hub_tenants.all_rows()):
                 return
             self._copy(rows, alive)
             self._copied = (revision, alive)
@@ -88,37 +88,37 @@ class Beat:
 
     def has_tenants(self) -> bool:
         """Tell whether the hub has any tenant; without one there is nothing to copy, and no session to place."""
-        return self._directory.revision() > 0 or bool(self._hub_tenants.everything())
+        return self._directory.revision() > 0 or bool(self._hub_tenants.all_rows())
 
-    def _alive(self) -> frozenset[CellName]:
+    def _cells_taking_part(self) -> frozenset[CellName]:
         """The cells that take part: alive, and with a weight. This one and the hub's are alive: they are at work."""
         now = self._clock()
-        standing = self._directory.standing(list(self._weights))
+        statuses = self._directory.statuses(list(self._weights))
 
-        def takes_part(cell: CellName, seen: Standing) -> bool:
-            weight = self._weights[cell] if seen.ordered_weight is None else seen.ordered_weight
+        def takes_part(cell: CellName, status: CellStatus) -> bool:
+            weight = self._weights[cell] if status.ordered_weight is None else status.ordered_weight
             is_alive = cell in {HUB, self._name} or (
-                seen.lease is not None and seen.lease.is_alive(now, self._lease_seconds)
+                status.lease is not None and status.lease.is_alive(now, self._lease_seconds)
             )
             return is_alive and weight > 0
 
-        return frozenset(cell for cell, seen in standing.items() if takes_part(cell, seen))
+        return frozenset(cell for cell, status in statuses.items() if takes_part(cell, status))
 
     def _copy(self, rows: list[TenantRow], alive: frozenset[CellName]) -> None:
-        """Put the hub's rows that differ from those here, each tenant with this cell's part of its limits."""
-        here = {row.tenant_id: row for row in self._tenants.everything()}
+        """Put the hub's rows that differ from the copied ones, each tenant with this cell's part of its limits."""
+        copied = {row.tenant_id: row for row in self._tenants.all_rows()}
         wanted = (row if row.tenant is None else replace(row, tenant=self._part(row.tenant, alive)) for row in rows)
-        changed = [row for row in wanted if here.get(row.tenant_id) != row]
+        changed = [row for row in wanted if copied.get(row.tenant_id) != row]
         for row in changed:
             self._tenants.copy(row)
         count("TenantCopied", len(changed))
         logger.info("tenants copied", changed=len(changed), alive=sorted(alive))
 
     def _part(self, tenant: Tenant, alive: frozenset[CellName]) -> Tenant:
-        of_tenant = homes(
+        tenant_homes = homes(
             tenant.tenant_id, tenant.tenant_connections, self._weights, home_connections=self._home_connections
         )
-        taking_part = [home for home in of_tenant if home in alive]
+        taking_part = [home for home in tenant_homes if home in alive]
 
         def part(limit: int) -> int:
             return share(limit, self._name, taking_part, self._weights)

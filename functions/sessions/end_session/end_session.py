@@ -57,15 +57,15 @@ class EndSession:
             TransientError: some rows could not be read or deleted; the whole batch comes again.
         """
         removed = list(parsed(event["Records"], _Removed.of))
-        left = {key for session in removed for key in session.connections}
+        remaining = {key for session in removed for key in session.connections}
         count("SessionEnded", len(removed))
-        while left and (left := self._close(left, deadline)):
+        while remaining and (remaining := self._close(remaining, deadline)):
             if deadline.is_over(within=_PAUSE_SECONDS):
-                count("SessionNotEnded", sum(not left.isdisjoint(session.connections) for session in removed))
-                logger.warning("connections of sessions that are gone are left", connections=len(left))
+                count("SessionNotEnded", sum(not remaining.isdisjoint(session.connections) for session in removed))
+                logger.warning("connections of sessions that are gone are left", connections=len(remaining))
                 break
             self._pause(_PAUSE_SECONDS)
-        failed = (session.sequence_number for session in removed if not left.isdisjoint(session.connections))
+        failed = (session.sequence_number for session in removed if not remaining.isdisjoint(session.connections))
         return batch_response(next(failed, None))
 
     def _close(self, connections: Collection[ConnectionKey], deadline: Deadline) -> set[ConnectionKey]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from loudhailer.cells.model import DeclaredCell, Standing, is_url_in
-from loudhailer.cells.placements.model import Placement, of_player, of_session, placement_after
+from loudhailer.cells.model import CellStatus, DeclaredCell, is_url_in
+from loudhailer.cells.placements.model import Placement, name_of_player, name_of_session, placement_after
 from loudhailer.cells.placements.port import PlacementStore
 from loudhailer.cells.port import CellDirectory
 from loudhailer.cells.rendezvous import homes, ranked, share
@@ -25,12 +25,12 @@ from loudhailer.tenants.model import Tenant
 _ATTEMPTS = 4
 
 _DIRECTORY_SECONDS = 1
-"""Time for which the standing of the cells is remembered: leases are renewed every five seconds."""
+"""Time for which the status of the cells is remembered: leases are renewed every five seconds."""
 
 _NOTED_SECONDS = 3_600
 """Time after which it is noted anew that a tenant may have connections on a cell."""
 
-_REMEMBERED = 10_000
+_MOST_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +42,11 @@ class CellStores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Home:
-    """A cell on which a session lives.
+class SessionCell:
+    """The cell on which a session lives.
 
     Attributes:
-        cell: the cell.
+        name: the cell's name.
         sessions: its sessions.
         places: its places.
         websocket_url: where its clients connect.
@@ -54,7 +54,7 @@ class Home:
         player: the player that the session is to be bound to; None leaves it as it is.
     """
 
-    cell: CellName
+    name: CellName
     sessions: SessionStore
     places: PlaceStore
     websocket_url: str
@@ -65,10 +65,10 @@ class Home:
 class Placing(Protocol):
     """Knows the cells of sessions."""
 
-    def place(self, tenant: Tenant, session: SessionId, player: PlayerId | None) -> Home | None:
+    def place(self, tenant: Tenant, session: SessionId, player: PlayerId | None) -> SessionCell | None:
         """Return the cell that the session is to live on from now on; None if it is bound to another player."""
 
-    def where(self, tenant: Tenant, session: SessionId) -> Sequence[tuple[CellName, SessionStore]]:
+    def cells_of(self, tenant: Tenant, session: SessionId) -> Sequence[tuple[CellName, SessionStore]]:
         """The cells that the session may live on, the present one first."""
 
 
@@ -79,11 +79,11 @@ class OneCell(Placing):
         self._stores = stores
         self._websocket_url = websocket_url
 
-    def place(self, tenant: Tenant, session: SessionId, player: PlayerId | None) -> Home:
+    def place(self, tenant: Tenant, session: SessionId, player: PlayerId | None) -> SessionCell:
         """Return the hub's cell."""
         del session
-        return Home(
-            cell=HUB,
+        return SessionCell(
+            name=HUB,
             sessions=self._stores.sessions,
             places=self._stores.places,
             websocket_url=self._websocket_url,
@@ -91,7 +91,7 @@ class OneCell(Placing):
             player=player,
         )
 
-    def where(self, tenant: Tenant, session: SessionId) -> Sequence[tuple[CellName, SessionStore]]:
+    def cells_of(self, tenant: Tenant, session: SessionId) -> Sequence[tuple[CellName, SessionStore]]:
         """Return the hub's cell."""
         del tenant, session
         return [(HUB, self._stores.sessions)]
@@ -122,17 +122,17 @@ class SeveralCells(Placing):
         self._home_connections = home_connections
         self._lease_seconds = lease_seconds
         self._clock = clock
-        self._known: tuple[float, Mapping[CellName, Standing], Mapping[CellName, str]] | None = None
+        self._known: tuple[float, Mapping[CellName, CellStatus], Mapping[CellName, str]] | None = None
         # The tenant's revision is in the key: the next tenant of an erased one's id has a later one, and no note yet.
         self._noted: dict[tuple[TenantId, int, CellName], float] = {}
 
-    def place(self, tenant: Tenant, session: SessionId, player: PlayerId | None) -> Home | None:
+    def place(self, tenant: Tenant, session: SessionId, player: PlayerId | None) -> SessionCell | None:
         """Write where the session and its player are, and return it; see `Placing.place`.
 
         TransientError if others place the session all the time, or if a cell that it may live on does not answer.
         """
         for _ in range(_ATTEMPTS):
-            names = [of_session(session)] if player is None else [of_session(session), of_player(player)]
+            names = [name_of_session(session)] if player is None else [name_of_session(session), name_of_player(player)]
             found = self._placements.get(tenant.tenant_id, names)
             own, players = found.get(names[0]), found.get(names[-1])
             live = None if own else self._live(HUB, tenant, session)
@@ -141,19 +141,19 @@ class SeveralCells(Placing):
             keeping, candidates, urls = self._candidates(tenant)
             cell = wanted if wanted is not None and wanted in keeping else self._choose(tenant, names[-1], candidates)
             if current is not None and current != cell:
-                live, bound = self._left_behind(own, current, tenant, session)
+                live, bound = self._session_to_move(own, current, tenant, session)
                 if bound is not None and bound != player:
                     return None if player else self.place(tenant, session, bound)
                 if live is not None and player is not None and bound is None:
                     # As on one cell: a session that is bound only now is made anew, and its connections are closed.
                     self._stores(current).sessions.delete(tenant.tenant_id, session)
             if self._write(tenant, cell, player, {name: found.get(name) for name in reversed(names)}):
-                return self._home(tenant, cell, player, candidates, urls)
+                return self._session_cell(tenant, cell, player, candidates, urls)
         raise TransientError("the session was placed by others all the time")
 
-    def where(self, tenant: Tenant, session: SessionId) -> Sequence[tuple[CellName, SessionStore]]:
+    def cells_of(self, tenant: Tenant, session: SessionId) -> Sequence[tuple[CellName, SessionStore]]:
         """Return its placement's cell, and the former one while connections may be left there."""
-        name = of_session(session)
+        name = name_of_session(session)
         placement = self._placements.get(tenant.tenant_id, [name]).get(name)
         cells = [] if placement is None else [placement.cell]
         if placement is not None and placement.former is not None and placement.former_until > self._clock():
@@ -167,7 +167,7 @@ class SeveralCells(Placing):
         found = self._stores(cell).sessions.get(tenant.tenant_id, session) if cell in self._weights else None
         return found if found is not None and found.is_live(self._clock()) else None
 
-    def _left_behind(
+    def _session_to_move(
         self, own: Placement | None, cell: CellName, tenant: Tenant, session: SessionId
     ) -> tuple[Session | None, PlayerId | None]:
         """The session in the cell that it is to leave, and its player; by its placement if the cell does not answer."""
@@ -188,13 +188,13 @@ class SeveralCells(Placing):
         """
         now = self._clock()
         if self._known is None or now - self._known[0] >= _DIRECTORY_SECONDS:
-            standing = self._directory.standing(list(self._weights))
-            self._known = now, standing, self._urls(standing)
-        _, standing, urls = self._known
-        ordered = {cell: standing[cell].ordered_weight for cell in urls}
+            statuses = self._directory.statuses(list(self._weights))
+            self._known = now, statuses, self._urls(statuses)
+        _, statuses, urls = self._known
+        ordered = {cell: statuses[cell].ordered_weight for cell in urls}
         weights = {cell: self._weights[cell] if weight is None else weight for cell, weight in ordered.items()}
         taking_part = {cell: weight for cell, weight in weights.items() if weight > 0}
-        leases = {cell: lease for cell in taking_part if (lease := standing[cell].lease) is not None}
+        leases = {cell: lease for cell in taking_part if (lease := statuses[cell].lease) is not None}
         # Without a lease is the hub's cell alone, which is answering.
         lost = {cell for cell, lease in leases.items() if not lease.is_alive(now, self._lease_seconds)}
         if 2 * sum(taking_part[cell] for cell in lost) > sum(taking_part.values()):
@@ -209,11 +209,11 @@ class SeveralCells(Placing):
             candidates = dict.fromkeys(urls, 1.0)
         return alive | candidates.keys(), candidates, urls
 
-    def _urls(self, standing: Mapping[CellName, Standing]) -> Mapping[CellName, str]:
+    def _urls(self, statuses: Mapping[CellName, CellStatus]) -> Mapping[CellName, str]:
         """The clients' URLs of the hub's cell, and of each further one that ever had a lease and names a legal one."""
         urls = {HUB: self._hub_url}
         for cell, declared in self._cells.items():
-            lease = standing[cell].lease
+            lease = statuses[cell].lease
             if lease is None:
                 continue
             if is_url_in(declared.region, lease.websocket_url, self._hub_url):
@@ -245,7 +245,7 @@ class SeveralCells(Placing):
         note = tenant.tenant_id, tenant.revision, cell
         if now - self._noted.get(note, 0) >= _NOTED_SECONDS:
             self._placements.add_cell(tenant.tenant_id, cell, now)
-            if len(self._noted) >= _REMEMBERED:
+            if len(self._noted) >= _MOST_REMEMBERED:
                 self._noted.clear()
             self._noted[note] = now
         for name, before in seen.items():
@@ -258,18 +258,18 @@ class SeveralCells(Placing):
                 return False
         return True
 
-    def _home(
+    def _session_cell(
         self,
         tenant: Tenant,
         cell: CellName,
         player: PlayerId | None,
         candidates: Mapping[CellName, float],
         urls: Mapping[CellName, str],
-    ) -> Home:
+    ) -> SessionCell:
         stores = self._stores(cell)
         alive = [home for home in self._homes(tenant) if home in candidates]
-        return Home(
-            cell=cell,
+        return SessionCell(
+            name=cell,
             sessions=stores.sessions,
             places=stores.places,
             websocket_url=urls[cell],

@@ -21,7 +21,7 @@ A session lives on one cell, see `placing`. If a further cell does not answer, t
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Self
 
-from functions.sessions.session_api.placing import Home, Placing
+from functions.sessions.session_api.placing import Placing, SessionCell
 from loudhailer import ids
 from loudhailer.broadcast.combined import report_over_cells
 from loudhailer.broadcast.port import BroadcastStore
@@ -116,37 +116,37 @@ class SessionApi:
         if tenant is None:
             return respond(400, _INVALID)
         session = tenant.session_id_of(named.secret)
-        home = self._placing.place(tenant, session, named.player)
-        if home is None:
+        cell = self._placing.place(tenant, session, named.player)
+        if cell is None:
             return _BOUND_TO_ANOTHER
         try:
-            return self._open(home, tenant, session)
+            return self._open(cell, tenant, session)
         except TransientError as error:
-            return _unreachable(home.cell, error)
+            return _unreachable(cell.name, error)
 
-    def _open(self, home: Home, tenant: Tenant, session: ids.SessionId) -> Response:
+    def _open(self, cell: SessionCell, tenant: Tenant, session: ids.SessionId) -> Response:
         now = int(self._clock())
         expires_at = now + tenant.session_seconds
         key = (tenant.tenant_id, session)
-        standing = home.sessions.get(*key)
-        if (standing is None or not standing.is_live(now)) and not self._has_place(home, tenant.tenant_id, now):
+        existing = cell.sessions.get(*key)
+        if (existing is None or not existing.is_live(now)) and not self._has_place(cell, tenant.tenant_id, now):
             return _over_limit("tenantSessions")
-        if not home.sessions.renew(*key, player=home.player, expires_at=expires_at, now=now):
+        if not cell.sessions.renew(*key, player=cell.player, expires_at=expires_at, now=now):
             return _BOUND_TO_ANOTHER
         if self._tenants.get(tenant.tenant_id, consistent=True) is None:
             # The tenant is erased at the same time: either its sessions are deleted after this one was created, or this
             # read sees the erasure. A renewal may also recreate a session that was deleted after it was read.
-            home.sessions.delete(*key)
+            cell.sessions.delete(*key)
             return respond(400, _INVALID)
         count("SessionRenewed")
-        return respond(200, {"Attributes": {"sessionTTL": expires_at}, "webSocketUrl": home.websocket_url})
+        return respond(200, {"Attributes": {"sessionTTL": expires_at}, "webSocketUrl": cell.websocket_url})
 
-    def _has_place(self, home: Home, tenant: ids.TenantId, now: int) -> bool:
+    def _has_place(self, cell: SessionCell, tenant: ids.TenantId, now: int) -> bool:
         return take_place(
-            home.places,
+            cell.places,
             sessions_of(tenant),
-            home.tenant_sessions,
-            rows=lambda: home.sessions.count(tenant, now),
+            cell.tenant_sessions,
+            rows=lambda: cell.sessions.count(tenant, now),
             now=now,
             expires_at=now + _PLACES_KEPT_SECONDS,
         )
@@ -159,7 +159,7 @@ class SessionApi:
         if tenant is None:
             return respond(400, _INVALID)
         session = tenant.session_id_of(named.secret)
-        (cell, sessions), *former = self._placing.where(tenant, session)
+        (cell, sessions), *former = self._placing.cells_of(tenant, session)
         try:
             answer = self._end(sessions, named, session)
         except TransientError as error:
@@ -179,8 +179,8 @@ class SessionApi:
         key = (named.tenant, session)
         if sessions.get(*key) is None:
             return None
-        if not sessions.delete(*key, named.player) and (left := sessions.get(*key)) is not None:
-            return _BOUND_TO_ANOTHER if left.is_live(self._clock()) else respond(400, _INVALID)
+        if not sessions.delete(*key, named.player) and (existing := sessions.get(*key)) is not None:
+            return _BOUND_TO_ANOTHER if existing.is_live(self._clock()) else respond(400, _INVALID)
         # The session existed and is deleted. If `delete` reports that it did not delete it, the SDK has repeated a
         # deletion whose answer was lost.
         count("SessionDeleted")
@@ -211,7 +211,8 @@ class SessionApi:
         if not self._list_tenants:
             return _FORBIDDEN
         items = [
-            {**tenant.to_wire(), "silo": tenant.tenant_id in self._silo_tenants} for tenant in self._tenants.everyone()
+            {**tenant.to_wire(), "silo": tenant.tenant_id in self._silo_tenants}
+            for tenant in self._tenants.all_tenants()
         ]
         return respond(200, {"Items": items})
 

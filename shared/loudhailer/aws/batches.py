@@ -26,10 +26,10 @@ _FIRST_PAUSE_SECONDS = 0.05
 
 def paged(action: str, pages: Iterable[Any]) -> Iterator[Any]:
     """Yield the pages of a paginator, each read on demand; TransientError if a page cannot be read."""
-    left = iter(pages)
+    remaining = iter(pages)
     while True:
         with calling(action):
-            page = next(left, None)
+            page = next(remaining, None)
         if page is None:
             return
         yield page
@@ -71,7 +71,7 @@ def delete_rows(
 
 
 def _attempts(
-    action: str, call: Callable[..., Any], request: Any, left: str, pause: Callable[[float], None]
+    action: str, call: Callable[..., Any], request: Any, unprocessed_field: str, pause: Callable[[float], None]
 ) -> Iterator[Any]:
     """Yield the answers to a batch; entries that DynamoDB left unprocessed are requested again, with growing delays.
 
@@ -83,7 +83,7 @@ def _attempts(
         with calling(action):
             answer = call(RequestItems=request)
         yield answer
-        request = answer.get(left)
+        request = answer.get(unprocessed_field)
         if not request:
             return
     raise TransientError(f"{action} left rows unprocessed in {BATCH_ATTEMPTS} attempts")

@@ -32,8 +32,8 @@ def holds(
             write()
     except ClientError as error:
         if is_refused(error):
-            standing: Any = error.response.get("Item")  # the stubs do not know it
-            return has_made is not None and standing is not None and has_made(standing)
+            current_row: Any = error.response.get("Item")  # the stubs do not know it
+            return has_made is not None and current_row is not None and has_made(current_row)
         raise TransientError(f"{action} failed: {error}") from error
     return True
 

@@ -50,13 +50,13 @@ def write_together(
             if is_refused(error):
                 return False
             cause = error
-            if not was_kept_off(error):
+            if not was_too_busy(error):
                 break
         else:
             return True
     raise TransientError(f"TransactWriteItems failed: {cause}") from cause
 
 
-def was_kept_off(error: ClientError) -> bool:
+def was_too_busy(error: ClientError) -> bool:
     """Tell whether a transaction was cancelled because DynamoDB was too busy with one of its items."""
     return not reasons_of(error).isdisjoint({CONFLICT, *THROTTLED})

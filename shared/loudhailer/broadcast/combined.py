@@ -22,8 +22,8 @@ def report_over_cells(
     if found is None:
         return None
     summary, own = found
-    said = snapshots.of(broadcast_id, summary.cells) if summary.cells else {}
-    return combined(summary, own, said, now, grace)
+    reported = snapshots.of(broadcast_id, summary.cells) if summary.cells else {}
+    return combined(summary, own, reported, now, grace)
 
 
 def combined(summary: Summary, own: Report, snapshots: Mapping[CellName, Report], now: float, grace: int) -> Report:
@@ -48,16 +48,16 @@ def combined(summary: Summary, own: Report, snapshots: Mapping[CellName, Report]
     waiting_for: list[CellName] = []
     silent: list[CellName] = []
     for cell, expected in sorted(summary.cells.items()):
-        said = snapshots.get(cell) or _nothing_of(summary)
-        if said.status == "finished":
-            parts[cell] = said
+        part = snapshots.get(cell) or _nothing_of(summary)
+        if part.status == "finished":
+            parts[cell] = part
             continue
-        said = replace(said, expected=expected if said.expected is None else said.expected)
+        part = replace(part, expected=expected if part.expected is None else part.expected)
         if now < silent_from or not is_taken:
-            parts[cell] = said
+            parts[cell] = part
             waiting_for.append(cell)
         else:
-            parts[cell] = _given_up(said, silent_from)
+            parts[cell] = _given_up(part, silent_from)
             silent.append(cell)
     return _sum(summary, parts, waiting_for=tuple(waiting_for), silent=tuple(silent))
 
@@ -77,14 +77,14 @@ def _nothing_of(summary: Summary) -> Report:
     )
 
 
-def _given_up(said: Report, at: int) -> Report:
+def _given_up(part: Report, at: int) -> Report:
     """The part of a silent cell: its recipients without an outcome, found or only expected, have failed."""
-    dispatched = max(said.dispatched, said.expected or 0)
+    dispatched = max(part.dispatched, part.expected or 0)
     return replace(
-        said,
+        part,
         status="finished",
         dispatched=dispatched,
-        failed=dispatched - said.delivered - said.gone,
+        failed=dispatched - part.delivered - part.gone,
         finished_at=at * 1000,
     )
 

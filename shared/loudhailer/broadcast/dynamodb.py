@@ -64,7 +64,7 @@ _EXISTS = "attribute_exists(part)"
 _FIRST_SOURCES = 16
 """Number of sources whose rows are read first, by their keys: most broadcasts have fewer."""
 
-_REMEMBERED = 1_000
+_MOST_REMEMBERED = 1_000
 """Number of broadcasts whose number of keys is cached."""
 
 
@@ -84,14 +84,14 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
         self._clock = clock
         self._pause = pause
         self._keys = keys
-        self._known: dict[BroadcastId, int] = {}
+        self._key_counts: dict[BroadcastId, int] = {}
 
     @override
     def record(self, summary: Summary) -> Summary:
-        return summary if self._put_new(self._summary_row(summary)) else self._standing(summary.broadcast_id)
+        return summary if self._put_new(self._summary_row(summary)) else self._recorded(summary.broadcast_id)
 
     @override
-    def record_whole(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
+    def record_small(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
         broadcast_id, row = summary.broadcast_id, self._summary_row(summary)
         self._remember(broadcast_id, row)
         end = end_of_source(source.number, 1 if chunk.size else 0)
@@ -110,15 +110,15 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
             )
         except TransientError:
             # It is not known which rows were recorded, and under how many keys.
-            del self._known[broadcast_id]
+            del self._key_counts[broadcast_id]
             raise
-        return summary if is_new else self._standing(broadcast_id)
+        return summary if is_new else self._recorded(broadcast_id)
 
-    def _standing(self, broadcast_id: BroadcastId) -> Summary:
-        standing = self.summary(broadcast_id)
-        if standing is None:
+    def _recorded(self, broadcast_id: BroadcastId) -> Summary:
+        recorded = self.summary(broadcast_id)
+        if recorded is None:
             raise TransientError("a broadcast's summary went away while it was recorded")
-        return standing
+        return recorded
 
     def _summary_row(self, summary: Summary) -> Item:
         numbers = {"sources": summary.sources, "expected": summary.expected, "swarmedAt": summary.swarmed_at}
@@ -154,9 +154,8 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
         return self._update(broadcast_id, "summary", "SET cancelled = :yes", _EXISTS, {":yes": {"BOOL": True}})
 
     @override
-    def mark_expired(self, broadcast_id: BroadcastId, *, cut_short: bool = False) -> None:
-        changes = "SET cutShort = :yes" if cut_short else "SET expired = :yes"
-        self._update(broadcast_id, "summary", changes, _EXISTS, {":yes": {"BOOL": True}})
+    def mark_expired(self, broadcast_id: BroadcastId) -> None:
+        self._update(broadcast_id, "summary", "SET expired = :yes", _EXISTS, {":yes": {"BOOL": True}})
 
     @override
     def live_again(self, broadcast_id: BroadcastId) -> None:
@@ -221,23 +220,33 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
 
     @override
     def complete_sources(
-        self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int, *, missed: int = 0
+        self,
+        broadcast_id: BroadcastId,
+        count: int,
+        expected: int | None,
+        now: int,
+        *,
+        missed: int = 0,
+        cut_short: bool = False,
     ) -> None:
         changes = "SET sources = :sources, swarmedAt = :now, missed = :missed"
-        values = {":sources": {"N": str(count)}, ":now": {"N": str(now)}, ":missed": {"N": str(missed)}}
+        values: Item = {":sources": {"N": str(count)}, ":now": {"N": str(now)}, ":missed": {"N": str(missed)}}
         if expected is not None:
             changes += ", expected = :expected"
             values[":expected"] = {"N": str(expected)}
+        if cut_short:
+            changes += ", cutShort = :yes"
+            values[":yes"] = {"BOOL": True}
         self._update(broadcast_id, "summary", changes, f"{_EXISTS} AND attribute_not_exists(sources)", values)
 
     @override
     def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
         if self._put_new(self._chunk_row(broadcast_id, chunk)):
             return chunk
-        standing = self.chunk(broadcast_id, chunk.chunk_id)
-        if standing is None:
+        fixed = self.chunk(broadcast_id, chunk.chunk_id)
+        if fixed is None:
             raise TransientError("a chunk's row went away while it was fixed")
-        return standing
+        return fixed
 
     @override
     def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
@@ -248,17 +257,35 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
     def chunk_sizes(self, broadcast_id: BroadcastId, source: int) -> list[int]:
         prefix = f"chunk#{source}."
         sizes: dict[int, int] = {}
-        for item in self._query(self._place(broadcast_id, source), prefix, "part, chunkSize"):
+        for item in self._query(self._partition_key(broadcast_id, source), prefix, "part, chunkSize"):
             number, size = int(item["part"]["S"].removeprefix(prefix)), _number(item, "chunkSize")
             sizes[number] = self._size(broadcast_id, ChunkId(f"{source}.{number}")) if size is None else size
         return [sizes[number] for number in sorted(sizes) if sizes[number]]
 
     @override
     def complete_source(
-        self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int, missed: int = 0
+        self,
+        broadcast_id: BroadcastId,
+        number: int,
+        *,
+        chunks: int,
+        dispatched: int,
+        now: int,
+        missed: int = 0,
+        cut_short: bool = False,
     ) -> bool:
+        mark: TransactWriteItemTypeDef = {
+            "Update": {
+                "TableName": self._table,
+                "Key": _key(broadcast_id, "summary"),
+                "UpdateExpression": "SET cutShort = :yes",
+                "ConditionExpression": _EXISTS,
+                "ExpressionAttributeValues": {":yes": {"BOOL": True}},
+            }
+        }
         return self._write_together(
             [
+                *([mark] if cut_short else []),
                 {
                     "Update": {
                         "TableName": self._table,
@@ -348,10 +375,10 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
 
     @override
     def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
-        places: set[str] = {broadcast_id}
+        partition_keys: set[str] = {broadcast_id}
         if self._keys_of(broadcast_id) > 1:
-            places = {self._place(broadcast_id, source.number) for source in self.sources(broadcast_id)}
-        return [_tally_from_item(item) for place in sorted(places) for item in self._query(place, "tally#")]
+            partition_keys = {self._partition_key(broadcast_id, source.number) for source in self.sources(broadcast_id)}
+        return [_tally_from_item(item) for key in sorted(partition_keys) for item in self._query(key, "tally#")]
 
     @override
     def take_version(self, broadcast_id: BroadcastId, now_ms: int) -> int:
@@ -380,31 +407,31 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
 
     def _keys_of(self, broadcast_id: BroadcastId) -> int:
         """Return the number of keys over which the rows of the broadcast's sources are spread."""
-        if broadcast_id not in self._known:
+        if broadcast_id not in self._key_counts:
             item = self._get_row(_key(broadcast_id, "summary"))
             if item is None:
                 return 1
             self._remember(broadcast_id, item)
-        return self._known[broadcast_id]
+        return self._key_counts[broadcast_id]
 
     def _remember(self, broadcast_id: BroadcastId, summary: Item) -> None:
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[broadcast_id] = _number(summary, "keys") or 1
+        if len(self._key_counts) >= _MOST_REMEMBERED:
+            self._key_counts.clear()
+        self._key_counts[broadcast_id] = _number(summary, "keys") or 1
 
-    def _place(self, broadcast_id: BroadcastId, source: int) -> str:
+    def _partition_key(self, broadcast_id: BroadcastId, source: int) -> str:
         """The partition key of the rows of a source."""
         keys = self._keys_of(broadcast_id)
         return broadcast_id if keys == 1 else f"{broadcast_id}#{source % keys}"
 
     def _source_key(self, broadcast_id: BroadcastId, number: int) -> Item:
-        return _key(self._place(broadcast_id, number), f"source#{number}")
+        return _key(self._partition_key(broadcast_id, number), f"source#{number}")
 
     def _chunk_key(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Item:
-        return _key(self._place(broadcast_id, _source_of(chunk_id)), f"chunk#{chunk_id}")
+        return _key(self._partition_key(broadcast_id, _source_of(chunk_id)), f"chunk#{chunk_id}")
 
     def _tally_key(self, key: TallyKey) -> Item:
-        return _key(self._place(key.broadcast_id, _source_of(key.chunk_id)), f"tally#{key.chunk_id}")
+        return _key(self._partition_key(key.broadcast_id, _source_of(key.chunk_id)), f"tally#{key.chunk_id}")
 
     def _spread_sources(self, broadcast_id: BroadcastId) -> Iterator[Source]:
         """Read sources by their keys; a query cannot read rows with different partition keys."""

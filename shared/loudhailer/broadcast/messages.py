@@ -142,9 +142,9 @@ class SourceMessage:
             body,
             lambda wire: SourceMessage(
                 **_read_header(wire),
-                source=_whole(wire, "source"),
+                source=_whole_number(wire, "source"),
                 scope=scopes.from_wire(wire),
-                expected=_whole(wire, "expected") if "expected" in wire else None,
+                expected=_whole_number(wire, "expected") if "expected" in wire else None,
                 group=_group(wire),
             ),
         )
@@ -336,8 +336,8 @@ def _header(message: Announcement | SourceMessage | ChunkMessage) -> dict[str, A
 def _read_header(wire: dict[str, Any]) -> dict[str, Any]:
     return {
         "broadcast_id": ids.broadcast_id(wire.get("broadcastId")),
-        "published_at": _whole(wire, "publishedAt"),
-        "expires_at": _whole(wire, "expiresAt"),
+        "published_at": _whole_number(wire, "publishedAt"),
+        "expires_at": _whole_number(wire, "expiresAt"),
         "payload": Payload.from_wire(wire),
         "priority": _priority(wire.get("priority", Priority.NORMAL)),
         "has_deadline": _flag(wire, "deadline"),
@@ -376,10 +376,10 @@ def _read_chunk(wire: dict[str, Any]) -> ChunkMessage:
         endpoint=endpoint,
         recipients=recipients,
         young=bitmaps.from_wire(wire.get("young"), size),
-        young_until=_whole(wire, "youngUntil"),
+        young_until=_whole_number(wire, "youngUntil"),
         remaining=bitmaps.from_wire(wire["remaining"], size) if "remaining" in wire else bitmaps.full(size),
-        attempt=_whole(wire, "attempt", minimum=1),
-        refusals=_whole(wire, "refusals") if "refusals" in wire else 0,
+        attempt=_whole_number(wire, "attempt", minimum=1),
+        refusals=_whole_number(wire, "refusals") if "refusals" in wire else 0,
         slow=bitmaps.from_wire(wire["slow"], size) if "slow" in wire else 0,
         cancelled=_flag(wire, "cancelled") or header["expires_at"] == _CANCELLED,
         group=_group(wire),
@@ -387,7 +387,7 @@ def _read_chunk(wire: dict[str, Any]) -> ChunkMessage:
 
 
 def _read_outcome(wire: dict[str, Any]) -> OutcomeMessage:
-    size = _whole(wire, "size")
+    size = _whole_number(wire, "size")
     account = wire.get("account")
     if not isinstance(account, str) or _ACCOUNT.fullmatch(account) is None:
         raise MalformedMessageError("account must be an AWS account id")
@@ -425,7 +425,7 @@ def _flag(wire: dict[str, Any], field: str) -> bool:
     return value
 
 
-def _whole(wire: dict[str, Any], field: str, *, minimum: int = 0) -> int:
+def _whole_number(wire: dict[str, Any], field: str, *, minimum: int = 0) -> int:
     value = wire.get(field)
     if type(value) is not int or value < minimum:
         raise MalformedMessageError(f"{field} must be a whole number, {minimum} or more")

@@ -20,7 +20,7 @@ class BroadcastStore(Protocol):
     def record(self, summary: Summary) -> Summary:
         """Put the summary if its id is new; return the stored summary, which may be an older one."""
 
-    def record_whole(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
+    def record_small(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
         """Put a broadcast with its one source, complete, and its one chunk, none if that is empty: all rows or none.
 
         Returns the recorded summary, which is the older one if the id is not new.
@@ -32,8 +32,8 @@ class BroadcastStore(Protocol):
     def cancel(self, broadcast_id: BroadcastId) -> bool:
         """Note that the broadcast is not sent any more; return False if there is no such broadcast."""
 
-    def mark_expired(self, broadcast_id: BroadcastId, *, cut_short: bool = False) -> None:
-        """Note that its lifetime ended before it was sent to everyone; `cut_short`: before all were found."""
+    def mark_expired(self, broadcast_id: BroadcastId) -> None:
+        """Note that its lifetime ended before it was sent to everyone who was found."""
 
     def live_again(self, broadcast_id: BroadcastId) -> None:
         """Undo that note, for messages that are sent once more; the summary then lives as long as a new one.
@@ -54,12 +54,19 @@ class BroadcastStore(Protocol):
         """One source."""
 
     def complete_sources(
-        self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int, *, missed: int = 0
+        self,
+        broadcast_id: BroadcastId,
+        count: int,
+        expected: int | None,
+        now: int,
+        *,
+        missed: int = 0,
+        cut_short: bool = False,
     ) -> None:
         """Note, once, that the first `count` sources are all; `now` in epoch milliseconds.
 
         A source that is fixed later is not part of the broadcast, and must not be sent. `missed` of the expected
-        recipients are in no source.
+        recipients are in no source. `cut_short`: the broadcast ended before all were planned.
         """
 
     def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
@@ -75,13 +82,22 @@ class BroadcastStore(Protocol):
         """
 
     def complete_source(
-        self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int, missed: int = 0
+        self,
+        broadcast_id: BroadcastId,
+        number: int,
+        *,
+        chunks: int,
+        dispatched: int,
+        now: int,
+        missed: int = 0,
+        cut_short: bool = False,
     ) -> bool:
         """Note, once, that the first `chunks` chunks of a source are all and sent, and their number of recipients.
 
         According to the counts, `missed` further recipients were not searched. From then on `fix_chunk` finds an empty
-        chunk after them. Return False, and note nothing, if a further chunk is fixed, or if it was noted before; `now`
-        in epoch milliseconds.
+        chunk after them. With `cut_short`, the summary notes in the same write that the broadcast ended before all
+        recipients were found. Return False, and note nothing, if a further chunk is fixed, or if it was noted before;
+        `now` in epoch milliseconds.
         """
 
     def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:

@@ -1,8 +1,9 @@
 """The search for the recipients of a broadcast, in key order, and the chunks that they are fixed in."""
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import closing
 from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING, Protocol
@@ -82,7 +83,7 @@ class Search:
         self._executor = executor
         self._clock = clock
 
-    def pages(self, scope: Scope, after: ConnectionKey | None = None) -> Iterator[Page]:
+    def pages(self, scope: Scope, after: ConnectionKey | None = None) -> Generator[Page]:
         """Yield the recipients in key order, a page at a time.
 
         In partitions, only connections after the key `after` are returned. A room, a player or a session is one page.
@@ -94,22 +95,23 @@ class Search:
                 yield self._among(self._connections.in_room(tenant, room))
             case OfPlayer(tenant, player):
                 yield self._among(self._devices.of_player(tenant, player))
-            case OfSession(tenant, session):
-                standing = self._sessions.get(tenant, session)
-                yield self._among(list(standing.connections) if standing else [])
+            case OfSession(tenant, session_id):
+                session = self._sessions.get(tenant, session_id)
+                yield self._among(list(session.connections) if session else [])
             case partitions:
                 yield from self._in_partitions(partitions, after)
 
-    def few(self, scope: Scope, most: int) -> Page | None:
+    def at_most(self, scope: Scope, most: int) -> Page | None:
         """Return all recipients in key order; None if there are more than `most`."""
         if isinstance(scope, InRoom):
             members = self._connections.in_room(scope.tenant, scope.room, most=most + 1)
             return self._among(members) if len(members) <= most else None
         found: Page = []
-        for page in self.pages(scope):
-            found += page
-            if len(found) > most:
-                return None
+        with closing(self.pages(scope)) as pages:
+            for page in pages:
+                found += page
+                if len(found) > most:
+                    return None
         return found
 
     def chunk(self, chunk_id: ChunkId, recipients: Page) -> Chunk:
@@ -123,23 +125,28 @@ class Search:
                 young |= 1 << place
         return Chunk(chunk_id=chunk_id, recipients=grouped, young=young, young_until=now + YOUNG_SECONDS)
 
-    def _in_partitions(self, partitions: Sequence[Partition], after: ConnectionKey | None) -> Iterator[Page]:
+    def _in_partitions(self, partitions: Sequence[Partition], after: ConnectionKey | None) -> Generator[Page]:
         ahead: deque[tuple[Iterator[Page], Future[Page | None]]] = deque()
-        left = (partition for partition in sorted(partitions) if after is None or partition >= after.partition)
+        unread = (partition for partition in sorted(partitions) if after is None or partition >= after.partition)
 
         def read(many: int) -> None:
-            for partition in islice(left, many - len(ahead)):
+            for partition in islice(unread, many - len(ahead)):
                 further = self._in_partition(partition, after)
                 ahead.append((further, self._executor.submit(next, further, None)))
 
         read(1)
-        while ahead:
-            further, first = ahead.popleft()
-            page = first.result()
-            read(_PARTITIONS_AHEAD)
-            while page is not None:
-                yield page
-                page = next(further, None)
+        try:
+            while ahead:
+                further, first = ahead.popleft()
+                page = first.result()
+                read(_PARTITIONS_AHEAD)
+                while page is not None:
+                    yield page
+                    page = next(further, None)
+        finally:
+            # A reader that has enough, or has failed, leaves reads that would hold up those of the next request.
+            for _, unread_page in ahead:
+                unread_page.cancel()
 
     def _in_partition(self, partition: Partition, after: ConnectionKey | None) -> Iterator[Page]:
         beyond = after.connection_id if after is not None and partition == after.partition else None

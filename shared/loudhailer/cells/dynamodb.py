@@ -17,7 +17,7 @@ from loudhailer.aws.batches import get_rows
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
 from loudhailer.aws.tables import DynamoTable
-from loudhailer.cells.model import Lease, Standing
+from loudhailer.cells.model import CellStatus, Lease
 from loudhailer.cells.port import CellDirectory
 from loudhailer.ids import CellName
 from loudhailer.observability import count, logger
@@ -37,11 +37,11 @@ class DynamoCellDirectory(DynamoTable, CellDirectory):
     """Keeps the directory in one DynamoDB table."""
 
     @override
-    def standing(self, cells: Collection[CellName]) -> Mapping[CellName, Standing]:
+    def statuses(self, cells: Collection[CellName]) -> Mapping[CellName, CellStatus]:
         keys = [key for cell in cells for key in (_lease_key(cell), _order_key(cell))]
         rows = {(row["key"]["S"], row["part"]["S"]): row for row in get_rows(self._client, self._table, keys)}
         return {
-            cell: Standing(_lease(rows.get((f"seen#{cell}", "lease"))), _weight(rows.get((_ORDERS, cell))))
+            cell: CellStatus(_lease(rows.get((f"seen#{cell}", "lease"))), _weight(rows.get((_ORDERS, cell))))
             for cell in cells
         }
 

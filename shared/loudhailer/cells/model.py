@@ -64,7 +64,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CellStatus:
     """A further cell's lease, if it ever had one, and the weight that an operator has ordered in place of its own."""
 
     lease: Lease | None = None

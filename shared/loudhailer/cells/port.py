@@ -6,15 +6,15 @@ Every method may raise TransientError: the directory did not answer, and the sam
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from loudhailer.cells.model import Lease, Standing
+from loudhailer.cells.model import CellStatus, Lease
 from loudhailer.ids import CellName
 
 
 class CellDirectory(Protocol):
     """The rows that cells write about themselves, and an operator about them. Reads are consistent."""
 
-    def standing(self, cells: Collection[CellName]) -> Mapping[CellName, Standing]:
-        """Return the standing of each of the cells. A malformed lease counts as none."""
+    def statuses(self, cells: Collection[CellName]) -> Mapping[CellName, CellStatus]:
+        """Return the status of each of the cells. A malformed lease counts as none."""
 
     def renew(self, cell: CellName, lease: Lease) -> bool:
         """Replace an older lease of the cell; return False, and change nothing, if a later one is stored."""

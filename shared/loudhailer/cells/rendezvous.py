@@ -26,17 +26,17 @@ def homes(tenant: str, connections: int, weights: Mapping[CellName, float], *, h
     return ranked(tenant, weights)[: max(1, math.ceil(connections / home_connections))]
 
 
-def share(limit: int, cell: CellName, of: Collection[CellName], weights: Mapping[CellName, float]) -> int:
-    """The part of a tenant's limit that holds in a cell, if the limit is divided over the homes `of` by their weights.
+def share(limit: int, cell: CellName, tenant_homes: Collection[CellName], weights: Mapping[CellName, float]) -> int:
+    """The part of a tenant's limit that holds in a cell, if the limit is divided over its homes by their weights.
 
     The parts add up to the limit, or each is 1 if there are more homes than that. A cell that is no home has the part
     of the largest one, so that it can stand in for it; without any home the limit is undivided.
     """
-    if not of:
+    if not tenant_homes:
         return limit
-    exact = {home: Fraction(weights[home]) for home in sorted(of)}
-    whole = sum(exact.values())
-    parts = {home: math.floor(limit * weight / whole) for home, weight in exact.items()}
+    exact = {home: Fraction(weights[home]) for home in sorted(tenant_homes)}
+    total_weight = sum(exact.values())
+    parts = {home: math.floor(limit * weight / total_weight) for home, weight in exact.items()}
     for home in list(parts)[: limit - sum(parts.values())]:
         parts[home] += 1
     return max(1, parts.get(cell, max(parts.values())))

@@ -129,7 +129,7 @@ class _Posts:
         else:
             self.outcomes[transfer] = outcome
             now = time.monotonic()
-            if self.throttling.let_in(self.connections[transfer], now):
+            if self.throttling.accepted(self.connections[transfer], now):
                 self.lane.throttled(now)
 
     def broken(self, transfer: int) -> None:

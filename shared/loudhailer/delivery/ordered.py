@@ -149,7 +149,7 @@ class _Requests:
             self._try_again(transfer, outcome)
         else:
             if is_post:
-                self.throttling.let_in(transfer.connection, time.monotonic())
+                self.throttling.accepted(transfer.connection, time.monotonic())
             transfer.outcomes[transfer.place] = outcome
             if outcome is Outcome.DELIVERED and transfer.move_on():
                 self.backlog.waiting.append(transfer)

@@ -82,21 +82,21 @@ class _Suspect:
         refused_at: time of the last refusal.
         refusals: number of refusals in a row; 0 after an accepted post.
         chance: probability that the account alone causes so many refusals in a row.
-        handed_on: its tries were used up, and no post was accepted since.
+        returned: its tries were used up, and no post was accepted since.
         witnessed: it has been a witness.
     """
 
     refused_at: float
     refusals: int = 0
     chance: float = 1.0
-    handed_on: bool = False
+    returned: bool = False
     witnessed: bool = False
 
     def verdict(self) -> Outcome | None:
         """Return the outcome of a post that is not repeated."""
         if self.chance < _IMPROBABLE:
             return Outcome.SLOW
-        return Outcome.THROTTLED if self.handed_on else None
+        return Outcome.THROTTLED if self.returned else None
 
 
 class Throttling:
@@ -106,7 +106,7 @@ class Throttling:
     """
 
     def __init__(self) -> None:
-        self._let_in = 0.0
+        self._accepted = 0.0
         self._refused = 0.0
         self._faded_at = 0.0
         self._witness_at = -math.inf
@@ -119,22 +119,22 @@ class Throttling:
             return None
         return _counted(suspect.verdict())
 
-    def let_in(self, connection: ConnectionId, now: float) -> bool:
+    def accepted(self, connection: ConnectionId, now: float) -> bool:
         """Note that the account accepted a post; return whether this shows that the account was throttled."""
         self._fade(now)
-        self._let_in += 1
+        self._accepted += 1
         suspect = self._suspects.get(connection)
         if suspect is None or not suspect.refusals:
             return False
         if suspect.verdict() is None:
             count("PostThrottled", suspect.refusals)
-        shows = False
+        is_throttled = False
         if suspect.chance > _LIKELY and not suspect.witnessed and now - suspect.refused_at < REST_SECONDS:
-            shows = now - self._witness_at < _HALF_LIFE_SECONDS
+            is_throttled = now - self._witness_at < _HALF_LIFE_SECONDS
             self._witness_at = now
             suspect.witnessed = True
-        suspect.refusals, suspect.chance, suspect.handed_on = 0, 1.0, False
-        return shows
+        suspect.refusals, suspect.chance, suspect.returned = 0, 1.0, False
+        return is_throttled
 
     def refused(self, connection: ConnectionId, now: float, *, last: bool) -> Outcome | None:
         """Note a 429; return the outcome if the post is not repeated in this call, or this was the `last` try."""
@@ -146,9 +146,9 @@ class Throttling:
             self._refused += 1
         else:
             refused = self._refused + _PRIOR_REFUSALS
-            suspect.chance *= max(_SMALLEST_SHARE, refused / (refused + self._let_in))
-        if last and not suspect.handed_on:
-            suspect.handed_on = True
+            suspect.chance *= max(_SMALLEST_SHARE, refused / (refused + self._accepted))
+        if last and not suspect.returned:
+            suspect.returned = True
             if suspect.chance > _LIKELY:
                 count("PostThrottled", suspect.refusals)
         return _counted(suspect.verdict())
@@ -163,9 +163,9 @@ class Throttling:
         return suspect
 
     def _fade(self, now: float) -> None:
-        left = 0.5 ** ((now - self._faded_at) / _HALF_LIFE_SECONDS)
-        self._let_in *= left
-        self._refused *= left
+        remaining_weight = 0.5 ** ((now - self._faded_at) / _HALF_LIFE_SECONDS)
+        self._accepted *= remaining_weight
+        self._refused *= remaining_weight
         self._faded_at = now
 
 

@@ -21,7 +21,7 @@ FLOOD = 10
 
 _COUNTED_TOGETHER = 10
 
-_REMEMBERED = 1_000
+_MOST_REMEMBERED = 1_000
 
 
 class Attempts:
@@ -49,17 +49,17 @@ class Attempts:
             return FLOOD * limit + times
         counted = self._limits.count_in_minute(counter, now, times)
         if counted > FLOOD * limit:
-            self._end(tenant, session, counted)
+            self._delete_session(tenant, session, counted)
             self._remember(key)
         return counted
 
-    def _end(self, tenant: TenantId, session: SessionId, counted: int) -> None:
+    def _delete_session(self, tenant: TenantId, session: SessionId, counted: int) -> None:
         if self._sessions.delete(tenant, session):
             count("SessionFlooded")
             logger.warning("a session that floods is ended", tenant_id=tenant, attempts=counted)
 
     def _remember(self, key: str) -> None:
-        if len(self._flooded) >= _REMEMBERED:
+        if len(self._flooded) >= _MOST_REMEMBERED:
             self._flooded.clear()
         self._flooded.add(key)
 

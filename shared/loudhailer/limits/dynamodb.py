@@ -141,12 +141,12 @@ class DynamoLimitStore(DynamoTable, LimitStore):
 
     @override
     def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
-        left = {":left": {"N": str(maximum - amount)}}
+        most_before = {":mostBefore": {"N": str(maximum - amount)}}
         return self._update(
             counter.key(now),
             _COUNT,
-            "attribute_not_exists(itemCount) OR itemCount <= :left",
-            _counted(amount, now) | left,
+            "attribute_not_exists(itemCount) OR itemCount <= :mostBefore",
+            _counted(amount, now) | most_before,
         )
 
     def _update(self, key: str, changes: str, condition: str, values: Item) -> bool:

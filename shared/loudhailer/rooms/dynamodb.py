@@ -56,10 +56,10 @@ class DynamoRoomStore(DynamoTable, RoomStore):
                     )
             except ClientError as error:
                 # `calling` lets only the error of a failed condition pass.
-                standing: Item | None = error.response.get("Item")  # type: ignore[assignment]  # not in the stubs
-                if standing is None:
+                current_row: Item | None = error.response.get("Item")  # type: ignore[assignment]  # not in the stubs
+                if current_row is None:
                     return None
-                if membership_of(standing) != membership:
+                if membership_of(current_row) != membership:
                     continue
             return Joined(former)
         raise TransientError(f"other frames of the connection changed its room in {_ATTEMPTS} attempts")

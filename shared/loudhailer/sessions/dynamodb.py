@@ -160,18 +160,19 @@ class DynamoSessionStore(DynamoTable, SessionStore):
 
     def forget_all(self, gone: Mapping[_SessionOfTenant, Collection[ConnectionKey]]) -> set[_SessionOfTenant]:
         """See `SessionStore.forget_all`: a tenth of the CPU of single updates; unclear results are repeated singly."""
-        left: set[_SessionOfTenant] = set()
-        absent = self._forget_in_batches(session_key, gone, left)
-        former = {session: gone[session] for session in self._at_former_keys(absent, left)}
-        self._forget_in_batches(former_session_key, former, left)
-        return left
+        unwritten: set[_SessionOfTenant] = set()
+        absent = self._forget_in_batches(session_key, gone, unwritten)
+        former = {session: gone[session] for session in self._at_former_keys(absent, unwritten)}
+        self._forget_in_batches(former_session_key, former, unwritten)
+        return unwritten
 
     def _at_former_keys(
-        self, sessions: Iterable[_SessionOfTenant], left: set[_SessionOfTenant]
+        self, sessions: Iterable[_SessionOfTenant], unwritten: set[_SessionOfTenant]
     ) -> Iterator[_SessionOfTenant]:
-        """Yield the sessions that have a row under a former key; add sessions that could not be read now to `left`.
+        """Yield the sessions that have a row under a former key.
 
-        Each tenant has one such key: a tenant whose key is throttled does not delay other tenants' sessions.
+        Sessions that could not be read now are added to `unwritten`. Each tenant has one such key: a tenant whose key
+        is throttled does not delay other tenants' sessions.
         """
         of_tenant: defaultdict[TenantId, list[_SessionOfTenant]] = defaultdict(list)
         for session in sessions:
@@ -182,7 +183,7 @@ class DynamoSessionStore(DynamoTable, SessionStore):
                 rows = list(get_rows(self._client, self._table, keys, ProjectionExpression="tenantId, sessionId"))
             except TransientError as error:
                 logger.warning("sessions could not be looked up for now", tenant_id=tenant, error=str(error))
-                left.update(wanted)
+                unwritten.update(wanted)
                 continue
             yield from map(_session_of, rows)
 
@@ -190,11 +191,11 @@ class DynamoSessionStore(DynamoTable, SessionStore):
         self,
         key_of: Callable[[TenantId, SessionId], Item],
         gone: Mapping[_SessionOfTenant, Collection[ConnectionKey]],
-        left: set[_SessionOfTenant],
+        unwritten: set[_SessionOfTenant],
     ) -> list[_SessionOfTenant]:
         """Remove connections from the rows with these keys; return the sessions that have no such row.
 
-        Sessions that could not be written now are added to `left`.
+        Sessions that could not be written now are added to `unwritten`.
         """
         absent: list[_SessionOfTenant] = []
         statement = f'UPDATE "{self._table}" SET connectionIds = set_delete(connectionIds, ?)' + _OF_SESSION
@@ -218,7 +219,7 @@ class DynamoSessionStore(DynamoTable, SessionStore):
                         self.forget(*session, keys)
                     except TransientError as error:
                         logger.warning("a session could not be written for now", tenant_id=session[0], error=str(error))
-                        left.add(session)
+                        unwritten.add(session)
         return absent
 
     @override
@@ -228,8 +229,8 @@ class DynamoSessionStore(DynamoTable, SessionStore):
             if not page:
                 yield 0
             for keys in batched(page, STATEMENTS_A_BATCH, strict=False):
-                deleted, left = self._delete_expired(keys, now)
-                failed += left
+                deleted, undeleted = self._delete_expired(keys, now)
+                failed += undeleted
                 yield deleted
         if failed:
             raise TransientError(f"{failed} expired sessions could not be deleted for now")
@@ -263,11 +264,11 @@ class DynamoSessionStore(DynamoTable, SessionStore):
                     {"Statement": statement, "Parameters": [key["tenantId"], key["sessionId"], time]} for key in batch
                 ]
             )["Responses"]
-        deleted = left = 0
+        deleted = undeleted = 0
         for key, answer in zip(batch, answers, strict=True):
             code = answer.get("Error", {}).get("Code")
             if code in THROTTLED:  # another attempt would take the time of all other sessions
-                left += 1
+                undeleted += 1
                 continue
             try:
                 deleted += code is None or (
@@ -275,8 +276,8 @@ class DynamoSessionStore(DynamoTable, SessionStore):
                 )
             except TransientError as error:
                 logger.warning("an expired session could not be deleted for now", error=str(error))
-                left += 1
-        return deleted, left
+                undeleted += 1
+        return deleted, undeleted
 
     def _pages_of(self, tenant: TenantId, values: Item | None = None, **query: Any) -> Iterator[Any]:
         keys = [f"{tenant}#{number:02d}" for number in range(SESSION_KEYS)]

@@ -21,7 +21,7 @@ _DIGITS = 40
 """Sequence numbers have up to 40 digits: padded, they compare as strings.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html"""
 
-_SENSELESS = (KeyError, TypeError, ValueError, AttributeError, InvalidFieldError)
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, InvalidFieldError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def parsed[T](
     for record in records:
         try:
             result = read(StreamRecord.of(record))
-        except _SENSELESS as error:
+        except _MALFORMED as error:
             if is_counted:
                 count("RecordSkipped")
                 # The error's text may have the id of a session.

@@ -11,7 +11,7 @@ _CACHE_SECONDS = 60
 _SHORT_SECONDS = 1
 """Seconds between two reads of an unknown id, and between two reads by `reread`."""
 
-_REMEMBERED = 1_000
+_MOST_REMEMBERED = 1_000
 """Number of unknown ids that are cached; a stranger may send any number of them."""
 
 
@@ -55,7 +55,7 @@ class CachedTenants:
             self._unknown.pop(tenant, None)
             return found
         self._known.pop(tenant, None)
-        if len(self._unknown) >= _REMEMBERED:
+        if len(self._unknown) >= _MOST_REMEMBERED:
             self._unknown.clear()
         self._unknown[tenant] = self._clock()
         return None

@@ -49,7 +49,7 @@ class DynamoTenantStore(DynamoTable, TenantStore):
         return None if item is None or _is_tombstone(item) else _tenant_from_item(item)
 
     @override
-    def everyone(self) -> list[Tenant]:
+    def all_tenants(self) -> list[Tenant]:
         tenants = [_tenant_from_item(item) for item in self._every_row() if not _is_tombstone(item)]
         return sorted(tenants, key=attrgetter("tenant_id"))
 
@@ -67,7 +67,7 @@ class DynamoTenantStore(DynamoTable, TenantStore):
         if self._cells_table is None:
             return self._update_row_if(_key(tenant), "SET erasing = :yes", condition, values)
 
-        def of(revision: int) -> "TransactWriteItemTypeDef":
+        def write_of(revision: int) -> "TransactWriteItemTypeDef":
             return {
                 "Update": {
                     "TableName": self._table,
@@ -78,14 +78,14 @@ class DynamoTenantStore(DynamoTable, TenantStore):
                 }
             }
 
-        return self._change(self._cells_table, of)
+        return self._change(self._cells_table, write_of)
 
     @override
     def end_erasing(self, tenant: TenantId, now: int) -> None:
         self._put(_key(tenant) | {"erasedAt": {"N": str(now)}}, "attribute_exists(erasing)")
 
     @override
-    def everything(self) -> list[TenantRow]:
+    def all_rows(self) -> list[TenantRow]:
         # A further cell read the revision before: a row of that revision that it missed would not be copied for long.
         return sorted(map(_row_from_item, self._scan_rows(consistent=True)), key=attrgetter("tenant_id"))
 
@@ -100,21 +100,23 @@ class DynamoTenantStore(DynamoTable, TenantStore):
         if self._cells_table is None:
             return self._put_row_if(item, condition, values)
 
-        def of(revision: int) -> "TransactWriteItemTypeDef":
+        def write_of(revision: int) -> "TransactWriteItemTypeDef":
             row = item | {"revision": {"N": str(revision)}}
             put: Any = {"Item": row, **self._conditional(condition, values)}
             return {"Put": put}
 
-        return self._change(self._cells_table, of)
+        return self._change(self._cells_table, write_of)
 
-    def _change(self, cells_table: str, of: "Callable[[int], TransactWriteItemTypeDef]") -> bool:
+    def _change(self, cells_table: str, write_of: "Callable[[int], TransactWriteItemTypeDef]") -> bool:
         """Carry out a conditional change of a row together with the next revision of the table."""
         directory = DynamoCellDirectory(self._client, cells_table)
         for _ in range(_ATTEMPTS):
             seen = directory.revision()
             try:
                 with calling("TransactWriteItems"):
-                    self._client.transact_write_items(TransactItems=[of(seen + 1), next_revision(cells_table, seen)])
+                    self._client.transact_write_items(
+                        TransactItems=[write_of(seen + 1), next_revision(cells_table, seen)]
+                    )
             except ClientError as error:
                 if not is_refused(error):
                     raise TransientError(f"TransactWriteItems failed: {error}") from error

@@ -15,7 +15,7 @@ class TenantStore(Protocol):
     def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:
         """Return the tenant, read consistently if required; None if there is none with the id."""
 
-    def everyone(self) -> list[Tenant]:
+    def all_tenants(self) -> list[Tenant]:
         """All tenants, in the order of their ids."""
 
     def put(self, tenant: Tenant, *, erased_before: int | None = None) -> bool:
@@ -34,7 +34,7 @@ class TenantStore(Protocol):
     def tombstones(self) -> list[Tombstone]:
         """The tombstones of all tenants, in the order of their ids."""
 
-    def everything(self) -> list[TenantRow]:
+    def all_rows(self) -> list[TenantRow]:
         """All tenants and tombstones, for another cell to copy, in the order of their ids."""
 
     def copy(self, row: TenantRow) -> bool:

@@ -24,9 +24,9 @@ from loudhailer.websocket.caller import Caller
 from loudhailer.websocket.replies import CONNECTION_OVER, SESSION_OVER, error_frame, throttle_frame
 
 type Frame = Mapping[str, Any]
-"""A client's frame: its decoded members; those in `PASSED_ON` are each a `JsonText`."""
+"""A client's frame: its decoded members; those in `VERBATIM_MEMBERS` are each a `JsonText`."""
 
-PASSED_ON = frozenset({"message", "content"})
+VERBATIM_MEMBERS = frozenset({"message", "content"})
 """The members that are passed on unchanged to other clients."""
 
 type Respond = Callable[[Caller, Frame], str | None]
@@ -36,7 +36,7 @@ InvalidFieldError and TransientError are answered with an error frame.
 """
 
 
-class Part:
+class TenantResponder:
     """The stores and the use case of one tenant."""
 
     def __init__(self, sessions: SessionStore, limits: LimitStore, respond: Respond) -> None:
@@ -49,8 +49,8 @@ class Part:
 class Exchange:
     """Answers the frames of one route."""
 
-    def __init__(self, part_of: Callable[[TenantId], Part], *, clock: Callable[[], float]) -> None:
-        self._part_of = part_of
+    def __init__(self, responder_of: Callable[[TenantId], TenantResponder], *, clock: Callable[[], float]) -> None:
+        self._responder_of = responder_of
         self._clock = clock
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,20 +75,22 @@ class Exchange:
     def _answer(self, caller: Caller, body: str) -> str | None:
         now = int(self._clock())
         try:
-            part = self._part_of(caller.tenant_id)
+            responder = self._responder_of(caller.tenant_id)
             limit = caller.messages_per_minute
-            tried = _tried(part.attempts, caller, now)
-            if tried > limit or _is_player_over(part.limits, caller, now):
+            attempts = _count_attempt(responder.attempts, caller, now)
+            if attempts > limit or _is_player_over(responder.limits, caller, now):
                 count("FrameThrottled")
                 # A session that floods is deleted: it gets no answer.
-                return throttle_frame(caller.key.connection_id, caller.request_id) if tried <= FLOOD * limit else None
-            frame = codec.decode_object(body, verbatim=PASSED_ON)
-            session = part.sessions.keep_alive(
+                return (
+                    throttle_frame(caller.key.connection_id, caller.request_id) if attempts <= FLOOD * limit else None
+                )
+            frame = codec.decode_object(body, verbatim=VERBATIM_MEMBERS)
+            session = responder.sessions.keep_alive(
                 caller.tenant_id, caller.session_id, session_seconds=caller.session_seconds, now=now
             )
             if session is None or caller.key not in session.connections:
                 return _refused(caller, *(SESSION_OVER if session is None else CONNECTION_OVER))
-            return part.respond(caller, frame)
+            return responder.respond(caller, frame)
         except codec.NotJsonError as error:
             return _refused(caller, error.code, f"the frame {error}")
         except InvalidFieldError as error:
@@ -104,7 +106,7 @@ def _refused(caller: Caller, code: ErrorCode, message: str) -> str:
     return caller.refusal(code, message)
 
 
-def _tried(attempts: Attempts, caller: Caller, now: int) -> int:
+def _count_attempt(attempts: Attempts, caller: Caller, now: int) -> int:
     """Count a frame for the caller's session; return the number in this minute so far."""
     tenant, session = caller.tenant_id, caller.session_id
     return attempts.count(

@@ -58,7 +58,7 @@ class Once:
         match sent.progress:
             case Progress.OPEN:
                 return first, self._carried_out(attempt, first, carry_out)
-            case Progress.AT_WORK:
+            case Progress.IN_PROGRESS:
                 raise TransientError("another attempt of the same message is still at work")
             case Progress.ACCEPTED:
                 count("MessageSentAgain")

@@ -59,7 +59,7 @@ def ack_frame(
     return codec.encode_text(ack | ({"clientMessageId": client_message_id} if client_message_id else {}))
 
 
-def said_ack_frame(message_id: str, room: RoomKey, client_message_id: ClientMessageId) -> str:
+def room_ack_frame(message_id: str, room: RoomKey, client_message_id: ClientMessageId) -> str:
     """Tell the sender of a room message that it is accepted."""
     return codec.encode_text(
         {"status": _ACCEPTED, "messageId": message_id, "roomKey": room, "clientMessageId": client_message_id}
@@ -80,7 +80,7 @@ class Speaker(NamedTuple):
     player_id: PlayerId | None
 
 
-def said_frame(
+def room_message_frame(
     room: RoomKey,
     nickname: NickName,
     content: JsonText,
@@ -93,9 +93,9 @@ def said_frame(
 
     A message that its sender may repeat has a `message_id`, by which clients recognise a duplicate.
     """
-    said = {"content": codec.verbatim(content), "sentAt": sent_at}
+    fields = {"content": codec.verbatim(content), "sentAt": sent_at}
     return _room_frame(
-        "sendmessage", room, nickname, speaker, **said, **({} if message_id is None else {"messageId": message_id})
+        "sendmessage", room, nickname, speaker, **fields, **({} if message_id is None else {"messageId": message_id})
     )
 
 

@@ -73,7 +73,7 @@ module "post_message_own" {
 
   variables = {
     SHARD_QUEUE_URLS      = jsonencode([local.queues[each.key].url]) # Version 0.2 requires it. Remove it after 0.3.
-    LEFT_QUEUE_URLS       = jsonencode(each.value.left[*].url)
+    LEFT_QUEUE_URLS       = jsonencode(each.value.queues_for_rest[*].url)
     CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
@@ -101,7 +101,7 @@ module "post_message_own" {
     SendOutcomes = {
       actions = ["sqs:SendMessage"]
       resources = distinct(concat(
-        each.value.left[*].arn,
+        each.value.queues_for_rest[*].arn,
         [local.queues[each.key].arn, local.queues["outcome"].arn, local.queues["dead-letter"].arn],
       ))
     }

@@ -46,6 +46,12 @@ module "publish" {
       actions   = ["sns:Publish"]
       resources = [aws_sns_topic.broadcast.arn]
     }
+    # It stays if no broadcast is small any more. A version from before may still run, or run again after a rollback; and
+    # the next attempt of any version sends what was recorded as small.
+    SendChunk = {
+      actions   = ["sqs:SendMessage"]
+      resources = [local.queues["express"].arn]
+    }
   })
 }
 
@@ -59,7 +65,6 @@ locals {
       FindRecipients        = { actions = ["dynamodb:BatchGetItem", "dynamodb:Query"], resources = [local.connections.arn] }
       FindMembersAndPlayers = { actions = ["dynamodb:Query"], resources = [local.connections.by_room_arn, local.devices.arn] }
       ReadSession           = { actions = ["dynamodb:GetItem"], resources = [local.sessions.arn] }
-      SendChunk             = { actions = ["sqs:SendMessage"], resources = [local.queues["express"].arn] }
     } : sid => statement if local.express_recipients > 0
   }
 

@@ -56,7 +56,7 @@ resource "aws_lambda_event_source_mapping" "accounting" {
   batch_size                         = 1000
   maximum_batching_window_in_seconds = var.settings.accounting_window
   maximum_retry_attempts             = -1   # until a record is too old
-  maximum_record_age_in_seconds      = 3600 # SETTLED_SECONDS of `reconcile` is longer
+  maximum_record_age_in_seconds      = 3600 # QUIET_SECONDS of `reconcile` is longer
   bisect_batch_on_function_error     = true
   function_response_types            = ["ReportBatchItemFailures"]
   parallelization_factor             = 1

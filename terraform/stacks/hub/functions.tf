@@ -76,12 +76,12 @@ locals {
   }
 
   # Through which a broadcast goes, small or large.
-  on_the_way = ["post_message", "post_message-express", "publish", "query", "settle", "swarm"]
+  broadcast_functions = ["post_message", "post_message-express", "publish", "query", "settle", "swarm"]
 
   functions = {
     for name, defaults in local.function_defaults : name => merge(
       { timeout = 10, memory = 512, reserved = null, provisioned = null },
-      { for setting in ["provisioned"] : setting => 1 if var.warm && contains(local.on_the_way, name) },
+      { for setting in ["provisioned"] : setting => 1 if var.warm && contains(local.broadcast_functions, name) },
       defaults,
       { for setting, value in try(var.functions[name], {}) : setting => value if value != null },
     )

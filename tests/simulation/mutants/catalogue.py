@@ -36,10 +36,10 @@ class Mutant:
 MUTANTS: Mapping[str, Mutant] = {
     "accounting/releases-before-the-checkpoint": Mutant(
         "functions.connections.accounting.accounting",
-        "        settled = list(self._executor.map(settle, of_partition))\n        self._release(settled)\n",
+        "        results = list(self._executor.map(count_changes, of_partition))\n        self._release(results)\n",
         "        closed = {one: sum(change.delta < 0 for change in found) for one, found in of_partition.items()}\n"
-        "        self._release([_Settled(one, 0, closed[one]) for one in of_partition])\n"
-        "        settled = list(self._executor.map(settle, of_partition))\n",
+        "        self._release([_Counted(one, 0, closed[one]) for one in of_partition])\n"
+        "        results = list(self._executor.map(count_changes, of_partition))\n",
     ),
     "accounting/fresh-with-the-equal-sign": Mutant(
         "functions.connections.accounting.accounting",
@@ -48,8 +48,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "accounting/sessions-are-forgotten-never": Mutant(
         "functions.connections.accounting.accounting",
-        "            left = self._sessions.forget_all(gone)",
-        "            left = set()",
+        "            not_forgotten = self._sessions.forget_all(gone)",
+        "            not_forgotten = set()",
     ),
     "accounting/checkpoint-is-the-first-change": Mutant(
         "functions.connections.accounting.accounting",
@@ -63,8 +63,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "accounting/what-fails-is-acknowledged": Mutant(
         "functions.connections.accounting.accounting",
-        "partition=partition)\n            return _Settled(partition, is_done=False)",
-        "partition=partition)\n            return _Settled(partition)",
+        "partition=partition)\n            return _Counted(partition, is_done=False)",
+        "partition=partition)\n            return _Counted(partition)",
     ),
     "accounting/a-change-of-a-row-counts": Mutant(
         "functions.connections.accounting.accounting",
@@ -79,7 +79,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "connect/gives-back-in-doubt": Mutant(
         "functions.connections.connect.connect",
         "            self._connections.delete(handshake.connection.key)",
-        "            self._give_back(handshake.connection.tenant_id)",
+        "            self._release_reservation(handshake.connection.tenant_id)",
     ),
     "connect/one-too-many-in-a-session": Mutant(
         "functions.connections.connect.dynamodb",
@@ -113,15 +113,13 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "query/completes-before-the-flush": Mutant(
         "functions.broadcast.query.query",
-        "            outbox.flush()\n"
-        "            self._complete(message, sent, source.missed_behind(sent.recipients) if sent.is_cut_short else 0)",
-        "            self._complete(message, sent, source.missed_behind(sent.recipients) if sent.is_cut_short else 0)\n"
-        "            outbox.flush()",
+        "            outbox.flush()\n            self._complete(message, sent, source, summary)",
+        "            self._complete(message, sent, source, summary)\n            outbox.flush()",
     ),
     "query/partitions-in-any-order": Mutant(
         "loudhailer.broadcast.search",
-        "        left = (partition for partition in sorted(partitions) if",
-        "        left = (partition for partition in sorted(partitions, reverse=True) if",
+        "        unread = (partition for partition in sorted(partitions) if",
+        "        unread = (partition for partition in sorted(partitions, reverse=True) if",
     ),
     "query/takes-the-last-one-again": Mutant(
         "functions.broadcast.query.query",
@@ -142,8 +140,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "publish/sends-others-than-the-chunk-that-stands": Mutant(
         "functions.broadcast.publish.short_path",
-        "        return standing, chunk if standing is whole else None",
-        "        return standing, chunk",
+        "        return recorded, chunk if recorded is small else None",
+        "        return recorded, chunk",
     ),
     "broadcasts/a-small-one-may-grow": Mutant(
         "loudhailer.broadcast.dynamodb",
@@ -172,12 +170,12 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "post/does-not-tell-who-was-delivered": Mutant(
         "functions.broadcast.post_message.post_message",
-        "            self._tell(chunk, account, delivered=delivered, gone=gone)",
-        "            self._tell(chunk, account, gone=gone)",
+        "            self._report(chunk, account, delivered=delivered, gone=gone)",
+        "            self._report(chunk, account, gone=gone)",
     ),
     "post/gives-up-in-silence": Mutant(
         "functions.broadcast.post_message.post_message",
-        "        self._tell(chunk, account, failed=chunk.remaining, expired=expired)",
+        "        self._report(chunk, account, failed=chunk.remaining, expired=expired)",
         '        count("GivenUp")',
     ),
     "post/takes-connections-in-another-order": Mutant(
@@ -197,8 +195,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "reconcile/recounts-at-once": Mutant(
         "functions.connections.reconcile.reconcile",
-        "SETTLED_SECONDS = 3_900",
-        "SETTLED_SECONDS = 0",
+        "QUIET_SECONDS = 3_900",
+        "QUIET_SECONDS = 0",
     ),
     "relay/newest-first": Mutant(
         "functions.messaging.relay_message.relay_message",
@@ -253,7 +251,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "relay/forgets-devices-that-stand": Mutant(
         "functions.messaging.relay_message.relay_message",
-        "            gone = (key.connection_id for key in known if key not in standing)",
+        "            gone = (key.connection_id for key in known if key not in recorded)",
         "            gone = (key.connection_id for key in known[1:])",
     ),
     "settle/credits-whoever-tells-again": Mutant(
@@ -280,14 +278,14 @@ MUTANTS: Mapping[str, Mutant] = {
     "relay/deletes-before-the-one-behind-is-noted": Mutant(
         "functions.messaging.relay_message.relay_message",
         (
-            "            self._leave_behind(posted.behind, wake, wake_id)\n"
-            "            left |= posted.behind\n"
-            "            self._inboxes.delete(messages[: posted.done])"
+            "            self._close_or_wake(posted.behind, wake, wake_id)\n"
+            "            skipped |= posted.behind\n"
+            "            self._inboxes.delete(messages[: posted.deletable])"
         ),
         (
-            "            self._inboxes.delete(messages[: posted.done])\n"
-            "            self._leave_behind(posted.behind, wake, wake_id)\n"
-            "            left |= posted.behind"
+            "            self._inboxes.delete(messages[: posted.deletable])\n"
+            "            self._close_or_wake(posted.behind, wake, wake_id)\n"
+            "            skipped |= posted.behind"
         ),
     ),
     "totals/forgets-what-is-reserved-meanwhile": Mutant(
@@ -297,7 +295,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "post/closes-and-says-nothing": Mutant(
         "functions.broadcast.post_message.post_message",
-        "        self._tell(chunk, account, failed=over)\n        return over",
+        "        self._report(chunk, account, failed=over)\n        return over",
         "        return over",
     ),
     "post/believes-a-410-of-a-young-one": Mutant(
@@ -367,7 +365,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "swarm/ends-before-all-is-planned": Mutant(
         "functions.broadcast.swarm.swarm",
-        (" for source in fixed for partition in _partitions(source)}\n            if not left:"),
+        (" for source in fixed for partition in _partitions(source)}\n            if not unplanned:"),
         (" for source in fixed for partition in _partitions(source)}\n            if not left or fixed:"),
     ),
     "broadcasts/rows-read-without-consistency": Mutant(
@@ -394,7 +392,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "batches/what-is-left-is-left": Mutant(
         "loudhailer.aws.batches",
-        "        request = answer.get(left)\n",
+        "        request = answer.get(unprocessed_field)\n",
         "        request = None\n",
     ),
     "batches/entries-that-failed-are-done": Mutant(
@@ -446,16 +444,16 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.broadcast.settle.settle",
         (
             "                if fitting:\n"
-            "                    self._settle(key, list(fitting.values()), standing.get(key))"
+            "                    self._settle(key, list(fitting.values()), tallies.get(key))"
         ),
         (
             "                if fitting:\n"
-            "                    self._settle(key, list(fitting.values())[:1], standing.get(key))"
+            "                    self._settle(key, list(fitting.values())[:1], tallies.get(key))"
         ),
     ),
     "settle/tells-before-the-rows-are-deleted": Mutant(
         "functions.broadcast.settle.settle",
-        "            self._delete(key, left)\n",
+        "            self._delete(key, undeleted)\n",
         "            pass\n",
     ),
     "announcer/noted-before-it-is-sent": Mutant(
@@ -496,7 +494,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "rooms/who-misses-something-stays": Mutant(
         "functions.messaging.send_message.rooms",
-        "                    missing.append(End(keys[connection], close=True))",
+        "                    ends.append(End(keys[connection], close=True))",
         "                    pass",
     ),
     "rooms/strangers-have-a-say": Mutant(
@@ -541,7 +539,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "reconcile/removes-what-may-come-again": Mutant(
         "functions.connections.reconcile.reconcile",
-        "        elif idle >= SETTLED_SECONDS and run.now",
+        "        elif idle >= QUIET_SECONDS and run.now",
         "        elif run.now",
     ),
     "lending/borrows-before-it-is-marked": Mutant(

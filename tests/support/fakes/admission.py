@@ -23,8 +23,8 @@ class MemoryRegister(Register):
         with self._sessions.lock:
             if self.does_nothing:
                 return self.does_nothing.pop()
-            if standing := self._connections.rows.get(connection.key):
-                same = standing.session_id == connection.session_id
+            if recorded := self._connections.rows.get(connection.key):
+                same = recorded.session_id == connection.session_id
                 return Entry.RECORDED_BEFORE if same else Entry.SESSION_OVER
             session = self._sessions.rows.get(key)
             if session is None or not session.is_live(connection.connected_at):

@@ -27,11 +27,11 @@ class MemoryBroadcastStore(BroadcastStore):
         return self._summaries.setdefault(summary.broadcast_id, summary)
 
     @override
-    def record_whole(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
+    def record_small(self, summary: Summary, source: Source, chunk: Chunk) -> Summary:
         with self._lock:
             broadcast_id = summary.broadcast_id
-            if (standing := self._summaries.get(broadcast_id)) is not None:
-                return standing
+            if (recorded := self._summaries.get(broadcast_id)) is not None:
+                return recorded
             end = end_of_source(source.number, 1 if chunk.size else 0)
             self._summaries[broadcast_id] = summary
             self._sources[broadcast_id, source.number] = source
@@ -52,9 +52,9 @@ class MemoryBroadcastStore(BroadcastStore):
         return True
 
     @override
-    def mark_expired(self, broadcast_id: BroadcastId, *, cut_short: bool = False) -> None:
+    def mark_expired(self, broadcast_id: BroadcastId) -> None:
         if summary := self._summaries.get(broadcast_id):
-            self._summaries[broadcast_id] = replace(summary, expired=True, cut_short=cut_short or summary.cut_short)
+            self._summaries[broadcast_id] = replace(summary, expired=True)
 
     @override
     def live_again(self, broadcast_id: BroadcastId) -> None:
@@ -83,12 +83,23 @@ class MemoryBroadcastStore(BroadcastStore):
 
     @override
     def complete_sources(
-        self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int, *, missed: int = 0
+        self,
+        broadcast_id: BroadcastId,
+        count: int,
+        expected: int | None,
+        now: int,
+        *,
+        missed: int = 0,
+        cut_short: bool = False,
     ) -> None:
         summary = self._summaries.get(broadcast_id)
         if summary is not None and summary.sources is None:
             self._summaries[broadcast_id] = replace(
-                summary, sources=count, expected=expected, missed=missed, swarmed_at=now
+                _cut_short(summary) if cut_short else summary,
+                sources=count,
+                expected=expected,
+                missed=missed,
+                swarmed_at=now,
             )
 
     @override
@@ -109,13 +120,25 @@ class MemoryBroadcastStore(BroadcastStore):
 
     @override
     def complete_source(
-        self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int, missed: int = 0
+        self,
+        broadcast_id: BroadcastId,
+        number: int,
+        *,
+        chunks: int,
+        dispatched: int,
+        now: int,
+        missed: int = 0,
+        cut_short: bool = False,
     ) -> bool:
         with self._lock:
             source = self._sources.get((broadcast_id, number))
             end = end_of_source(number, chunks)
             if source is None or source.dispatched is not None or (broadcast_id, end.chunk_id) in self._chunks:
                 return False
+            if cut_short:
+                if (summary := self._summaries.get(broadcast_id)) is None:
+                    return False
+                self._summaries[broadcast_id] = _cut_short(summary)
             self._chunks[broadcast_id, end.chunk_id] = end
             self._sources[broadcast_id, number] = replace(source, dispatched=dispatched, missed=missed, queried_at=now)
             return True
@@ -155,6 +178,10 @@ class MemoryBroadcastStore(BroadcastStore):
         with self._lock:
             self._versions[broadcast_id] = self._versions.get(broadcast_id, now_ms - 1) + 1
             return self._versions[broadcast_id]
+
+
+def _cut_short(summary: Summary) -> Summary:
+    return replace(summary, expired=True, cut_short=True)
 
 
 class MemoryTopic(Topic):

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from threading import Lock
 from typing import override
 
-from loudhailer.cells.model import Lease, Standing
+from loudhailer.cells.model import CellStatus, Lease
 from loudhailer.cells.placements.model import Placement
 from loudhailer.cells.placements.port import PlacementStore
 from loudhailer.cells.port import CellDirectory
@@ -20,8 +20,8 @@ class MemoryCellDirectory(CellDirectory):
         self.tenants = 0
 
     @override
-    def standing(self, cells: Collection[CellName]) -> Mapping[CellName, Standing]:
-        return {cell: Standing(self.leases.get(cell), self.orders.get(cell)) for cell in cells}
+    def statuses(self, cells: Collection[CellName]) -> Mapping[CellName, CellStatus]:
+        return {cell: CellStatus(self.leases.get(cell), self.orders.get(cell)) for cell in cells}
 
     @override
     def renew(self, cell: CellName, lease: Lease) -> bool:
@@ -57,9 +57,9 @@ class MemoryPlacementStore(PlacementStore):
     @override
     def put(self, tenant: TenantId, name: str, placement: Placement) -> bool:
         with self._lock:
-            standing = self.rows.get((tenant, name))
-            if (0 if standing is None else standing.version) != placement.version - 1:
-                return standing == placement
+            stored = self.rows.get((tenant, name))
+            if (0 if stored is None else stored.version) != placement.version - 1:
+                return stored == placement
             self.rows[tenant, name] = placement
             return True
 

@@ -34,7 +34,7 @@ class MemorySentStore(SentStore):
             if row.first.request_id == attempt.request_id:
                 return self._sent(row, Progress.OPEN)
             if row.taken_until > now or row.first.content_hash != attempt.content_hash:
-                return self._sent(row, Progress.AT_WORK)
+                return self._sent(row, Progress.IN_PROGRESS)
             row.taken_until = now + ATTEMPT_SECONDS
             return self._sent(row, Progress.OPEN)
 

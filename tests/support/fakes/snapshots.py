@@ -19,8 +19,8 @@ class MemorySnapshotStore(SnapshotStore):
     @override
     def put(self, broadcast_id: BroadcastId, cell: CellName, version: int, report: Report) -> bool:
         with self._lock:
-            standing = self.rows.get((broadcast_id, cell))
-            if standing is not None and standing[0] > version:
+            stored = self.rows.get((broadcast_id, cell))
+            if stored is not None and stored[0] > version:
                 return False
             self.rows[broadcast_id, cell] = (version, report)
             return True

@@ -23,7 +23,7 @@ class MemoryTenantStore(TenantStore):
         return self.rows.get(tenant)
 
     @override
-    def everyone(self) -> list[Tenant]:
+    def all_tenants(self) -> list[Tenant]:
         return sorted(self.rows.values(), key=attrgetter("tenant_id"))
 
     @override
@@ -52,7 +52,7 @@ class MemoryTenantStore(TenantStore):
         return [Tombstone(tenant, self.erased[tenant]) for tenant in sorted(self.erased)]
 
     @override
-    def everything(self) -> list[TenantRow]:
+    def all_rows(self) -> list[TenantRow]:
         tenants = [TenantRow(key, tenant.revision, tenant, None) for key, tenant in self.rows.items()]
         stones = [
             TenantRow(stone.tenant_id, self.revisions.get(stone.tenant_id, 0), None, stone)
@@ -62,8 +62,8 @@ class MemoryTenantStore(TenantStore):
 
     @override
     def copy(self, row: TenantRow) -> bool:
-        standing = {here.tenant_id: here for here in self.everything()}.get(row.tenant_id)
-        if standing is not None and standing.revision > row.revision:
+        current = {here.tenant_id: here for here in self.all_rows()}.get(row.tenant_id)
+        if current is not None and current.revision > row.revision:
             return False
         self.rows.pop(row.tenant_id, None)
         self.erased.pop(row.tenant_id, None)

@@ -167,7 +167,7 @@ LEASE = Lease(at=1, is_well=True, websocket_url="wss://x", connections=0, tenant
 PLACEMENT = Placement(cell=NORTH, version=1, expires_at=1)
 
 CALLS: list[tuple[str, Callable[[Any], object]]] = [
-    ("BatchGetItem", lambda client: cells(client).standing([NORTH])),
+    ("BatchGetItem", lambda client: cells(client).statuses([NORTH])),
     ("UpdateItem", lambda client: cells(client).renew(NORTH, LEASE)),
     ("PutItem", lambda client: cells(client).order(NORTH, 0)),
     ("DeleteItem", lambda client: cells(client).order(NORTH, None)),
@@ -179,7 +179,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("Query", lambda client: placements(client).cells_of(ACME)),
     ("DeleteItem", lambda client: placements(client).remove_cell(ACME, NORTH, 1)),
     ("Query", lambda client: placements(client).forget(ACME)),
-    ("Scan", lambda client: tenants(client).everything()),
+    ("Scan", lambda client: tenants(client).all_rows()),
     ("PutItem", lambda client: tenants(client).copy(TenantRow(ACME, 1, None, Tombstone(ACME, None)))),
     ("UpdateItem", lambda client: broadcasts(client).take_version(BROADCAST, 1)),
     ("UpdateItem", lambda client: snapshots(client).put(BROADCAST, NORTH, 1, summarise(summary(), [], 0, []))),
@@ -210,7 +210,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("UpdateItem", lambda client: partitions(client).reinstate(FIRST)),
     ("DeleteItem", lambda client: partitions(client).remove(FIRST, checkpoint="")),
     ("GetItem", lambda client: tenants(client).get(ACME)),
-    ("Scan", lambda client: tenants(client).everyone()),
+    ("Scan", lambda client: tenants(client).all_tenants()),
     ("PutItem", lambda client: tenants(client).put(Tenant(ACME, 1, 2, 3, 4, 5, 6))),
     ("UpdateItem", lambda client: tenants(client).begin_erasing(ACME)),
     ("PutItem", lambda client: tenants(client).end_erasing(ACME, 1)),
@@ -242,7 +242,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("GetItem", lambda client: limits(client).refused_from(COUNTER, 0)),
     ("UpdateItem", lambda client: limits(client).take_in_minute(COUNTER, 0, 1, maximum=1)),
     ("PutItem", lambda client: broadcasts(client).record(summary())),
-    ("TransactWriteItems", lambda client: broadcasts(client).record_whole(summary(), source(), chunk())),
+    ("TransactWriteItems", lambda client: broadcasts(client).record_small(summary(), source(), chunk())),
     ("UpdateItem", lambda client: broadcasts(client).mark_announced(BROADCAST)),
     ("UpdateItem", lambda client: broadcasts(client).cancel(BROADCAST)),
     ("UpdateItem", lambda client: broadcasts(client).mark_expired(BROADCAST)),
@@ -308,7 +308,7 @@ def test_a_further_cell_reads_the_hubs_tenants_consistently() -> None:
     """It read their revision before: it would not look for a row again that it missed."""
     client: Any = Refusing()
     with pytest.raises(TransientError):
-        DynamoTenantStore(client, "table").everything()
+        DynamoTenantStore(client, "table").all_rows()
     assert client.request["ConsistentRead"] is True
 
 

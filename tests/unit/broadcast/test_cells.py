@@ -84,11 +84,12 @@ class PublishingFixture:
         self.now = float(NOW)
         self.directory = MemoryCellDirectory()
         self.placements = MemoryPlacementStore()
+        self.partitions = MemoryPartitionStore()
         self.broadcasts = MemoryBroadcastStore()
         self.topic = MemoryTopic()
         self._publish = Publish(
             CachedTenants(MemoryTenantStore(Tenant(TENANT, 100, 5, 60, 60, 60, 300)), clock=lambda: NOW),
-            MemoryPartitionStore(),
+            self.partitions,
             self.broadcasts,
             self.topic,
             self._short_path(),
@@ -165,6 +166,15 @@ def test_a_small_broadcast_that_a_further_cell_takes_part_in_takes_the_long_way(
         "note": "express is for recipients on the hub's cell; there may be some on others",
     }
     assert len(two_cells.announced) == 1
+
+
+def test_a_broadcast_for_further_cells_counts_no_partitions() -> None:
+    """Its answer has no number, so neither the request nor its repeat reads all partitions of the hub."""
+    two_cells = PublishingFixture()
+    two_cells.lease(NORTH)
+    two_cells.partitions.first_everywhere = lambda most: pytest.fail(f"{most} are read")  # type: ignore[method-assign]
+    for _ in range(2):
+        assert two_cells.answer({"all": True})["expected"] is None
 
 
 def test_a_small_broadcast_for_the_hubs_cell_alone_takes_the_short_path() -> None:

@@ -200,7 +200,7 @@ class PipelineFixture:
         )
 
         def post_from(*left: Queue) -> Callable[[str], None]:
-            return lambda body: post_message(body, left=left, account=ACCOUNT, deadline=Deadline.after(60))
+            return lambda body: post_message(body, queues_for_rest=left, account=ACCOUNT, deadline=Deadline.after(60))
 
         self.handlers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "broadcast": lambda batch: consume(batch, swarm, dead_letters),

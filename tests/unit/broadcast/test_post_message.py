@@ -71,7 +71,9 @@ class PostMessageFixture:
             endpoint=ENDPOINT,
             clock=lambda: self.now,
         )
-        post_message(chunk.to_wire(), left=[watched(self.shard, call)], account=ACCOUNT, deadline=Deadline.after(5))
+        post_message(
+            chunk.to_wire(), queues_for_rest=[watched(self.shard, call)], account=ACCOUNT, deadline=Deadline.after(5)
+        )
 
     def requeued(self) -> ChunkMessage:
         """The one chunk that went back to its shard."""
@@ -349,7 +351,7 @@ def test_a_malformed_chunk_is_a_permanent_error(body: str) -> None:
         worker.sender, worker.closer, worker.outcomes, worker.dead_letters, endpoint=ENDPOINT, clock=lambda: NOW
     )
     with pytest.raises(MalformedMessageError):
-        post_message(body, left=[worker.shard], account=ACCOUNT, deadline=Deadline.after(0))
+        post_message(body, queues_for_rest=[worker.shard], account=ACCOUNT, deadline=Deadline.after(0))
     assert worker.sender.delivered == []
     assert worker.outcomes.bodies == []
 
@@ -374,7 +376,7 @@ def test_a_chunk_of_another_release_is_reported_as_failed(fields: dict[str, Any]
     )
     body = codec.encode_text(codec.decode(chunk_message(3).to_wire()) | fields)
     with pytest.raises(MalformedMessageError):
-        post_message(body, left=[worker.shard], account=ACCOUNT, deadline=Deadline.after(0))
+        post_message(body, queues_for_rest=[worker.shard], account=ACCOUNT, deadline=Deadline.after(0))
     assert worker.sender.delivered == []
     assert worker.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
 
@@ -401,7 +403,7 @@ def test_a_chunk_for_another_api_is_refused_before_anything_is_signed(endpoint: 
     )
     body = codec.encode_text(codec.decode(chunk_message(3).to_wire()) | {"endpoint": endpoint})
     with pytest.raises(MalformedMessageError, match="endpoint"):
-        post_message(body, left=[worker.shard], account=ACCOUNT, deadline=Deadline.after(5))
+        post_message(body, queues_for_rest=[worker.shard], account=ACCOUNT, deadline=Deadline.after(5))
     assert worker.sender.calls == []
     assert worker.shard.bodies == []
     assert worker.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
@@ -521,7 +523,7 @@ def test_the_rest_of_an_express_chunk_goes_to_a_shard(outcome: Outcome) -> None:
     post_message = PostMessage(
         worker.sender, worker.closer, worker.outcomes, worker.dead_letters, endpoint=ENDPOINT, clock=lambda: NOW
     )
-    post_message(chunk_message(3).to_wire(), left=shards, account=ACCOUNT, deadline=Deadline.after(5))
+    post_message(chunk_message(3).to_wire(), queues_for_rest=shards, account=ACCOUNT, deadline=Deadline.after(5))
     place = shard_of(BROADCAST, ChunkId("0.0"), 4)
     assert [len(shard.bodies) for shard in shards] == [int(number == place) for number in range(4)]
     assert ChunkMessage.from_wire(shards[place].bodies[0]).remaining == 0b010

@@ -4,8 +4,9 @@ import base64
 import json
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
+from typing import Any, override
 
 import pytest
 
@@ -659,7 +660,31 @@ def test_a_chunk_without_its_row_cannot_be_sent() -> None:
         topic.post(REQUEST)
 
 
-@pytest.mark.parametrize("method", ["of_tenant", "in_partition", "record_whole"])
+class FirstCallOnly(AtOnce):
+    """Carries out the first call; the others wait for threads that never come."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future[Any]] = []
+
+    @override
+    def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future = Future[T]() if self.futures else super().submit(fn, *args, **kwargs)
+        self.futures.append(future)
+        return future
+
+
+def test_reads_that_wait_are_cancelled_once_the_recipients_are_too_many() -> None:
+    """In a frozen environment they would hold the threads of the next request."""
+    fixture, executor = PublishFixture(), FirstCallOnly()
+    for number in range(4):
+        fixture.connect(*range(3), in_partition=number)
+    devices = MemoryDeviceStore(fixture.connections)
+    search = Search(fixture.connections, fixture.sessions, devices, executor=executor, clock=lambda: NOW)
+    assert search.at_most(tuple(fixture.partitions.rows), 2) is None
+    assert [future.cancelled() for future in executor.futures] == [False, True, True, True]
+
+
+@pytest.mark.parametrize("method", ["of_tenant", "in_partition", "record_small"])
 def test_a_broadcast_takes_the_long_way_if_its_recipients_cannot_be_read_or_recorded_at_once(method: str) -> None:
     """Accepting a broadcast needs no more tables than it did without a short path."""
     fixture = PublishFixture(most=10)
@@ -686,7 +711,7 @@ def test_a_transaction_with_a_lost_answer_is_found_by_the_single_write() -> None
 
     def call(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         answer = function(*arguments, **named)
-        if function.__name__ == "record_whole":
+        if function.__name__ == "record_small":
             raise TransientError("the answer is lost")
         return answer
 
@@ -703,9 +728,41 @@ def test_the_partitions_of_a_large_deployment_are_left_to_swarm(monkeypatch: pyt
     fixture = PublishFixture(most=10)
     for number in range(3):
         fixture.connect(number, in_partition=number)
-    status, answer = fixture.post({"audience": {"all": True}, "message": "hello", "broadcastId": "b1"})
+    request = {"audience": {"all": True}, "message": "hello", "broadcastId": "b1", "priority": "express"}
+    status, answer = fixture.post(request)
     assert (status, answer["expected"], answer["priority"]) == (202, None, "bulk")
+    assert answer["note"] == "express is for recipients in at most 20 partitions; they are in more"
     assert len(fixture.announced) == 1
+
+
+@pytest.mark.parametrize(
+    ("most", "fields", "left"),
+    [(10, {}, 1), (10, {"priority": "express"}, 1), (10, {"priority": "bulk"}, 0), (0, {"priority": "express"}, 0)],
+    ids=["small", "express", "bulk", "turned off"],
+)
+def test_only_a_broadcast_that_may_be_small_leaves_the_short_path(
+    counted: Counter[str], most: int, fields: dict[str, str], left: int
+) -> None:
+    """The number of another broadcast's recipients is missing in its answer, and nothing else."""
+    fixture = PublishFixture(most)
+    fixture.partitions.of_tenant = failing  # type: ignore[method-assign]
+    status, answer = fixture.post({**REQUEST, **fields})
+    assert (status, answer["expected"], counted["ShortPathLeft"]) == (202, None, left)
+    assert len(fixture.announced) == 1
+
+
+def test_a_repeat_of_a_large_broadcast_leaves_no_short_path(counted: Counter[str]) -> None:
+    """It has taken its path before; that its recipients cannot be counted now changes nothing."""
+    fixture = PublishFixture(most=10)
+    fixture.post({**REQUEST, "priority": "bulk"})
+    fixture.partitions.of_tenant = failing  # type: ignore[method-assign]
+    assert fixture.post(REQUEST)[0] == 202
+    assert counted["ShortPathLeft"] == 0
+
+
+def failing(*_: object, **__: object) -> Any:
+    """Fail to read."""
+    raise TransientError("DynamoDB is down")
 
 
 def test_a_repeat_reads_no_recipients() -> None:
@@ -721,5 +778,5 @@ def test_a_repeat_reads_no_recipients() -> None:
 
     fixture.publish = fixture.publish_through(call)
     assert fixture.post(REQUEST)[1]["expected"] == 2
-    assert not {"in_partition", "record_whole"} & {*read}
+    assert not {"of_tenant", "in_partition", "record_small"} & {*read}
     assert len(fixture.chunks) == 1

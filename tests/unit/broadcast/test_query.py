@@ -306,12 +306,12 @@ def test_a_query_killed_at_any_call_continues_with_the_same_chunks(*, carried_ou
         tables.connect(early)
         query = tables.query(Fuse(at, carried_out=carried_out).call)
         finished = not killed(query, tables.body())
-        standing = chunks_of(tables.broadcasts, 0)
+        fixed = chunks_of(tables.broadcasts, 0)
         tables.connect(map(key, range(1, 30, 2)), seconds_ago=0)
         for gone in left:
             del tables.connections.rows[gone]
         tables.run()
-        assert chunks_of(tables.broadcasts, 0)[: len(standing)] == standing
+        assert chunks_of(tables.broadcasts, 0)[: len(fixed)] == fixed
         found = Counter(tables.dispatched())
         assert set(found.values()) == {1}
         assert found.keys() >= set(early) - left
@@ -467,17 +467,32 @@ def test_an_expired_source_sends_only_its_existing_chunks(counted: Counter[str])
     tables = QueryFixture(expected=7)
     tables.connect(map(key, range(7)))
     assert killed(tables.query(Fuse(8, carried_out=True).call), tables.body())
-    standing = len(chunks_of(tables.broadcasts, 0))
+    number = len(chunks_of(tables.broadcasts, 0))
     tables.now += LIFETIME
     tables.run()
-    assert 0 < standing < 3
-    assert len(tables.dispatched()) == CHUNK_SIZE * standing
+    assert 0 < number < 3
+    assert len(tables.dispatched()) == CHUNK_SIZE * number
     assert counted["SourceExpired"] == 1
-    assert counted["RecipientMissed"] == 7 - CHUNK_SIZE * standing
+    assert counted["RecipientMissed"] == 7 - CHUNK_SIZE * number
     assert is_marked_as_expired(tables)
     report = report_of(tables.broadcasts, BROADCAST)
     assert report is not None
-    assert (report.dispatched, report.failed) == (7, 7 - CHUNK_SIZE * standing)
+    assert (report.dispatched, report.failed) == (7, 7 - CHUNK_SIZE * number)
+
+
+def test_an_expired_source_completed_by_another_query_is_not_reported_as_expired() -> None:
+    """The other query has found all recipients in time."""
+    tables = QueryFixture()
+    tables.now += LIFETIME
+    complete = tables.broadcasts.complete_source
+
+    def after_another(*arguments: Any, **numbers: Any) -> bool:
+        complete(BROADCAST, 0, chunks=0, dispatched=0, now=NOW * 1000)
+        return complete(*arguments, **numbers)
+
+    tables.broadcasts.complete_source = after_another  # type: ignore[method-assign]
+    tables.run()
+    assert not is_marked_as_expired(tables)
 
 
 @pytest.mark.parametrize("expected", [None, 3, 8])

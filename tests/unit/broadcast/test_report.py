@@ -100,7 +100,7 @@ def test_dispatched_recipients_add_up_at_every_moment(
     chunks = [0, 0, 0]
     for number, which, found in steps:
         match data.draw(st.sampled_from(STEPS)):
-            case "fix chunk" if (standing := store.source(BROADCAST, number)) and standing.dispatched is None:
+            case "fix chunk" if (stored := store.source(BROADCAST, number)) and stored.dispatched is None:
                 store.fix_chunk(BROADCAST, chunk(f"{number}.{chunks[number]}"))
                 chunks[number] += 1
             case "settle" if which < chunks[number]:

@@ -220,8 +220,8 @@ def test_a_tally_changed_concurrently_is_read_again() -> None:
 
     def after_a_rival(key: TallyKey, old: Tally | None, new: Tally) -> bool:
         if rivals:
-            standing = broadcast.tally()
-            assert replace_tally(key, standing, (standing or Tally(size=3)).after(rivals.pop(), NOW * 1000))
+            tally = broadcast.tally()
+            assert replace_tally(key, tally, (tally or Tally(size=3)).after(rivals.pop(), NOW * 1000))
         return replace_tally(key, old, new)
 
     broadcast.broadcasts.replace_tally = after_a_rival  # type: ignore[method-assign]  # others come in between

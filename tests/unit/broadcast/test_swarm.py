@@ -181,11 +181,11 @@ def test_a_swarm_killed_at_any_call_continues_with_the_same_plan(*, carried_out:
         tables = SwarmFixture(many)
         swarm = tables.swarm(Fuse(at, carried_out=carried_out).call)
         finished = not killed(swarm, announcement().to_wire())
-        standing = tables.broadcasts.sources(BROADCAST)
+        fixed = tables.broadcasts.sources(BROADCAST)
         tables.count({key: 7 * number % 9000 for number, key in enumerate(many)})
         tables.count({partition(number): 10 for number in range(200, 205)})
         tables.run()
-        assert tables.broadcasts.sources(BROADCAST)[: len(standing)] == standing
+        assert tables.broadcasts.sources(BROADCAST)[: len(fixed)] == fixed
         again = Counter(tables.planned())
         assert again.keys() >= many.keys()
         assert set(again.values()) == {1}
@@ -260,6 +260,23 @@ def test_a_broadcast_that_was_planned_in_time_is_not_expired_by_a_second_deliver
     report = report_of(tables.broadcasts, BROADCAST)
     assert report is not None
     assert (report.expired, report.expected) == (False, sum(SEVEN.values()))
+
+
+def test_an_expired_broadcast_completed_by_another_swarm_is_not_reported_as_expired() -> None:
+    """The other swarm has planned all partitions in time."""
+    tables = SwarmFixture(SEVEN)
+    tables.now += LIFETIME
+    complete = tables.broadcasts.complete_sources
+
+    def after_another(*arguments: Any, **numbers: Any) -> None:
+        complete(BROADCAST, 0, 0, NOW * 1000)
+        complete(*arguments, **numbers)
+
+    tables.broadcasts.complete_sources = after_another  # type: ignore[method-assign]
+    tables.run()
+    report = report_of(tables.broadcasts, BROADCAST)
+    assert report is not None
+    assert (report.expired, report.failed) == (False, 0)
 
 
 def test_a_broadcast_that_expires_half_planned_sends_its_fixed_sources() -> None:

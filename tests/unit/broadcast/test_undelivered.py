@@ -130,6 +130,52 @@ def test_a_source_extended_by_a_query_is_retried() -> None:
     assert (broadcast.report().failed, broadcast.report().dispatched) == (12, 12)
 
 
+def test_a_source_completed_by_its_query_meanwhile_is_not_reported_as_expired() -> None:
+    """The query has found all recipients, although the source's message was received too often."""
+    broadcast = GiveUpFixture()
+    complete = broadcast.broadcasts.complete_source
+
+    def after_the_query(*arguments: Any, **numbers: Any) -> bool:
+        complete(BROADCAST, 0, chunks=2, dispatched=8, now=NOW * 1000)
+        return complete(*arguments, **numbers)
+
+    broadcast.broadcasts.complete_source = after_the_query  # type: ignore[method-assign]
+    with pytest.raises(TransientError):
+        broadcast.give_up(source_message(SCOPE).to_wire())
+    broadcast.give_up(source_message(SCOPE).to_wire())
+    assert not broadcast.report().expired
+
+
+def test_a_broadcast_completed_by_swarm_meanwhile_is_not_reported_as_expired() -> None:
+    """All partitions are planned and all recipients are found."""
+    broadcast = GiveUpFixture()
+    broadcast.broadcasts.complete_source(BROADCAST, 0, chunks=2, dispatched=8, now=NOW * 1000)
+    broadcast.broadcasts.complete_source(BROADCAST, 1, chunks=0, dispatched=0, now=NOW * 1000)
+    complete = broadcast.broadcasts.complete_sources
+
+    def after_swarm(*arguments: Any, **numbers: Any) -> None:
+        complete(BROADCAST, 2, 10, NOW * 1000)
+        complete(*arguments, **numbers)
+
+    broadcast.broadcasts.complete_sources = after_swarm  # type: ignore[method-assign]
+    broadcast.give_up(announcement().to_wire())
+    assert (broadcast.report().expired, broadcast.report().expected) == (False, 10)
+
+
+def test_the_end_of_a_broadcast_is_noted_with_its_first_source_only() -> None:
+    """Each further note would be a write to the row that all functions share."""
+    broadcast = GiveUpFixture()
+    complete, noted = broadcast.broadcasts.complete_source, list[bool]()
+
+    def complete_and_note(*arguments: Any, **numbers: Any) -> bool:
+        noted.append(numbers["cut_short"])
+        return complete(*arguments, **numbers)
+
+    broadcast.broadcasts.complete_source = complete_and_note  # type: ignore[method-assign]
+    broadcast.give_up(announcement().to_wire())
+    assert (noted, broadcast.report().expired) == ([True, False], True)
+
+
 def test_a_broadcast_with_sources_fixed_meanwhile_is_given_up_again() -> None:
     """A `swarm` may be killed before it sends its sources: without another attempt, the report would never end."""
     broadcast = GiveUpFixture()

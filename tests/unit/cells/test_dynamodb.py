@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from loudhailer.cells.dynamodb import DynamoCellDirectory
-from loudhailer.cells.model import Lease, Standing
+from loudhailer.cells.model import CellStatus, Lease
 from loudhailer.errors import TransientError
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from loudhailer.tenants.model import Tenant
@@ -46,9 +46,9 @@ def test_a_malformed_lease_is_ignored(
     directory.renew(SOUTH, LEASE)
     key = {"key": {"S": "seen#north"}, "part": {"S": "lease"}}
     client.put_item(TableName="cells-simulated", Item=key | ROW | change)
-    standing = directory.standing([NORTH, SOUTH])
-    assert standing[NORTH] == Standing()
-    lease = standing[SOUTH].lease
+    statuses = directory.statuses([NORTH, SOUTH])
+    assert statuses[NORTH] == CellStatus()
+    lease = statuses[SOUTH].lease
     assert lease is not None
     assert lease.connections == 0
     assert counted["LeaseMalformed"] == 1

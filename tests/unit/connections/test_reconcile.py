@@ -23,12 +23,12 @@ from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.fakes.recounts import MemoryFailureQueue
 from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.fakes.tenants import MemoryTenantStore
-from tests.support.limits import SETTLED_SECONDS
+from tests.support.limits import QUIET_SECONDS
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
 FIRST, SECOND = nth_partition(ACME, 0), nth_partition(ACME, 1)
 MINUTE = 60
-SETTLED = SETTLED_SECONDS // MINUTE
+QUIET = QUIET_SECONDS // MINUTE
 
 
 class ReconcileFixture:
@@ -165,7 +165,7 @@ def test_changes_given_up_by_the_stream_cause_a_recount_of_every_partition(
     tables.run()
     assert tables.failures.failures == []
     assert all(row.recount for row in tables.partitions.everywhere())
-    tables.run(SETTLED)
+    tables.run(QUIET)
     assert tables.partitions.of_tenant(ACME) == [PartitionCount(FIRST, 1), PartitionCount(SECOND, 3)]
     assert counted["PartitionRecounted"] == 2
     assert counted["AccountingGaveUp"] == 1
@@ -175,7 +175,7 @@ def test_a_count_below_zero_is_doubtful(tables: ReconcileFixture) -> None:
     """There is no such number of connections."""
     tables.put(PartitionCount(FIRST, -2))
     tables.connect("a")
-    tables.run(SETTLED + 2)
+    tables.run(QUIET + 2)
     assert tables.partitions.of_tenant(ACME) == [PartitionCount(FIRST, 1)]
 
 
@@ -183,10 +183,10 @@ def test_a_partition_is_not_recounted_while_records_arrive(tables: ReconcileFixt
     """The rows may include some whose records are still to come: they would be counted twice."""
     tables.put(PartitionCount(FIRST, 7, recount=True))
     tables.connect("a")
-    tables.run(SETTLED)
+    tables.run(QUIET)
     tables.connect("b")
     tables.account(FIRST, +1)
-    tables.run(SETTLED)
+    tables.run(QUIET)
     assert tables.partitions.rows[FIRST].count == 8
     assert tables.partitions.rows[FIRST].recount
     tables.run()
@@ -201,7 +201,7 @@ def test_a_stopped_stream_is_not_mistaken_for_a_quiet_one(tables: ReconcileFixtu
     tables.run(55)
     tables.catch_up()
     assert tables.partitions.rows[FIRST].count == 5
-    tables.run(SETTLED + 1)
+    tables.run(QUIET + 1)
     assert tables.partitions.rows[FIRST].count == 5
     assert not tables.partitions.rows[FIRST].recount
 
@@ -211,7 +211,7 @@ def test_a_wrong_count_is_found_by_the_sweep(tables: ReconcileFixture, counted: 
     tables.put(PartitionCount(FIRST, 7), PartitionCount(SECOND, 1))
     tables.connect("a")
     tables.connect("b", SECOND)
-    tables.run(SETTLED)
+    tables.run(QUIET)
     assert tables.partitions.rows[FIRST].count == 7
     assert not tables.partitions.rows[FIRST].recount
     tables.run()
@@ -222,14 +222,14 @@ def test_a_wrong_count_is_found_by_the_sweep(tables: ReconcileFixture, counted: 
 def test_a_count_that_lags_is_not_wrong(tables: ReconcileFixture) -> None:
     """It differs from the rows now and then, and is right as soon as the stream is read on."""
     tables.put(PartitionCount(FIRST))
-    for number in range(2 * SETTLED):
+    for number in range(2 * QUIET):
         tables.join(f"c{number}")
         tables.run()
         if number % 50 == 0:
             tables.catch_up()
     tables.catch_up()
     tables.run()
-    assert tables.partitions.rows[FIRST].count == 2 * SETTLED
+    assert tables.partitions.rows[FIRST].count == 2 * QUIET
 
 
 def test_a_count_that_matches_again_is_not_changed(tables: ReconcileFixture) -> None:
@@ -239,7 +239,7 @@ def test_a_count_that_matches_again_is_not_changed(tables: ReconcileFixture) -> 
     tables.run()
     assert tables.partitions.rows[FIRST].sample == Sample(1, "", int(tables.now))
     tables.leave(key)
-    tables.run(SETTLED + 1)
+    tables.run(QUIET + 1)
     assert tables.partitions.rows[FIRST].count == 0
 
 
@@ -376,7 +376,7 @@ def test_lost_probes_are_written_again(tables: ReconcileFixture) -> None:
     tables.run()
     assert tables.connections.probes
     tables.connections.probes.clear()
-    tables.run(SETTLED - 1)
+    tables.run(QUIET - 1)
     assert not tables.connections.probes
     tables.stream.clear()
     tables.run(5)
@@ -413,7 +413,7 @@ def test_the_excess_of_a_tenant_with_a_count_in_doubt_waits(tables: ReconcileFix
     for name in "abc":
         tables.connect(name)
     tables.reserve(4)
-    tables.run(SETTLED)
+    tables.run(QUIET)
     assert tables.limits.total(ACME).count == 4
     tables.run(5)
     assert tables.limits.total(ACME).count == 3
@@ -435,7 +435,7 @@ def test_an_excess_waits_if_a_partition_is_opened(tables: ReconcileFixture) -> N
     tables.reserve(4)
     tables.run(2)
     tables.partitions.open(SECOND)
-    tables.run(SETTLED - 1)
+    tables.run(QUIET - 1)
     assert tables.limits.total(ACME).count == 4
     tables.run(5)
     assert tables.limits.total(ACME).count == 0
@@ -479,7 +479,7 @@ def test_a_sample_followed_by_a_record_is_discarded(tables: ReconcileFixture, mo
     """It is refused by the store, and taken anew in the next run."""
     tables.put(PartitionCount(FIRST, 3, recount=True))
     monkeypatch.setattr(tables.partitions, "keep_sample", lambda *_, **__: False)
-    tables.run(SETTLED + 2)
+    tables.run(QUIET + 2)
     assert tables.partitions.rows[FIRST] == PartitionCount(FIRST, 3, recount=True)
 
 
@@ -522,7 +522,7 @@ def test_a_partition_that_stays_empty_is_retired_then_removed(tables: ReconcileF
     assert tables.partitions.rows[SECOND].retired_at is None
     tables.run()
     assert tables.partitions.rows[SECOND].retired_at == tables.now
-    tables.run(SETTLED - 11)
+    tables.run(QUIET - 11)
     assert SECOND in tables.partitions.rows
     tables.run()
     assert tables.partitions.everywhere() == [PartitionCount(FIRST)]
@@ -535,7 +535,7 @@ def test_a_retired_partition_with_a_recent_change_is_kept(tables: ReconcileFixtu
     tables.run(11)
     assert tables.partitions.rows[SECOND].retired_at is not None
     tables.account(SECOND, 0)
-    tables.run(SETTLED)
+    tables.run(QUIET)
     assert SECOND in tables.partitions.rows
     tables.run(2)
     assert SECOND not in tables.partitions.rows
@@ -553,7 +553,7 @@ def test_rows_of_a_retired_partition_are_counted_once_before_it_is_removed(table
         return size(partition)
 
     tables.connections.size = count  # type: ignore[method-assign]
-    tables.run(SETTLED + 2)
+    tables.run(QUIET + 2)
     assert SECOND not in tables.partitions.rows
     assert counted == {SECOND: 1}
 
@@ -561,7 +561,7 @@ def test_rows_of_a_retired_partition_are_counted_once_before_it_is_removed(table
 def test_a_retired_partition_with_an_uncounted_row_is_reinstated_before_it_is_removed(tables: ReconcileFixture) -> None:
     """The row came behind the last sweep, and the stream has lost its record."""
     tables.put(PartitionCount(FIRST), PartitionCount(SECOND))
-    tables.run(SETTLED)
+    tables.run(QUIET)
     assert tables.partitions.rows[SECOND].retired_at is not None
     size_and_expired = tables.connections.size_and_expired
     tables.connect("a", SECOND)
@@ -595,7 +595,7 @@ def test_a_retired_partition_with_new_connections_is_reinstated(tables: Reconcil
     tables.put(PartitionCount(SECOND, retired_at=retired), PartitionCount(third, 1, retired_at=retired))
     tables.connect("a", SECOND)
     tables.connect("b", third)
-    tables.run(SETTLED + 3)
+    tables.run(QUIET + 3)
     assert tables.partitions.of_tenant(ACME) == [PartitionCount(SECOND, 1), PartitionCount(third, 1)]
 
 
@@ -761,7 +761,7 @@ def test_an_item_that_cannot_be_repaired_does_not_block_the_others(
         return call(first, *arguments, **named)
 
     monkeypatch.setattr(getattr(tables, store), method, failing)
-    for _ in range(SETTLED + 9):
+    for _ in range(QUIET + 9):
         with contextlib.suppress(TransientError):
             tables.run()
         if tables.now == 600_000 + 60 * 3:
@@ -902,7 +902,7 @@ def test_marking_continues_after_the_last_partition_of_the_previous_run(
     tables.run(4)
     assert marks == Counter(partitions)
     assert tables.failures.failures == []
-    tables.run(SETTLED)
+    tables.run(QUIET)
     assert {row.count for row in tables.partitions.everywhere()} == {0}
     assert counted["PartitionRecounted"] == 50
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from functions.messaging.echo.delivery import ReplyDelivery
 from functions.messaging.echo.echo import Echo, Tenancy
-from functions.messaging.echo.post import Post
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
@@ -44,7 +44,7 @@ class Stage:
         self.reached: list[TenantId] = []
         self.down: set[TenantId] = set()
         self.tenancies: dict[TenantId, Tenancy] = {}
-        post = Post(self.sender, lambda _: self.connections, endpoint=ENDPOINT, clock=lambda: NOW + 0.5)
+        post = ReplyDelivery(self.sender, lambda _: self.connections, endpoint=ENDPOINT, clock=lambda: NOW + 0.5)
         self.echo = Echo(self._tenancy_of, post, session_share=session_share, clock=lambda: NOW + 0.5)
 
     def _tenancy_of(self, tenant: TenantId) -> Tenancy:
@@ -513,7 +513,7 @@ def test_the_first_refusal_of_a_minute_is_recorded_once(monkeypatch: pytest.Monk
 
 def test_the_number_of_remembered_refusals_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment that lives for hours does not grow; what it has forgotten it notes again, which does no harm."""
-    monkeypatch.setattr("functions.messaging.echo.echo._REMEMBERED", 2)
+    monkeypatch.setattr("functions.messaging.echo.echo._MOST_REMEMBERED", 2)
     stage = Stage(session_share=0.25)
     noted: list[str] = []
     monkeypatch.setattr(stage.limits, "refuse_from", lambda counter, _now, _sequence: noted.append(counter.name))

@@ -13,7 +13,7 @@ from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import PlayerId
 from loudhailer.inbox.model import DirectMessage, Inbox, message_id
 from loudhailer.websocket.caller import Caller
-from loudhailer.websocket.exchange import PASSED_ON
+from loudhailer.websocket.exchange import VERBATIM_MEMBERS
 from loudhailer.websocket.once import Once
 from tests.support.fakes.inbox import MemoryInboxStore
 from tests.support.fakes.places import MemoryPlaceStore
@@ -48,7 +48,7 @@ class SendMessageFixture:
 
     def send_text(self, text: str, **parts: Any) -> str:
         """The frame that answers a client's, as it is sent."""
-        answer = self._respond(Caller.of(event({}, **parts)), decode_object(text, verbatim=PASSED_ON))
+        answer = self._respond(Caller.of(event({}, **parts)), decode_object(text, verbatim=VERBATIM_MEMBERS))
         assert answer is not None
         return answer
 

@@ -22,6 +22,7 @@ from tools.release.health import ROUTES, SYNTHETIC, SyntheticBroadcast
 
 HUB, BLUE = "111111111111", "222222222222"
 SHARDS = 4
+ELSEWHERE = "express is for recipients on the hub's cell; there may be some on others"
 UNREADABLE = "the recipients could not be read and recorded at once"
 
 
@@ -102,13 +103,13 @@ class Deployment:
 def found_by_broadcasts(deployment: Deployment, *through: int, account: str | None = None) -> list[str]:
     """Return what broadcasts through these shards find."""
     stand_in = cast("Any", deployment)
-    return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, through, account, stand_in).problems())
+    return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, through, account, crowd=stand_in).problems())
 
 
 def found_by_routes(deployment: Deployment, account: str | None = None) -> dict[str, str]:
     """Return what a frame on each route finds."""
     stand_in = cast("Any", deployment)
-    return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, (), account, stand_in).problems_of_routes())
+    return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, (), account, crowd=stand_in).problems_of_routes())
 
 
 def test_a_broadcast_passes_each_checked_shard() -> None:
@@ -139,6 +140,7 @@ def test_the_express_lanes_are_the_hubs_to_answer_for() -> None:
     ("note", "problems"),
     [
         ("express is turned off", []),
+        (ELSEWHERE, [f"a synthetic broadcast did not take the express lanes: {ELSEWHERE}"]),
         (
             UNREADABLE,
             [f"a synthetic broadcast did not take the express lanes: {UNREADABLE}"],
@@ -149,6 +151,14 @@ def test_a_failing_short_path_is_a_problem_unlike_a_disabled_one(note: str, prob
     """Otherwise a broken short path would be found well, since all broadcasts can take the long way."""
     deployment = Deployment(lambda _shard, _turn: HUB, note=note)
     assert found_by_broadcasts(deployment, 1) == problems
+
+
+def test_unchecked_express_lanes_are_named_where_the_socket_may_be_on_a_further_cell() -> None:
+    """Otherwise lanes that do not work would be found well without a word."""
+    stand_in, sentences = cast("Any", Deployment(lambda _shard, _turn: HUB, note=ELSEWHERE)), list[str]()
+    check = SyntheticBroadcast(stand_in, stand_in, SHARDS, (1,), has_cells=True, say=sentences.append, crowd=stand_in)
+    assert asyncio.run(check.problems()) == []
+    assert sentences == ["The express lanes are not checked: the synthetic tenant has clients on further cells."]
 
 
 def test_accounts_are_checked_side_by_side() -> None:
@@ -211,7 +221,7 @@ def test_the_tenant_of_the_checks_has_its_limits_and_keeps_its_key(known: Tenant
     stand_in = cast("Any", None)
     for _ in range(2):
         SyntheticBroadcast(stand_in, tenants, SHARDS, ()).require_tenant()
-    (tenant,) = tenants.everyone()
+    (tenant,) = tenants.all_tenants()
     assert replace(tenant, session_key=SYNTHETIC.session_key) == SYNTHETIC
     assert tenant.session_key == (known.session_key if known else tenant.session_key)
 
@@ -220,7 +230,7 @@ def test_the_tenant_of_the_checks_is_put_only_if_it_differs(monkeypatch: pytest.
     """Each change raises the revision of the tenants, at which every further cell reads all of them."""
     tenants = MemoryTenantStore()
     tenants.put(replace(SYNTHETIC, session_key="k" * 32))
-    (known,) = tenants.everyone()
+    (known,) = tenants.all_tenants()
     monkeypatch.setattr(tenants, "get", lambda _: replace(known, revision=7))
     monkeypatch.setattr(tenants, "put", lambda _: pytest.fail("the tenant was put again"))
     SyntheticBroadcast(cast("Any", None), tenants, SHARDS, ()).require_tenant()

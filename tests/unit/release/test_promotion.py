@@ -238,16 +238,22 @@ def test_a_refused_plan_cannot_be_applied(
     assert hub.workspace.summary_file.read_text() == f"### hub\n\n**Refused.** {refused.value}\n\n1 to destroy.\n"
 
 
-@pytest.mark.parametrize(("outputs", "shards"), [({"shards": 2}, {0, 1}), ({}, {0, 1, 2})])
+@pytest.mark.parametrize(
+    ("outputs", "shards"),
+    [({"shards": 2, "cells": {"north": {}}}, {0, 1}), ({"cells": {}}, {0, 1, 2}), ({}, {0, 1, 2})],
+)
 def test_a_shard_that_is_drained_is_not_checked(
     monkeypatch: pytest.MonkeyPatch, outputs: dict[str, Any], shards: set[int]
 ) -> None:
     """It gets nothing; version 0.2 has no number of shards among its outputs, and drains none."""
     cloud = SimpleNamespace(client=lambda _service: None, sign=None)
-    hub = replace(promotion_of(Past(NOW, NOW.commit), monkeypatch), cloud=cast("Any", cloud))
+    terminal = SimpleNamespace(say=print)
+    hub = replace(
+        promotion_of(Past(NOW, NOW.commit), monkeypatch), cloud=cast("Any", cloud), terminal=cast("Any", terminal)
+    )
     queues = {f"shard-{number}": "url" for number in range(3)}
     broadcast = hub.broadcast({"queue_urls": queues, "http_url": "", "tables": {"tenants": "tenants"}, **outputs})
-    assert broadcast.shards == len(shards)
+    assert (broadcast.shards, broadcast.has_cells) == (len(shards), bool(outputs.get("cells")))
     assert set(broadcast.through) == shards
 
 

@@ -63,6 +63,15 @@ def test_a_pull_request_is_tested_with_enough_history_to_choose_the_emulators_te
     assert targets("pull_request", "test") == ["test"]
 
 
+def test_the_titles_of_a_pull_requests_commits_are_checked() -> None:
+    """The range ends at the branch, not at a merge of GitHub, and a shallow clone would lack its start."""
+    checkout, _, titles = (step for job, step in steps("pull_request") if job == "check")
+    assert checkout["with"]["fetch-depth"] == 0
+    assert titles["run"] == "make titles"
+    ends = titles["env"]["COMMITS"].split("..")
+    assert ends == [f"${{{{ github.event.pull_request.{end}.sha }}}}" for end in ("base", "head")]
+
+
 def test_every_test_runs_at_night() -> None:
     """The long forms too, a long simulation, and a sample of mutants."""
     wanted = [["test-all"], ["simulation-crowd", "simulation-long"], ["mutants"]]

@@ -57,11 +57,11 @@ class ReadTenantStore(MemoryTenantStore):
         self.copied = 0
 
     @override
-    def everything(self) -> list[TenantRow]:
+    def all_rows(self) -> list[TenantRow]:
         if self.is_down:
             raise TransientError("the hub is down")
         self.copied += 1
-        return super().everything()
+        return super().all_rows()
 
 
 class BeatFixture:

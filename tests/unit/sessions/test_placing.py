@@ -8,11 +8,11 @@ from typing import Any, override
 import pytest
 
 from functions.sessions.session_api import placing as placing_module
-from functions.sessions.session_api.placing import CellStores, Home, SeveralCells
+from functions.sessions.session_api.placing import CellStores, SessionCell, SeveralCells
 from functions.sessions.session_api.session_api import SessionApi
 from loudhailer import codec
 from loudhailer.cells.model import DeclaredCell, Lease
-from loudhailer.cells.placements.model import FORMER_SECONDS, KEPT_SECONDS, Placement, of_player, of_session
+from loudhailer.cells.placements.model import FORMER_SECONDS, KEPT_SECONDS, Placement, name_of_player, name_of_session
 from loudhailer.cells.rendezvous import ranked
 from loudhailer.errors import TransientError
 from loudhailer.ids import HUB, CellName, PlayerId, SessionId, TenantId
@@ -112,17 +112,17 @@ class PlacingFixture:
 
     def place(self, session: str, player: PlayerId | None = None) -> CellName:
         """Return the cell of a session that is placed and made there."""
-        home = self.home(session, player)
-        home.sessions.renew(
-            ACME, SessionId(session), player=home.player, expires_at=int(self.now) + 9_999, now=int(self.now)
+        found = self.cell_of(session, player)
+        found.sessions.renew(
+            ACME, SessionId(session), player=found.player, expires_at=int(self.now) + 9_999, now=int(self.now)
         )
-        return home.cell
+        return found.name
 
-    def home(self, session: str, player: PlayerId | None = None) -> Home:
-        """Return the home of a session that is placed."""
-        home = self.placing.place(TENANT, SessionId(session), player)
-        assert home is not None
-        return home
+    def cell_of(self, session: str, player: PlayerId | None = None) -> SessionCell:
+        """Return the cell of a session that is placed."""
+        found = self.placing.place(TENANT, SessionId(session), player)
+        assert found is not None
+        return found
 
     def call(self, method: str, **query: str) -> tuple[int, Any, str | None]:
         """Status, body and `Retry-After` of a reply."""
@@ -133,7 +133,7 @@ class PlacingFixture:
     def named_of(self, cell: CellName) -> SessionId:
         """A session that is placed on the cell while all are candidates."""
         weights = dict.fromkeys(URLS, 1.0)
-        return next(name for name in SESSIONS if ranked(f"acme#{of_session(name)}", weights)[0] == cell)
+        return next(name for name in SESSIONS if ranked(f"acme#{name_of_session(name)}", weights)[0] == cell)
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_tenants_cell_is_recorded_before_its_session_is_placed(placing: Placin
     session = placing.named_of(NORTH)
     placing.place(session, ANN)
     assert noted == [(True, False)] * 2
-    cell = placing.placements.rows[ACME, of_session(session)].cell
+    cell = placing.placements.rows[ACME, name_of_session(session)].cell
     for seconds, noted_at in ((3_599, NOW), (1, NOW + 3_600)):
         placing.later(seconds, NORTH, SOUTH)
         placing.place(session, ANN)
@@ -181,16 +181,16 @@ def test_the_cell_of_an_erased_tenants_successor_is_recorded(placing: PlacingFix
     successor = replace(TENANT, revision=TENANT.revision + 2)
     placing.beat(NORTH, SOUTH, tenants=successor.revision)
     placing.now += 1
-    home = placing.placing.place(successor, session, None)
-    assert home is not None
-    assert (home.cell, placing.placements.cells_of(ACME)) == (NORTH, {NORTH: placing.now})
+    found = placing.placing.place(successor, session, None)
+    assert found is not None
+    assert (found.name, placing.placements.cells_of(ACME)) == (NORTH, {NORTH: placing.now})
 
 
 def test_a_function_remembers_a_bounded_number_of_recorded_cells(
     placing: PlacingFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When it forgets them, it notes the cells anew."""
-    monkeypatch.setattr(placing_module, "_REMEMBERED", 1)
+    monkeypatch.setattr(placing_module, "_MOST_REMEMBERED", 1)
     for session in (placing.named_of(NORTH), placing.named_of(SOUTH), placing.named_of(HUB)):
         placing.place(session)
         assert len(placing.placing._noted) == 1
@@ -201,12 +201,12 @@ def test_all_devices_of_a_player_are_on_one_cell(placing: PlacingFixture) -> Non
     """Each of the player's sessions follows."""
     cells = {placing.place(session, ANN) for session in SESSIONS}
     assert len(cells) == 1
-    assert {row.player for (_, name), row in placing.placements.rows.items() if name != of_player(ANN)} == {ANN}
+    assert {row.player for (_, name), row in placing.placements.rows.items() if name != name_of_player(ANN)} == {ANN}
 
 
 def test_a_placement_is_written_on_a_change_or_after_half_its_lifetime(placing: PlacingFixture) -> None:
     """Its expiry is seven days after that."""
-    name = of_session(SessionId("s1"))
+    name = name_of_session(SessionId("s1"))
     for seconds, version in ((0, 1), (KEPT_SECONDS / 2 - 1, 1), (1, 2)):
         placing.later(seconds, NORTH, SOUTH)
         placing.place("s1")
@@ -238,7 +238,7 @@ def test_a_cell_that_is_not_a_candidate_gets_no_session(
     assert {session: cell for session, cell in after.items() if before[session] != NORTH} == {
         session: cell for session, cell in before.items() if cell != NORTH
     }
-    moved = placing.placements.rows[ACME, of_session(placing.named_of(NORTH))]
+    moved = placing.placements.rows[ACME, name_of_session(placing.named_of(NORTH))]
     assert (moved.version, moved.former, moved.former_until) == (2, NORTH, int(placing.now) + FORMER_SECONDS)
 
 
@@ -302,18 +302,18 @@ def test_a_small_tenant_has_one_home_with_its_whole_limit() -> None:
     """With the home lost, its sessions are spread over the cells that are left."""
     placing = PlacingFixture(home_connections=20_000)
     (cell,) = {placing.place(session) for session in SESSIONS}
-    assert placing.home("s1").tenant_sessions == 30
+    assert placing.cell_of("s1").tenant_sessions == 30
     placing.directory.order(cell, 0)
     placing.later(1, NORTH, SOUTH)
-    assert placing.home("s1").cell != cell
-    assert placing.home("s1").tenant_sessions == 30
+    assert placing.cell_of("s1").name != cell
+    assert placing.cell_of("s1").tenant_sessions == 30
 
 
 def test_a_limit_is_divided_over_the_live_homes(placing: PlacingFixture) -> None:
     """The part of one that is lost goes to the others, so that its sessions are not refused there."""
-    assert [placing.home(session).tenant_sessions for session in SESSIONS] == [10] * 60
+    assert [placing.cell_of(session).tenant_sessions for session in SESSIONS] == [10] * 60
     placing.later(16, SOUTH)
-    assert [placing.home(session).tenant_sessions for session in SESSIONS] == [15] * 60
+    assert [placing.cell_of(session).tenant_sessions for session in SESSIONS] == [15] * 60
 
 
 def test_a_session_in_the_hub_without_a_placement_stays_in_the_hub(placing: PlacingFixture) -> None:
@@ -322,19 +322,19 @@ def test_a_session_in_the_hub_without_a_placement_stays_in_the_hub(placing: Plac
     placing.sessions[HUB].renew(ACME, session, player=None, expires_at=NOW + 9, now=NOW)
     assert placing.place(session) == HUB
     placing.sessions[HUB].renew(ACME, SessionId("s2"), player=None, expires_at=NOW, now=NOW - 1)
-    assert placing.home("s2").cell == ranked(f"acme#{of_session(SessionId('s2'))}", dict.fromkeys(URLS, 1.0))[0]
+    assert placing.cell_of("s2").name == ranked(f"acme#{name_of_session(SessionId('s2'))}", dict.fromkeys(URLS, 1.0))[0]
 
 
 def elsewhere(placing: PlacingFixture, player: PlayerId, cell: CellName) -> None:
     """Have the player on the cell."""
-    placing.placements.put(ACME, of_player(player), Placement(cell=cell, version=1, expires_at=NOW + KEPT_SECONDS))
+    placing.placements.put(ACME, name_of_player(player), Placement(cell=cell, version=1, expires_at=NOW + KEPT_SECONDS))
 
 
 def test_a_session_of_another_player_is_refused_on_every_cell(placing: PlacingFixture) -> None:
     """Also where the other player is on another cell than the session; it is not ended either."""
     session = placing.named_of(NORTH)
     placing.place(session, ANN)
-    cell = placing.placements.rows[ACME, of_session(session)].cell
+    cell = placing.placements.rows[ACME, name_of_session(session)].cell
     elsewhere(placing, BOB, next(other for other in URLS if other != cell))
     for method in ("PUT", "DELETE"):
         assert placing.call(method, tenantId="acme", sessionId=session, playerId="bob")[0] == 409
@@ -345,7 +345,7 @@ def test_a_session_of_another_player_is_refused_while_its_cell_is_down(placing: 
     """The placement has the player; one whose session is over there may be taken."""
     session = placing.named_of(NORTH)
     placing.place(session, ANN)
-    cell = placing.placements.rows[ACME, of_session(session)].cell
+    cell = placing.placements.rows[ACME, name_of_session(session)].cell
     elsewhere(placing, BOB, next(other for other in URLS if other != cell))
     placing.sessions[cell].is_down = True
     assert placing.call("PUT", tenantId="acme", sessionId=session, playerId="bob")[0] == 409
@@ -370,7 +370,7 @@ def test_a_bound_session_that_moves_without_a_named_player_stays_bound(placing: 
     placing.place(session, ANN)
     placing.later(16, SOUTH)
     cell = placing.place(session)
-    assert cell == placing.placements.rows[ACME, of_player(ANN)].cell != NORTH
+    assert cell == placing.placements.rows[ACME, name_of_player(ANN)].cell != NORTH
     assert placing.sessions[cell].rows[ACME, session].player_id == ANN
     assert placing.sessions[NORTH].rows[ACME, session].player_id == ANN
 
@@ -440,13 +440,13 @@ def test_a_former_cell_that_is_down_blocks_no_deletion(placing: PlacingFixture) 
     assert placing.call("DELETE", tenantId="acme", sessionId=session)[0] == 200
     assert placing.sessions[cell].rows == {}
     placing.later(FORMER_SECONDS, SOUTH)
-    assert [cell for cell, _ in placing.placing.where(TENANT, session)] == [cell]
+    assert [cell for cell, _ in placing.placing.cells_of(TENANT, session)] == [cell]
 
 
 def test_a_session_on_a_removed_cell_is_placed_again(placing: PlacingFixture) -> None:
     """Nobody can reach what it had there."""
     gone = Placement(cell=CellName("west"), version=1, expires_at=NOW + KEPT_SECONDS, player=ANN)
-    placing.placements.put(ACME, of_session(SessionId("s1")), gone)
+    placing.placements.put(ACME, name_of_session(SessionId("s1")), gone)
     assert placing.call("DELETE", tenantId="acme", sessionId="s1")[0] == 400
     assert placing.place("s1") in URLS
     assert placing.call("DELETE", tenantId="acme", sessionId="s1")[0] == 200

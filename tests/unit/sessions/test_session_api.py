@@ -296,13 +296,13 @@ def test_an_expired_session_takes_a_place_to_be_recreated(stores: SessionApiFixt
     assert stores.call("PUT /session", tenantId="acme", sessionId="old1") == refusal
 
 
-@pytest.mark.parametrize("standing", [None, NOW])
+@pytest.mark.parametrize("expires_at", [None, NOW])
 def test_a_session_created_during_its_tenants_erasure_is_removed(
-    stores: SessionApiFixture, standing: int | None, monkeypatch: pytest.MonkeyPatch
+    stores: SessionApiFixture, expires_at: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tenant was there when the request was read, and is not when the session is made."""
-    if standing is not None:
-        stores.sessions.rows[ACME, S1] = Session(ACME, S1, standing)
+    if expires_at is not None:
+        stores.sessions.rows[ACME, S1] = Session(ACME, S1, expires_at)
     renew = stores.sessions.renew
 
     def erased_meanwhile(*key: Any, **values: Any) -> bool:

@@ -115,9 +115,9 @@ def test_a_chunk_in_lanes_of_its_own_can_be_cancelled(
     deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch, queue: str
 ) -> None:
     """It waits in another queue than broadcasts do, and stays there, in its tenant's group."""
-    standing = deployment.broadcasts.summary(BROADCAST)
-    assert standing is not None
-    found = replace(standing, express=queue == "express")
+    recorded = deployment.broadcasts.summary(BROADCAST)
+    assert recorded is not None
+    found = replace(recorded, express=queue == "express")
     monkeypatch.setattr(deployment.broadcasts, "summary", lambda _: found)
     deployment.sqs.send(queue, replace(WAITING, group="acme").to_wire(), group="acme")
     cancel(deployment, monkeypatch)
@@ -154,6 +154,6 @@ def test_a_broadcast_that_does_not_end_is_reported(
     """A worker that hangs is waited for, but not for ever; the mark stays."""
     with pytest.raises(OperatorError, match="still in flight after 120 s"):
         cancel(deployment, monkeypatch, settled_after=10_000)
-    standing = deployment.broadcasts.summary(BROADCAST)
-    assert standing is not None
-    assert standing.cancelled
+    recorded = deployment.broadcasts.summary(BROADCAST)
+    assert recorded is not None
+    assert recorded.cancelled

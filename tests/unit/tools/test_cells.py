@@ -12,7 +12,7 @@ from loudhailer.ids import HUB, CellName
 from tests.support.fakes.cells import MemoryCellDirectory
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.operations.cells import await_tenants, bring_tenants, cell_named, cell_table, cells_without_tenants
+from tools.operations.cells import await_tenants, cell_named, cell_table, cells_without_tenants, copy_tenants_now
 from tools.stack.cells import cell_variables, variables_of_a_cell
 
 NORTH, SOUTH = CellName("north"), CellName("south")
@@ -86,7 +86,7 @@ def test_a_cell_without_the_tenants_or_without_life_is_named(
 def test_each_cell_fetches_the_tenants_at_once(directory: MemoryCellDirectory) -> None:
     """Without a wait for its schedule, which comes once a minute."""
     deployment = deployment_of(directory, NORTH, SOUTH)
-    bring_tenants(deployment, 0.0)
+    copy_tenants_now(deployment, 0.0)
     calls = [cell.aws.calls for cell in deployment.cells.values()]
     assert calls == [[{"FunctionName": "p-beat", "Qualifier": "live", "Payload": b"{}"}]] * 2
 
@@ -94,7 +94,7 @@ def test_each_cell_fetches_the_tenants_at_once(directory: MemoryCellDirectory) -
 def test_a_hub_without_further_cells_is_asked_nothing() -> None:
     """It has no table of them."""
     hub: Any = SimpleNamespace(cells={})
-    bring_tenants(hub, 0.0)
+    copy_tenants_now(hub, 0.0)
 
 
 def test_a_cell_is_found_by_its_name(directory: MemoryCellDirectory) -> None:

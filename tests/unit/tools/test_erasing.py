@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from loudhailer import codec
-from loudhailer.cells.placements.model import Placement, of_player, of_session
+from loudhailer.cells.placements.model import Placement, name_of_player, name_of_session
 from loudhailer.connections.model import PROBE, Connection, ConnectionKey
 from loudhailer.errors import TransientError
 from loudhailer.ids import (
@@ -78,7 +78,7 @@ class ErasingFixture:
         """Make this the hub of further cells, and place the tenants' sessions and their player on them."""
         self.placements = MemoryPlacementStore()
         for tenant in (ACME, OTHER):
-            for name in (of_session(SessionId("s0")), of_session(SessionId("s1")), of_player(ANN)):
+            for name in (name_of_session(SessionId("s0")), name_of_session(SessionId("s1")), name_of_player(ANN)):
                 assert self.placements.put(tenant, name, Placement(cell=NORTH, version=1, expires_at=NOW + 9_999))
             for cell in (HUB, NORTH):
                 self.placements.add_cell(tenant, cell, NOW)

@@ -1,5 +1,6 @@
 """The check of prose reports what a reader would stumble over, and nothing else."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,77 @@ def test_a_name_of_a_test_that_has_to_be_decoded_is_reported(name: str) -> None:
 def test_a_plain_name_of_a_test_passes(name: str) -> None:
     """The subject comes first, and the verb says what happens."""
     assert list(prose.problems_of_name(name)) == []
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Types after the merge",
+        "Adds a check of titles",
+        "Added a check of titles",
+        "Adding a check of titles",
+        "A check of titles",
+        "add a check of titles",
+        "prose: check titles",
+        "Add a check of titles.",
+        "Say what a crowd takes before it is there",
+        "Close the connection of whoever misses a message",
+        f"Add {'a' * 97}",
+        "",
+    ],
+)
+def test_a_title_of_a_commit_that_has_to_be_decoded_is_reported(title: str) -> None:
+    """No imperative, a private word, a full stop, or more characters than a list of commits shows."""
+    assert len(list(prose.problems_of_title(title))) == 1
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Fix type errors after merging subscribers",
+        "Pass the deadline on to every call",
+        "Bring the tenants of a new cell up to date",
+        "Address the findings of a review",
+        f"Add {'a' * 96}",
+        "Merge branch 'whoever'",
+        'Revert "Added things."',
+        "fixup! Say what it is",
+    ],
+)
+def test_a_plain_title_of_a_commit_passes(title: str) -> None:
+    """An imperative and the change for the people who notice it; the titles that git writes are not ours."""
+    assert list(prose.problems_of_title(title)) == []
+
+
+def test_the_titles_of_a_range_of_commits_are_read(tmp_path: Path) -> None:
+    """Each problem names its commit; commits before the range may have any title."""
+
+    def git(*arguments: str) -> str:
+        settings = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main")
+        return subprocess.run(
+            ["git", *settings, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+
+    git("init")
+    for title in ("Types after the merge", "Add a check", "Tests of titles"):
+        git("commit", "--allow-empty", f"--message={title}")
+    commit = git("log", "-1", "--format=%h").strip()
+    advice = "begin the title with an imperative, such as Add or Fix, not with 'Tests'"
+    assert list(prose.found_in_titles(tmp_path, "HEAD~2..HEAD")) == [f"{commit}: {advice}: Tests of titles"]
+
+
+@pytest.mark.parametrize(
+    ("message", "exit_code"),
+    [("Add a check\n\nWhat it is for.\n", 0), ("\n# a comment\nTypes after the merge\n# Please enter a message\n", 1)],
+)
+def test_the_title_of_a_message_is_checked_before_the_commit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], message: str, exit_code: int
+) -> None:
+    """The hook passes the file that git wrote, which has comments, and a body that is not checked."""
+    file = tmp_path / "COMMIT_EDITMSG"
+    file.write_text(message)
+    assert prose.main(["--title", str(file)]) == exit_code
+    assert ("Types after the merge" in capsys.readouterr().out) is bool(exit_code)
 
 
 def test_each_kind_of_file_is_read(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_dead_letter_returns_to_the_queue_of_its_kind(
     assert sent == replace(letter, **fresh)
     assert deployment.sqs.groups(queue) == [getattr(letter, "group", None)]
     assert deployment.sqs.bodies(LETTERS) == []
-    assert (dict(result.sent), dict(result.left)) == ({type(letter).__name__: 1}, {})
+    assert (dict(result.sent), dict(result.refused)) == ({type(letter).__name__: 1}, {})
 
 
 def test_a_source_is_opened_before_it_is_sent_again(deployment: DeploymentStandIn) -> None:
@@ -89,9 +89,9 @@ def test_a_broadcast_is_opened_before_it_is_sent_again(deployment: DeploymentSta
     """Its sources exist; sources with recipients are left alone, the others are searched again."""
     deployment.sqs.send(LETTERS, announcement().to_wire())
     redrive(deployment)
-    standing = deployment.broadcasts.summary(BROADCAST)
-    assert standing is not None
-    assert standing.sources is None
+    recorded = deployment.broadcasts.summary(BROADCAST)
+    assert recorded is not None
+    assert recorded.sources is None
     assert [each.dispatched for each in deployment.broadcasts.sources(BROADCAST)] == [3, None]
 
 
@@ -112,9 +112,9 @@ def test_a_broadcast_sent_again_with_a_new_lifetime_is_no_longer_expired(
     deployment.broadcasts.mark_expired(BROADCAST)
     deployment.sqs.send(LETTERS, letter)
     redrive(deployment)
-    standing = deployment.broadcasts.summary(BROADCAST)
-    assert standing is not None
-    assert standing.expired == is_expired
+    recorded = deployment.broadcasts.summary(BROADCAST)
+    assert recorded is not None
+    assert recorded.expired == is_expired
 
 
 def test_a_dead_letter_that_cannot_be_redriven_stays_with_a_reason(deployment: DeploymentStandIn) -> None:
@@ -131,7 +131,7 @@ def test_a_dead_letter_that_cannot_be_redriven_stays_with_a_reason(deployment: D
     deployment.sqs.send(LETTERS, *left, chunk_message().to_wire())
     result = redrive(deployment)
     assert deployment.sqs.bodies(LETTERS) == left
-    assert result.left == {
+    assert result.refused == {
         "malformed, or of another release": 2,
         "of a broadcast that is forgotten": 1,
         "of a broadcast that was cancelled": 1,
@@ -147,7 +147,7 @@ def test_dead_letters_of_one_named_broadcast_are_redriven_alone(deployment: Depl
     deployment.sqs.send(LETTERS, other, chunk_message().to_wire())
     result = redrive(deployment, BROADCAST)
     assert deployment.sqs.bodies(LETTERS) == [other]
-    assert (result.sent, result.left) == ({"ChunkMessage": 1}, {"of another broadcast": 1})
+    assert (result.sent, result.refused) == ({"ChunkMessage": 1}, {"of another broadcast": 1})
 
 
 def test_every_dead_letter_of_a_long_queue_is_read(deployment: DeploymentStandIn) -> None:
@@ -173,7 +173,7 @@ def test_frames_return_to_their_original_queue(deployment: DeploymentStandIn) ->
     deployment.sqs.give_up(FRAMES, "silo-former", "3", "former:s")
     stand_in: Any = deployment
     result = Redrive(stand_in, None).frames()
-    assert (result.sent, result.left) == ({"frame of pooled": 2}, {"of a queue that is no more": 1})
+    assert (result.sent, result.refused) == ({"frame of pooled": 2}, {"of a queue that is no more": 1})
     sent = deployment.sqs.queues["pooled"]
     assert [(each.body, each.system["MessageGroupId"], each.attributes) for each in sent] == [
         (body, "gold:s", {"requestId": {"StringValue": body}}) for body in ("1", "2")

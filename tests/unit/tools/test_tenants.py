@@ -18,19 +18,19 @@ def test_a_new_tenant_has_defaults_for_unnamed_options() -> None:
 
 def test_an_existing_tenant_keeps_unnamed_options() -> None:
     """`put` must not reset limits that the operator did not speak of."""
-    standing = SAMPLE_TENANTS[2]
-    changed = TenantChange(messages_per_minute=5).applied_to(standing.tenant_id, standing)
-    assert changed.to_wire() == standing.to_wire() | {"messagesPerMinute": 5, "postsPerMinute": 500}
+    existing = SAMPLE_TENANTS[2]
+    changed = TenantChange(messages_per_minute=5).applied_to(existing.tenant_id, existing)
+    assert changed.to_wire() == existing.to_wire() | {"messagesPerMinute": 5, "postsPerMinute": 500}
 
 
-@pytest.mark.parametrize("standing", [False, True])
-def test_only_an_existing_silo_may_be_named(*, standing: bool) -> None:
+@pytest.mark.parametrize("has_silo", [False, True])
+def test_only_an_existing_silo_may_be_named(*, has_silo: bool) -> None:
     """Terraform makes the queue, so nothing else may promise it; False is an answer, None is none."""
-    require_silo(ACME, wanted=None, standing=standing)
-    require_silo(ACME, wanted=standing, standing=standing)
+    require_silo(ACME, wanted=None, has_silo=has_silo)
+    require_silo(ACME, wanted=has_silo, has_silo=has_silo)
     with pytest.raises(OperatorError) as refused:
-        require_silo(ACME, wanted=not standing, standing=standing)
-    assert refused.value.problem.startswith(f"Tenant acme has {'a' if standing else 'no'} silo: ")
+        require_silo(ACME, wanted=not has_silo, has_silo=has_silo)
+    assert refused.value.problem.startswith(f"Tenant acme has {'a' if has_silo else 'no'} silo: ")
     assert "`messaging.silo_tenants`" in refused.value.remedy
     assert "`loudhailer up`" in refused.value.remedy
 
@@ -86,13 +86,13 @@ def test_the_samples_are_legal_and_have_the_seeds_limits() -> None:
 
 
 def test_a_new_tenant_has_a_key_of_its_own() -> None:
-    """A standing one keeps its key, or that it has none, until it is given a new one."""
+    """An existing one keeps its key, or that it has none, until it is given a new one."""
     one, two = (TenantChange().applied_to(ACME, None).session_key for _ in range(2))
     assert one
     assert two
     assert one != two
-    standing = SAMPLE_TENANTS[0]
-    assert TenantChange().applied_to(standing.tenant_id, standing).session_key is None
-    assert TenantChange(session_key="new").applied_to(standing.tenant_id, standing).session_key == "new"
-    again = keyed(standing)
+    existing = SAMPLE_TENANTS[0]
+    assert TenantChange().applied_to(existing.tenant_id, existing).session_key is None
+    assert TenantChange(session_key="new").applied_to(existing.tenant_id, existing).session_key == "new"
+    again = keyed(existing)
     assert keyed(again) is again

@@ -144,8 +144,8 @@ async def _serve(options: Options, listener: socket.socket, gaps: "list[Gap]") -
     background: list[asyncio.Task[None]] = []
 
     async def until_stopped() -> None:
-        told = asyncio.create_task(stop.wait())
-        ended, _ = await asyncio.wait([told, *background], return_when=asyncio.FIRST_COMPLETED)
+        stopped = asyncio.create_task(stop.wait())
+        ended, _ = await asyncio.wait([stopped, *background], return_when=asyncio.FIRST_COMPLETED)
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)

@@ -80,18 +80,18 @@ def divided(action: str, request: JsonDocument, refusals: Refusals) -> Divided |
     if action not in {"BatchGetItem", "BatchWriteItem"} or all(refusals):
         return None
     is_read = action == "BatchGetItem"
-    unprocessed = "UnprocessedKeys" if is_read else "UnprocessedItems"
-    left: JsonDocument = {}
+    unprocessed_field = "UnprocessedKeys" if is_read else "UnprocessedItems"
+    unprocessed: JsonDocument = {}
     rest: JsonDocument = {}
     verdicts = iter(refusals)
     for table, part in request["RequestItems"].items():
         for each in part["Keys"] if is_read else part:
-            place = left if next(verdicts) else rest
+            place = unprocessed if next(verdicts) else rest
             if is_read:
                 place.setdefault(table, {**part, "Keys": []})["Keys"].append(each)
             else:
                 place.setdefault(table, []).append(each)
-    return Divided({**request, "RequestItems": rest}, lambda answer: {**answer, unprocessed: left})
+    return Divided({**request, "RequestItems": rest}, lambda answer: {**answer, unprocessed_field: unprocessed})
 
 
 def _divided_statements(request: JsonDocument, refusals: Refusals) -> Divided:

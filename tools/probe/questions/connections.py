@@ -62,14 +62,14 @@ async def _disconnect_context(site: Site) -> Answer:
             await clients.enter_async_context(await Client.connect(await tenant.session_url()))
         before = await _rows(site) - earlier
     started = time.monotonic()
-    left = before
-    while left and time.monotonic() < started + site.pace.arrival_seconds:
+    remaining = before
+    while remaining and time.monotonic() < started + site.pace.arrival_seconds:
         await asyncio.sleep(_POLL_SECONDS)
-        left = await _rows(site) & before
-    seen = {"closed": len(before), "rowsLeft": len(left), "seconds": round(time.monotonic() - started, 1)}
+        remaining = await _rows(site) & before
+    seen = {"closed": len(before), "rowsLeft": len(remaining), "seconds": round(time.monotonic() - started, 1)}
     if len(before) < _CLOSED:
         return Answer(UNDECIDED, seen)
-    return Answer("yes" if not left else "no" if left == before else "not always", seen)
+    return Answer("yes" if not remaining else "no" if remaining == before else "not always", seen)
 
 
 async def _rows(site: Site) -> set[str]:

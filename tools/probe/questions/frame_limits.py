@@ -19,24 +19,24 @@ async def _frame_order(site: Site) -> Answer:
         async with await Client.connect(await site.tenant.session_url()) as client:
             for number in range(_FRAMES):
                 client.send_json({"action": "PooledSQS", "message": number})
-            orders.append(await _told(site, client, _FRAMES))
+            orders.append(await _received_numbers(site, client, _FRAMES))
     seen = {"orders": orders}
     if any(sorted(order) != list(range(_FRAMES)) for order in orders):
         return Answer(UNDECIDED, seen)
     return Answer("kept" if all(order == sorted(order) for order in orders) else "changed", seen)
 
 
-async def _told(site: Site, client: Client, number: int) -> list[int]:
+async def _received_numbers(site: Site, client: Client, number: int) -> list[int]:
     """The numbers of the frames that come back, as many as are expected."""
-    told: list[int] = []
+    numbers: list[int] = []
     try:
-        while len(told) < number:
+        while len(numbers) < number:
             frame = await client.receive(site.pace.arrival_seconds)
             if frame:
-                told.append(_number(json.loads(frame)))
+                numbers.append(_number(json.loads(frame)))
     except TimeoutError:
         pass
-    return told
+    return numbers
 
 
 def _number(envelope: Any) -> int:

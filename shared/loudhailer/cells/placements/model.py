@@ -53,11 +53,11 @@ def placement_after(seen: Placement | None, cell: CellName, player: PlayerId | N
     )
 
 
-def of_session(session: SessionId) -> str:
+def name_of_session(session: SessionId) -> str:
     """The name of a session's placement."""
     return f"session#{session}"
 
 
-def of_player(player: PlayerId) -> str:
+def name_of_player(player: PlayerId) -> str:
     """The name of a player's placement."""
     return f"player#{player}"

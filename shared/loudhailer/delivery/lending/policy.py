@@ -29,7 +29,7 @@ LOOK_EVERY_SECONDS = 0.25
 BELIEVED_SECONDS = 0.4
 MARK_EVERY_SECONDS = 0.5
 IDLE_AFTER_SECONDS = 2.0
-TELL_EVERY_SECONDS = 60.0
+WARN_EVERY_SECONDS = 60.0
 
 
 class Lending:
@@ -59,7 +59,7 @@ class Lending:
         self._look_at: float | None = None
         self._looking: Future[tuple[float, float]] | None = None
         self._factor, self._until = 1.0, -math.inf
-        self._told_at = -math.inf
+        self._warned_at = -math.inf
         # The executor runs the methods below.
         self._looked_at = -math.inf
         self._marks: dict[str, int] = {}
@@ -86,8 +86,8 @@ class Lending:
 
     def _failed(self, error: BaseException, now: float) -> None:
         count("LanesUnknown")
-        if now >= self._told_at + TELL_EVERY_SECONDS:
-            self._told_at = now
+        if now >= self._warned_at + WARN_EVERY_SECONDS:
+            self._warned_at = now
             logger.warning("idle lanes are unknown; this lane keeps to its share", error=str(error))
 
     def _look(self) -> tuple[float, float]:

@@ -61,7 +61,7 @@ class DynamoSentStore(DynamoTable, SentStore):
             # The SDK has repeated a write whose answer was lost.
             return Progress.OPEN
         if known["contentHash"]["S"] != attempt.content_hash or int(known["takenUntil"]["N"]) > now:
-            return Progress.AT_WORK
+            return Progress.IN_PROGRESS
         mine = {"S": attempt.request_id}
         taken = self._update_row_if(
             _sent_key(attempt),
@@ -70,7 +70,7 @@ class DynamoSentStore(DynamoTable, SentStore):
             {":seen": known["takenUntil"], ":until": until, ":mine": mine},
             has_made=lambda row: "takenUntil" in row and row.get("takenBy") == mine,
         )
-        return Progress.OPEN if taken else Progress.AT_WORK
+        return Progress.OPEN if taken else Progress.IN_PROGRESS
 
     @override
     def release(self, attempt: Attempt) -> None:

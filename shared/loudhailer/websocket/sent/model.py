@@ -45,7 +45,7 @@ class Progress(Enum):
     """The progress of a message when another attempt begins."""
 
     OPEN = "the attempt is to carry it out"
-    AT_WORK = "another attempt may be at work"
+    IN_PROGRESS = "another attempt may be at work"
     ACCEPTED = "it was carried out"
 
 

@@ -289,7 +289,7 @@ run "the_rest_of_a_small_broadcast_goes_to_the_shards" {
   command = plan
 
   assert {
-    condition     = jsonencode(local.own_lanes.express.left) == jsonencode(local.query_shards)
+    condition     = jsonencode(local.own_lanes.express.queues_for_rest) == jsonencode(local.query_shards)
     error_message = "No small broadcast may wait for the remaining connections of another one."
   }
   assert {
@@ -549,7 +549,7 @@ run "a_small_broadcast_larger_than_a_tenth_of_the_bucket_is_refused" {
   expect_failures = [var.settings]
 }
 
-run "publish_finds_no_recipients_if_no_broadcast_is_small" {
+run "publish_finds_no_recipients_if_no_broadcast_is_small_but_may_send_recorded_ones" {
   command = plan
 
   variables {
@@ -558,9 +558,16 @@ run "publish_finds_no_recipients_if_no_broadcast_is_small" {
 
   assert {
     condition = !anytrue([
-      for statement in module.publish[0].role.policy.Statement : contains(["FindRecipients", "FindMembersAndPlayers", "ReadSession", "SendChunk"], statement.Sid)
+      for statement in module.publish[0].role.policy.Statement : contains(["FindRecipients", "FindMembersAndPlayers", "ReadSession"], statement.Sid)
     ])
     error_message = "publish must have no right that it has no use for."
+  }
+
+  assert {
+    condition = jsonencode([
+      for statement in module.publish[0].role.policy.Statement : statement.Resource if statement.Sid == "SendChunk"
+    ]) == jsonencode([[local.queues["express"].arn]])
+    error_message = "A version that records small broadcasts, or a repeat of one, must be able to send the chunk."
   }
 }
 

@@ -45,7 +45,7 @@ class Worker:
     def post(self, chunk: ChunkMessage, seconds: float) -> None:
         """Handle one chunk."""
         body = replace(chunk, endpoint=self._endpoint).to_wire()
-        self._post_message(body, left=[self.shard], account=ACCOUNT, deadline=Deadline.after(seconds))
+        self._post_message(body, queues_for_rest=[self.shard], account=ACCOUNT, deadline=Deadline.after(seconds))
 
 
 @contextmanager

@@ -26,7 +26,7 @@ REMEMBERED = 10_000
 def crowd(throttling: Throttling, number: int, now: float) -> None:
     """Let in posts to so many connections."""
     for place in range(number):
-        throttling.let_in(connection(1_000 + place), now)
+        throttling.accepted(connection(1_000 + place), now)
 
 
 def refuse(
@@ -100,7 +100,7 @@ def test_a_slow_connection_that_is_accepted_again_is_normal(counted: Counter[str
     throttling = Throttling()
     crowd(throttling, 50, 10.0)
     refuse(throttling, 3)
-    assert not throttling.let_in(SLEEPER, 12.0)
+    assert not throttling.accepted(SLEEPER, 12.0)
     assert throttling.resting(SLEEPER, 12.1) is None
     assert refuse(throttling, 2, begin=13.0) == [None, None]
     assert counted["PostThrottled"] == 0
@@ -110,11 +110,11 @@ def test_refusals_of_connections_accepted_later_count_as_the_quotas(counted: Cou
     """All of them count; where six were not enough, they count at once and only once."""
     throttling = Throttling()
     refuse(throttling, 5)
-    throttling.let_in(SLEEPER, 11.3)
+    throttling.accepted(SLEEPER, 11.3)
     assert counted == {"PostThrottled": 5}
     refuse(throttling, TRIES, begin=20.0, one=OTHER)
     throttling.refused(OTHER, 22.0, last=False)
-    throttling.let_in(OTHER, 23.0)
+    throttling.accepted(OTHER, 23.0)
     assert counted == {"PostThrottled": 11}
 
 
@@ -123,9 +123,9 @@ def test_two_simultaneous_witnesses_prove_throttling_of_the_account() -> None:
     throttling = Throttling()
     for one in (SLEEPER, OTHER, THIRD):
         throttling.refused(one, 10.0, last=False)
-    assert not throttling.let_in(SLEEPER, 10.1)
-    assert throttling.let_in(OTHER, 10.1)
-    assert not throttling.let_in(THIRD, 10.7)
+    assert not throttling.accepted(SLEEPER, 10.1)
+    assert throttling.accepted(OTHER, 10.1)
+    assert not throttling.accepted(THIRD, 10.7)
 
 
 def test_a_connection_refused_while_others_were_accepted_is_no_witness() -> None:
@@ -135,8 +135,8 @@ def test_a_connection_refused_while_others_were_accepted_is_no_witness() -> None
         throttling.refused(one, 10.0, last=False)
     crowd(throttling, 20, 10.01)
     throttling.refused(SLEEPER, 10.05, last=False)
-    assert [throttling.let_in(SLEEPER, 10.1), throttling.let_in(OTHER, 10.1)] == [False, False]
-    assert not throttling.let_in(THIRD, 10.0 + REST_SECONDS)
+    assert [throttling.accepted(SLEEPER, 10.1), throttling.accepted(OTHER, 10.1)] == [False, False]
+    assert not throttling.accepted(THIRD, 10.0 + REST_SECONDS)
 
 
 def test_a_connection_is_a_witness_once_a_minute() -> None:
@@ -146,11 +146,11 @@ def test_a_connection_is_a_witness_once_a_minute() -> None:
     for moment in range(50):
         for one in (SLEEPER, OTHER):
             throttling.refused(one, moment, last=False)
-        shown += sum(throttling.let_in(one, moment + 0.1) for one in (SLEEPER, OTHER))
+        shown += sum(throttling.accepted(one, moment + 0.1) for one in (SLEEPER, OTHER))
     assert shown == 1
     for one in (SLEEPER, OTHER):
         throttling.refused(one, 50 + MINUTE, last=False)
-    assert [throttling.let_in(one, 50.1 + MINUTE) for one in (SLEEPER, OTHER)] == [False, True]
+    assert [throttling.accepted(one, 50.1 + MINUTE) for one in (SLEEPER, OTHER)] == [False, True]
 
 
 def test_the_number_of_remembered_connections_is_bounded() -> None:
@@ -199,7 +199,7 @@ def test_a_client_that_reads_intermittently_slows_no_lane_and_gets_every_frame(
             for _ in range(TRIES):
                 if room:
                     room -= 1
-                    assert not throttling.let_in(SLEEPER, now)
+                    assert not throttling.accepted(SLEEPER, now)
                     attempts = 0
                     break
                 if throttling.refused(SLEEPER, now, last=False) is not None:
@@ -235,20 +235,20 @@ class Worker:
 
     def tick(self, now: float, gateway: Gateway) -> tuple[int, int]:
         """Posts what the lane allows; how many were let in, and how many refused."""
-        let_in = refused = 0
+        accepted = refused = 0
         for _ in range(self.lane.take(1_000, now)):
             one, tries = next(self._connections), 0
             if self._later and self._later[0][0] <= now:
                 _, one, tries = heapq.heappop(self._later)
             if gateway.lets_in(now):
-                let_in += 1
-                if self._throttling.let_in(one, now):
+                accepted += 1
+                if self._throttling.accepted(one, now):
                     self.lane.throttled(now)
                 continue
             refused += 1
             if self._throttling.refused(one, now, last=tries + 1 == TRIES) is None:
                 heapq.heappush(self._later, (now + pause_before(tries + 1), one, tries + 1))
-        return let_in, refused
+        return accepted, refused
 
 
 @pytest.mark.parametrize("connections", [1_000, 100_000])
@@ -259,13 +259,13 @@ def test_too_many_lanes_settle_below_the_quota(connections: int) -> None:
     numbers = (connection(number % connections) for number in count())
     workers = [Worker(lane, numbers) for _ in range(4)]
     randomness = random.Random(1)  # noqa: S311  # repeatable on purpose
-    seconds, let_in, refused = 12, 0, 0
+    seconds, accepted, refused = 12, 0, 0
     for tick in range(seconds * 200):
         now = tick / 200
         answers = [worker.tick(now, gateway) for worker in randomness.sample(workers, len(workers))]
         if now >= 5:
-            let_in += sum(taken for taken, _ in answers)
+            accepted += sum(taken for taken, _ in answers)
             refused += sum(turned_away for _, turned_away in answers)
-    assert refused / (let_in + refused) < 0.02
-    assert let_in / (seconds - 5) > 0.75 * quota
+    assert refused / (accepted + refused) < 0.02
+    assert accepted / (seconds - 5) > 0.75 * quota
     assert min(worker.lane.rate for worker in workers) > 0.3 * lane

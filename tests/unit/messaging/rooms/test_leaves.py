@@ -11,7 +11,7 @@ from loudhailer.delivery.outcome import Outcome
 from loudhailer.ids import RoomKey, TenantId
 from loudhailer.rooms.model import Membership, NickName
 from tests.support.broadcasts import ENDPOINT
-from tests.support.limits import ANNOUNCING_SECONDS, NEWS_SECONDS, SMALL_ROOM
+from tests.support.limits import ANNOUNCING_SECONDS, LONGEST_LEAVE_AGE_SECONDS, SMALL_ROOM
 from tests.unit.messaging.rooms.room_fixture import BLUE, NOW, RED, RoomFixture, key
 
 type Record = dict[str, Any]
@@ -136,10 +136,10 @@ def test_an_old_leave_is_not_announced(house: House) -> None:
     """The stream was held up, or is being read again."""
     ann, _ = house.join("ann", "bob")
     lost = house.lose(ann)
-    house.now = NOW + NEWS_SECONDS + 1
+    house.now = NOW + LONGEST_LEAVE_AGE_SECONDS + 1
     house.tell(lost)
     assert house.posted == {}
-    house.now = NOW + NEWS_SECONDS
+    house.now = NOW + LONGEST_LEAVE_AGE_SECONDS
     house.tell(lost)
     assert house.posted == {"bob": [left("ann")]}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.messaging.send_message import rooms as say_in_room
-from functions.messaging.send_message.rooms import SayInRoom
+from functions.messaging.send_message.rooms import SendToRoom
 from loudhailer import codec
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import InRoom
@@ -21,7 +21,7 @@ from loudhailer.ids import RoomKey, TenantId
 from loudhailer.limits.model import posts_of_tenant
 from loudhailer.limits.posts import PostBudget
 from loudhailer.rooms.model import Membership, nickname
-from loudhailer.websocket.exchange import PASSED_ON
+from loudhailer.websocket.exchange import VERBATIM_MEMBERS
 from loudhailer.websocket.once import Once
 from loudhailer.websocket.sent.model import Attempt
 from tests.support.broadcasts import ENDPOINT
@@ -44,7 +44,7 @@ class Talk(RoomFixture):
         self.closing = MemoryQueue()
         self.requests = 0
         self.seconds_later = 0
-        self.said_in: dict[int, SayInRoom] = {}
+        self.said_in: dict[int, SendToRoom] = {}
         self.caller: dict[str, Any] = {}
 
     def say(self, one: ConnectionKey, **frame: Any) -> Any:
@@ -59,7 +59,7 @@ class Talk(RoomFixture):
         once = Once(self.sent, clock=lambda: NOW + self.seconds_later)
         say = self.said_in.setdefault(
             id(self.sender),
-            SayInRoom(
+            SendToRoom(
                 self.rooms,
                 self.sender,
                 self.posts,
@@ -74,7 +74,7 @@ class Talk(RoomFixture):
         if "clientMessageId" in text:
             self.requests += 1
             sender = replace(sender, request_id=f"r{self.requests}")
-        answer = say(sender, codec.decode_object(text, verbatim=PASSED_ON))
+        answer = say(sender, codec.decode_object(text, verbatim=VERBATIM_MEMBERS))
         return None if answer is None else codec.decode(answer)
 
     @property

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.messaging.default_route.default_route import DefaultRoute
+from functions.messaging.echo.delivery import ReplyDelivery
 from functions.messaging.echo.echo import Echo, Tenancy
-from functions.messaging.echo.post import Post
 from functions.messaging.join_room.join_room import JoinRoom
 from functions.messaging.send_message.direct import Direct
-from functions.messaging.send_message.rooms import SayInRoom
+from functions.messaging.send_message.rooms import SendToRoom
 from functions.messaging.send_message.send_message import SendMessage
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.connections.model import Connection
@@ -22,7 +22,7 @@ from loudhailer.limits.attempts import Attempts
 from loudhailer.limits.posts import PostBudget
 from loudhailer.queues.consumer import Record
 from loudhailer.sessions.model import Session
-from loudhailer.websocket.exchange import Exchange, Part, Respond
+from loudhailer.websocket.exchange import Exchange, Respond, TenantResponder
 from loudhailer.websocket.once import Once
 from tests.support.broadcasts import ENDPOINT
 from tests.support.fakes.broadcast import MemoryBroadcastStore, MemoryTopic
@@ -70,7 +70,7 @@ def send_message() -> SendMessage:
     once = Once(MemorySentStore(), clock=lambda: NOW)
     return SendMessage(
         Direct(MemoryInboxStore(), MemoryPlaceStore(), once, messages_per_inbox=1_000, lifetime_seconds=600),
-        SayInRoom(
+        SendToRoom(
             rooms(),
             MemoryOrderedSender(),
             posts(),
@@ -85,8 +85,8 @@ def send_message() -> SendMessage:
 
 def exchange(respond: Respond) -> Callable[[Any], dict[str, Any]]:
     """A route that answers by this."""
-    part = Part(sessions(), MemoryLimitStore(), respond)
-    return Exchange(lambda _: part, clock=lambda: NOW)
+    responder = TenantResponder(sessions(), MemoryLimitStore(), respond)
+    return Exchange(lambda _: responder, clock=lambda: NOW)
 
 
 def handler(route: str) -> Callable[[Any], dict[str, Any]]:
@@ -118,7 +118,7 @@ def test_an_echo_answers_any_frame(text: str) -> None:
     store, limits = sessions(), MemoryLimitStore()
     echo = Echo(
         lambda _: Tenancy(store, limits, MemoryConnectionStore()),
-        Post(sender, lambda _: MemoryConnectionStore(), endpoint=ENDPOINT, clock=lambda: NOW),
+        ReplyDelivery(sender, lambda _: MemoryConnectionStore(), endpoint=ENDPOINT, clock=lambda: NOW),
         session_share=1.0,
         clock=lambda: NOW,
     )

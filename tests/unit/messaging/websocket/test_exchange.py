@@ -11,7 +11,7 @@ from loudhailer.ids import PlayerId, SessionId
 from loudhailer.limits.model import frames_of_session, messages_of_player
 from loudhailer.sessions.model import Session
 from loudhailer.websocket.caller import Caller
-from loudhailer.websocket.exchange import Exchange, Frame, Part
+from loudhailer.websocket.exchange import Exchange, Frame, TenantResponder
 from tests.support.bad_json import UNSUPPORTED
 from tests.support.fakes.limits import MemoryLimitStore
 from tests.support.fakes.sessions import MemorySessionStore
@@ -28,7 +28,7 @@ class ExchangeFixture:
         self.answer: str | Exception | None = "said"
         self.heard: list[tuple[Caller, Frame]] = []
         self.open(SESSION, PLAYER)
-        self.part = Part(self.sessions, self.limits, self._respond)
+        self.responder = TenantResponder(self.sessions, self.limits, self._respond)
 
     def open(self, session: SessionId, player: PlayerId | None) -> None:
         """Open a session that lives for as long as the tenant lets it."""
@@ -36,7 +36,7 @@ class ExchangeFixture:
 
     def send(self, frame: object, **context: str | None) -> Any:
         """The frame that answers a client's; None if none does."""
-        exchange = Exchange(lambda _: self.part, clock=lambda: self.now)
+        exchange = Exchange(lambda _: self.responder, clock=lambda: self.now)
         response = exchange(event(frame, context=context))
         assert response.pop("statusCode") == 200
         return decode(response["body"]) if response.get("body", "")[:1] == "{" else response.get("body")

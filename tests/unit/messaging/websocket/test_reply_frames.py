@@ -15,7 +15,7 @@ from loudhailer.websocket.replies import (
     joined_frame,
     left_frame,
     looks_like_ours,
-    said_frame,
+    room_message_frame,
     throttle_frame,
 )
 
@@ -70,7 +70,7 @@ def test_a_room_frame_names_the_acting_member(player: PlayerId | None) -> None:
     assert decode(joined_frame(*where, speaker)) == {"action": "joinroom", **who}
     assert decode(left_frame(*where, speaker)) == {"action": "leaveroom", **who}
     said = {"action": "sendmessage", "content": "hello", "sentAt": 5, **who}
-    assert decode(said_frame(*where, HELLO, 5, speaker)) == said
+    assert decode(room_message_frame(*where, HELLO, 5, speaker)) == said
 
 
 OWN = [
@@ -78,7 +78,7 @@ OWN = [
     decode(throttle_frame("a=", "r1")),
     decode(ack_frame("m1", HELLO, PlayerId("1"), PlayerId("2"))),
     decode(direct_frame("m1", HELLO, PlayerId("1"), 5)),
-    decode(said_frame(RoomKey("red"), NickName("Ann"), HELLO, 5, Speaker(ConnectionId("a="), None))),
+    decode(room_message_frame(RoomKey("red"), NickName("Ann"), HELLO, 5, Speaker(ConnectionId("a="), None))),
     decode(joined_frame(RoomKey("red"), NickName("Ann"), Speaker(ConnectionId("a="), None))),
     decode(broadcast_frame(BroadcastId("b1"), 5, HELLO)),
     {"message": "hello", "tenantId": "acme", "sessionId": "s1", "connectionId": "a=", "queue": "pool.fifo"},

@@ -97,11 +97,11 @@ def resource_arn(service: str, *request: Any) -> str:
     if service == "events" and (rule := _fields(body).get("Rule")):
         return f"arn:aws:events:{region}:{account}:rule/{rule}"
     if arn == "*" and service in _NAMING:
-        given = _fields(body) or {name: iam_actions._query_param(params, name) for name in params}
-        arn = next((str(given[name]) for name in _ARNS if given.get(name)), arn)
-        if service == "monitoring" and (name := given.get("AlarmNames.member.1")):
+        fields = _fields(body) or {name: iam_actions._query_param(params, name) for name in params}
+        arn = next((str(fields[name]) for name in _ARNS if fields.get(name)), arn)
+        if service == "monitoring" and (name := fields.get("AlarmNames.member.1")):
             return f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}"
-        if service == "lambda" and path.endswith("/functions") and (name := given.get("FunctionName")):
+        if service == "lambda" and path.endswith("/functions") and (name := fields.get("FunctionName")):
             return f"arn:aws:lambda:{region}:{account}:function:{name}"
     return arn.replace(":rule/default/", ":rule/")
 
@@ -138,8 +138,8 @@ def context_of_s3(
     """The context of a request to S3, by the names of conditions' keys."""
     keys: dict[str, Any] = _STOCK_S3_CONTEXT(action, query, path, headers)
     if action == "s3:PutObject":
-        given = headers or {}
-        keys |= {f"s3:{name}": given[name] for name in ("if-match", "if-none-match") if given.get(name)}
+        sent = headers or {}
+        keys |= {f"s3:{name}": sent[name] for name in ("if-match", "if-none-match") if sent.get(name)}
     return keys
 
 

@@ -112,7 +112,7 @@ class _Touch(NamedTuple):
     transaction: bool = False
     after: Callable[[StoredItem | None], StoredItem | None] = lambda item: item
 
-    def standing(self) -> StoredItem | None:
+    def current_item(self) -> StoredItem | None:
         """The item as it is now."""
         partition_key, sort_key = self.item
         items = self.table["items"] if self.table else {}
@@ -123,7 +123,7 @@ class _Touch(NamedTuple):
         """The ranges of global indexes that a write changes."""
         if not self.writes or not self.table or not self.table.get("GlobalSecondaryIndexes"):
             return []
-        before = self.standing()
+        before = self.current_item()
         return [keys for keys, _ in _index_writes(self.table, before, self.after(before))]
 
 
@@ -169,7 +169,7 @@ class _Service:
     async def _carried_out(
         self, touched: Sequence[_Touch | None], carry_out: Callable[[], Awaitable[DynamoAnswer]]
     ) -> DynamoAnswer:
-        before = [touch.standing() if touch else None for touch in touched]
+        before = [touch.current_item() if touch else None for touch in touched]
         self._read = {touch.keys: 0 for touch in touched if touch and touch.table is None}
         answer = await carry_out()  # MiniStack does not let others in meanwhile
         for touch, item in zip(touched, before, strict=True):
@@ -205,7 +205,7 @@ class _Service:
             units = read_units(size, consistent=touch.consistent, transaction=touch.transaction)
             self._throughput.use(touch.keys, units, writes=False)
             return
-        after = touch.standing()
+        after = touch.current_item()
         if after is not None and after is not before:
             size = max(size, dynamodb._item_size_bytes(after))
         self._throughput.use(touch.keys, write_units(size, transaction=touch.transaction), writes=True)

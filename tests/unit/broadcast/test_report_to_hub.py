@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.broadcast.report.report import TellHub
+from functions.broadcast.report.report import ReportToHub
 from loudhailer.broadcast.model import Summary, Tally, TallyKey
 from loudhailer.broadcast.report import Report, report_of
 from loudhailer.errors import TransientError
@@ -44,7 +44,7 @@ class TellHubFixture:
         self.hub = HubSnapshots()
         for broadcast_id in (BROADCAST, OTHER):
             self.record(replace(summary(broadcast_id=broadcast_id), announced=True, ends_at=NOW + 300))
-        self.tell_hub = TellHub(self.broadcasts, self.hub, cell=NORTH, clock=lambda: self.now)
+        self.report_to_hub = ReportToHub(self.broadcasts, self.hub, cell=NORTH, clock=lambda: self.now)
 
     def record(self, head: Summary) -> None:
         """Record a broadcast and its one source."""
@@ -76,7 +76,7 @@ def world() -> TellHubFixture:
 def test_the_hub_gets_one_report_for_each_broadcast_of_a_batch(world: TellHubFixture, counted: Counter[str]) -> None:
     """Whichever of its rows have changed; spread rows belong to their broadcast."""
     records = [record(1), record(2, f"{BROADCAST}#3", part="tally#3.0"), record(3, OTHER), record(4)]
-    assert world.tell_hub(batch(*records)) == {"batchItemFailures": []}
+    assert world.report_to_hub(batch(*records)) == {"batchItemFailures": []}
     assert world.said() == report_of(world.broadcasts, BROADCAST)
     assert world.said(OTHER) == report_of(world.broadcasts, OTHER)
     assert counted["SnapshotSent"] == 2
@@ -84,10 +84,10 @@ def test_the_hub_gets_one_report_for_each_broadcast_of_a_batch(world: TellHubFix
 
 def test_a_later_report_replaces_an_earlier_one(world: TellHubFixture) -> None:
     """Its version is higher, also if the clock goes back."""
-    world.tell_hub(batch(record(1)))
+    world.report_to_hub(batch(record(1)))
     world.now -= 60
     world.broadcasts.complete_sources(BROADCAST, 1, 3, NOW * 1000)
-    world.tell_hub(batch(record(2)))
+    world.report_to_hub(batch(record(2)))
     report = world.said()
     assert report is not None
     assert (report.status, report.expected) == ("delivering", 3)
@@ -107,7 +107,7 @@ def test_an_outdated_report_is_dropped(world: TellHubFixture, counted: Counter[s
         by_account={},
     )
     world.hub.put(BROADCAST, NORTH, (NOW + 9) * 1000, later)
-    assert world.tell_hub(batch(record(1))) == {"batchItemFailures": []}
+    assert world.report_to_hub(batch(record(1))) == {"batchItemFailures": []}
     assert world.said() == later
     assert (counted["SnapshotSuperseded"], counted["SnapshotSent"]) == (1, 0)
 
@@ -115,11 +115,11 @@ def test_an_outdated_report_is_dropped(world: TellHubFixture, counted: Counter[s
 def test_a_recreated_cell_continues_above_its_former_versions(world: TellHubFixture) -> None:
     """Its table is empty, and the clock has gone on."""
     for _ in range(5):
-        world.tell_hub(batch(record(1)))
+        world.report_to_hub(batch(record(1)))
     again = TellHubFixture()
     again.hub, again.now = world.hub, NOW + 60.0
     again.broadcasts.complete_sources(BROADCAST, 1, 3, NOW * 1000)
-    TellHub(again.broadcasts, world.hub, cell=NORTH, clock=lambda: again.now)(batch(record(1)))
+    ReportToHub(again.broadcasts, world.hub, cell=NORTH, clock=lambda: again.now)(batch(record(1)))
     report = world.said()
     assert report is not None
     assert report.expected == 3
@@ -129,14 +129,14 @@ def test_rooms_of_the_cell_and_expired_rows_are_not_reported(world: TellHubFixtu
     """Nobody at the hub asks for them."""
     world.record(summary(broadcast_id="room-1"))
     event = batch(record(1, "room-1"), record(2, event="REMOVE"), record(3, "gone-1"), {"eventID": "4"})
-    assert world.tell_hub(event) == {"batchItemFailures": []}
+    assert world.report_to_hub(event) == {"batchItemFailures": []}
     assert world.hub.rows == {}
 
 
 def test_a_broadcast_that_could_not_be_reported_is_retried(world: TellHubFixture, counted: Counter[str]) -> None:
     """From its first record on; the reports of the others arrive all the same."""
     world.hub.down = {OTHER}
-    answer = world.tell_hub(batch(record(9), record(10, OTHER), record(11, OTHER), record(12)))
+    answer = world.report_to_hub(batch(record(9), record(10, OTHER), record(11, OTHER), record(12)))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "10"}]}
     assert world.said() is not None
     assert counted["SnapshotFailed"] == 1
@@ -158,7 +158,7 @@ def test_the_hub_converges_to_the_true_report_in_any_interleaving(data: st.DataO
         runs.append((world.broadcasts.take_version(BROADCAST, NOW * 1000), report))
         if data.draw(st.booleans()):
             world.hub.put(BROADCAST, NORTH, *runs.pop(data.draw(st.integers(0, len(runs) - 1))))
-    world.tell_hub(batch(record(1)))
+    world.report_to_hub(batch(record(1)))
     for run in data.draw(st.permutations(runs)):
         world.hub.put(BROADCAST, NORTH, *run)
     assert world.said() == report_of(world.broadcasts, BROADCAST)

@@ -34,7 +34,7 @@ DELIVERIES = {Outcome.SLOW: 3, Outcome.THROTTLED: 4, Outcome.FAILED: 4}
 _CLOSE_SECONDS = 1.0
 
 
-class Letter(NamedTuple):
+class EchoReply(NamedTuple):
     """A frame for a connection, the record that it is sent for, and the key of the connection, if known.
 
     Without a frame, the connection is to be closed.
@@ -46,8 +46,8 @@ class Letter(NamedTuple):
     key: ConnectionKey | None = None
 
 
-class Post:
-    """Delivers letters; `connections_of` returns the store of a tenant's connections."""
+class ReplyDelivery:
+    """Delivers replies; `connections_of` returns the store of a tenant's connections."""
 
     def __init__(
         self,
@@ -62,59 +62,59 @@ class Post:
         self._endpoint = endpoint
         self._clock = clock
 
-    def deliver(self, letters: Iterable[Letter], deadline: Deadline) -> dict[str, TransientError]:
-        """Post the letters until the deadline; return the records to be delivered again, by id, with the reasons."""
-        by_connection: dict[ConnectionId, list[Letter]] = defaultdict(list)
-        closing: dict[ConnectionId, tuple[Letter, Outcome]] = {}
-        for letter in letters:
-            by_connection[letter.to].append(letter)
-            if letter.frame is None:
-                closing.setdefault(letter.to, (letter, Outcome.UNSENT))
+    def deliver(self, replies: Iterable[EchoReply], deadline: Deadline) -> dict[str, TransientError]:
+        """Post the replies until the deadline; return the records to be delivered again, by id, with the reasons."""
+        by_connection: dict[ConnectionId, list[EchoReply]] = defaultdict(list)
+        closing: dict[ConnectionId, tuple[EchoReply, Outcome]] = {}
+        for reply in replies:
+            by_connection[reply.to].append(reply)
+            if reply.frame is None:
+                closing.setdefault(reply.to, (reply, Outcome.UNSENT))
         gone: set[ConnectionId] = set()
         waiting = {connection: found for connection, found in by_connection.items() if connection not in closing}
         stuck = self._post(waiting, deadline, gone)
         refusing = [
             connection
-            for connection, (letter, outcome) in stuck.items()
-            if outcome in DELIVERIES and letter.record.receives >= DELIVERIES[outcome]
+            for connection, (reply, outcome) in stuck.items()
+            if outcome in DELIVERIES and reply.record.receives >= DELIVERIES[outcome]
         ]
         closed = self._close([*closing, *refusing], gone)
-        keys = (letter.key for connection in sorted(gone) for letter in by_connection[connection][:1])
+        keys = (reply.key for connection in sorted(gone) for reply in by_connection[connection][:1])
         delete_gone(self._connections_of, filter(None, keys), now=self._clock())
         return {
-            letter.record.message_id: TransientError(f"a frame was not posted: {outcome.name}")
-            for connection, (letter, outcome) in (stuck | closing).items()
+            reply.record.message_id: TransientError(f"a frame was not posted: {outcome.name}")
+            for connection, (reply, outcome) in (stuck | closing).items()
             if connection not in closed
         }
 
     def _post(
-        self, waiting: Mapping[ConnectionId, Sequence[Letter]], deadline: Deadline, gone: set[ConnectionId]
-    ) -> dict[ConnectionId, tuple[Letter, Outcome]]:
-        """Return the first letter of each connection that may be posted later, and its outcome; add to `gone`."""
-        stuck: dict[ConnectionId, tuple[Letter, Outcome]] = {}
+        self, waiting: Mapping[ConnectionId, Sequence[EchoReply]], deadline: Deadline, gone: set[ConnectionId]
+    ) -> dict[ConnectionId, tuple[EchoReply, Outcome]]:
+        """Return the first reply of each connection that may be posted later, and its outcome; add to `gone`."""
+        stuck: dict[ConnectionId, tuple[EchoReply, Outcome]] = {}
         while waiting:
             frames = {
-                connection: [letter.frame for letter in letters if letter.frame is not None]
-                for connection, letters in waiting.items()
+                connection: [reply.frame for reply in replies if reply.frame is not None]
+                for connection, replies in waiting.items()
             }
             outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=deadline.seconds_left)
-            behind: dict[ConnectionId, Sequence[Letter]] = {}
-            for connection, letters in waiting.items():
+            remaining: dict[ConnectionId, Sequence[EchoReply]] = {}
+            for connection, replies in waiting.items():
                 taken = outcomes[connection].count(Outcome.DELIVERED)
                 count("ReplyDelivered", taken)
-                if taken == len(letters):
+                if taken == len(replies):
                     continue
                 match outcomes[connection][taken]:
                     case Outcome.GONE:
-                        count("ReplyGone", len(letters) - taken)
+                        count("ReplyGone", len(replies) - taken)
                         gone.add(connection)
                     case Outcome.REJECTED:
                         count("ReplyRejected")
                         logger.error("the gateway refuses a frame", connection_id=connection)
-                        behind[connection] = letters[taken + 1 :]
+                        remaining[connection] = replies[taken + 1 :]
                     case outcome:
-                        stuck[connection] = letters[taken], outcome
-            waiting = {connection: letters for connection, letters in behind.items() if letters}
+                        stuck[connection] = replies[taken], outcome
+            waiting = {connection: replies for connection, replies in remaining.items() if replies}
         return stuck
 
     def _close(self, connections: Sequence[ConnectionId], gone: set[ConnectionId]) -> set[ConnectionId]:
