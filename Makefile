@@ -149,8 +149,9 @@ titles: setup ## Plain titles of commits: COMMITS=main..HEAD.
 	$(RUN) python -m tools.prose --commits "$${COMMITS:-main..HEAD}"
 
 .PHONY: title
-title: setup ## The title of the message that git has written for the next commit.
-	$(RUN) python -m tools.prose --title "$$(git rev-parse --git-path COMMIT_EDITMSG)"
+title: setup ## The title of the message that git has written for the next commit; merges keep git's own.
+	git rev-parse --quiet --verify MERGE_HEAD > /dev/null || \
+		$(RUN) python -m tools.prose --title "$$(git rev-parse --git-path COMMIT_EDITMSG)"
 
 .PHONY: whitespace
 whitespace: setup ## Trim trailing whitespace, end each file with one newline; fails where a file was changed.

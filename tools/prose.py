@@ -75,12 +75,12 @@ _RIDDLE = re.compile(rf"\b(?:{'|'.join(RIDDLES)})\b", re.IGNORECASE)
 _NAME_RIDDLE = re.compile(rf"\b(?:{'|'.join(NAME_RIDDLES)})\b")
 _MARKUP = re.compile(r"^(?:[-*#>]+ |\d+\. |\*\*|\()+")
 
-_OWN_TITLE = re.compile(r"(?:Merge|Revert|fixup!|squash!|amend!) ")
+_OWN_TITLE = re.compile(r"(?:Merge|Revert|Reapply|fixup!|squash!|amend!) ")
 """Beginnings of the titles that git writes."""
 
 _IMPERATIVE = re.compile(
     r"(?!(?:An?|The|This|These|New|No|More|Some|Minor|Various|WIP)\b)"
-    r"(?:Bring|Ping|Need|Feed|Embed|Focus|Alias|[A-Z][a-z]+(?<!ing)(?<!ed)(?<![^s]s))"
+    r"(?:Bring|Ping|String|Embed|Shed|Shred|Focus|Alias|[A-Z][a-z]+(?:-[a-z]+)*(?<!ing)(?<![^e]ed)(?<![^s]s))"
 )
 """A first word that may be a command: it is no article, and does not end like *Adding*, *Added* or *Adds*."""
 
@@ -224,7 +224,7 @@ def title_of(message: str) -> str:
     return next((line for line in lines if line and not line.startswith("#")), "")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Print the problems of the repository's prose, or of titles; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.prose", description="Check for plain language.")
     subject = parser.add_mutually_exclusive_group()
@@ -250,7 +250,7 @@ def _checked_files(root: Path) -> list[Path]:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(["git", *arguments], cwd=root, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def is_checked(path: Path) -> bool:
@@ -276,4 +276,4 @@ def _advice(word: str, riddles: Mapping[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.bench import (
     accounting,
+    cells,
     cold_start,
     connect,
     crowd_leaves,
@@ -22,6 +23,7 @@ from tests.bench import (
     sender,
     sleepers,
     stale_rows,
+    storm,
     talking_room,
     urgent,
 )
@@ -55,6 +57,8 @@ PARTS: Mapping[str, Callable[[Effort, ReportProgress], Section]] = {
     "sleepers": lambda _, progress: sleepers.measure(progress),
     "talking_room": lambda _, progress: talking_room.measure(progress),
     "urgent": lambda _, progress: urgent.measure(progress),
+    "storm": lambda _, progress: storm.measure(progress),
+    "cells": lambda _, progress: cells.measure(progress),
 }
 
 

@@ -17,13 +17,14 @@ from rich.console import Console
 
 from loudhailer.connections.dynamodb import connection_to_item
 from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey
-from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
+from loudhailer.ids import HUB, CellName, ConnectionId, SessionId, TenantId, nth_partition
 from tests.bench.processes import BenchmarkError, cpu_seconds
 from tools.console import Terminal
+from tools.stack.cells import gateway_of
 from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY, Stack
-from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
+from tools.stack.local_aws import local_endpoint, local_environment
 from tools.stack.processes import await_ready
 from tools.stack.project import Project
 from tools.stack.state import StackState
@@ -49,30 +50,38 @@ class RunningStack:
     @property
     def gateway_url(self) -> str:
         """Address of the gateway's own endpoints."""
-        return local_endpoint(self.state.gateway_port)
+        return self.gateway_url_of(HUB)
 
-    def restart_gateway(self, **limits: float) -> None:
-        """The gateway again, under other limits."""
+    def gateway_url_of(self, cell: CellName) -> str:
+        """Address of the own endpoints of a cell's gateway."""
+        return local_endpoint(self._gateway_port(cell))
+
+    def _gateway_port(self, cell: CellName) -> int:
+        return self.state.gateway_port if cell == HUB else self.state.cell_ports[cell]
+
+    def restart_gateway(self, cell: CellName = HUB, **limits: float) -> None:
+        """The gateway of a cell again, under other limits."""
         processes, directory = self.stack.processes, self.stack.directory
-        processes.stop(GATEWAY)
+        name, port = GATEWAY if cell == HUB else gateway_of(cell), self._gateway_port(cell)
+        processes.stop(name)
         command = [
             "tools.emulator.gateway",
             "--aws-endpoint",
             local_endpoint(self.state.aws_port),
             "--account",
-            ACCOUNT,
+            self.deployment.all_cells[cell].account,
         ]
-        command += ["--port", str(self.state.gateway_port)]
+        command += ["--port", str(port)]
         command += [f"--{name.replace('_', '-')}={value}" for name, value in limits.items()]
         environment = local_environment(os.environ, self.state.aws_port, self.state.secret) | {
             "TMPDIR": str(directory.temporary)
         }
-        process = processes.start(GATEWAY, [sys.executable, "-m", *command], environment)
-        await_ready(process, directory.log(GATEWAY), self.state.gateway_port)
+        process = processes.start(name, [sys.executable, "-m", *command], environment)
+        await_ready(process, directory.log(name), port)
 
-    async def seed(self, connections: Sequence[Connection]) -> None:
+    async def seed(self, connections: Sequence[Connection], cell: CellName = HUB) -> None:
         """Write the connections' rows, which their stream then counts, and the rows of their partitions before."""
-        deployment = self.deployment
+        deployment = self.deployment.all_cells[cell]
         partitions = {connection.key.partition for connection in connections}
         await asyncio.gather(*(asyncio.to_thread(deployment.partitions.open, key) for key in partitions))
         client, table = deployment.client("dynamodb"), deployment.outputs["tables"]["connections"]

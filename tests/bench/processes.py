@@ -73,9 +73,11 @@ def run(
 
 
 @contextmanager
-def serving(module: str, job: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+def serving(
+    module: str, job: Mapping[str, Any], environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """A program of this project that runs for the length of the block: its process id, and what it says when ready."""
-    with _started([sys.executable, "-m", module], job, None, None) as process:
+    with _started([sys.executable, "-m", module], job, None, environment) as process:
         answer = _line(process)
         if answer is None:
             raise _failed(process)

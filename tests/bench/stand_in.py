@@ -30,14 +30,13 @@ class _OneApi:
         return [Api(API, ACCOUNT, REGION, ("action",), {}, {STAGE: Stage(STAGE)})]
 
 
-async def _serve(rate: float, burst: int) -> None:
-    endless = float("inf")
+async def _serve(rate: float, burst: int, connect_rate: float, connect_burst: int) -> None:
     gateway = Gateway(
         source=_OneApi(),
         signing_keys=RootKeys(SECRET),
         aws_endpoint="",
         secret=SECRET,
-        limits=Limits(rate=rate, burst=burst, connect_rate=endless),
+        limits=Limits(rate=rate, burst=burst, connect_rate=connect_rate, connect_burst=connect_burst),
         faults=Faults(),
         drain_seconds=0.0,
     )
@@ -49,4 +48,5 @@ async def _serve(rate: float, burst: int) -> None:
 if __name__ == "__main__":
     given = job()
     raise_open_files()
-    uvloop.run(_serve(given["rate"], given["burst"]))
+    connects = given.get("connect_rate", float("inf")), given.get("connect_burst", 0)
+    uvloop.run(_serve(given["rate"], given["burst"], *connects))

@@ -12,7 +12,14 @@ from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
 from tests.support.broadcasts import NORTH, NOW, SOUTH
 from tests.support.fakes.cells import MemoryCellDirectory
 
-LEASE = Lease(at=NOW, is_well=True, websocket_url="wss://north.example.test/live", connections=7, tenants=3)
+LEASE = Lease(
+    at=NOW,
+    is_well=True,
+    websocket_url="wss://north.example.test/live",
+    connections=7,
+    tenants=3,
+    taking_part={HUB: 1.0, NORTH: 0.25},
+)
 
 
 @pytest.fixture(params=["memory", *ADAPTERS])
@@ -60,3 +67,13 @@ def test_a_weight_set_by_an_operator_is_kept_until_it_is_removed(directory: Cell
 def test_the_revision_is_0_before_the_first_tenant(directory: CellDirectory) -> None:
     """The commands that change tenants raise it."""
     assert directory.revision() == 0
+
+
+def test_a_forgotten_cell_has_neither_lease_nor_order(directory: CellDirectory) -> None:
+    """Others keep theirs; to forget it again changes nothing."""
+    for cell in (NORTH, SOUTH):
+        directory.renew(cell, LEASE)
+        directory.order(cell, 0)
+    for _ in range(2):
+        directory.forget(NORTH)
+    assert directory.statuses([NORTH, SOUTH]) == {NORTH: CellStatus(), SOUTH: CellStatus(LEASE, 0)}

@@ -110,6 +110,8 @@ def deployment(
         "CONNECTIONS_PER_PARTITION": "10",
         "MAX_PARTITIONS": "5",
         "CALLBACK_ENDPOINT": "https://abcdefghij.execute-api.us-east-1.amazonaws.com/live",
+        "CONNECTS_PER_SECOND": "0",
+        "CONNECTS_RESERVE": "0.03",
         "SESSION_SHARE": "0.25",
         "WEBSOCKET_URL": "ws://127.0.0.1:1/a1b2c3d4e5/live",
         "SESSION_AUTH": "none",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from loudhailer.ids import HUB, CellName
 from tests.e2e.system import System
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 
@@ -86,21 +87,23 @@ def _environment(process: psutil.Process) -> dict[str, str]:
 
 
 @contextmanager
-def paused(system: System, *queues: str) -> Iterator[None]:
-    """Nothing is read from the queues during the block."""
+def paused(system: System, *queues: str, cell: CellName = HUB) -> Iterator[None]:
+    """Nothing is read from the queues of a cell during the block."""
+    deployment = system.deployment.all_cells[cell]
+    functions = deployment.client("lambda")
     mappings = [
         mapping["UUID"]
-        for mapping in system.functions.list_event_source_mappings()["EventSourceMappings"]
-        if mapping["EventSourceArn"].rpartition(":")[2] in {_name(system.queue(queue)) for queue in queues}
+        for mapping in functions.list_event_source_mappings()["EventSourceMappings"]
+        if mapping["EventSourceArn"].rpartition(":")[2] in {_name(deployment.queue_urls[queue]) for queue in queues}
     ]
     assert len(mappings) == len(queues)
     try:
         for mapping in mappings:
-            system.functions.update_event_source_mapping(UUID=mapping, Enabled=False)
+            functions.update_event_source_mapping(UUID=mapping, Enabled=False)
         yield
     finally:
         for mapping in mappings:
-            system.functions.update_event_source_mapping(UUID=mapping, Enabled=True)
+            functions.update_event_source_mapping(UUID=mapping, Enabled=True)
 
 
 @contextmanager

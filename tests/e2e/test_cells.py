@@ -6,7 +6,7 @@ Each stack is applied with its own account's credentials, and IAM is enforced: w
 import asyncio
 import time
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -20,8 +20,10 @@ from playwright.async_api import expect
 
 from loudhailer.broadcast.report import Report
 from loudhailer.broadcast.snapshots.dynamodb import DynamoSnapshotStore
+from loudhailer.cells.model import CellStatus
 from loudhailer.ids import HUB, BroadcastId, CellName, TenantId
 from tests.e2e.browser import LOST, running_browser, visits
+from tests.e2e.faults import paused
 from tests.e2e.grants import GrantsAccount, TenantCredentials, allowed
 from tests.e2e.scene import EVERYONE, Guest, Scene, SceneSession
 from tests.e2e.system import System, running_system, secrets_in_logs
@@ -33,6 +35,7 @@ from tools.client.socket import HandshakeRefusedError
 from tools.console import Terminal
 from tools.emulator.aws.options import DECISIONS
 from tools.operations.cells import await_tenants
+from tools.operations.draining import Draining, order_drain
 from tools.stack.cells import CELL_ACCOUNTS, cell_variables, gateway_of
 from tools.stack.dependents import Dependent
 from tools.stack.deployment import Deployment
@@ -46,6 +49,9 @@ CELLS = {HUB, NORTH, SOUTH}
 STRANGER = "999999999999"
 EACH = 4
 """Sessions on each cell."""
+
+OVERLAP_SECONDS = 12
+"""Longer than a broadcast takes here, so that none is still to be posted when an old connection is closed."""
 
 MOST_SESSIONS = 100
 """Sessions among which some are on each cell; that a hundred leave one out has no chance."""
@@ -184,6 +190,38 @@ async def test_a_session_is_reached_on_its_cell_alone(cells: CellScene) -> None:
         assert {name: part["delivered"] for name, part in report["byCell"].items() if part["delivered"]} == {cell: 1}
 
     await asyncio.gather(*map(reach, CELLS))
+
+
+async def test_each_cell_lets_in_its_share_of_a_tenants_connections(scene: Scene) -> None:
+    """One of three each, also on the hub's own cell; so nobody is let in beyond the tenant's limit."""
+    cells = await CellScene.of(scene, tenant_connections=3)
+    await cells.fill(2)
+    for first, second, *_ in cells.sessions.values():
+        await scene.connect(first)
+        with pytest.raises(HandshakeRefusedError) as refused:
+            await Guest.connect(second.url)
+        assert refused.value.refusal.status == 429
+
+
+async def test_a_broadcast_is_cancelled_on_every_cell(cells: CellScene, system: System) -> None:
+    """North has not heard of it yet, and ends it then; who has it keeps it."""
+    guests = await cells.guests()
+    await cells.scene.counted(cells.tenant, sum(map(len, guests.values())))
+    with paused(system, "broadcast", cell=NORTH):
+        broadcast_id = await cells.scene.broadcast({"tenantId": cells.tenant})
+        look = partial(report_of, cells, broadcast_id)
+        await eventually(look, lambda report: {part(report, cell, "status") for cell in (HUB, SOUTH)} == {"finished"})
+        command = asyncio.create_task(asyncio.to_thread(system.loudhailer, "cancel", broadcast_id))
+        north = system.deployment.cells[NORTH].broadcasts
+        await eventually(lambda: north.summary(BroadcastId(broadcast_id)), lambda found: found and found.cancelled)
+    done = await command
+    assert done.returncode == 0, done.stderr
+    report = await cells.scene.report(broadcast_id)
+    assert_sums(report)
+    assert report["cancelled"]
+    assert (part(report, NORTH, "delivered"), part(report, NORTH, "failed")) == (0, len(guests[NORTH]))
+    assert report["delivered"] == len(guests[HUB]) + len(guests[SOUTH])
+    assert await cells.scene.received(guests[NORTH]) == [[]] * len(guests[NORTH])
 
 
 async def test_a_tenant_is_changed_and_deleted_on_every_cell(scene: Scene) -> None:
@@ -359,6 +397,100 @@ async def test_a_report_of_an_older_version_or_of_an_unknown_cell_changes_nothin
     assert await cells.scene.report(broadcast_id) == before
 
 
+class Mover:
+    """A client that moves when it is asked to, and keeps its old connection for the overlap."""
+
+    def __init__(self, cells: CellScene) -> None:
+        self.got = Counter[str]()
+        self.urls: list[str] = []
+        self._cells = cells
+        self._receiving: list[asyncio.Task[None]] = []
+
+    @property
+    def has_moved(self) -> bool:
+        """Tell whether it has a second connection."""
+        return len(self.urls) > 1
+
+    async def connect(self, session: SceneSession) -> None:
+        """Connect, and receive from then on."""
+        guest = await self._cells.scene.connect(session)
+        self.urls.append(session.websocket_url)
+        self._receiving.append(asyncio.create_task(self._receive(guest, session)))
+
+    async def _receive(self, guest: Guest, session: SceneSession) -> None:
+        while True:
+            frame = await guest.frame()
+            if frame["type"] == "broadcast":
+                self.got[frame["id"]] += 1
+                continue
+            await eventually(partial(self._connects_again, session))
+            asyncio.get_running_loop().call_later(frame["overlapSeconds"], guest.leave)
+
+    async def _connects_again(self, session: SceneSession) -> bool:
+        """Tell whether it is let in; one that is turned away tries again, as a page does."""
+        try:
+            url = await self._cells.scene.api.open_session(session.tenant, session.session)
+            await self.connect(replace(session, websocket_url=url))
+        except (ApiError, HandshakeRefusedError):
+            return False
+        return True
+
+    async def leave(self) -> None:
+        """Receive no more; an error of before is raised now, but for silence."""
+        for task in self._receiving:
+            task.cancel()
+        for task in self._receiving:
+            with suppress(asyncio.CancelledError, TimeoutError):
+                await task
+
+
+async def test_the_clients_of_a_drained_cell_move_and_miss_nothing(cells: CellScene, system: System) -> None:
+    """A page and others get every broadcast, also during the overlap; no new session is placed there meanwhile."""
+    deployment, north = system.deployment, system.deployment.cells[NORTH]
+    movers = [Mover(cells) for _ in cells.sessions[NORTH]]
+    for mover, session in zip(movers, cells.sessions[NORTH], strict=True):
+        await mover.connect(session)
+    async with running_browser() as browser, visits(browser, cells.scene) as visit:
+        page = await visit()
+        await page.connect(cells.tenant, await player_on(cells, NORTH))
+        await cells.scene.counted(cells.tenant, len(movers) + 1)
+        try:
+            await asyncio.to_thread(order_drain, deployment, NORTH)
+            draining = Draining(north, [cells.tenant], rate=2, overlap_seconds=OVERLAP_SECONDS)
+            command = asyncio.create_task(asyncio.to_thread(draining))
+            published: list[str] = []
+            while not all(mover.has_moved for mover in movers):
+                published.append(await cells.scene.broadcast({"tenantId": cells.tenant}, f"no. {len(published)}."))
+                await cells.scene.report(published[-1])
+            assert await command == 0
+            assert len(draining.asked) == len(movers) + 1
+            await eventually(lambda: all(set(published) <= mover.got.keys() for mover in movers))
+            for mover in movers:
+                assert [cells.names[url] == NORTH for url in mover.urls] == [True, False]
+            for number in range(len(published)):
+                await expect(page.log("Broadcasts received").get_by_text(f"no. {number}.")).to_have_count(1)
+            await expect(page.status).to_have_text("Connected")
+            assert NORTH not in {await place_new_session(cells) for _ in range(10)}
+            status = await asyncio.to_thread(system.loudhailer, "status")
+            assert "drained" in status.stdout
+        finally:
+            stopped = await asyncio.to_thread(system.loudhailer, "drain", NORTH, "--stop")
+            for mover in movers:
+                await mover.leave()
+        assert stopped.returncode == 0, stopped.stderr
+    await eventually(partial(place_new_session, cells), lambda cell: cell == NORTH)
+
+
+def test_the_command_drains_a_cell_without_clients_at_once(system: System) -> None:
+    """Bad input is refused, and changes nothing."""
+    for arguments, problem in ((("east",), "There is no cell east."), (("north", "--rate", "0"), "--rate must be")):
+        refused = system.loudhailer("drain", *arguments)
+        assert (refused.returncode, problem in refused.stderr) == (1, True), refused.stderr
+    drained = system.loudhailer("drain", SOUTH, "--rate", "50")
+    assert system.loudhailer("drain", SOUTH, "--stop").returncode == 0
+    assert (drained.returncode, "no clients any more" in drained.stdout) == (0, True), drained.stderr
+
+
 @asynccontextmanager
 async def killed(system: System, cell: CellName) -> AsyncIterator[None]:
     """A cell's gateway and workers are killed; after the block its gateway is started again."""
@@ -444,6 +576,9 @@ async def test_a_cell_that_is_killed_in_the_middle_costs_the_others_nothing(cell
             assert (await guest.frame())["id"] == next_id
             await expect(page.log("Broadcasts received")).to_contain_text("after it was lost")
 
+            cancelled = await asyncio.to_thread(system.loudhailer, "cancel", broadcast_id)
+            assert cancelled.returncode == 1
+            assert "The broadcast is cancelled, but south does not answer." in cancelled.stderr
             end_long_ago(system, broadcast_id)
             report = await cells.scene.report(broadcast_id)
             assert_sums(report)
@@ -485,3 +620,29 @@ def end_long_ago(system: System, broadcast_id: str) -> None:
 async def place_new_session(cells: CellScene) -> CellName:
     """The cell on which a new session is placed."""
     return cells.cell_of(await cells.scene.session(cells.tenant))
+
+
+@pytest.mark.nightly
+async def test_a_cell_that_is_taken_out_ends_cleanly(cells: CellScene, system: System) -> None:
+    """Its sessions are placed on the others, which divide its share; nothing waits for it. It is the last test here."""
+    await cells.guests()
+    deployment, left = system.deployment, cells.sessions[SOUTH][0]
+    await asyncio.to_thread(order_drain, deployment, SOUTH)
+    try:
+        fewer = await asyncio.to_thread(system.loudhailer, "up", "--cells", "2")
+        assert fewer.returncode == 0, fewer.stderr
+        assert deployment.directory.statuses([SOUTH]) == {SOUTH: CellStatus()}
+        url = await cells.scene.api.open_session(left.tenant, left.session)
+        assert cells.names[url] in {HUB, NORTH}
+        guest = await cells.scene.connect(replace(left, websocket_url=url))
+        broadcast_id = await cells.scene.broadcast({"tenantId": cells.tenant})
+        assert (await guest.frame())["id"] == broadcast_id
+        report = await cells.scene.report(broadcast_id)
+        assert (report["byCell"].keys(), report["failed"]) == ({HUB, NORTH}, 0)
+        north = deployment.cells[NORTH].tenants
+        await eventually(lambda: north.get(cells.tenant), lambda found: found and found.tenant_connections == 500)
+    finally:
+        again = await asyncio.to_thread(system.loudhailer, "up", "--cells", "3")
+    assert again.returncode == 0, again.stderr
+    (status,) = deployment.directory.statuses([SOUTH]).values()
+    assert status.ordered_weight is None

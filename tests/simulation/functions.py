@@ -180,6 +180,7 @@ def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
         "UNDELIVERED_QUEUE_ARN": f"arn:aws:sqs:eu-west-1:{_ACCOUNT}:undelivered",
         "CALLBACK_ENDPOINT": ENDPOINT,
         "CHUNK_SIZE": str(sizes.chunk[release]),
+        "CONNECTS_PER_SECOND": "0",  # nobody waits: a storm is simulated in tests/unit/sessions/test_admission.py
         "LANE_COUNT": "2",
         "EXPRESS_RECIPIENTS": str(sizes.chunk[release]),
         "BROADCAST_KEYS": str(sizes.keys[release]),

@@ -214,6 +214,8 @@ class TaskExecutor(Executor):
         promise: Promise[Any] = Promise(self._scheduler)
 
         def work() -> None:
+            if not promise.set_running_or_notify_cancel():
+                return  # cancelled before its turn, as in a pool of threads
             try:
                 found = fn(*args, **kwargs)
             except Exception as error:  # noqa: BLE001  # whoever asks for the result gets it

@@ -51,6 +51,8 @@ VARIABLES = {
     "LANE_KIND": "normal",
     "LANE_POSTS_PER_SECOND": "2082",
     "LANE_SHARES": '{"normal": 0.85, "low": 0.1, "express": 0.05}',
+    "CONNECTS_PER_SECOND": "500",
+    "CONNECTS_RESERVE": "0.03",
     "SESSION_SHARE": "0.25",
     "LIST_TENANTS": "false",
     "SPREAD_SESSIONS": "true",

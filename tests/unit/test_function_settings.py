@@ -57,10 +57,17 @@ def test_a_function_reads_its_variables_and_lists_the_missing_ones(function: str
         ("session_api", "LIST_TENANTS", ["true", "false"], ["True", "1"]),
         ("session_api", "SHORTEST_SESSION_ID", ["1", "64"], ["0", "65"]),
         ("session_api", "SESSIONS_TABLE", ["a_.", "x" * 255], ["ab", "x" * 256, "a b c"]),
+        ("session_api", "CONNECTS_PER_SECOND", ["0", "500", "100000"], ["-1", "100001"]),
+        ("session_api", "CONNECTS_RESERVE", ["0.01", "0.5"], ["0", "0.51"]),
         ("session_api", "HUB_WEIGHT", ["0", "0.5", "1000000"], ["-1", "1000001"]),
         ("session_api", "LEASE_SECONDS", ["1", "120"], ["0", "121"]),
         ("session_api", "REPORT_GRACE_SECONDS", ["0", "3600"], ["-1", "3601"]),
-        ("console", "CELL_REGIONS", [], ["{}", "[1]", '["europe"]', "no JSON"]),
+        (
+            "console",
+            "CELL_REGIONS",
+            [],
+            ["[]", '{"north":1}', '{"north":"europe"}', '{"North":"eu-west-1"}', "no JSON"],
+        ),
         ("session_api", "CELLS", ["{}"], ["[]", '{"north": {}}']),
         ("swarm", "CELL_NAME", ["ab", "eu-west-2"], ["North", "x" * 17]),
         ("console", "SESSION_AUTH", ["none", "iam", "jwt"], ["None", "iamjwt"]),
@@ -108,5 +115,5 @@ def test_malformed_shares_are_refused(text: str) -> None:
 
 def test_the_page_reads_the_regions_of_further_cells() -> None:
     """Without any, it has the hub's alone."""
-    assert read("console", CELL_REGIONS='["eu-west-1","us-east-1"]').cell_regions == ("eu-west-1", "us-east-1")
-    assert read("console").cell_regions == ()
+    assert read("console", CELL_REGIONS='{"north":"eu-west-1"}').cell_regions == {"north": "eu-west-1"}
+    assert read("console").cell_regions is None

@@ -9,6 +9,7 @@ from typing import Annotated, Never
 import typer
 
 from tools.cli.broadcasts import broadcast, cancel, redrive
+from tools.cli.cells import drain
 from tools.cli.demo import demo
 from tools.cli.logs import logs
 from tools.cli.plan import plan_app
@@ -29,7 +30,7 @@ app = typer.Typer(
     cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
 )
 
-for command in (up, down, status, demo, broadcast, cancel, redrive, logs, probe):
+for command in (up, down, status, demo, broadcast, cancel, redrive, drain, logs, probe):
     app.command()(command)
 app.command(context_settings=_ANY_OPTIONS, add_help_option=False)(terraform)
 app.add_typer(tenant_app, name="tenant")

@@ -1,13 +1,15 @@
 """`loudhailer plan`."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tools.cli.workplace import Workplace
+from tools.errors import OperatorError
+from tools.planner.deadline import cells_in_time, quota_in_time
 from tools.planner.load import Load
-from tools.planner.tables import plan_tables, talk_tables, warnings
+from tools.planner.tables import deadline_table, plan_tables, talk_tables, warnings
 
 plan_app = typer.Typer(invoke_without_command=True)
 
@@ -17,12 +19,17 @@ def plan(
     context: typer.Context,
     *,
     connections: Annotated[int, typer.Option(help="Clients that are connected all the time.")] = 1_000_000,
-    cells: Annotated[int, typer.Option(help="Cells that they are spread over.")] = 1,
+    deadline: Annotated[
+        float | None, typer.Option(help="Seconds for a broadcast: finds the cells, or with --cells the quota.")
+    ] = None,
+    cells: Annotated[int | None, typer.Option(help="Cells that they are spread over. Default: 1.")] = None,
     accounts: Annotated[int | None, typer.Option(help="Accounts that have the cells. Default: one each.")] = None,
     broadcasts_per_hour: Annotated[float, typer.Option(help="Each to everyone.")] = 1,
     message_bytes: Annotated[int, typer.Option(help="A broadcast's message, as JSON.")] = 512,
-    posts_per_second: Annotated[int, typer.Option(help="An account's API Gateway quota.")] = 10_000,
-    burst: Annotated[int, typer.Option(help="Its bucket.")] = 5_000,
+    posts_per_second: Annotated[
+        int | None, typer.Option(help="An account's API Gateway quota. Default: 10,000.")
+    ] = None,
+    burst: Annotated[int | None, typer.Option(help="Its bucket. Default: half of the quota.")] = None,
     shards: Annotated[int, typer.Option(help="Shard queues of a cell; two workers each.")] = 2,
     connection_minutes: Annotated[int, typer.Option(help="How long a client keeps a connection.")] = 115,
     keep_alive_minutes: Annotated[int, typer.Option(help="How often a client pings; 0: never.")] = 8,
@@ -37,30 +44,55 @@ def plan(
     """Say what a crowd takes before it is there: times, parts, and the cost of a month."""
     if context.invoked_subcommand is not None:
         return
-    load = Load(
-        connections=connections,
-        cells=cells,
-        accounts=cells if accounts is None else accounts,
-        broadcasts_per_hour=Decimal(str(broadcasts_per_hour)),
-        message_bytes=message_bytes,
-        posts_per_second=posts_per_second,
-        burst=burst,
-        shards=shards,
-        connection_minutes=connection_minutes,
-        keep_alive_minutes=keep_alive_minutes,
-        query_concurrency=query_concurrency,
-        broadcast_keys=broadcast_keys,
-        tenants=tenants,
-        messages_per_second=messages_per_second,
-        room_changes_per_second=room_changes_per_second,
-        tracing=tracing,
-        warm=warm,
-    )
+    numbers: dict[str, Any] = {
+        "connections": connections,
+        "broadcasts_per_hour": Decimal(str(broadcasts_per_hour)),
+        "message_bytes": message_bytes,
+        "shards": shards,
+        "connection_minutes": connection_minutes,
+        "keep_alive_minutes": keep_alive_minutes,
+        "query_concurrency": query_concurrency,
+        "broadcast_keys": broadcast_keys,
+        "tenants": tenants,
+        "messages_per_second": messages_per_second,
+        "room_changes_per_second": room_changes_per_second,
+        "tracing": tracing,
+        "warm": warm,
+    }
+    load = _load(deadline, numbers, cells=cells, accounts=accounts, posts_per_second=posts_per_second, burst=burst)
     workplace = Workplace.of(context)
+    if deadline is not None:
+        workplace.terminal.show(deadline_table(load, deadline))
     for table in plan_tables(load):
         workplace.terminal.show(table)
     for warning in warnings(load):
         workplace.terminal.show(f"Note: {warning}")
+
+
+def _load(
+    deadline: float | None,
+    numbers: dict[str, Any],
+    *,
+    cells: int | None,
+    accounts: int | None,
+    posts_per_second: int | None,
+    burst: int | None,
+) -> Load:
+    """The load as it is given; with a deadline, over the cells or with the quota that meet it."""
+    rate = 10_000 if posts_per_second is None else posts_per_second
+    quota: dict[str, Any] = {"posts_per_second": rate, "burst": rate // 2 if burst is None else burst}
+    spread: dict[str, Any] = {"cells": 1 if cells is None else cells}
+    spread["accounts"] = spread["cells"] if accounts is None else accounts
+    if deadline is None:
+        return Load(**numbers, **spread, **quota)
+    if cells is None and accounts is None:
+        return cells_in_time(deadline, **numbers, **quota)
+    if posts_per_second is None and burst is None:
+        return quota_in_time(deadline, **numbers, **spread)
+    raise OperatorError(
+        "--deadline finds the cells or the quota, and both are given.",
+        "Leave out --cells and --accounts, or --posts-per-second and --burst.",
+    )
 
 
 @plan_app.command("talk")

@@ -10,7 +10,7 @@ from rich.table import Table
 from tools.cli.options import NoTemplate, Package, templates
 from tools.cli.workplace import Workplace
 from tools.errors import OperatorError
-from tools.operations.cells import copy_tenants_now
+from tools.operations.cells import copy_tenants_now, forget_removed_cells
 from tools.operations.overview import overview
 from tools.operations.tenants import SAMPLE_TENANTS, keyed
 from tools.stack.cells import CELL_ACCOUNTS, cell_variables, gateway_of
@@ -57,6 +57,7 @@ def up(
         changed = stack.up(Ports(aws_port, gateway_port), packaging=package, force=force)
         state = stack.state()
         deployment = Deployment.of(state)
+        forget_removed_cells(deployment, CELL_ACCOUNTS)
         if before is not None and before.applied is not None and _urls(Deployment.of(before)) != _urls(deployment):
             workplace.terminal.say("The URLs are no longer those of before.")
         if changed or (state is not None and not state.seeded):

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _TIMEOUT_SECONDS = 35
 _REPORT_POLL_SECONDS = 0.25
+_TOO_MANY = 429
 _LONGEST_BODY = 500
+_LONGEST_WAIT_SECONDS = 3_600.0
 
 type Sign = Callable[[str, str, bytes | None], Mapping[str, str]]
 
@@ -29,12 +31,14 @@ class ApiError(Exception):
     Attributes:
         status: the HTTP status.
         body: the answer's JSON value, or its text.
+        retry_after: seconds after which it is the client's turn, if the API has said so.
     """
 
-    def __init__(self, status: int, body: Any) -> None:
+    def __init__(self, status: int, body: Any, retry_after: float | None = None) -> None:
         super().__init__(f"HTTP {status}: {str(body)[:_LONGEST_BODY]}")
         self.status = status
         self.body = body
+        self.retry_after = retry_after
 
 
 class UnreachableError(Exception):
@@ -65,10 +69,20 @@ class HttpApi:
             await self._session.close()
 
     async def open_session(self, tenant: str, session: str, player: str | None = None) -> str:
-        """Create or refresh a session; the WebSocket URL that it is to connect to."""
+        """Create or refresh a session; the WebSocket URL that it is to connect to.
+
+        If more clients come than may connect, this one waits for its turn.
+        """
         query = {"tenantId": tenant, "sessionId": session} | ({} if player is None else {"playerId": player})
-        body = await self.call("PUT", "/session", query=query)
-        return str(body["webSocketUrl"])
+        while True:
+            try:
+                body = await self.call("PUT", "/session", query=query)
+            except ApiError as error:
+                if error.retry_after is None:
+                    raise
+                await asyncio.sleep(error.retry_after)
+            else:
+                return str(body["webSocketUrl"])
 
     async def publish(
         self, audience: dict[str, Any], message: Any, broadcast_id: str | None = None, *, priority: str | None = None
@@ -122,6 +136,7 @@ class HttpApi:
         try:
             async with self._session.request(method, url, data=body, headers=headers) as response:
                 text, status = await response.text(), response.status
+                header = response.headers.get("Retry-After", "")
         except ClientError as error:
             raise UnreachableError(str(error)) from error
         try:
@@ -129,5 +144,13 @@ class HttpApi:
         except ValueError:
             answer = text
         if status != success:
-            raise ApiError(status, answer)
+            raise ApiError(status, answer, _turn(answer, header) if status == _TOO_MANY else None)
         return answer
+
+
+def _turn(answer: Any, header: str) -> float | None:
+    """The seconds until a client's turn; the header has whole ones."""
+    exact = answer.get("retryAfterMs") if isinstance(answer, dict) else None
+    if isinstance(exact, int):
+        return min(exact / 1000, _LONGEST_WAIT_SECONDS)
+    return min(float(header), _LONGEST_WAIT_SECONDS) if header.isdecimal() else None

@@ -63,11 +63,24 @@ def message_of(text: str) -> JsonText:
 
 
 def report_table(report: Report) -> Table:
-    """The report as a table."""
-    seconds = "" if report.finished_at is None else f"{(report.finished_at - report.published_at) / 1000:.2f}"
-    table = Table("status", "expected", "dispatched", "delivered", "gone", "failed", "in flight", "seconds")
-    numbers = (report.dispatched, report.delivered, report.gone, report.failed, report.in_flight)
-    expected = "?" if report.expected is None else str(report.expected)
-    status = f"{report.status}, expired" if report.expired else report.status
-    table.add_row(status, expected, *map(str, numbers), seconds)
+    """The report as a table; that of several cells has a row for each, and one for all."""
+    numbers = ("status", "expected", "dispatched", "delivered", "gone", "failed", "in flight", "seconds")
+    if not report.by_cell:
+        table = Table(*numbers)
+        table.add_row(*_row(report))
+        return table
+    table = Table("cell", *numbers)
+    for cell, part in report.by_cell.items():
+        status, *rest = _row(part)
+        table.add_row(cell, "silent" if cell in report.silent else status, *rest)
+    table.add_row("all", *_row(report))
     return table
+
+
+def _row(report: Report) -> list[str]:
+    seconds = "" if report.finished_at is None else f"{(report.finished_at - report.published_at) / 1000:.2f}"
+    marks = {"cancelled": report.cancelled, "expired": report.expired}
+    status = ", ".join([report.status, *(mark for mark, is_set in marks.items() if is_set)])
+    expected = "?" if report.expected is None else str(report.expected)
+    numbers = (report.dispatched, report.delivered, report.gone, report.failed, report.in_flight)
+    return [status, expected, *map(str, numbers), seconds]

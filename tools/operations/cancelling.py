@@ -2,17 +2,25 @@
 
 The mark on its summary stops `swarm` and `query`. The chunks that wait for a lane are replaced by cancelled ones,
 which `post_message` settles as failed without posting; a chunk that a worker has at the moment is posted to its end.
+
+All of it is done on the hub's cell, and on each further cell that the broadcast is for. A further cell that has not
+heard of the broadcast yet gets its summary with the mark.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from loudhailer.broadcast.combined import report_over_cells
 from loudhailer.broadcast.messages import ChunkMessage
-from loudhailer.broadcast.report import Report, report_of
-from loudhailer.errors import MalformedMessageError
-from loudhailer.ids import BroadcastId
+from loudhailer.broadcast.model import Summary
+from loudhailer.broadcast.report import Report
+from loudhailer.errors import MalformedMessageError, TransientError
+from loudhailer.ids import HUB, BroadcastId, CellName
 from tools.errors import OperatorError
+from tools.operations.cells import dead_cells
 from tools.operations.received import Received, received
 from tools.stack.deployment import EXPRESS_QUEUE, Deployment
 
@@ -22,31 +30,86 @@ _LOOKS = 2
 
 
 def cancel(deployment: Deployment, broadcast_id: BroadcastId, progress: Callable[[Report], None]) -> Report:
-    """Cancel the broadcast and see it to its end; OperatorError if there is none, or if it does not end."""
-    recorded = deployment.broadcasts.summary(broadcast_id)
-    if recorded is not None and recorded.cells:
-        raise OperatorError(
-            f"The broadcast is for {', '.join(sorted(recorded.cells))} too, and cannot be cancelled there yet.",
-            "It ends with its lifetime.",
-        )
-    if not deployment.broadcasts.cancel(broadcast_id):
-        raise OperatorError("There is no such broadcast.", "Its id is what `loudhailer broadcast` printed.")
+    """Cancel the broadcast on all cells and see it to its end.
+
+    Raises:
+        OperatorError: there is no such broadcast; or it does not end; or a cell does not answer, and all others ended.
+    """
     summary = deployment.broadcasts.summary(broadcast_id)
-    # Others' small broadcasts would wait for a look at a queue that never has a chunk of a large one.
-    names = [name for name in deployment.chunk_queue_names if name != EXPRESS_QUEUE or (summary and summary.express)]
+    if summary is None or not deployment.broadcasts.cancel(broadcast_id):
+        raise OperatorError("There is no such broadcast.", "Its id is what `loudhailer broadcast` printed.")
+    cells = {HUB: deployment} | {name: deployment.cells[name] for name in _declared(deployment, summary)}
+    left = set(cells)
     ends = time.monotonic() + _BOUND_SECONDS
     while time.monotonic() < ends:
-        report = report_of(deployment.broadcasts, broadcast_id)
+        unheard = {name for name in left if not _stop(cells[name], name, summary)}
+        report = report_over_cells(
+            deployment.broadcasts,
+            deployment.snapshots,
+            broadcast_id,
+            now=time.time(),
+            grace=deployment.report_grace_seconds,
+        )
         if report is not None:
             progress(report)
-            if report.finished_at is not None:
+            left = _unfinished(report) & cells.keys() | unheard
+            if not left:
                 return report
-        _replace_waiting(deployment, broadcast_id, names)
+            if left <= unheard | dead_cells(deployment, time.time()):
+                raise OperatorError(
+                    f"The broadcast is cancelled, but {_named(left)} {'does' if len(left) == 1 else 'do'} not answer.",
+                    "The report counts what is left there as failed when the broadcast's lifetime is over.",
+                )
         time.sleep(0.2)
     raise OperatorError(
-        f"Some of the broadcast was still in flight after {_BOUND_SECONDS:.0f} s.",
+        f"Some of the broadcast was still in flight after {_BOUND_SECONDS:.0f} s on {_named(left)}.",
         "It is cancelled all the same; look at `loudhailer status` and `logs`, and cancel it again.",
     )
+
+
+def _declared(deployment: Deployment, summary: Summary) -> list[CellName]:
+    """The further cells of a broadcast that are still in the deployment."""
+    return [name for name in summary.cells or () if name in deployment.cells]
+
+
+def _unfinished(report: Report) -> set[CellName]:
+    parts: Mapping[CellName, Report] = report.by_cell or {HUB: report}
+    return {name for name, part in parts.items() if part.status != "finished"}
+
+
+def _named(cells: set[CellName]) -> str:
+    return " and ".join(sorted(cells))
+
+
+def _stop(cell: Deployment, name: CellName, summary: Summary) -> bool:
+    """Mark the broadcast in a cell and replace its waiting chunks; return False if a further cell does not answer."""
+    try:
+        if name != HUB:
+            _mark(cell, summary)
+        # Others' small broadcasts would wait for a look at a queue that never has a chunk of a large one.
+        names = [queue for queue in cell.chunk_queue_names if queue != EXPRESS_QUEUE or summary.express]
+        _replace_waiting(cell, summary.broadcast_id, names)
+    except (TransientError, ClientError, BotoCoreError):
+        if name == HUB:
+            raise
+        return False
+    return True
+
+
+def _mark(cell: Deployment, summary: Summary) -> None:
+    """Mark the summary in a further cell; `swarm` would record the same one, and finds it marked."""
+    known = cell.broadcasts.summary(summary.broadcast_id) or cell.broadcasts.record(
+        Summary(
+            broadcast_id=summary.broadcast_id,
+            audience=summary.audience,
+            content_hash=summary.content_hash,
+            published_at=summary.published_at,
+            announced=True,
+            ends_at=summary.ends_at,
+        )
+    )
+    if not known.cancelled:
+        cell.broadcasts.cancel(summary.broadcast_id)
 
 
 def _replace_waiting(deployment: Deployment, broadcast_id: BroadcastId, names: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """The further cells of a deployment, as the hub knows them: whether they are alive, and have the tenants."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -57,6 +57,22 @@ def cells_without_tenants(deployment: Deployment, seconds: float) -> list[CellNa
     return missing
 
 
+def forget_removed_cells(deployment: Deployment, before: Collection[str]) -> None:
+    """Delete what the hub knows of cells that are declared no more: an order would hold for the next of that name."""
+    for name in before if deployment.cells else ():
+        if name not in deployment.cells:
+            deployment.directory.forget(CellName(name))
+
+
+def dead_cells(deployment: Deployment, now: float) -> set[CellName]:
+    """The further cells whose lease is over, or that never had one."""
+    return {
+        cell
+        for cell, status in _statuses(deployment).items()
+        if status.lease is None or not _is_alive(deployment, cell, status.lease, now)
+    }
+
+
 def cell_table(deployment: Deployment, now: float) -> Table:
     """One row a further cell: its account, its clients, and its lease."""
     table = Table(
@@ -69,6 +85,8 @@ def cell_table(deployment: Deployment, now: float) -> Table:
             table.add_row(cell, account, "", "declared, never seen", "", "")
             continue
         state = "alive" if _is_alive(deployment, cell, lease, now) else "not alive"
+        if status.ordered_weight == 0:
+            state += ", drained"
         tenants = "all" if lease.tenants >= revision else f"revision {lease.tenants} of {revision}"
         table.add_row(cell, account, str(lease.connections), state, f"{now - lease.at:.0f}", tenants)
     return table
@@ -85,7 +103,7 @@ def _without_tenants(deployment: Deployment, revision: int) -> list[CellName]:
 
 
 def _statuses(deployment: Deployment) -> Mapping[CellName, CellStatus]:
-    return deployment.directory.statuses(list(deployment.cells))
+    return deployment.directory.statuses(list(deployment.cells)) if deployment.cells else {}
 
 
 def _is_alive(deployment: Deployment, cell: CellName, lease: Lease, now: float) -> bool:

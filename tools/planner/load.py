@@ -13,6 +13,7 @@ from math import ceil, floor, isfinite
 from functions.broadcast.swarm.swarm import plan
 from loudhailer import codec
 from loudhailer.broadcast import bitmaps
+from loudhailer.broadcast.estimate import START_SECONDS
 from loudhailer.broadcast.messages import ChunkMessage
 from loudhailer.broadcast.packing import pack
 from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES, Payload, broadcast_frame
@@ -51,6 +52,13 @@ _LIMITS: Mapping[str, tuple[int, int]] = {
     "messages_per_second": (0, 10**6),
     "room_changes_per_second": (0, 10**6),
 }
+
+MOST: Mapping[str, int] = {name: most for name, (_, most) in _LIMITS.items()}
+"""The largest legal numbers of a Load."""
+
+LET_IN = Decimal("0.99") * Decimal("0.97")
+"""Part of the rate of new connections at which clients of a crowd are let in. A test compares it with `session_api`,
+whose module would import the SDK."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +152,16 @@ class Load:
         return Decimal(self.connections) / (CONNECTS_PER_SECOND * self.accounts)
 
     @property
+    def admission_seconds(self) -> Decimal:
+        """Time until all are connected again as `session_api` lets them in, each after two requests to the hub."""
+        return self.storm_seconds / LET_IN
+
+    @property
+    def session_requests_per_second(self) -> Decimal:
+        """Requests a second to the hub while a crowd is let in."""
+        return 2 * self.connections / self.admission_seconds
+
+    @property
     def pings_per_second(self) -> Decimal:
         """Pings of an account's clients."""
         per_client = 1 / Decimal(60 * self.keep_alive_minutes) if self.keep_alive_minutes else Decimal(0)
@@ -182,6 +200,13 @@ class Load:
     def lanes_seconds(self) -> Decimal:
         """The time that the lanes take for a broadcast: they post no faster than clients leave them."""
         return max(self.floor_seconds, Decimal(self.cell_connections) / (self.lane_rate * self.lanes))
+
+    @property
+    def broadcast_seconds(self) -> Decimal:
+        """The time of a broadcast from its publishing on: at the end some lanes are idle, while others post a chunk."""
+        rounds = ceil(self.chunks // self.cells / self.lanes)
+        last = Decimal(rounds * min(self.chunk_size, self.cell_connections)) / self.lane_rate
+        return Decimal(str(START_SECONDS)) + max(self.lanes_seconds, last)
 
     @property
     def cell_connections(self) -> int:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from rich.table import Table
 
+from loudhailer.broadcast.estimate import START_SECONDS
 from loudhailer.sessions.dynamodb import SESSION_KEYS
 from tools.planner import talk
 from tools.planner.bill import BillItem, bill, functions_of_a_month, per_million_deliveries, total
@@ -20,6 +21,7 @@ from tools.planner.work import (
 )
 
 _BAR = 30
+_DEFAULT_POSTS = 10_000
 _LIFETIME_SECONDS = 300
 _LANE_POSTS_PER_SECOND = 9_000
 """A worker has at most 900 posts in flight, each of up to 0.1 s, it is assumed."""
@@ -59,6 +61,32 @@ def plan_tables(load: Load) -> Iterator[Table]:
         table.add_row("everything, connections that wait included", _money(million[0]))
         table.add_row("what would go away without broadcasts", _money(million[1]))
         yield table
+
+
+def deadline_table(load: Load, deadline: float) -> Table:
+    """The answer to a deadline: cells, the quotas to ask for, the time, and the cost."""
+    table = Table("what", "number", "", title=f"Everyone within {deadline:g} s", title_justify="left")
+    table.add_row(
+        "cells", f"{load.cells:,}", f"{load.cell_connections:,} connections each, in {load.accounts:,} accounts"
+    )
+    table.add_row("a broadcast takes", _seconds(load.broadcast_seconds), f"{START_SECONDS} s until its first post")
+    asked = "the default of most Regions" if load.posts_per_second == _DEFAULT_POSTS else "ask for it: quota L-8A5B8E43"
+    table.add_row("requests a second, each account", f"{load.posts_per_second:,}", asked)
+    table.add_row(
+        "new connections a second, each account",
+        f"{CONNECTS_PER_SECOND:,}",
+        f"the default, quota L-9ED1E49A: all are back after {load.admission_seconds:,.0f} s",
+    )
+    table.add_row(
+        "requests a second to the hub's HTTP API",
+        f"{load.session_requests_per_second:,.0f}",
+        "while a crowd comes back: they count in the hub's quota; hub_cell.weight = 0 leaves it to them",
+    )
+    busy = sum(concurrency(load).values())
+    environments = "the default" if busy <= LAMBDA_CONCURRENCY else "ask for it: quota L-B99A9384"
+    table.add_row("Lambda environments, each account", f"{max(busy, LAMBDA_CONCURRENCY):,}", environments)
+    table.add_row("USD a month", _money(total(bill(load))), "by item below")
+    return table
 
 
 def talk_tables(room_size: int) -> Iterator[Table]:
@@ -122,6 +150,11 @@ def _times(load: Load) -> Table:
     )
     table.add_row(
         "all connect again", _seconds(load.storm_seconds), f"{CONNECTS_PER_SECOND} new connections a second and account"
+    )
+    table.add_row(
+        "as they are let in",
+        _seconds(load.admission_seconds),
+        f"96% of that rate; the hub answers {load.session_requests_per_second:,.0f} requests a second meanwhile",
     )
     return table
 

@@ -211,6 +211,7 @@ class Promotion:
             shards,
             through=subscriber.shards if subscriber else own or range(shards),
             account=subscriber.account_id if subscriber else None,
+            has_express=outputs.get("express_recipients") != 0,
             has_cells=bool(outputs.get("cells")),
             say=self.terminal.say,
         )

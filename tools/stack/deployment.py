@@ -10,6 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.broadcast.snapshots.dynamodb import DynamoSnapshotStore
 from loudhailer.cells.dynamodb import DynamoCellDirectory
 from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import boto3
 
     from loudhailer.broadcast.port import BroadcastStore
+    from loudhailer.broadcast.snapshots.port import SnapshotStore
     from loudhailer.cells.placements.port import PlacementStore
     from loudhailer.cells.port import CellDirectory
     from loudhailer.connections.devices.port import DeviceStore
@@ -134,6 +136,11 @@ class Deployment:
         """The time that the id of an erased tenant rests: a broadcast may be on its way, a function may know it."""
         return int(self.outputs["message_lifetime_seconds"]) + _REMEMBERED_SECONDS
 
+    @property
+    def report_grace_seconds(self) -> int:
+        """The time after a broadcast's end in which a further cell may still report; 0 without further cells."""
+        return int(self.outputs.get("report_grace_seconds") or 0)
+
     def has_silo(self, tenant: "TenantId") -> bool:
         """Tell whether a tenant has a queue of its own."""
         return f"silo-{tenant}" in self.queue_urls
@@ -211,6 +218,11 @@ class Deployment:
     def broadcasts(self) -> "BroadcastStore":
         """The broadcasts' rows."""
         return DynamoBroadcastStore(self.client("dynamodb"), self._table("broadcasts"), clock=time.time)
+
+    @cached_property
+    def snapshots(self) -> "SnapshotStore":
+        """The reports of the further cells, which are in the table of broadcasts."""
+        return DynamoSnapshotStore(self.client("dynamodb"), self._table("broadcasts"), clock=time.time)
 
     def queue(self, name: str) -> "Queue":
         """One of the queues, to send to."""

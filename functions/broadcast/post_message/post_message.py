@@ -137,8 +137,8 @@ class PostMessage:
             tries=ONE_TRY if chunk.refusals else FEW_TRIES,
         )
         found: dict[Outcome, Bitmap] = dict.fromkeys(Outcome, 0)
-        for place, outcome in zip(connections, outcomes, strict=True):
-            found[outcome] |= 1 << place
+        for position, outcome in zip(connections, outcomes, strict=True):
+            found[outcome] |= 1 << position
         return found
 
     def _close(self, chunk: ChunkMessage, slow: Bitmap, account: str) -> Bitmap:
@@ -148,8 +148,8 @@ class PostMessage:
         """
         connections = _connections(chunk, slow)
         closing = close(self._closer, self._endpoint, connections, seconds=_CLOSE_SECONDS)
-        note_closed([connections[place] for place in closing.over])
-        over = sum(1 << place for place in closing.over)
+        note_closed([connections[position] for position in closing.over])
+        over = sum(1 << position for position in closing.over)
         self._report(chunk, account, failed=over)
         return over
 
@@ -214,7 +214,7 @@ class PostMessage:
         count("PostFailed", failed.bit_count())
 
 
-def _connections(chunk: ChunkMessage, places: Bitmap) -> dict[int, ConnectionId]:
-    """The connections at these places of the chunk."""
+def _connections(chunk: ChunkMessage, positions: Bitmap) -> dict[int, ConnectionId]:
+    """The connections at these positions of the chunk."""
     connections = [connection for found in chunk.recipients.values() for connection in found]
-    return {place: connections[place] for place in bitmaps.members(places)}
+    return {position: connections[position] for position in bitmaps.members(positions)}

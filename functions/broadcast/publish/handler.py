@@ -51,6 +51,8 @@ publish = Publish(
         clock=time.time,
     ),
     posts_per_second=settings.posts_per_second,
+    lanes=settings.lane_count,
+    chunk_size=settings.chunk_size,
     lifetime_seconds=settings.message_lifetime_seconds,
     clock=time.time,
     cells=further_cells(settings, dynamodb),

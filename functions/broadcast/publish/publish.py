@@ -17,6 +17,7 @@ from loudhailer import codec, ids
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import Audience, Everyone, OfSession, OfTenant
+from loudhailer.broadcast.estimate import estimated_express_seconds, estimated_seconds
 from loudhailer.broadcast.model import Chunk, Summary
 from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES, broadcast_frame
 from loudhailer.broadcast.port import BroadcastStore, Topic
@@ -28,12 +29,6 @@ from loudhailer.partitions.port import PartitionStore
 from loudhailer.tenants.model import Tenant
 
 _FIELDS = {"audience", "message", "broadcastId", "priority", "deadlineSeconds"}
-
-_START_SECONDS = 0.15
-"""From the answer to the first post of a broadcast that takes the long way."""
-
-_EXPRESS_START_SECONDS = 0.05
-"""The same on the short path."""
 
 _MOST_COUNTED = 2_000
 """Partitions of all tenants that a request counts, well within one page of 1 MB; more are left to `swarm`."""
@@ -131,6 +126,8 @@ class Publish:
         short_path: ShortPath,
         *,
         posts_per_second: float,
+        lanes: int,
+        chunk_size: int,
         lifetime_seconds: int,
         clock: Callable[[], float],
         cells: CellsOfAudience | None = None,
@@ -141,6 +138,8 @@ class Publish:
         self._short_path = short_path
         self._announce = Announcer(broadcasts, topic, lifetime_seconds=lifetime_seconds, clock=clock)
         self._posts_per_second = posts_per_second
+        self._lanes = lanes
+        self._chunk_size = chunk_size
         self._lifetime_seconds = lifetime_seconds
         self._clock = clock
         self._cells = cells
@@ -245,14 +244,21 @@ class Publish:
         return f"express is for at most {most} recipients; there are more"
 
     def _accepted(self, recorded: Summary, expected: int | None, note: str | None) -> AcceptedBroadcast:
-        start = _EXPRESS_START_SECONDS if recorded.express else _START_SECONDS
         return AcceptedBroadcast(
             broadcast_id=recorded.broadcast_id,
             expected=expected,
-            estimated_seconds=None if expected is None else round(start + expected / self._posts_per_second, 2),
+            estimated_seconds=None if expected is None else self._estimated(expected, express=recorded.express),
             priority="express" if recorded.express else "bulk",
             note=note,
         )
+
+    def _estimated(self, recipients: int, *, express: bool) -> float:
+        """The time of a broadcast in hundredths of a second."""
+        rate = self._posts_per_second
+        if express:
+            return round(estimated_express_seconds(recipients, posts_per_second=rate), 2)
+        seconds = estimated_seconds(recipients, posts_per_second=rate, lanes=self._lanes, chunk_size=self._chunk_size)
+        return round(seconds, 2)
 
     def _counts(self, audience: Audience) -> Mapping[Partition, int] | None:
         """The recipients by count in each partition of the audience; None if it is no whole partitions, or too many."""

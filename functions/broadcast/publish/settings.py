@@ -16,6 +16,8 @@ class Settings:
         broadcast_keys: number of partition keys over which a broadcast's rows are spread.
         express_recipients: largest number of recipients of a small broadcast; 0: no broadcast is small.
         posts_per_second: the rate of all lanes together.
+        lane_count: number of lanes that post to a shard's chunks.
+        chunk_size: number of recipients of a chunk, at most.
         cells: the further cells; without any, the two tables below are not used.
         cells_table: the table of the cells' leases.
         placements_table: the table of each tenant's cells.
@@ -33,6 +35,8 @@ class Settings:
     broadcast_keys: Annotated[int, integer(1, 64)]
     express_recipients: Annotated[int, integer(0, LARGEST_CHUNK)]
     posts_per_second: Annotated[float, decimal(0.1, 1_000_000)]
+    lane_count: Annotated[int, integer(1, 32_000)]
+    chunk_size: Annotated[int, integer(1, LARGEST_CHUNK)]
     message_lifetime_seconds: Annotated[int, integer(10, 3600)]
     cells: Cells | None = None
     cells_table: TableName = ""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from functions.broadcast.query.outbox import Outbox
 from loudhailer.broadcast.messages import ChunkMessage, SourceMessage
-from loudhailer.broadcast.model import Chunk, Priority, Source, Summary
+from loudhailer.broadcast.model import Chunk, Priority, Source
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.recipients import Recipients
 from loudhailer.broadcast.search import Page, Search, size_of_chunks
@@ -97,7 +97,7 @@ class Query:
                 outbox.put(shard, body)
                 sent.note(chunk)
             outbox.flush()
-            self._complete(message, sent, source, summary)
+            self._complete(message, sent, source)
 
     def _mark(self, priority: Priority) -> None:
         """Mark the lanes that will post the chunks; if that fails, they mark themselves when they post."""
@@ -112,11 +112,13 @@ class Query:
             raise PermanentError("the source is not one of its broadcast's")
         return source
 
-    def _complete(self, message: SourceMessage, sent: _Sent, source: Source, summary: Summary | None) -> None:
+    def _complete(self, message: SourceMessage, sent: _Sent, source: Source) -> None:
         now_ms = int(self._clock() * 1000)
         missed = source.missed_behind(sent.recipients) if sent.is_cut_short else 0
-        # A cancelled broadcast is marked as such, and one source's mark is enough for all.
-        is_unmarked = summary is not None and not summary.cancelled and not summary.cut_short
+        # A cancelled broadcast is marked as such. One source's mark is enough for all, and others may end just now.
+        summary = (
+            self._broadcasts.summary(message.broadcast_id) if sent.is_cut_short and not sent.is_cancelled else None
+        )
         if self._broadcasts.complete_source(
             message.broadcast_id,
             message.source,
@@ -124,8 +126,10 @@ class Query:
             dispatched=sent.recipients,
             missed=missed,
             now=now_ms,
-            cut_short=sent.is_cut_short and is_unmarked,
+            cut_short=summary is not None and not summary.cut_short,
         ):
+            if sent.is_cut_short:
+                count("SourceExpired")
             count("RecipientDispatched", sent.recipients)
             count("RecipientMissed", missed)
             logger.info("chunks sent", chunks=sent.chunks, recipients=sent.recipients, missed=missed)
@@ -145,7 +149,6 @@ class Query:
             yield fixed_chunk
         if sent.is_cancelled or message.expires_at <= self._clock():
             sent.is_cut_short = True
-            count("SourceExpired")
             logger.warning("the broadcast was over before all recipients were found")
             return
         pages = self._search.pages(message.scope, last)

@@ -62,8 +62,8 @@ class Settle:
                 outcomes[TallyKey(outcome.broadcast_id, outcome.chunk_id)][message_id] = outcome
         tallies = self._broadcasts.tallies_of(outcomes)
         unprocessed: list[str] = []
-        for place, (key, of_chunk) in enumerate(outcomes.items()):
-            if place and deadline.is_over():
+        for position, (key, of_chunk) in enumerate(outcomes.items()):
+            if position and deadline.is_over():
                 unprocessed += of_chunk
                 continue
             fitting = of_chunk
@@ -140,7 +140,7 @@ class Settle:
             for partition, found in chunk.recipients.items()
             for connection in found
         ]
-        stale = [connections[place] for place in bitmaps.members(gone)]
+        stale = [connections[position] for position in bitmaps.members(gone)]
         self._connections.delete_all(stale)
         count("StaleConnectionDeleted", len(stale))
         logger.info(

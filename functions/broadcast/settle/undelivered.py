@@ -84,8 +84,8 @@ class GiveUp:
         sizes = self._broadcasts.chunk_sizes(broadcast_id, number)
         self._settle.outcomes(
             [
-                _failed(broadcast_id, ChunkId(f"{number}.{place}"), size, bitmaps.full(size))
-                for place, size in enumerate(sizes)
+                _failed(broadcast_id, ChunkId(f"{number}.{position}"), size, bitmaps.full(size))
+                for position, size in enumerate(sizes)
             ]
         )
         found = sum(sizes)

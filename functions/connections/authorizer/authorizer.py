@@ -31,19 +31,21 @@ class _Denied(Exception):  # noqa: N818  # a decision, not an error
 
 
 class Authorizer:
-    """Decides about one handshake."""
+    """Decides about one handshake; `part_of` gives the tenant with this cell's part of its limits."""
 
     def __init__(
         self,
         tenants: CachedTenants,
         sessions: SessionStore,
         partitions: PartitionAssigner,
+        part_of: Callable[[Tenant], Tenant],
         *,
         clock: Callable[[], float],
     ) -> None:
         self._tenants = tenants
         self._sessions = sessions
         self._partitions = partitions
+        self._part_of = part_of
         self._clock = clock
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,7 +69,7 @@ class Authorizer:
         count("HandshakeAllowed")
         return {
             **_policy("Allow", tenant.tenant_id, event["methodArn"]),
-            "context": ConnectionIdentity.of(tenant, session, partition).to_context(),
+            "context": ConnectionIdentity.of(self._part_of(tenant), session, partition).to_context(),
         }
 
     def _identified(self, query: Mapping[str, str]) -> tuple[Tenant, Session]:

@@ -9,6 +9,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.connections.authorizer.authorizer import Authorizer
+from functions.connections.authorizer.dynamodb import limits_by
 from functions.connections.authorizer.settings import Settings
 from loudhailer.aws.clients import client
 from loudhailer.observability import logger, metrics
@@ -35,6 +36,7 @@ authorizer = Authorizer(
         clock=time.time,
         random=SystemRandom(),
     ),
+    limits_by(settings, dynamodb, clock=time.time),
     clock=time.time,
 )
 

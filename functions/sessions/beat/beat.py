@@ -7,15 +7,16 @@ a cell that cannot do its work, or does not reach the hub, has no lease soon, an
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from loudhailer.cells.model import CellStatus, Lease
+from loudhailer.cells.model import Lease
 from loudhailer.cells.port import CellDirectory
-from loudhailer.cells.rendezvous import homes, share
+from loudhailer.cells.taking_part import cells_taking_part
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import Lookup
-from loudhailer.ids import HUB, CellName, ConnectionId
+from loudhailer.ids import CellName, ConnectionId
+from loudhailer.limits.shares import Shares
 from loudhailer.observability import count, logger
 from loudhailer.partitions.port import PartitionStore
-from loudhailer.tenants.model import Tenant, TenantRow
+from loudhailer.tenants.model import TenantRow
 from loudhailer.tenants.port import TenantStore
 
 _NOBODY = ConnectionId("AAAAAAAAAAAAAAA=")
@@ -43,8 +44,7 @@ class Beat:
         name: CellName,
         websocket_url: str,
         callback_endpoint: str,
-        weights: Mapping[CellName, float],
-        home_connections: int,
+        shares: Shares,
         lease_seconds: int,
         clock: Callable[[], float],
     ) -> None:
@@ -56,22 +56,34 @@ class Beat:
         self._name = name
         self._websocket_url = websocket_url
         self._callback_endpoint = callback_endpoint
-        self._weights = weights
-        self._home_connections = home_connections
+        self._shares = shares
         self._lease_seconds = lease_seconds
         self._clock = clock
-        self._copied: tuple[int, frozenset[CellName]] | None = None
         self._connections: tuple[float, int] | None = None
 
     def __call__(self) -> None:
-        """Copy the tenants if they have changed, and renew the lease; without any tenant nothing is written."""
+        """Copy the tenants if need be, and renew the lease; without any tenant nothing is written.
+
+        They are copied if they, or the cells that share their limits, are others than the cell's last lease says. All
+        environments read that lease, so none takes for copied what another one has replaced.
+        """
+        self._beat(anew=False)
+
+    def anew(self) -> None:
+        """Do the same, and copy the tenants in any case: two runs at once may have copied in another order."""
+        self._beat(anew=True)
+
+    def _beat(self, *, anew: bool) -> None:
         revision = self._directory.revision()
-        alive = self._cells_taking_part()
-        if self._copied != (revision, alive):
+        statuses = self._directory.statuses(list(self._shares.weights))
+        taking_part = cells_taking_part(
+            statuses, self._shares.weights, own=self._name, now=self._clock(), lease_seconds=self._lease_seconds
+        )
+        last = statuses[self._name].lease
+        if anew or last is None or (last.tenants, last.taking_part) != (revision, taking_part):
             if not (rows := self._hub_tenants.all_rows()):
                 return
-            self._copy(rows, alive)
-            self._copied = (revision, alive)
+            self._copy(rows, taking_part)
         (outcome,) = self._lookup.look_up(self._callback_endpoint, [_NOBODY], seconds=_LOOKUP_SECONDS)
         if outcome not in _WELL:
             count("CellNotWell")
@@ -82,6 +94,7 @@ class Beat:
             websocket_url=self._websocket_url,
             connections=self._counted(),
             tenants=revision,
+            taking_part=taking_part,
         )
         self._directory.renew(self._name, lease)
         count("LeaseRenewed")
@@ -90,46 +103,18 @@ class Beat:
         """Tell whether the hub has any tenant; without one there is nothing to copy, and no session to place."""
         return self._directory.revision() > 0 or bool(self._hub_tenants.all_rows())
 
-    def _cells_taking_part(self) -> frozenset[CellName]:
-        """The cells that take part: alive, and with a weight. This one and the hub's are alive: they are at work."""
-        now = self._clock()
-        statuses = self._directory.statuses(list(self._weights))
-
-        def takes_part(cell: CellName, status: CellStatus) -> bool:
-            weight = self._weights[cell] if status.ordered_weight is None else status.ordered_weight
-            is_alive = cell in {HUB, self._name} or (
-                status.lease is not None and status.lease.is_alive(now, self._lease_seconds)
-            )
-            return is_alive and weight > 0
-
-        return frozenset(cell for cell, status in statuses.items() if takes_part(cell, status))
-
-    def _copy(self, rows: list[TenantRow], alive: frozenset[CellName]) -> None:
+    def _copy(self, rows: list[TenantRow], taking_part: Mapping[CellName, float]) -> None:
         """Put the hub's rows that differ from the copied ones, each tenant with this cell's part of its limits."""
         copied = {row.tenant_id: row for row in self._tenants.all_rows()}
-        wanted = (row if row.tenant is None else replace(row, tenant=self._part(row.tenant, alive)) for row in rows)
+        wanted = (
+            row if row.tenant is None else replace(row, tenant=self._shares.part(row.tenant, self._name, taking_part))
+            for row in rows
+        )
         changed = [row for row in wanted if copied.get(row.tenant_id) != row]
         for row in changed:
             self._tenants.copy(row)
         count("TenantCopied", len(changed))
-        logger.info("tenants copied", changed=len(changed), alive=sorted(alive))
-
-    def _part(self, tenant: Tenant, alive: frozenset[CellName]) -> Tenant:
-        tenant_homes = homes(
-            tenant.tenant_id, tenant.tenant_connections, self._weights, home_connections=self._home_connections
-        )
-        taking_part = [home for home in tenant_homes if home in alive]
-
-        def part(limit: int) -> int:
-            return share(limit, self._name, taking_part, self._weights)
-
-        return replace(
-            tenant,
-            tenant_connections=part(tenant.tenant_connections),
-            tenant_per_minute=part(tenant.tenant_per_minute),
-            tenant_sessions=part(tenant.tenant_sessions),
-            posts_per_minute=part(tenant.post_budget),
-        )
+        logger.info("tenants copied", changed=len(changed), taking_part=sorted(taking_part))
 
     def _counted(self) -> int:
         now = self._clock()

@@ -14,6 +14,7 @@ from loudhailer.aws.other_role import OtherRole
 from loudhailer.cells.dynamodb import DynamoCellDirectory
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
+from loudhailer.limits.shares import Shares
 from loudhailer.observability import logger, metrics
 from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.queues.sqs import SqsQueue
@@ -32,13 +33,12 @@ beat = Beat(
     name=settings.cell_name,
     websocket_url=settings.websocket_url,
     callback_endpoint=settings.callback_endpoint,
-    weights=settings.cell_weights,
-    home_connections=settings.home_connections,
+    shares=Shares(weights=settings.cell_weights, home_connections=settings.home_connections),
     lease_seconds=settings.lease_seconds,
     clock=time.time,
 )
 ticks = SqsQueue(client("sqs"), settings.beat_queue_url, pause=time.sleep)
-every_few_seconds = EveryFewSeconds(beat, beat.has_tenants, ticks, seconds=settings.beat_seconds)
+every_few_seconds = EveryFewSeconds(beat, beat.anew, beat.has_tenants, ticks, seconds=settings.beat_seconds)
 
 
 @logger.inject_lambda_context

@@ -8,25 +8,38 @@ from loudhailer.queues.port import Queue
 
 
 class EveryFewSeconds:
-    """Does the work for each event, and for the schedule's asks a queue to bring one every `seconds` until the next.
+    """Does the work for each tick, and the `thorough` one for the schedule's event, once a minute.
 
-    As long as the work is not wanted, there is no other event than the schedule's.
+    For that event it asks a queue to bring a tick every `seconds` until the next one. As long as the work is not
+    wanted, there is no other event than the schedule's.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-timers.html
     """
 
-    def __init__(self, work: Callable[[], None], is_wanted: Callable[[], bool], ticks: Queue, *, seconds: int) -> None:
+    def __init__(
+        self,
+        work: Callable[[], None],
+        thorough: Callable[[], None],
+        is_wanted: Callable[[], bool],
+        ticks: Queue,
+        *,
+        seconds: int,
+    ) -> None:
         self._work = work
+        self._thorough = thorough
         self._is_wanted = is_wanted
         self._ticks = ticks
         self._seconds = seconds
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Handle one event; the ticks are sent first, so that a run that fails is followed by others."""
-        if "Records" not in event and self._may_be_wanted():
+        if "Records" in event:
+            self._work()
+            return
+        if self._may_be_wanted():
             for delay in range(self._seconds, 60, self._seconds):
                 self._ticks.send_all(['{"v":1}'], delay_seconds=delay)
-        self._work()
+        self._thorough()
 
     def _may_be_wanted(self) -> bool:
         try:

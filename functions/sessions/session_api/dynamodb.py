@@ -1,15 +1,19 @@
 """The tables of sessions: the hub's own, and those of further cells, which are reached in a role of theirs."""
 
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from functions.sessions.session_api.admission import Admission
 from functions.sessions.session_api.placing import CellStores, OneCell, Placing, SeveralCells
 from functions.sessions.session_api.settings import Settings
 from loudhailer.aws.other_role import OtherRole
 from loudhailer.cells.dynamodb import DynamoCellDirectory
 from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
 from loudhailer.ids import HUB, CellName
+from loudhailer.limits.dynamodb import DynamoLimitStore
+from loudhailer.limits.line.dynamodb import DynamoLineStore
 from loudhailer.limits.places.dynamodb import DynamoPlaceStore
 from loudhailer.sessions.dynamodb import DynamoSessionStore
 
@@ -46,6 +50,17 @@ def placing(settings: Settings, client: Any, *, clock: Callable[[], float]) -> P
         hub_url=settings.websocket_url,
         home_connections=settings.home_connections,
         lease_seconds=settings.lease_seconds,
+        clock=clock,
+    )
+
+
+def admission(settings: Settings, client: Any, *, clock: Callable[[], float]) -> Admission:
+    """Admit clients as the settings have it; the lines of all cells are in the hub's table."""
+    return Admission(
+        DynamoLineStore(client, settings.limits_table),
+        DynamoLimitStore(client, settings.limits_table, pause=time.sleep),
+        per_second=settings.connects_per_second,
+        reserve=settings.connects_reserve,
         clock=clock,
     )
 

@@ -5,18 +5,26 @@ session follows its player, so that all of a player's devices are on one cell; i
 candidate, and is placed anew by rendezvous hashing otherwise. Decision 0047 has the reasons.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from loudhailer.cells.model import CellStatus, DeclaredCell, is_url_in
-from loudhailer.cells.placements.model import Placement, name_of_player, name_of_session, placement_after
+from loudhailer.cells.placements.model import (
+    FORMER_SECONDS,
+    Placement,
+    name_of_player,
+    name_of_session,
+    placement_after,
+)
 from loudhailer.cells.placements.port import PlacementStore
 from loudhailer.cells.port import CellDirectory
-from loudhailer.cells.rendezvous import homes, ranked, share
+from loudhailer.cells.rendezvous import ranked
+from loudhailer.cells.taking_part import cells_taking_part
 from loudhailer.errors import TransientError
 from loudhailer.ids import HUB, CellName, PlayerId, SessionId, TenantId
 from loudhailer.limits.places.port import PlaceStore
+from loudhailer.limits.shares import Shares
 from loudhailer.observability import count, logger
 from loudhailer.sessions.model import Session
 from loudhailer.sessions.port import SessionStore
@@ -97,6 +105,30 @@ class OneCell(Placing):
         return [(HUB, self._stores.sessions)]
 
 
+class TenantNotCopiedError(TransientError):
+    """A session is to be placed on a cell that does not have the tenant's last change; it will in some seconds.
+
+    Its key, and with it the session's id, may be another one there, so the handshake would be refused.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the cell does not have the tenant's last change yet")
+
+
+class _Cells(NamedTuple):
+    """The cells as they are for a tenant's sessions.
+
+    Attributes:
+        taking_part: the cells that keep the sessions that they have, with their weights.
+        candidates: the cells that get new sessions: they have the tenant's last change.
+        urls: the clients' URLs of all cells that ever had a lease.
+    """
+
+    taking_part: Mapping[CellName, float]
+    candidates: Mapping[CellName, float]
+    urls: Mapping[CellName, str]
+
+
 class SeveralCells(Placing):
     """Places sessions on the hub's cell and the further ones."""
 
@@ -119,7 +151,7 @@ class SeveralCells(Placing):
         self._stores = stores
         self._weights = {HUB: hub_weight} | {name: cell.weight for name, cell in cells.items()}
         self._hub_url = hub_url
-        self._home_connections = home_connections
+        self._shares = Shares(weights=self._weights, home_connections=home_connections)
         self._lease_seconds = lease_seconds
         self._clock = clock
         self._known: tuple[float, Mapping[CellName, CellStatus], Mapping[CellName, str]] | None = None
@@ -129,7 +161,9 @@ class SeveralCells(Placing):
     def place(self, tenant: Tenant, session: SessionId, player: PlayerId | None) -> SessionCell | None:
         """Write where the session and its player are, and return it; see `Placing.place`.
 
-        TransientError if others place the session all the time, or if a cell that it may live on does not answer.
+        Raises:
+            TenantNotCopiedError: the session is new on its cell, which does not have the tenant's last change yet.
+            TransientError: others place the session all the time, or a cell that it may live on does not answer.
         """
         for _ in range(_ATTEMPTS):
             names = [name_of_session(session)] if player is None else [name_of_session(session), name_of_player(player)]
@@ -138,8 +172,8 @@ class SeveralCells(Placing):
             live = None if own else self._live(HUB, tenant, session)
             current = own.cell if own else HUB if live else None
             wanted = players.cell if players else current
-            keeping, candidates, urls = self._candidates(tenant)
-            cell = wanted if wanted is not None and wanted in keeping else self._choose(tenant, names[-1], candidates)
+            cells = self._cells_for(tenant)
+            cell = self._cell_of(tenant, names[-1], wanted, current, cells)
             if current is not None and current != cell:
                 live, bound = self._session_to_move(own, current, tenant, session)
                 if bound is not None and bound != player:
@@ -148,7 +182,7 @@ class SeveralCells(Placing):
                     # As on one cell: a session that is bound only now is made anew, and its connections are closed.
                     self._stores(current).sessions.delete(tenant.tenant_id, session)
             if self._write(tenant, cell, player, {name: found.get(name) for name in reversed(names)}):
-                return self._session_cell(tenant, cell, player, candidates, urls)
+                return self._session_cell(tenant, cell, player, cells)
         raise TransientError("the session was placed by others all the time")
 
     def cells_of(self, tenant: Tenant, session: SessionId) -> Sequence[tuple[CellName, SessionStore]]:
@@ -178,36 +212,29 @@ class SeveralCells(Placing):
             return None, None if own is None else own.player
         return live, None if live is None else live.player_id
 
-    def _candidates(
-        self, tenant: Tenant
-    ) -> tuple[Collection[CellName], Mapping[CellName, float], Mapping[CellName, str]]:
-        """The cells that keep the tenant's sessions, the candidates for a new one, and the clients' URLs of all cells.
-
-        Candidates have their weights. A cell that does not have the tenant's last change yet keeps the sessions that it
-        has: it will have the change in some seconds, and a session that moves parts from its player's other devices.
-        """
+    def _cells_for(self, tenant: Tenant) -> _Cells:
+        """The cells as they are for the tenant's sessions."""
         now = self._clock()
         if self._known is None or now - self._known[0] >= _DIRECTORY_SECONDS:
             statuses = self._directory.statuses(list(self._weights))
             self._known = now, statuses, self._urls(statuses)
         _, statuses, urls = self._known
-        ordered = {cell: statuses[cell].ordered_weight for cell in urls}
-        weights = {cell: self._weights[cell] if weight is None else weight for cell, weight in ordered.items()}
-        taking_part = {cell: weight for cell, weight in weights.items() if weight > 0}
-        leases = {cell: lease for cell in taking_part if (lease := statuses[cell].lease) is not None}
-        # Without a lease is the hub's cell alone, which is answering.
-        lost = {cell for cell, lease in leases.items() if not lease.is_alive(now, self._lease_seconds)}
-        if 2 * sum(taking_part[cell] for cell in lost) > sum(taking_part.values()):
-            # A storm throttles Lambda, so leases are late: the cells that are left must not get all of it.
-            count("CellsLostTogether")
-            lost = set()
-        late = {cell for cell, lease in leases.items() if lease.tenants < tenant.revision}
-        alive = taking_part.keys() - lost
-        candidates = {cell: weight for cell, weight in taking_part.items() if cell in alive - late}
-        if not candidates:
+        leases = {cell: lease for cell in urls if (lease := statuses[cell].lease) is not None}
+        taking_part = cells_taking_part(
+            {cell: statuses[cell] for cell in urls},
+            self._weights,
+            own=HUB,
+            now=now,
+            lease_seconds=self._lease_seconds,
+        )
+        if not taking_part:
             count("NoCellAlive")
-            candidates = dict.fromkeys(urls, 1.0)
-        return alive | candidates.keys(), candidates, urls
+            lost = {cell for cell, lease in leases.items() if not lease.is_alive(now, self._lease_seconds)}
+            alive = dict.fromkeys(urls.keys() - lost, 1.0)
+            return _Cells(taking_part=alive, candidates=alive, urls=urls)
+        late = {cell for cell, lease in leases.items() if lease.tenants < tenant.revision}
+        candidates = {cell: weight for cell, weight in taking_part.items() if cell not in late}
+        return _Cells(taking_part=taking_part, candidates=candidates, urls=urls)
 
     def _urls(self, statuses: Mapping[CellName, CellStatus]) -> Mapping[CellName, str]:
         """The clients' URLs of the hub's cell, and of each further one that ever had a lease and names a legal one."""
@@ -223,14 +250,25 @@ class SeveralCells(Placing):
                 logger.error("a cell names a URL that is not its own", cell=cell)
         return urls
 
-    def _homes(self, tenant: Tenant) -> list[CellName]:
-        return homes(
-            tenant.tenant_id, tenant.tenant_connections, self._weights, home_connections=self._home_connections
-        )
+    def _cell_of(
+        self, tenant: Tenant, name: str, wanted: CellName | None, current: CellName | None, cells: _Cells
+    ) -> CellName:
+        """The wanted cell if it takes part, or the best candidate for the name.
+
+        A session stays on a cell that does not have the tenant's last change yet: if it moved, it would part from its
+        player's other devices. A new one has to wait for that cell to copy the change.
+        """
+        if wanted is not None and wanted in cells.taking_part:
+            if wanted != current and wanted not in cells.candidates:
+                raise TenantNotCopiedError
+            return wanted
+        if not cells.candidates:
+            raise TenantNotCopiedError
+        return self._choose(tenant, name, cells.candidates)
 
     def _choose(self, tenant: Tenant, name: str, candidates: Mapping[CellName, float]) -> CellName:
         """The best candidate for a name among the tenant's homes, or among all cells if no home is one."""
-        alive = {home: candidates[home] for home in self._homes(tenant) if home in candidates}
+        alive = {home: candidates[home] for home in self._shares.homes(tenant) if home in candidates}
         return ranked(f"{tenant.tenant_id}#{name}", alive or candidates)[0]
 
     def _write(
@@ -245,6 +283,7 @@ class SeveralCells(Placing):
         note = tenant.tenant_id, tenant.revision, cell
         if now - self._noted.get(note, 0) >= _NOTED_SECONDS:
             self._placements.add_cell(tenant.tenant_id, cell, now)
+            self._forget_removed_cells(tenant, now)
             if len(self._noted) >= _MOST_REMEMBERED:
                 self._noted.clear()
             self._noted[note] = now
@@ -258,21 +297,24 @@ class SeveralCells(Placing):
                 return False
         return True
 
-    def _session_cell(
-        self,
-        tenant: Tenant,
-        cell: CellName,
-        player: PlayerId | None,
-        candidates: Mapping[CellName, float],
-        urls: Mapping[CellName, str],
-    ) -> SessionCell:
+    def _forget_removed_cells(self, tenant: Tenant, now: int) -> None:
+        """Remove the notes of cells that are declared no more.
+
+        While the map is being changed, an environment with the former one may find the note of a new cell. So a note
+        stays for as long as a client that was placed there may be connected, though nobody was placed there since.
+        """
+        kept = tenant.session_seconds + FORMER_SECONDS + _NOTED_SECONDS
+        for cell, noted_at in self._placements.cells_of(tenant.tenant_id).items():
+            if cell not in self._weights and now - noted_at > kept:
+                self._placements.remove_cell(tenant.tenant_id, cell, noted_at)
+
+    def _session_cell(self, tenant: Tenant, cell: CellName, player: PlayerId | None, cells: _Cells) -> SessionCell:
         stores = self._stores(cell)
-        alive = [home for home in self._homes(tenant) if home in candidates]
         return SessionCell(
             name=cell,
             sessions=stores.sessions,
             places=stores.places,
-            websocket_url=urls[cell],
-            tenant_sessions=share(tenant.tenant_sessions, cell, alive, self._weights),
+            websocket_url=cells.urls[cell],
+            tenant_sessions=self._shares.part(tenant, cell, cells.taking_part).tenant_sessions,
             player=player,
         )

@@ -2,7 +2,7 @@
 
 | route | answers |
 |---|---|
-| `PUT /session?tenantId=&sessionId=&playerId=` | 200 `{"Attributes":{"sessionTTL":<s>},"webSocketUrl"}`; 409; 429 |
+| `PUT /session?tenantId=&sessionId=&playerId=&renew=` | 200 `{"Attributes":{"sessionTTL"},"webSocketUrl"}`; 409; 429 |
 | `DELETE /session?tenantId=&sessionId=&playerId=` | 200 `{}`; 409 |
 | `GET /tenant` | 200 `{"Items":[...]}`; 403 where tenants are not listed |
 | `GET /broadcast/{id}` | 200 the report; 404 |
@@ -15,13 +15,17 @@ If the routes of sessions require a JWT, the token identifies the caller, and th
 player, and one of its claims must be the tenant's id; otherwise, or without claims, the answer is 403. A live session
 that is bound to another player is neither opened nor ended: 409.
 
-A session lives on one cell, see `placing`. If a further cell does not answer, the request is answered 503.
+A session lives on one cell, see `placing`. If a further cell does not answer, or does not have the tenant's last change
+yet, the request is answered 503. A client that is about to connect may have to wait, see `admission`: the answer is 429
+with `Retry-After`, and the session is not renewed. `renew=true` says that the client is connected, and does not wait.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from math import ceil
 from typing import Any, NamedTuple, Self
 
-from functions.sessions.session_api.placing import Placing, SessionCell
+from functions.sessions.session_api.admission import Admission
+from functions.sessions.session_api.placing import Placing, SessionCell, TenantNotCopiedError
 from loudhailer import ids
 from loudhailer.broadcast.combined import report_over_cells
 from loudhailer.broadcast.port import BroadcastStore
@@ -42,11 +46,16 @@ _PLACES_KEPT_SECONDS = 30 * 24 * 3600
 
 
 class _Named(NamedTuple):
-    """The session that a request names, and the player that it is bound to; None: no player."""
+    """The session that a request names, and the player that it is bound to; None: no player.
+
+    Attributes:
+        is_renewal: the client is connected, and only renews its session.
+    """
 
     tenant: ids.TenantId
     secret: ids.SessionSecret
     player: ids.PlayerId | None
+    is_renewal: bool
 
     @classmethod
     def by(cls, query: Mapping[str, Any], claims: Mapping[str, str] | None) -> Self:
@@ -54,10 +63,14 @@ class _Named(NamedTuple):
         claimed, source = (
             (query.get("playerId"), "playerId") if claims is None else (claims.get(_SUBJECT, ""), _SUBJECT)
         )
+        renew = query.get("renew", "false")
+        if renew not in ("true", "false"):
+            raise InvalidFieldError("renew", "must be true or false")
         return cls(
             ids.tenant_id(query.get("tenantId")),
             ids.session_secret(query.get("sessionId")),
             None if claimed is None else ids.player_id(claimed, source),
+            is_renewal=renew == "true",
         )
 
 
@@ -73,6 +86,7 @@ class SessionApi:
         placing: Placing,
         broadcasts: BroadcastStore,
         snapshots: SnapshotStore,
+        admission: Admission | None = None,
         *,
         list_tenants: bool,
         silo_tenants: Collection[ids.TenantId],
@@ -86,6 +100,7 @@ class SessionApi:
         self._placing = placing
         self._broadcasts = broadcasts
         self._snapshots = snapshots
+        self._admission = admission
         self._list_tenants = list_tenants
         self._silo_tenants = silo_tenants
         self._needs_token = needs_token
@@ -116,15 +131,33 @@ class SessionApi:
         if tenant is None:
             return respond(400, _INVALID)
         session = tenant.session_id_of(named.secret)
-        cell = self._placing.place(tenant, session, named.player)
+        try:
+            cell = self._placing.place(tenant, session, named.player)
+        except TenantNotCopiedError as error:
+            count("SessionDeferred")
+            logger.info("session deferred", reason=str(error))
+            return _TRY_AGAIN
         if cell is None:
             return _BOUND_TO_ANOTHER
+        delayed = None if named.is_renewal else self._delayed(cell.name, tenant, session)
+        return delayed or self._open(cell, tenant, session)
+
+    def _delayed(self, cell: ids.CellName, tenant: Tenant, session: ids.SessionId) -> Response | None:
+        """The answer to a client that is to ask again; None if it may connect now."""
+        wait = None if self._admission is None else self._admission.admit(cell, tenant, session)
+        if wait is None:
+            return None
+        # Clients of others know whole seconds alone.
+        body = {"message": "Too Many Requests", "reason": "connects", "retryAfterMs": ceil(wait.seconds * 1_000)}
+        return respond(429, body, {"retry-after": str(ceil(wait.seconds))})
+
+    def _open(self, cell: SessionCell, tenant: Tenant, session: ids.SessionId) -> Response:
         try:
-            return self._open(cell, tenant, session)
+            return self._renew(cell, tenant, session)
         except TransientError as error:
             return _unreachable(cell.name, error)
 
-    def _open(self, cell: SessionCell, tenant: Tenant, session: ids.SessionId) -> Response:
+    def _renew(self, cell: SessionCell, tenant: Tenant, session: ids.SessionId) -> Response:
         now = int(self._clock())
         expires_at = now + tenant.session_seconds
         key = (tenant.tenant_id, session)
@@ -245,7 +278,7 @@ def _unreachable(cell: ids.CellName, error: TransientError) -> Response:
         raise error
     count("CellUnreachable")
     logger.error("a cell does not answer", cell=cell, error=str(error))
-    return respond(503, {"message": "Service Unavailable"}, {"retry-after": "1"})
+    return _TRY_AGAIN
 
 
 def _over_limit(limit: str) -> Response:
@@ -254,5 +287,6 @@ def _over_limit(limit: str) -> Response:
     return respond(429, {"message": "Too Many Requests", "limit": limit})
 
 
+_TRY_AGAIN = respond(503, {"message": "Service Unavailable"}, {"retry-after": "1"})
 _FORBIDDEN = respond(403, {"message": "Forbidden"})
 _BOUND_TO_ANOTHER = respond_invalid(409, "playerId", "the session is bound to another player")

@@ -17,6 +17,8 @@ class Settings:
         tenant_claim: the claim with the tenant's id, if that is a JWT.
         spread_sessions: spread new sessions over several keys, which functions of a former release do not know.
         shortest_session_id: least number of characters of a session's id, which is the only secret that a client needs.
+        connects_per_second: new connections that API Gateway lets into the account of a cell in a second; 0: unlimited.
+        connects_reserve: part of them that is kept for the first clients of each tenant in a minute.
         report_grace_seconds: seconds after a broadcast's end in which a further cell may still report.
         cells: the further cells; without any, all sessions are in the hub's, and the variables below are not used.
         cells_table: the table of the cells' leases and of an operator's orders.
@@ -30,6 +32,7 @@ class Settings:
     tenants_table: TableName
     sessions_table: TableName
     places_table: TableName
+    limits_table: TableName
     broadcasts_table: TableName
     websocket_url: Url
     spread_sessions: Flag
@@ -38,6 +41,8 @@ class Settings:
     session_auth: Auth
     tenant_claim: Annotated[str, matching(r"[A-Za-z0-9_.:/-]{1,128}", "the name of a claim")]
     shortest_session_id: Annotated[int, integer(1, 64)]
+    connects_per_second: Annotated[float, decimal(0, 100_000)]
+    connects_reserve: Annotated[float, decimal(0.01, 0.5)]
     report_grace_seconds: Annotated[int, integer(0, 3_600)] = 180
     cells: Cells | None = None
     cells_table: TableName = ""

@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 import segno
 
 from loudhailer import codec
-from loudhailer.cells.model import hosts_in
 from loudhailer.http import Response, respond
 from loudhailer.observability import count
 
@@ -74,7 +73,7 @@ class Console:
         *,
         page_url: str,
         websocket_url: str,
-        cell_regions: Collection[str] = (),
+        cell_hosts: Callable[[], Collection[str]] = tuple,
     ) -> None:
         parts = {name: text for name, text in files.items() if name != _INDEX}
         self._version = _digest(codec.canonical(parts))
@@ -86,7 +85,8 @@ class Console:
             ),
         )
         self._page_url = page_url
-        self._headers = _SECURITY | {"content-security-policy": _policy(websocket_url, cell_regions)}
+        self._websocket_url = websocket_url
+        self._cell_hosts = cell_hosts
         self._routes: dict[str, Callable[[Mapping[str, Any]], Response]] = {
             "GET /": self._get_index,
             "GET /assets/{version}/{file}": self._get_part,
@@ -113,6 +113,10 @@ class Console:
         address = self._page_url.format(domainName=context["domainName"], apiId=context["apiId"])
         return self._serve(event, _qr_code(address), _REVALIDATED)
 
+    @property
+    def _headers(self) -> dict[str, str]:
+        return _SECURITY | {"content-security-policy": _policy(self._websocket_url, self._cell_hosts())}
+
     def _serve(self, event: Mapping[str, Any], document: Document, cache_control: str) -> Response:
         headers = self._headers | {"etag": document.etag, "cache-control": cache_control}
         if _knows(event, document.etag):
@@ -120,14 +124,10 @@ class Console:
         return {"statusCode": 200, "headers": headers | {"content-type": document.content_type}, "body": document.text}
 
 
-def _policy(websocket_url: str, cell_regions: Collection[str]) -> str:
-    """Allow connections to the page's own host and its WebSocket APIs only, and no HTML made from strings.
-
-    A further cell is made after the hub, so its API's id is not known here: the policy allows the APIs of its Region.
-    """
+def _policy(websocket_url: str, cell_hosts: Collection[str]) -> str:
+    """Allow connections to the page's own host and its WebSocket APIs only, and no HTML made from strings."""
     sockets = urlsplit(websocket_url)
-    sources = ["'self'", f"{sockets.scheme}://{sockets.netloc}"]
-    sources += [hosts_in(region, websocket_url) for region in cell_regions]
+    sources = ["'self'", f"{sockets.scheme}://{sockets.netloc}", *cell_hosts]
     return "; ".join(
         [
             "default-src 'none'",

@@ -18,7 +18,7 @@ def full(size: int) -> Bitmap:
 
 
 def members(bitmap: Bitmap) -> Iterator[int]:
-    """The places of the set bits, ascending."""
+    """The positions of the set bits, ascending."""
     while bitmap:
         lowest = bitmap & -bitmap
         yield lowest.bit_length() - 1

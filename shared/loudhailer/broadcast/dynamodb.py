@@ -476,15 +476,15 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
         chunk = self.chunk(broadcast_id, chunk_id)
         return 0 if chunk is None else chunk.size
 
-    def _query(self, place: str, prefix: str, attributes: str | None = None) -> Iterator[Item]:
+    def _query(self, key: str, prefix: str, attributes: str | None = None) -> Iterator[Item]:
         """Return the rows of a key whose `part` has the prefix, with all of their attributes or the given ones."""
         projection: Any = {} if attributes is None else {"ProjectionExpression": attributes}
-        values: Item = {":id": {"S": place}, ":prefix": {"S": prefix}}
+        values: Item = {":id": {"S": key}, ":prefix": {"S": prefix}}
         return self._query_rows("broadcastId = :id AND begins_with(part, :prefix)", values, **projection)
 
 
-def _key(place: str, part: str) -> Item:
-    return {"broadcastId": {"S": place}, "part": {"S": part}}
+def _key(key: str, part: str) -> Item:
+    return {"broadcastId": {"S": key}, "part": {"S": part}}
 
 
 def _source_of(chunk_id: ChunkId) -> int:

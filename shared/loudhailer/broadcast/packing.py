@@ -37,15 +37,15 @@ def unpack(packed: bytes) -> Recipients:
     counts, _, rest = packed.partition(_END)
     size, ids = rest[0], rest[1:]
     connections: list[ConnectionId] = (
-        [ConnectionId(b64encode(ids[place : place + size]).decode()) for place in range(0, len(ids), size)]
+        [ConnectionId(b64encode(ids[position : position + size]).decode()) for position in range(0, len(ids), size)]
         if size
         else codec.decode(ids)
     )
     recipients: Recipients = {}
-    place = 0
+    position = 0
     for partition, number in codec.decode(counts).items():
-        recipients[Partition(partition)] = connections[place : place + number]
-        place += number
+        recipients[Partition(partition)] = connections[position : position + number]
+        position += number
     return recipients
 
 

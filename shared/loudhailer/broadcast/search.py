@@ -87,8 +87,8 @@ class Search:
         """Yield the recipients in key order, a page at a time.
 
         In partitions, only connections after the key `after` are returned. A room, a player or a session is one page.
-        The first partition's first page is read alone, so that the first chunk does not wait for other pages. The next
-        partitions are read while one is processed.
+        The first partition's first page is read alone and used, so that the first chunk does not wait for other pages.
+        From then on the next partitions are read while one is processed.
         """
         match scope:
             case InRoom(tenant, room):
@@ -119,10 +119,10 @@ class Search:
         now = int(self._clock())
         grouped: Recipients = {}
         young = 0
-        for place, (partition, connection, connected_at) in enumerate(recipients):
+        for position, (partition, connection, connected_at) in enumerate(recipients):
             grouped.setdefault(partition, []).append(connection)
             if connected_at > now - YOUNG_SECONDS:
-                young |= 1 << place
+                young |= 1 << position
         return Chunk(chunk_id=chunk_id, recipients=grouped, young=young, young_until=now + YOUNG_SECONDS)
 
     def _in_partitions(self, partitions: Sequence[Partition], after: ConnectionKey | None) -> Generator[Page]:
@@ -139,10 +139,11 @@ class Search:
             while ahead:
                 further, first = ahead.popleft()
                 page = first.result()
-                read(_PARTITIONS_AHEAD)
                 while page is not None:
                     yield page
+                    read(_PARTITIONS_AHEAD)
                     page = next(further, None)
+                read(_PARTITIONS_AHEAD)
         finally:
             # A reader that has enough, or has failed, leaves reads that would hold up those of the next request.
             for _, unread_page in ahead:

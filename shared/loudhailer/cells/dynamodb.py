@@ -2,7 +2,7 @@
 
 | key | part | attributes | written by |
 |---|---|---|---|
-| `seen#<cell>` | `lease` | `renewedAt isWell webSocketUrl connections tenants` | the cell |
+| `seen#<cell>` | `lease` | `renewedAt isWell webSocketUrl connections tenants takingPart` | the cell |
 | `orders` | `<cell>` | `weight` | an operator |
 | `tenants` | `revision` | `n` | an operator's command, with the tenant's row |
 
@@ -50,7 +50,7 @@ class DynamoCellDirectory(DynamoTable, CellDirectory):
         return self._update_row_if(
             _lease_key(cell),
             "SET renewedAt = :renewedAt, isWell = :isWell, webSocketUrl = :url, connections = :connections,"
-            " tenants = :tenants",
+            " tenants = :tenants, takingPart = :takingPart",
             _IS_NOT_LATER,
             {
                 ":renewedAt": {"N": str(lease.at)},
@@ -58,6 +58,7 @@ class DynamoCellDirectory(DynamoTable, CellDirectory):
                 ":url": {"S": lease.websocket_url},
                 ":connections": {"N": str(lease.connections)},
                 ":tenants": {"N": str(lease.tenants)},
+                ":takingPart": {"M": {cell: {"N": str(weight)} for cell, weight in lease.taking_part.items()}},
             },
         )
 
@@ -68,6 +69,11 @@ class DynamoCellDirectory(DynamoTable, CellDirectory):
             return
         with calling("PutItem"):
             self._client.put_item(TableName=self._table, Item=_order_key(cell) | {"weight": {"N": str(weight)}})
+
+    @override
+    def forget(self, cell: CellName) -> None:
+        for key in (_lease_key(cell), _order_key(cell)):
+            self._delete_row(key)
 
     @override
     def revision(self) -> int:
@@ -107,6 +113,10 @@ def _lease(row: Item | None) -> Lease | None:
             websocket_url=row["webSocketUrl"]["S"],
             connections=max(0, int(row["connections"]["N"])),
             tenants=int(row["tenants"]["N"]),
+            # A cell of the release before does not say it.
+            taking_part={
+                CellName(cell): float(weight["N"]) for cell, weight in row.get("takingPart", {}).get("M", {}).items()
+            },
         )
     except (KeyError, ValueError) as error:
         count("LeaseMalformed")

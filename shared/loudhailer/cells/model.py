@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -50,6 +50,7 @@ class Lease:
         websocket_url: where its clients connect.
         connections: how many it has, by its counts.
         tenants: the revision of the hub's tenants that it has.
+        taking_part: the cells, with their weights, over which the limits of these tenants were divided.
     """
 
     at: int
@@ -57,6 +58,7 @@ class Lease:
     websocket_url: str
     connections: int
     tenants: int
+    taking_part: Mapping[CellName, float] = field(default_factory=dict)
 
     def is_alive(self, now: float, seconds: int) -> bool:
         """Tell whether the lease is well and at most so many seconds old; one from the future is not believed."""
@@ -77,8 +79,7 @@ def is_url_in(region: str, url: str, own_url: str) -> bool:
     On a local stack, where the hub's `own_url` is not one either, it must be on the hub's host.
     """
     if own_url.startswith("wss://"):
-        host = rf"[a-z0-9]{{10}}\.execute-api\.{re.escape(region)}\.amazonaws\.com(\.cn)?"
-        return re.fullmatch(rf"wss://{host}/{_STAGE}", url) is not None
+        return re.fullmatch(rf"wss://[a-z0-9]{{10}}\.{re.escape(_domain(region))}/{_STAGE}", url) is not None
     try:
         own, other = urlsplit(own_url), urlsplit(url)
     except ValueError:
@@ -89,9 +90,14 @@ def is_url_in(region: str, url: str, own_url: str) -> bool:
 def hosts_in(region: str, own_url: str) -> str:
     """The hosts on which `is_url_in` expects the cells of a Region, as a source of a page's Content Security Policy."""
     if own_url.startswith("wss://"):
-        return f"wss://*.execute-api.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+        return f"wss://*.{_domain(region)}"
     own = urlsplit(own_url)
     return f"{own.scheme}://{own.hostname}:*"
+
+
+def _domain(region: str) -> str:
+    """The domain of a Region's APIs."""
+    return f"execute-api.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
 
 
 def declared_cells(text: str) -> Mapping[CellName, DeclaredCell]:
@@ -117,18 +123,17 @@ def _name(text: str) -> CellName:
         raise ValueError(error.reason) from error
 
 
-def _regions(text: str) -> tuple[str, ...]:
+def cell_regions(text: str) -> Mapping[CellName, str]:
+    """The Regions of the variable `CELL_REGIONS`: JSON from the name of a further cell to its Region."""
     try:
-        found = codec.decode(text)
-    except codec.NotJsonError:
-        found = None
-    if not isinstance(found, list) or not all(isinstance(each, str) and _REGION.fullmatch(each) for each in found):
-        raise ValueError("must be a JSON list of Regions")
-    return tuple(found)
+        wire = _object(text)
+        return {ids.cell_name(name): _text(wire, name, _REGION, "a Region") for name in wire}
+    except InvalidFieldError as error:
+        raise ValueError(f"must be a JSON object of Regions: {error}") from error
 
 
 Region = Annotated[str, matching(_REGION_GRAMMAR, "a Region")]
-Regions = Annotated[tuple[str, ...], _regions]
+CellRegions = Annotated[Mapping[CellName, str], cell_regions]
 ExternalId = Annotated[str, matching(_EXTERNAL_ID_GRAMMAR, "an external id")]
 NameOfCell = Annotated[CellName, _name]
 Cells = Annotated[Mapping[CellName, DeclaredCell], declared_cells]

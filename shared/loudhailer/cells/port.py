@@ -22,5 +22,8 @@ class CellDirectory(Protocol):
     def order(self, cell: CellName, weight: float | None) -> None:
         """Set an operator's weight for the cell; None removes it."""
 
+    def forget(self, cell: CellName) -> None:
+        """Delete the lease and the order of a cell that is declared no more, before its name is used again."""
+
     def revision(self) -> int:
         """Return the revision of the hub's tenants: each change of a tenant raises it; 0 before the first one."""

@@ -5,7 +5,7 @@ move between the others. Every function computes the same result without a reque
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from hashlib import blake2b
 
@@ -26,19 +26,19 @@ def homes(tenant: str, connections: int, weights: Mapping[CellName, float], *, h
     return ranked(tenant, weights)[: max(1, math.ceil(connections / home_connections))]
 
 
-def share(limit: int, cell: CellName, tenant_homes: Collection[CellName], weights: Mapping[CellName, float]) -> int:
-    """The part of a tenant's limit that holds in a cell, if the limit is divided over its homes by their weights.
+def share(limit: int, cell: CellName, weights: Mapping[CellName, float]) -> int:
+    """The part of a limit that holds in a cell, if it is divided over the cells that have these weights.
 
-    The parts add up to the limit, or each is 1 if there are more homes than that. A cell that is no home has the part
-    of the largest one, so that it can stand in for it; without any home the limit is undivided.
+    The parts add up to the limit, or each is 1 if there are more cells than that. Another cell has the part of the
+    largest one, so that it can stand in for it; without any weight the limit is undivided.
     """
-    if not tenant_homes:
+    exact = {each: Fraction(weights[each]) for each in sorted(weights)}
+    total = sum(exact.values())
+    if not total:
         return limit
-    exact = {home: Fraction(weights[home]) for home in sorted(tenant_homes)}
-    total_weight = sum(exact.values())
-    parts = {home: math.floor(limit * weight / total_weight) for home, weight in exact.items()}
-    for home in list(parts)[: limit - sum(parts.values())]:
-        parts[home] += 1
+    parts = {each: math.floor(limit * weight / total) for each, weight in exact.items()}
+    for each in list(parts)[: limit - sum(parts.values())]:
+        parts[each] += 1
     return max(1, parts.get(cell, max(parts.values())))
 
 

@@ -64,7 +64,7 @@ class CurlSender(Sender):
         posts = _Posts(
             connections,
             [outcome or Outcome.UNSENT for outcome in resting],
-            Backlog(deque(place for place, outcome in enumerate(resting) if outcome is None)),
+            Backlog(deque(position for position, outcome in enumerate(resting) if outcome is None)),
             most_refusals=tries,
             payload=payload,
             signing=PostSigner(endpoint, self._region, payload),

@@ -26,23 +26,25 @@ _SHORTEST_WAIT_SECONDS = 0.001
 
 @dataclass(slots=True)
 class _Line:
-    """The frames of one connection: the outcomes before `place`, and the number of retries of the frame at `place`.
+    """The frames of one connection, with their outcomes.
 
     Attributes:
+        position: the index of the frame that is posted.
+        tries: number of retries of that frame.
         refusals: number of times that the connection was refused in this call, for any frame.
     """
 
     connection: ConnectionId
     frames: Sequence[bytes]
     outcomes: list[Outcome]
-    place: int = 0
+    position: int = 0
     tries: int = 0
     refusals: int = 0
 
     def move_on(self) -> bool:
         """Move on to the next frame; tell whether there is one."""
-        self.place, self.tries = self.place + 1, 0
-        return self.place < len(self.frames)
+        self.position, self.tries = self.position + 1, 0
+        return self.position < len(self.frames)
 
 
 class CurlOrderedSender(OrderedSender):
@@ -131,7 +133,7 @@ class _Requests:
         return most
 
     def prepare(self, handle: pycurl.Curl, transfer: _Line) -> None:
-        frame = transfer.frames[transfer.place]
+        frame = transfer.frames[transfer.position]
         signer = PostSigner(self.endpoint, self.region, frame, self.method).at(time.time(), self.credentials())
         url, headers = signer.sign(transfer.connection)
         handle.setopt(pycurl.CUSTOMREQUEST, self.method)
@@ -150,7 +152,7 @@ class _Requests:
         else:
             if is_post:
                 self.throttling.accepted(transfer.connection, time.monotonic())
-            transfer.outcomes[transfer.place] = outcome
+            transfer.outcomes[transfer.position] = outcome
             if outcome is Outcome.DELIVERED and transfer.move_on():
                 self.backlog.waiting.append(transfer)
 
@@ -167,9 +169,9 @@ class _Requests:
         if outcome is None:
             self._try_again(line, Outcome.THROTTLED)
         else:
-            line.outcomes[line.place] = outcome
+            line.outcomes[line.position] = outcome
 
     def _try_again(self, line: _Line, outcome: Outcome) -> None:
-        line.outcomes[line.place] = outcome
+        line.outcomes[line.position] = outcome
         line.tries += 1
         self.backlog.again(line, line.tries, time.monotonic())

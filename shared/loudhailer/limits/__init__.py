@@ -1,1 +1,1 @@
-"""Limits: attempts and posts of a minute, totals of connections, places."""
+"""Limits: attempts and posts of a minute, totals of connections, places, the line of new connections."""

@@ -52,6 +52,11 @@ def connects_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
     return MinuteCounter(f"{tenant}:{session}:minute")
 
 
+def connects_past_the_line(tenant: TenantId) -> MinuteCounter:
+    """Clients of the tenant that were let in, or were given a slot, before others that waited longer."""
+    return MinuteCounter(f"{tenant}:past")
+
+
 def messages_of_tenant(tenant: TenantId) -> MinuteCounter:
     """Messages to the silo and the pool, of all sessions of the tenant."""
     return MinuteCounter(f"{tenant}:minutemsg")

@@ -40,10 +40,10 @@ class DynamoRoomStore(DynamoTable, RoomStore):
         }
         for _ in range(_ATTEMPTS):
             former = self.membership(key)
-            condition, seen = _IN_NO_ROOM, values
+            condition, condition_values = _IN_NO_ROOM, values
             if former is not None:
                 condition = _IN_ROOM
-                seen = values | {":formerRoom": {"S": former.room}, ":formerName": {"S": former.nickname}}
+                condition_values = values | {":formerRoom": {"S": former.room}, ":formerName": {"S": former.nickname}}
             try:
                 with calling("UpdateItem"):
                     self._client.update_item(
@@ -51,7 +51,7 @@ class DynamoRoomStore(DynamoTable, RoomStore):
                         Key=key_to_item(key),
                         UpdateExpression="SET roomKey = :room, nickName = :nickname, roomIndexKey = :index",
                         ConditionExpression=condition,
-                        ExpressionAttributeValues=seen,
+                        ExpressionAttributeValues=condition_values,
                         ReturnValuesOnConditionCheckFailure="ALL_OLD",
                     )
             except ClientError as error:

@@ -80,10 +80,10 @@ def nickname(value: object, field: str = "nickName") -> NickName:
     return NickName(name)
 
 
-def _is_seen(name: str, place: int) -> bool:
+def _is_seen(name: str, position: int) -> bool:
     """Tell whether an invisible character changes the displayed text: a joiner in an emoji, or in a word that joins."""
-    before, after = name[place - 1 : place], name[place + 1 : place + 2]
-    return name[place] in _JOINERS and _joins(before) and _joins(after)
+    before, after = name[position - 1 : position], name[position + 1 : position + 2]
+    return name[position] in _JOINERS and _joins(before) and _joins(after)
 
 
 def _joins(one: str) -> bool:

@@ -114,6 +114,8 @@ def _room_frame(action: str, room: RoomKey, nickname: NickName, speaker: Speaker
     return codec.encode_text(frame if speaker.player_id is None else {**frame, "playerId": speaker.player_id})
 
 
+_OWN_TYPES = ("broadcast", "move")
+
 _OWN_FIELDS = (
     *("error", "status", "messageId", "queue", "connectionId", "requestId", "publishedAt", "sentAt"),
     *("playerId", "nickName", "srcPlayerId", "srcConnectionId"),
@@ -128,6 +130,6 @@ def looks_like_ours(frame: Mapping[str, Any], actions: Collection[str]) -> str |
     """
     if frame.get("action") not in actions:
         return "action"
-    if frame.get("type") == "broadcast":
+    if frame.get("type") in _OWN_TYPES:
         return "type"
     return next((field for field in _OWN_FIELDS if field in frame), None)

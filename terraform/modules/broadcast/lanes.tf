@@ -15,9 +15,9 @@ resource "aws_dynamodb_table" "lanes" {
 
 locals {
   # Each kind of lanes has a share of the quota, which its lanes divide. Other kinds borrow the share of an idle kind. It is
-  # rounded to a millionth: Terraform calculates 1 - 0.1 - 0.05 as 0.8499999 with 150 more nines, and functions get it as text.
+  # rounded to twelve digits: Terraform calculates 1 - 0.1 - 0.05 as 0.8499999 with 150 more nines, and functions get it as text.
   posts_per_second      = var.quota.posts_per_second * var.quota.headroom
-  normal_share          = tonumber(format("%.6f", 1 - var.quota.rooms - var.quota.express))
+  normal_share          = tonumber(format("%.12f", 1 - var.quota.rooms - var.quota.express))
   lane_shares           = { normal = local.normal_share, low = var.quota.rooms, express = var.quota.express }
   lane_posts_per_second = floor(local.posts_per_second * local.lane_shares.normal / (local.shard_count * var.settings.shards.concurrency))
   express_bucket        = floor(var.quota.burst / 10)

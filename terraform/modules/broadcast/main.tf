@@ -24,4 +24,5 @@ locals {
   }
   shards       = [for shard in local.shard_names : local.queues[shard]]
   query_shards = slice(local.shards, 0, var.settings.shards.count)
+  query_lanes  = var.settings.shards.count * var.settings.shards.concurrency
 }

@@ -8,6 +8,11 @@ output "keys" {
   value       = var.settings.keys
 }
 
+output "express_recipients" {
+  description = "Largest number of recipients of a small broadcast; 0: no broadcast is small."
+  value       = local.express_recipients
+}
+
 output "shards" {
   description = "Number of shards that get chunks, without the ones that are drained."
   value       = var.settings.shards.count

@@ -21,6 +21,8 @@ module "publish" {
     EXPRESS_RECIPIENTS       = local.express_recipients
     CALLBACK_ENDPOINT        = var.websocket_api.callback_endpoint
     POSTS_PER_SECOND         = local.posts_per_second
+    LANE_COUNT               = local.query_lanes
+    CHUNK_SIZE               = var.settings.chunk_size
     MESSAGE_LIFETIME_SECONDS = var.settings.lifetime_seconds
 
     CELLS            = try(var.cells.json, null)

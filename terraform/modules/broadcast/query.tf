@@ -18,7 +18,7 @@ module "query" {
     ROOM_QUEUE_URL        = local.queues["rooms"].url
     CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
     CHUNK_SIZE            = var.settings.chunk_size
-    LANE_COUNT            = var.settings.shards.count * var.settings.shards.concurrency
+    LANE_COUNT            = local.query_lanes
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
   }
 

@@ -152,6 +152,30 @@ module "gateway_alarm" {
   }
 }
 
+# Only in a hub with further cells.
+module "placement_alarm" {
+  source = "../alarm"
+  for_each = {
+    for metric, description in {
+      NoCellAlive       = "No cell has a weight, so sessions are placed on all that are alive: take back orders, or declare a weight."
+      CellsLostTogether = "Cells with more than half of the weight do not renew their leases, and get sessions all the same."
+      CellMisleads      = "A cell names a URL for clients that is not its own, and gets no sessions: it may be taken over."
+    } : metric => description if var.cells != null
+  }
+
+  name        = "${var.deployment.prefix}-${each.key}"
+  description = each.value
+  threshold   = 0
+  topic_arn   = var.deployment.alarm_topic_arn
+
+  metric = {
+    namespace  = "Loudhailer"
+    name       = each.key
+    dimensions = { service = "session_api" }
+    statistic  = "Sum"
+  }
+}
+
 module "throttled_alarm" {
   source   = "../alarm"
   for_each = local.watched_tables

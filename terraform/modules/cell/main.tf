@@ -24,6 +24,7 @@ module "connections" {
   deployment    = var.deployment
   settings      = var.connections
   functions     = var.functions
+  cells         = var.cells
   session_share = var.session_share
   tables        = local.tables
   websocket_api = local.websocket_api

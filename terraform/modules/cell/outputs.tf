@@ -13,6 +13,11 @@ output "topic_arn" {
   value       = module.broadcast.topic_arn
 }
 
+output "express_recipients" {
+  description = "Largest number of recipients of a small broadcast; 0: no broadcast is small."
+  value       = module.broadcast.express_recipients
+}
+
 output "shards" {
   description = "Number of shards that get chunks, without the ones that are drained."
   value       = module.broadcast.shards
@@ -21,6 +26,11 @@ output "shards" {
 output "message_lifetime_seconds" {
   description = "Seconds after publishing in which a broadcast is delivered or settled as failed."
   value       = module.broadcast.lifetime_seconds
+}
+
+output "report_grace_seconds" {
+  description = "Seconds after a broadcast's end in which a further cell may still report; null where there are none."
+  value       = module.sessions.report_grace_seconds
 }
 
 output "tables" {

@@ -27,9 +27,14 @@ variable "messaging" {
 }
 
 variable "session_api" {
-  description = "Authorisation of the routes of sessions: none, iam or jwt; the claim of their tokens that names the tenant; and whether GET /tenant lists the tenants. null: a further cell, which has neither session_api nor publish."
-  type        = object({ session_auth = string, tenant_claim = string, list_tenants = bool })
-  default     = null
+  description = "Authorisation of the routes of sessions: none, iam or jwt; the claim of their tokens that names the tenant; whether GET /tenant lists the tenants; and the rate at which clients are let in. null: a further cell, which has neither session_api nor publish."
+  type = object({
+    session_auth = string
+    tenant_claim = string
+    list_tenants = bool
+    connects     = object({ per_second = number, reserve = number })
+  })
+  default = null
 }
 
 variable "hub" {

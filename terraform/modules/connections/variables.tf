@@ -47,12 +47,19 @@ variable "session_share" {
   type        = number
 }
 
+variable "cells" {
+  description = "In a hub with further cells: the weights of all cells as JSON, how many connections of a tenant make a home, and how old a lease may be; null: there are none, or this is one."
+  type        = object({ weights = string, home_connections = number, lease_seconds = number })
+  default     = null
+}
+
 variable "tables" {
   description = "Name and ARN of the tables of other capabilities."
   type = object({
     limits   = object({ name = string, arn = string })
     sessions = object({ name = string, arn = string })
     tenants  = object({ name = string, arn = string })
+    cells    = optional(object({ name = string, arn = string }))
   })
 }
 

@@ -10,7 +10,7 @@ module "web" {
   auth          = var.auth
   list_tenants  = var.list_tenants
   websocket_url = var.websocket_url
-  cell_regions  = var.cell_regions
+  cells         = var.cells
   aws_endpoint  = var.aws_endpoint
 }
 
@@ -28,10 +28,16 @@ locals {
   # Permission to open a session does not include broadcasting, although both use tokens of the same issuer.
   broadcast_scopes = var.auth.broadcast == "jwt" ? var.jwt[*].broadcast_scope : []
 
+  # Each client of a crowd asks twice, and once more if it is early or late: see docs/decisions/0044.
+  session_throttle = var.connects_per_second == 0 ? null : {
+    rate  = max(4 * var.connects_per_second, try(var.http_api.throttle.rate, 500))
+    burst = max(4 * var.connects_per_second, try(var.http_api.throttle.burst, 500))
+  }
+
   routes = merge(concat(module.web[*].routes, [{
     "POST /broadcast"     = { alias = var.aliases.publish, auth = var.auth.broadcast, scopes = local.broadcast_scopes }
     "GET /broadcast/{id}" = { alias = var.aliases.session_api, auth = var.auth.broadcast, scopes = local.broadcast_scopes }
-    "PUT /session"        = { alias = var.aliases.session_api, auth = var.auth.session }
+    "PUT /session"        = { alias = var.aliases.session_api, auth = var.auth.session, throttle = local.session_throttle }
     "DELETE /session"     = { alias = var.aliases.session_api, auth = var.auth.session }
     "GET /tenant"         = { alias = var.aliases.session_api, auth = var.auth.session }
   }])...)

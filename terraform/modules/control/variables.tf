@@ -23,10 +23,10 @@ variable "websocket_url" {
   type        = string
 }
 
-variable "cell_regions" {
-  description = "Regions of the further cells: see the module `web`."
-  type        = list(string)
-  default     = []
+variable "cells" {
+  description = "Regions of the further cells, and the table of their leases: the page may connect to their APIs, since it follows its session to a cell; null: there are none."
+  type        = object({ regions = map(string), table = object({ name = string, arn = string }) })
+  default     = null
 }
 
 variable "http_api" {
@@ -44,6 +44,11 @@ variable "jwt" {
   description = "Issuer, audience and claims of the tokens for auth jwt; null: no tokens. See the stack `hub`."
   type        = any
   default     = null
+}
+
+variable "connects_per_second" {
+  description = "Rate at which clients are let in, of which each asks PUT /session several times; 0: none waits."
+  type        = number
 }
 
 variable "list_tenants" {

@@ -74,7 +74,7 @@ locals {
   place_on_cells = {
     for sid, statement in {
       ReadCells     = { actions = ["dynamodb:BatchGetItem"], resources = [try(aws_dynamodb_table.cells[0].arn, null)] }
-      PlaceSessions = { actions = ["dynamodb:BatchGetItem", "dynamodb:PutItem"], resources = [try(aws_dynamodb_table.placements[0].arn, null)] }
+      PlaceSessions = { actions = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query"], resources = [try(aws_dynamodb_table.placements[0].arn, null)] }
       ActInCells = {
         actions   = ["sts:AssumeRole"]
         resources = [for cell in try(var.cells.declared, {}) : replace(local.cell_role_arn, "{accountId}", cell.account_id)]

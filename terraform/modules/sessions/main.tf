@@ -4,6 +4,7 @@ locals {
   tenants     = aws_dynamodb_table.tenants
   sessions    = aws_dynamodb_table.sessions
   places      = aws_dynamodb_table.places
+  limits      = aws_dynamodb_table.limits
   broadcasts  = var.tables.broadcasts
   connections = var.tables.connections
 }

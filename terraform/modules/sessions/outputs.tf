@@ -19,6 +19,11 @@ output "queues" {
   )
 }
 
+output "report_grace_seconds" {
+  description = "Seconds after a broadcast's end in which a further cell may still report; null where there are none."
+  value       = local.report_grace_seconds
+}
+
 output "functions" {
   description = "Every function, by its name in the code: outputs of the module `lambda_function`."
   value       = merge({ end_session = module.end_session }, { for api in module.session_api : "session_api" => api }, { for beat in module.beat : "beat" => beat })

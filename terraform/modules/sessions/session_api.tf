@@ -37,6 +37,7 @@ module "session_api" {
     TENANTS_TABLE    = local.tenants.name
     SESSIONS_TABLE   = local.sessions.name
     PLACES_TABLE     = local.places.name
+    LIMITS_TABLE     = local.limits.name
     BROADCASTS_TABLE = local.broadcasts.name
     WEBSOCKET_URL    = var.websocket_api.url
     SPREAD_SESSIONS  = local.spread_sessions
@@ -46,6 +47,8 @@ module "session_api" {
     SESSION_AUTH        = var.api.session_auth
     TENANT_CLAIM        = var.api.tenant_claim
     SHORTEST_SESSION_ID = local.shortest_session_id
+    CONNECTS_PER_SECOND = var.api.connects.per_second
+    CONNECTS_RESERVE    = var.api.connects.reserve
 
     CELLS                = try(var.cells.json, null)
     CELLS_TABLE          = one(aws_dynamodb_table.cells[*].name)
@@ -61,6 +64,10 @@ module "session_api" {
     ReadTenants = {
       actions   = concat(["dynamodb:GetItem"], var.api.list_tenants ? ["dynamodb:Scan"] : [])
       resources = [local.tenants.arn]
+    }
+    LetIn = {
+      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      resources = [local.limits.arn]
     }
     ReadReports = {
       actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]

@@ -14,11 +14,12 @@ variable "functions" {
 }
 
 variable "api" {
-  description = "Authorisation of the routes of sessions: none, iam or jwt; the claim of their tokens that names the tenant; whether GET /tenant lists the tenants; and the ids of tenants that have a queue of their own. null: there are no such routes, and no session_api."
+  description = "Authorisation of the routes of sessions: none, iam or jwt; the claim of their tokens that names the tenant; whether GET /tenant lists the tenants; the rate at which clients are let in, and the part of it that goes past the line; and the ids of tenants that have a queue of their own. null: there are no such routes, and no session_api."
   type = object({
     session_auth = string
     tenant_claim = string
     list_tenants = bool
+    connects     = object({ per_second = number, reserve = number })
     silo_tenants = set(string)
   })
 }

@@ -15,6 +15,14 @@ module "console" {
     LIST_TENANTS   = var.list_tenants
     SESSION_AUTH   = var.auth.session
     BROADCAST_AUTH = var.auth.broadcast
-    CELL_REGIONS   = length(var.cell_regions) == 0 ? null : jsonencode(var.cell_regions)
+    CELL_REGIONS   = var.cells == null ? null : jsonencode(var.cells.regions)
+    CELLS_TABLE    = try(var.cells.table.name, null)
+  }
+
+  # Their leases say at which hosts the page may be sent.
+  statements = {
+    for sid, statement in {
+      ReadCells = { actions = ["dynamodb:BatchGetItem"], resources = [try(var.cells.table.arn, null)] }
+    } : sid => statement if var.cells != null
   }
 }

@@ -28,10 +28,10 @@ variable "websocket_url" {
   type        = string
 }
 
-variable "cell_regions" {
-  description = "Regions of the further cells: the page may connect to APIs there, since it follows its session to a cell."
-  type        = list(string)
-  default     = []
+variable "cells" {
+  description = "Regions of the further cells, and the table of their leases: the page may connect to their APIs, since it follows its session to a cell; null: there are none."
+  type        = object({ regions = map(string), table = object({ name = string, arn = string }) })
+  default     = null
 }
 
 variable "aws_endpoint" {

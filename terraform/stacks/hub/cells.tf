@@ -84,6 +84,8 @@ variable "placement" {
 }
 
 locals {
+  weights = merge({ hub = var.hub_cell.weight }, { for name, cell in var.cells : name => cell.weight })
+
   cells = length(var.cells) == 0 ? null : {
     declared = var.cells
     json = jsonencode({
@@ -92,6 +94,7 @@ locals {
       }
     })
     hub_weight       = var.hub_cell.weight
+    weights          = jsonencode(local.weights)
     home_connections = var.placement.home_connections
     lease_seconds    = var.placement.lease_seconds
   }
@@ -111,7 +114,7 @@ output "cells" {
       role                     = { arn = module.cell.cell_roles[name], external_id = cell.external_id }
       topic_arn                = module.cell.topic_arn
       tables                   = { for table in ["broadcasts", "cells", "tenants"] : table => module.cell.tables[table].name }
-      weights                  = merge({ hub = var.hub_cell.weight }, { for other, declared in var.cells : other => declared.weight })
+      weights                  = local.weights
       placement                = var.placement
       message_lifetime_seconds = module.cell.message_lifetime_seconds
 

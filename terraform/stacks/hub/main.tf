@@ -54,6 +54,7 @@ module "cell" {
   session_api = {
     session_auth = var.auth.session
     list_tenants = var.list_tenants
+    connects     = var.connects
 
     # Without jwt no request has claims.
     tenant_claim = var.jwt == null ? "tenantId" : var.jwt.tenant_claim
@@ -68,13 +69,15 @@ module "control" {
   functions     = local.functions
   aliases       = module.cell.aliases
   websocket_url = module.cell.websocket_api.url
-  cell_regions  = distinct(values(var.cells)[*].region)
+  cells         = length(var.cells) == 0 ? null : { regions = { for name, cell in var.cells : name => cell.region }, table = module.cell.tables["cells"] }
   http_api      = var.http_api
   auth          = var.auth
   jwt           = var.jwt
   list_tenants  = var.list_tenants
   console       = var.console
-  aws_endpoint  = var.aws_endpoint
+
+  connects_per_second = var.connects.per_second
+  aws_endpoint        = var.aws_endpoint
 }
 
 # The functions of a capability are in one module, whichever API calls them.

@@ -54,6 +54,11 @@ output "timeouts" {
   value       = { for name, settings in local.functions : name => settings.timeout }
 }
 
+output "express_recipients" {
+  description = "Largest number of recipients of a small broadcast; 0: no broadcast is small."
+  value       = module.cell.express_recipients
+}
+
 output "shards" {
   description = "Number of shards that get chunks, without the ones that are drained."
   value       = module.cell.shards
@@ -62,4 +67,9 @@ output "shards" {
 output "message_lifetime_seconds" {
   description = "Seconds after which a broadcast is not posted any more."
   value       = module.cell.message_lifetime_seconds
+}
+
+output "report_grace_seconds" {
+  description = "Seconds after a broadcast's end in which a further cell may still report; null where there are none."
+  value       = module.cell.report_grace_seconds
 }

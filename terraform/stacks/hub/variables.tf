@@ -103,6 +103,24 @@ variable "quota" {
   }
 }
 
+variable "connects" {
+  description = "Admission of clients: new connections that API Gateway lets into the account of each cell in a second, the lowest of their quotas; 0: nobody waits. The reserve is the part of them for the first clients of each tenant in a minute, however long others wait."
+  type = object({
+    per_second = optional(number, 500)
+    reserve    = optional(number, 0.03)
+  })
+  default = {}
+
+  validation {
+    condition     = var.connects.per_second >= 0 && var.connects.per_second <= 100000
+    error_message = "connects.per_second must be from 0, which lets in everyone at once, to 100000."
+  }
+  validation {
+    condition     = var.connects.reserve >= 0.01 && var.connects.reserve <= 0.5
+    error_message = "connects.reserve must be from 0.01 to 0.5."
+  }
+}
+
 variable "session_share" {
   description = "The most that one session gets of its tenant's minute: of attempts to connect, messages to the silo and the pool, and posts to rooms."
   type        = number

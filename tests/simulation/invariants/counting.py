@@ -143,7 +143,9 @@ class Counting(Observer):
             return
         if write.old is not None and write.new["checkpoint"] != write.old["checkpoint"]:
             self._counted(partition, write.old, write.new, invocation)
-        if write.old is not None and "recount" in write.old and "recount" not in write.new:
+        is_counted_again = write.old is not None and "recount" in write.old and "recount" not in write.new
+        # Another run of `reconcile` may hold the notice of a later change that was given up, and mark it next.
+        if is_counted_again and not self.system.queues["accounting-failure"].messages:
             self._in_doubt.discard(partition)
         self._count_and_records_are_the_rows(partition)
 

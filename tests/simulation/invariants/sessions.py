@@ -8,7 +8,7 @@ from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, tenant_
 from tests.simulation.watch import Observer, holds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from loudhailer.aws.rows import Item
     from tests.simulation.gateway import SimulatedClient
@@ -42,7 +42,7 @@ class Sessions(Observer):
         for write in writes:
             if write.table == "connections" and write.old is None and write.new is not None and write.key[1] != PROBE:
                 self._recorded_at[write.key] = self.system.scheduler.now
-                self._recorded(write.new, {other.key: other.old for other in writes})
+                self._recorded(write.new, [other for other in writes if other.table == "sessions"])
             elif write.table == "sessions" and write.old is None:
                 by = invocation.function if invocation is not None else "nobody"
                 holds(that=by == "session_api", invariant=MADE, text=f"session {write.key[1]} is made by {by}")
@@ -117,18 +117,16 @@ class Sessions(Observer):
             text=f"session {session_id} is bound to {owner}, and {player} ends it",
         )
 
-    def _recorded(self, row: "Item", before: "Mapping[EngineKey, Item | None]") -> None:
+    def _recorded(self, row: "Item", sessions: "Sequence[Write]") -> None:
+        """Check the session in the same transaction: for a moment two releases may have a row of one session each."""
         tenant = row["tenantId"]["S"]
         limits = self.system.tables.tables["tenants"].get((tenant, ""))
-        session = self._session_of(row)
+        session = next((write.new for write in sessions), None)
         connection = row["connectionId"]["S"]
         holds(that=session is not None, invariant=DEAD, text=f"{connection} is recorded, and its session is gone")
         if session is None or limits is None:
             return
-        begun, was = (
-            int(row["connectedAt"]["N"]),
-            before.get((session["tenantId"]["S"], row["sessionId"]["S"])) or session,
-        )
+        begun, was = int(row["connectedAt"]["N"]), sessions[0].old or session
         holds(
             that=int(was["sessionTTL"]["N"]) > begun and session.get("playerId") == row.get("playerId"),
             invariant=DEAD,

@@ -113,8 +113,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "query/completes-before-the-flush": Mutant(
         "functions.broadcast.query.query",
-        "            outbox.flush()\n            self._complete(message, sent, source, summary)",
-        "            self._complete(message, sent, source, summary)\n            outbox.flush()",
+        "            outbox.flush()\n            self._complete(message, sent, source)",
+        "            self._complete(message, sent, source)\n            outbox.flush()",
     ),
     "query/partitions-in-any-order": Mutant(
         "loudhailer.broadcast.search",

@@ -38,6 +38,11 @@ class MemoryCellDirectory(CellDirectory):
             self.orders[cell] = weight
 
     @override
+    def forget(self, cell: CellName) -> None:
+        self.leases.pop(cell, None)
+        self.orders.pop(cell, None)
+
+    @override
     def revision(self) -> int:
         return self.tenants
 

@@ -94,6 +94,8 @@ class PublishingFixture:
             self.topic,
             self._short_path(),
             posts_per_second=9_800,
+            lanes=4,
+            chunk_size=500,
             lifetime_seconds=300,
             clock=lambda: self.now,
             cells=FurtherCells(self.directory, self.placements, [NORTH, SOUTH]),

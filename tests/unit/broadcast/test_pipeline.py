@@ -173,6 +173,8 @@ class PipelineFixture:
             Topic(queues["broadcast"]),
             ShortPath(search, broadcasts, queues["express"], endpoint=ENDPOINT, most=self.express, clock=self.clock),
             posts_per_second=9_800,
+            lanes=4,
+            chunk_size=500,
             lifetime_seconds=LIFETIME,
             clock=self.clock,
         )

@@ -86,6 +86,8 @@ class PublishFixture:
                 clock=lambda: self.now,
             ),
             posts_per_second=9_800,
+            lanes=4,
+            chunk_size=500,
             lifetime_seconds=LIFETIME,
             clock=lambda: self.now,
         )

@@ -446,6 +446,21 @@ def test_the_first_page_is_read_before_any_other() -> None:
     assert tables.dispatched() == sorted(tables.connections.rows)
 
 
+def test_the_first_chunk_is_fixed_before_another_partition_is_read() -> None:
+    """Pages that were read ahead took CPU and the table's time from the first chunk, for which all lanes wait."""
+    tables = QueryFixture(tuple(map(partition, range(4))))
+    tables.connect(key(number, number) for number in range(4))
+    calls: list[str] = []
+
+    def call(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        calls.append(method.__name__)
+        return method(*arguments, **named)
+
+    tables.query(call, chunk_size=1)(tables.body())
+    assert calls.index("fix_chunk") < calls.index("in_partition", calls.index("in_partition") + 1)
+    assert tables.dispatched() == sorted(tables.connections.rows)
+
+
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_source_is_not_complete_while_a_chunk_of_it_could_not_be_sent(shard: int) -> None:
     """The error of the background is the query's; the next one sends the same chunks."""
@@ -480,8 +495,8 @@ def test_an_expired_source_sends_only_its_existing_chunks(counted: Counter[str])
     assert (report.dispatched, report.failed) == (7, 7 - CHUNK_SIZE * number)
 
 
-def test_an_expired_source_completed_by_another_query_is_not_reported_as_expired() -> None:
-    """The other query has found all recipients in time."""
+def test_an_expired_source_completed_by_another_query_is_not_reported_as_expired(counted: Counter[str]) -> None:
+    """The other query has found all recipients in time, and the metric says no more than the report."""
     tables = QueryFixture()
     tables.now += LIFETIME
     complete = tables.broadcasts.complete_source
@@ -493,6 +508,7 @@ def test_an_expired_source_completed_by_another_query_is_not_reported_as_expired
     tables.broadcasts.complete_source = after_another  # type: ignore[method-assign]
     tables.run()
     assert not is_marked_as_expired(tables)
+    assert counted["SourceExpired"] == 0
 
 
 @pytest.mark.parametrize("expected", [None, 3, 8])

@@ -35,7 +35,7 @@ class HubSnapshots(MemorySnapshotStore):
         return super().put(broadcast_id, cell, version, report)
 
 
-class TellHubFixture:
+class ReportToHubFixture:
     """A cell with two broadcasts of the hub's, and the hub."""
 
     def __init__(self) -> None:
@@ -68,12 +68,14 @@ def batch(*records: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def world() -> TellHubFixture:
+def world() -> ReportToHubFixture:
     """A fresh one."""
-    return TellHubFixture()
+    return ReportToHubFixture()
 
 
-def test_the_hub_gets_one_report_for_each_broadcast_of_a_batch(world: TellHubFixture, counted: Counter[str]) -> None:
+def test_the_hub_gets_one_report_for_each_broadcast_of_a_batch(
+    world: ReportToHubFixture, counted: Counter[str]
+) -> None:
     """Whichever of its rows have changed; spread rows belong to their broadcast."""
     records = [record(1), record(2, f"{BROADCAST}#3", part="tally#3.0"), record(3, OTHER), record(4)]
     assert world.report_to_hub(batch(*records)) == {"batchItemFailures": []}
@@ -82,7 +84,7 @@ def test_the_hub_gets_one_report_for_each_broadcast_of_a_batch(world: TellHubFix
     assert counted["SnapshotSent"] == 2
 
 
-def test_a_later_report_replaces_an_earlier_one(world: TellHubFixture) -> None:
+def test_a_later_report_replaces_an_earlier_one(world: ReportToHubFixture) -> None:
     """Its version is higher, also if the clock goes back."""
     world.report_to_hub(batch(record(1)))
     world.now -= 60
@@ -93,7 +95,7 @@ def test_a_later_report_replaces_an_earlier_one(world: TellHubFixture) -> None:
     assert (report.status, report.expected) == ("delivering", 3)
 
 
-def test_an_outdated_report_is_dropped(world: TellHubFixture, counted: Counter[str]) -> None:
+def test_an_outdated_report_is_dropped(world: ReportToHubFixture, counted: Counter[str]) -> None:
     """Another run took its version later, and reached the hub before."""
     later = Report(
         status="finished",
@@ -112,11 +114,11 @@ def test_an_outdated_report_is_dropped(world: TellHubFixture, counted: Counter[s
     assert (counted["SnapshotSuperseded"], counted["SnapshotSent"]) == (1, 0)
 
 
-def test_a_recreated_cell_continues_above_its_former_versions(world: TellHubFixture) -> None:
+def test_a_recreated_cell_continues_above_its_former_versions(world: ReportToHubFixture) -> None:
     """Its table is empty, and the clock has gone on."""
     for _ in range(5):
         world.report_to_hub(batch(record(1)))
-    again = TellHubFixture()
+    again = ReportToHubFixture()
     again.hub, again.now = world.hub, NOW + 60.0
     again.broadcasts.complete_sources(BROADCAST, 1, 3, NOW * 1000)
     ReportToHub(again.broadcasts, world.hub, cell=NORTH, clock=lambda: again.now)(batch(record(1)))
@@ -125,7 +127,7 @@ def test_a_recreated_cell_continues_above_its_former_versions(world: TellHubFixt
     assert report.expected == 3
 
 
-def test_rooms_of_the_cell_and_expired_rows_are_not_reported(world: TellHubFixture) -> None:
+def test_rooms_of_the_cell_and_expired_rows_are_not_reported(world: ReportToHubFixture) -> None:
     """Nobody at the hub asks for them."""
     world.record(summary(broadcast_id="room-1"))
     event = batch(record(1, "room-1"), record(2, event="REMOVE"), record(3, "gone-1"), {"eventID": "4"})
@@ -133,7 +135,7 @@ def test_rooms_of_the_cell_and_expired_rows_are_not_reported(world: TellHubFixtu
     assert world.hub.rows == {}
 
 
-def test_a_broadcast_that_could_not_be_reported_is_retried(world: TellHubFixture, counted: Counter[str]) -> None:
+def test_a_broadcast_that_could_not_be_reported_is_retried(world: ReportToHubFixture, counted: Counter[str]) -> None:
     """From its first record on; the reports of the others arrive all the same."""
     world.hub.down = {OTHER}
     answer = world.report_to_hub(batch(record(9), record(10, OTHER), record(11, OTHER), record(12)))
@@ -145,7 +147,7 @@ def test_a_broadcast_that_could_not_be_reported_is_retried(world: TellHubFixture
 @given(st.data())
 def test_the_hub_converges_to_the_true_report_in_any_interleaving(data: st.DataObject) -> None:
     """Two runs at once, each of which reads after it took its version; the last change causes one more."""
-    world = TellHubFixture()
+    world = ReportToHubFixture()
     world.broadcasts.fix_chunk(BROADCAST, chunk("0.0", 8))
     runs: list[tuple[int, Report]] = []
     for place in range(8):

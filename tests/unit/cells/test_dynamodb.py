@@ -34,6 +34,7 @@ ROW: dict[str, Any] = {
         {"webSocketUrl": {"SS": ["wss://x"]}},
         {"connections": {"S": "many"}},
         {"tenants": {"NULL": True}},
+        {"takingPart": {"M": {"hub": {"S": "all"}}}},
     ],
     ids=str,
 )

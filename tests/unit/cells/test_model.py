@@ -80,7 +80,7 @@ def test_a_lease_is_alive_while_it_is_young_and_well(at: int, *, is_well: bool, 
     ("url", "expected"),
     [
         ("wss://abcdefghij.execute-api.eu-west-1.amazonaws.com/live", True),
-        ("wss://abcdefghij.execute-api.eu-west-1.amazonaws.com.cn/live", True),
+        ("wss://abcdefghij.execute-api.eu-west-1.amazonaws.com.cn/live", False),
         ("wss://abcdefghij.execute-api.us-east-1.amazonaws.com/live", False),
         ("wss://abcdefghij.execute-api.eu-west-1.amazonaws.com.evil.example/live", False),
         ("wss://evil.example/abcdefghij.execute-api.eu-west-1.amazonaws.com/live", False),

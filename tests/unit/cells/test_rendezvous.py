@@ -66,17 +66,18 @@ def test_a_tenant_has_a_home_for_each_20000_connections(connections: int, expect
 @given(st.integers(1, 10**9), weights_of_cells)
 def test_the_parts_of_a_limit_add_up_to_it(limit: int, weights: Mapping[CellName, float]) -> None:
     """Unless it is smaller than the number of homes, where each has one."""
-    parts = {cell: share(limit, cell, list(weights), weights) for cell in weights}
+    parts = {cell: share(limit, cell, weights) for cell in weights}
     assert min(parts.values()) >= 1
     assert sum(parts.values()) == limit or (min(parts.values()) == 1 and sum(parts.values()) <= limit + len(weights))
 
 
-def test_a_cell_outside_the_homes_has_the_limit_of_the_largest_home() -> None:
+def test_another_cell_has_the_part_of_the_largest_one() -> None:
     """So it can take over all of its clients."""
-    weights = {HUB: 1.0, NORTH: 3.0, SOUTH: 1.0}
-    assert share(100, SOUTH, [HUB, NORTH], weights) == share(100, NORTH, [HUB, NORTH], weights) == 75
+    weights = {HUB: 1.0, NORTH: 3.0}
+    assert share(100, SOUTH, weights) == share(100, NORTH, weights) == 75
 
 
-def test_a_limit_without_homes_is_undivided() -> None:
-    """Nobody knows of a cell that is alive, so nobody is refused for it."""
-    assert share(100, HUB, [], EVEN) == 100
+@pytest.mark.parametrize("weights", [{}, {NORTH: 0.0}])
+def test_a_limit_without_a_weight_is_undivided(weights: Mapping[CellName, float]) -> None:
+    """Nobody knows of a cell that takes part, so nobody is refused for it."""
+    assert share(100, HUB, weights) == 100

@@ -80,6 +80,7 @@ class Handshakes:
             PartitionAssigner(
                 partitions, executor=AtOnce(), capacity=1_000, maximum=10, clock=lambda: NOW, random=random
             ),
+            lambda tenant: tenant,
             clock=lambda: NOW,
         )
         self.connect = Connect(

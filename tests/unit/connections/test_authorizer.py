@@ -1,6 +1,7 @@
 """Clients that are let in, and their context."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from random import Random
@@ -46,7 +47,11 @@ def authorizer(sessions: MemorySessionStore) -> Authorizer:
     return made_of(MemoryTenantStore(TENANT), sessions)
 
 
-def made_of(tenants: MemoryTenantStore, sessions: MemorySessionStore) -> Authorizer:
+def made_of(
+    tenants: MemoryTenantStore,
+    sessions: MemorySessionStore,
+    part_of: Callable[[Tenant], Tenant] = lambda tenant: tenant,
+) -> Authorizer:
     """One environment on these stores."""
     partitions = PartitionAssigner(
         MemoryPartitionStore(),
@@ -56,7 +61,7 @@ def made_of(tenants: MemoryTenantStore, sessions: MemorySessionStore) -> Authori
         clock=lambda: NOW,
         random=Random(0),  # noqa: S311  # a test repeats itself
     )
-    return Authorizer(CachedTenants(tenants, clock=lambda: NOW), sessions, partitions, clock=lambda: NOW)
+    return Authorizer(CachedTenants(tenants, clock=lambda: NOW), sessions, partitions, part_of, clock=lambda: NOW)
 
 
 def event(**query: str) -> dict[str, Any]:
@@ -96,6 +101,16 @@ def test_a_live_session_is_admitted_with_its_context(authorizer: Authorizer, cou
         "sessionConnections": 0,
     }
     assert counted == {"HandshakeAllowed": 1, "PartitionOpened": 1}
+
+
+def test_a_hub_of_several_cells_admits_with_its_part_of_the_limits(sessions: MemorySessionStore) -> None:
+    """The rest is for clients on other cells."""
+
+    def third(tenant: Tenant) -> Tenant:
+        return replace(tenant, tenant_connections=tenant.tenant_connections // 3)
+
+    policy = made_of(MemoryTenantStore(TENANT), sessions, third)(event(tenantId="acme", sessionId="s1"))
+    assert policy["context"]["tenantConnections"] == 3
 
 
 def test_the_context_contains_the_bound_player(authorizer: Authorizer, sessions: MemorySessionStore) -> None:

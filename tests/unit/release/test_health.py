@@ -35,6 +35,7 @@ class Deployment:
     sent: Counter[int] = field(default_factory=Counter)
     delivered_by: dict[str, str | None] = field(default_factory=dict)
     audiences: list[set[str]] = field(default_factory=list)
+    small_audiences: list[set[str]] = field(default_factory=list)
     members: dict[int, Any] = field(default_factory=lambda: {0: SimpleNamespace(answer=b"")})
     pings_are_answered: bool = True
     knows_priorities: Callable[[], bool] = lambda: True
@@ -51,6 +52,7 @@ class Deployment:
             raise ApiError(400, {"error": self.refusal or UNKNOWN_FIELD})
         broadcast_id = fields.get("broadcastId", "express")
         if knows_priorities and priority != "bulk":
+            self.small_audiences.append({*audience})
             self.delivered_by[broadcast_id] = self.express
             took = {"priority": "bulk", "note": self.note} if self.note else {"priority": "express"}
             return {"broadcastId": broadcast_id, **took}
@@ -182,8 +184,25 @@ def test_unchecked_express_lanes_are_named_where_the_socket_may_be_on_a_further_
     """Otherwise lanes that do not work would be found well without a word."""
     stand_in, sentences = cast("Any", Deployment(lambda _shard, _turn: HUB, note=ELSEWHERE)), list[str]()
     check = SyntheticBroadcast(stand_in, stand_in, SHARDS, (1,), has_cells=True, say=sentences.append, crowd=stand_in)
+    for _ in range(2):
+        assert asyncio.run(check.problems()) == []
+    assert sentences == ["The express lanes are not checked: the synthetic tenant may be on further cells."]
+
+
+def test_express_lanes_that_are_turned_off_are_not_checked() -> None:
+    """A version from before has the traffic until the shift is over, and may not read recipients any more."""
+    deployment = Deployment(lambda _shard, _turn: HUB, note=UNREADABLE)
+    stand_in = cast("Any", deployment)
+    check = SyntheticBroadcast(stand_in, stand_in, SHARDS, (1,), has_express=False, crowd=stand_in)
     assert asyncio.run(check.problems()) == []
-    assert sentences == ["The express lanes are not checked: the synthetic tenant has clients on further cells."]
+    assert "express" not in deployment.delivered_by
+
+
+def test_a_small_broadcast_is_for_the_own_session_alone() -> None:
+    """A check at the same time has a socket of the same tenant, which would make the broadcast larger."""
+    deployment = Deployment(lambda _shard, _turn: HUB)
+    assert found_by_broadcasts(deployment) == []
+    assert deployment.small_audiences == [{"tenantId", "sessionId"}]
 
 
 def test_accounts_are_checked_side_by_side() -> None:

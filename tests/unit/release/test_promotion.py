@@ -245,7 +245,11 @@ def test_a_refused_plan_cannot_be_applied(
 
 @pytest.mark.parametrize(
     ("outputs", "shards"),
-    [({"shards": 2, "cells": {"north": {}}}, {0, 1}), ({"cells": {}}, {0, 1, 2}), ({}, {0, 1, 2})],
+    [
+        ({"shards": 2, "cells": {"north": {}}, "express_recipients": 500}, {0, 1}),
+        ({"cells": {}, "express_recipients": 0}, {0, 1, 2}),
+        ({}, {0, 1, 2}),
+    ],
 )
 def test_a_shard_that_is_drained_is_not_checked(
     monkeypatch: pytest.MonkeyPatch, outputs: dict[str, Any], shards: set[int]
@@ -259,6 +263,7 @@ def test_a_shard_that_is_drained_is_not_checked(
     queues = {f"shard-{number}": "url" for number in range(3)}
     broadcast = hub.broadcast({"queue_urls": queues, "http_url": "", "tables": {"tenants": "tenants"}, **outputs})
     assert (broadcast.shards, broadcast.has_cells) == (len(shards), bool(outputs.get("cells")))
+    assert broadcast.has_express is (outputs.get("express_recipients") != 0)
     assert set(broadcast.through) == shards
 
 

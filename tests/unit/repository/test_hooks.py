@@ -42,6 +42,22 @@ def test_every_hook_runs_a_target_of_the_makefile() -> None:
     assert stages["pre-commit"] <= set(checks[1].split())
 
 
+def test_the_title_of_a_merge_is_left_to_git(tmp_path: Path) -> None:
+    """The message of a merge is in another file, and the title of an earlier commit would be checked instead."""
+    recipe = re.search(r"^title: .*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe is not None
+    command = recipe[1].replace("$(RUN)", "false").replace("$$", "$")
+
+    def run(*arguments: str) -> int:
+        return subprocess.run(arguments, cwd=tmp_path, capture_output=True, check=False).returncode
+
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    assert run("git", "init") == run("git", *author, "commit", "--allow-empty", "--message=Add a check") == 0
+    assert run("bash", "-c", command) == 1
+    assert run("git", "update-ref", "MERGE_HEAD", "HEAD") == 0
+    assert run("bash", "-c", command) == 0
+
+
 @pytest.mark.parametrize(("text", "is_refused"), [("t" + "eh plan", True), ("the plan, onText", False)])
 def test_a_spelling_mistake_is_refused(tmp_path: Path, text: str, *, is_refused: bool) -> None:
     """Words that the project needs are accepted."""

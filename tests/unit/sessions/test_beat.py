@@ -14,6 +14,7 @@ from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import Lookup
 from loudhailer.errors import TransientError
 from loudhailer.ids import HUB, CellName, ConnectionId, TenantId
+from loudhailer.limits.shares import Shares
 from loudhailer.partitions.model import PartitionCount
 from loudhailer.tenants.model import Tenant, TenantRow
 from tests.support.broadcasts import ENDPOINT, NORTH, NOW, SOUTH, TENANT, partition
@@ -33,6 +34,9 @@ ACME = Tenant(
     tenant_sessions=90,
 )
 URL = "wss://abcdefghij.execute-api.us-east-1.amazonaws.com/live"
+
+
+EVEN = {HUB: 1.0, NORTH: 1.0, SOUTH: 1.0}
 
 
 class OneAnswer(Lookup):
@@ -76,7 +80,11 @@ class BeatFixture:
         self.lookup = OneAnswer()
         self.directory.tenants = 1
         self.lease(SOUTH)
-        self.beat = Beat(
+        self.beat = self.environment()
+
+    def environment(self) -> Beat:
+        """One environment of the function; it begins with an empty memory."""
+        return Beat(
             self.directory,
             self.hub,
             self.tenants,
@@ -85,8 +93,7 @@ class BeatFixture:
             name=NORTH,
             websocket_url=URL,
             callback_endpoint=ENDPOINT,
-            weights={HUB: 1.0, NORTH: 1.0, SOUTH: 1.0},
-            home_connections=1,
+            shares=Shares(weights=EVEN, home_connections=1),
             lease_seconds=15,
             clock=lambda: self.now,
         )
@@ -123,7 +130,8 @@ def test_a_beat_copies_the_tenants_and_then_renews_the_lease(cell: BeatFixture, 
     for at in (NOW, NOW + 5):
         cell.now = at
         cell.beat()
-        assert cell.own == Lease(at=at, is_well=True, websocket_url=URL, connections=0, tenants=1)
+        expected = Lease(at=at, is_well=True, websocket_url=URL, connections=0, tenants=1, taking_part=EVEN)
+        assert cell.own == expected
     assert cell.local().tenant_id == TENANT
     assert (cell.hub.copied, counted["TenantCopied"], counted["LeaseRenewed"]) == (1, 1, 2)
 
@@ -148,6 +156,35 @@ def test_the_share_of_a_lost_cell_is_divided_among_the_others(cell: BeatFixture)
         cell.beat()
         parts.append(cell.local().tenant_connections)
     assert parts == [10, 15, 10]
+
+
+def test_no_environment_relies_on_rows_that_another_one_has_replaced(cell: BeatFixture) -> None:
+    """South is lost in the eyes of the second one, and comes back in those of the first."""
+    first, second = cell.environment(), cell.environment()
+    first()
+    cell.now += 16
+    second()
+    assert cell.local().tenant_connections == 15
+    cell.lease(SOUTH)
+    first()
+    assert cell.local().tenant_connections == 10
+
+
+def test_the_tenants_are_copied_again_each_minute(cell: BeatFixture) -> None:
+    """Two runs at once may have written rows and lease in different orders."""
+    cell.beat()
+    cell.tenants.put(replace(cell.local(), tenant_connections=15))
+    cell.beat()
+    assert cell.local().tenant_connections == 15
+    cell.beat.anew()
+    assert cell.local().tenant_connections == 10
+
+
+def test_an_operators_weight_counts_in_the_shares(cell: BeatFixture) -> None:
+    """South gets four parts of six."""
+    cell.directory.order(SOUTH, 4)
+    cell.beat()
+    assert cell.local().tenant_connections == 5
 
 
 def test_a_drained_cell_has_no_share(cell: BeatFixture) -> None:
@@ -253,12 +290,14 @@ def test_connections_are_counted_once_a_minute(cell: BeatFixture) -> None:
 def test_a_minute_has_ticks_every_few_seconds(seconds: int, delays: list[int]) -> None:
     """The schedule's event asks for them; a tick asks for none."""
     queue, worked = MemoryQueue(), Counter[str]()
-    every = EveryFewSeconds(lambda: worked.update(["work"]), lambda: True, queue, seconds=seconds)
+    every = EveryFewSeconds(
+        lambda: worked.update(["work"]), lambda: worked.update(["thorough"]), lambda: True, queue, seconds=seconds
+    )
     event: dict[str, Any] = {"source": "aws.events"}
     every(event)
     assert queue.delays == delays
     every({"Records": [{"body": queue.bodies[0]}]})
-    assert (len(queue.bodies), worked["work"]) == (len(delays), 2)
+    assert (len(queue.bodies), worked) == (len(delays), {"thorough": 1, "work": 1})
 
 
 def test_a_failed_run_is_followed_by_its_ticks() -> None:
@@ -269,7 +308,7 @@ def test_a_failed_run_is_followed_by_its_ticks() -> None:
 
     queue = MemoryQueue()
     with pytest.raises(TransientError):
-        EveryFewSeconds(fail, fail, queue, seconds=30)({})
+        EveryFewSeconds(fail, fail, fail, queue, seconds=30)({})
     assert queue.delays == [30]
 
 
@@ -277,7 +316,7 @@ def test_while_the_hub_has_no_tenant_a_minute_has_no_ticks() -> None:
     """There is nothing to copy, and no session to place; a tenant from before there were further cells counts."""
     cell, queue = BeatFixture(), MemoryQueue()
     cell.directory.tenants = 0
-    every = EveryFewSeconds(cell.beat, cell.beat.has_tenants, queue, seconds=20)
+    every = EveryFewSeconds(cell.beat, cell.beat.anew, cell.beat.has_tenants, queue, seconds=20)
     every({})
     assert queue.delays == []
     cell.hub.put(ACME)

@@ -16,6 +16,7 @@ from functions.broadcast.publish.settings import Settings as PublishSettings
 from functions.sessions.session_api.dynamodb import placing
 from functions.sessions.session_api.placing import OneCell, SeveralCells
 from functions.sessions.session_api.settings import Settings
+from functions.web.console import dynamodb as console_tables
 from loudhailer.aws import clients
 from loudhailer.broadcast.audience import OfTenant
 from loudhailer.cells.model import DeclaredCell
@@ -27,6 +28,7 @@ SETTINGS = Settings(
     tenants_table="tenants",
     sessions_table="sessions",
     places_table="places",
+    limits_table="limits",
     broadcasts_table="broadcasts",
     websocket_url="wss://abcdefghij.execute-api.eu-west-1.amazonaws.com/live",
     spread_sessions=True,
@@ -35,6 +37,8 @@ SETTINGS = Settings(
     session_auth="iam",
     tenant_claim="tenantId",
     shortest_session_id=22,
+    connects_per_second=500,
+    connects_reserve=0.03,
     cells={NORTH: DeclaredCell(NORTH, "444444444444", "north-1", "us-east-2", 1.0)},
     cells_table="cells",
     placements_table="placements",
@@ -54,7 +58,7 @@ class CellWire:
         if "//dynamodb." in str(request.url):
             key = re.findall("Credential=([^/]+)/", sdk_wire.text(request.headers["Authorization"]))[0]
             self.read.append((key, str(request.url)))
-            return sdk_wire.response(request, 200, '{"Items": []}')
+            return sdk_wire.response(request, 200, '{"Items": [], "Responses": {}}')
         self.assumed.append({name: values[0] for name, values in parse_qs(sdk_wire.text(request.body)).items()})
         return sdk_wire.assumed(request, "NORTH", timedelta(hours=1))
 
@@ -108,6 +112,8 @@ def test_publish_reads_cells_only_if_some_are_declared(wire: CellWire) -> None:
         express_recipients=500,
         callback_endpoint="https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/live",
         posts_per_second=9_800,
+        lane_count=4,
+        chunk_size=500,
         broadcasts_table="broadcasts",
         broadcast_topic_arn="arn:aws:sns:eu-west-1:111111111111:broadcast",
         broadcast_keys=16,
@@ -123,3 +129,11 @@ def test_publish_reads_cells_only_if_some_are_declared(wire: CellWire) -> None:
     assert wire.read == []
     assert further.of(OfTenant(TENANT)) == {}
     assert [key for key, _ in wire.read] == ["ASIA-FUNCTION"]
+
+
+def test_the_page_reads_the_leases_with_its_functions_credentials(wire: CellWire) -> None:
+    """A cell without a lease may have any host of its Region."""
+    hosts = console_tables.cell_hosts("cells", {NORTH: "us-east-2"}, SETTINGS.websocket_url)
+    assert hosts() == ["wss://*.execute-api.us-east-2.amazonaws.com"]
+    assert wire.assumed == []
+    assert {credentials for credentials, _ in wire.read} == {"ASIA-FUNCTION"}

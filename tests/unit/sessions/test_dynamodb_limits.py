@@ -6,8 +6,10 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from loudhailer.errors import TransientError
-from loudhailer.ids import TenantId
+from loudhailer.ids import HUB, TenantId
 from loudhailer.limits.dynamodb import DynamoLimitStore
+from loudhailer.limits.line.dynamodb import DynamoLineStore
+from loudhailer.limits.line.model import Kind
 from loudhailer.limits.model import connects_of_tenant
 
 ACME = TenantId("acme")
@@ -76,3 +78,11 @@ def test_a_count_of_unknown_outcome_is_left_to_the_caller() -> None:
     with pytest.raises(TransientError):
         store(client).count_in_minute(connects_of_tenant(ACME), 60)
     assert client.calls == 1
+
+
+def test_a_line_that_others_extend_all_the_time_is_transient() -> None:
+    """One of its two conditions holds at any moment, but another writer may come between the attempts."""
+    client: Any = Client(*[error("ConditionalCheckFailedException")] * 6)
+    with pytest.raises(TransientError):
+        DynamoLineStore(client, "limits").extend(HUB, Kind.SLOT, 1, 1_000)
+    assert client.calls == 6

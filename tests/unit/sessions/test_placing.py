@@ -251,6 +251,23 @@ def test_a_cell_without_the_tenants_last_change_keeps_its_sessions_and_gets_no_n
     assert NORTH not in {placing.place(f"new-{number}") for number in range(60)}
 
 
+def test_a_new_session_of_a_player_waits_for_its_cell_to_copy_the_tenant(
+    placing: PlacingFixture, counted: Counter[str]
+) -> None:
+    """The handshake would be refused there, and on another cell it would part from the player's other devices."""
+    elsewhere(placing, ANN, NORTH)
+    session = SessionId("s1")
+    placing.place(session, ANN)
+    placing.beat(NORTH, tenants=3)
+    placing.now += 1
+    answer = placing.call("PUT", tenantId="acme", sessionId="new", playerId="ann")
+    assert answer == (503, {"message": "Service Unavailable"}, "1")
+    assert placing.place(session, ANN) == NORTH
+    placing.later(1, NORTH, SOUTH)
+    assert placing.call("PUT", tenantId="acme", sessionId="new", playerId="ann")[0] == 200
+    assert counted["SessionDeferred"] == 1
+
+
 def test_a_cell_with_a_foreign_url_is_counted(placing: PlacingFixture, counted: Counter[str]) -> None:
     """The metric raises an alarm."""
     placing.beat(NORTH, websocket_url="ws://evil.example/live")
@@ -290,23 +307,39 @@ def test_cells_lost_together_count_as_alive(placing: PlacingFixture, counted: Co
     assert counted["CellsLostTogether"] >= 1
 
 
-def test_every_cell_ever_seen_is_used_if_there_is_no_candidate(placing: PlacingFixture, counted: Counter[str]) -> None:
-    """Better a handshake that may fail than none; an alarm says so. Homes by declared weights come first."""
+def test_a_new_session_waits_while_no_cell_has_the_tenants_last_change(counted: Counter[str]) -> None:
+    """A hub without a weight does not get it: it would stay there for days."""
+    placing = PlacingFixture(hub_weight=0)
+    kept = placing.named_of(NORTH)
+    cell = placing.place(kept)
+    placing.beat(NORTH, SOUTH, tenants=3)
+    placing.now += 1
+    assert placing.call("PUT", tenantId="acme", sessionId="new")[0] == 503
+    assert placing.place(kept) == cell
+    assert counted["NoCellAlive"] == 0
+    placing.later(1, NORTH)
+    assert placing.place("new") == NORTH
+
+
+def test_live_cells_are_used_if_none_has_a_weight(placing: PlacingFixture, counted: Counter[str]) -> None:
+    """An alarm says so. A cell that is not alive gets no session. Homes by declared weights come first."""
     for cell in URLS:
         placing.directory.order(cell, 0)
     assert {placing.place(session) for session in SESSIONS} == set(URLS)
     assert counted["NoCellAlive"] >= 1
+    placing.later(16, SOUTH)
+    assert {placing.place(f"later-{session}") for session in SESSIONS} == {HUB, SOUTH}
 
 
 def test_a_small_tenant_has_one_home_with_its_whole_limit() -> None:
-    """With the home lost, its sessions are spread over the cells that are left."""
+    """With the home lost, its sessions and its limits are spread over the cells that are left."""
     placing = PlacingFixture(home_connections=20_000)
     (cell,) = {placing.place(session) for session in SESSIONS}
     assert placing.cell_of("s1").tenant_sessions == 30
     placing.directory.order(cell, 0)
     placing.later(1, NORTH, SOUTH)
     assert placing.cell_of("s1").name != cell
-    assert placing.cell_of("s1").tenant_sessions == 30
+    assert placing.cell_of("s1").tenant_sessions == 15
 
 
 def test_a_limit_is_divided_over_the_live_homes(placing: PlacingFixture) -> None:
@@ -450,6 +483,16 @@ def test_a_session_on_a_removed_cell_is_placed_again(placing: PlacingFixture) ->
     assert placing.call("DELETE", tenantId="acme", sessionId="s1")[0] == 400
     assert placing.place("s1") in URLS
     assert placing.call("DELETE", tenantId="acme", sessionId="s1")[0] == 200
+
+
+def test_the_note_of_a_removed_cell_is_removed_after_its_last_connection(placing: PlacingFixture) -> None:
+    """A younger one may be of a cell that another environment knows already; those of declared cells stay."""
+    west, east = CellName("west"), CellName("east")
+    kept = TENANT.session_seconds + FORMER_SECONDS + 3_600
+    for cell, noted_at in ((west, NOW - kept - 1), (east, NOW - kept), (SOUTH, 0)):
+        placing.placements.add_cell(ACME, cell, noted_at)
+    placing.place(placing.named_of(NORTH))
+    assert placing.placements.cells_of(ACME) == {NORTH: NOW, east: NOW - kept, SOUTH: 0}
 
 
 def test_a_session_without_a_placement_is_looked_for_in_the_hub(placing: PlacingFixture) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from functions.sessions.session_api.admission import Admission
 from functions.sessions.session_api.placing import CellStores, OneCell, Placing
 from functions.sessions.session_api.session_api import SessionApi
 from loudhailer.broadcast.audience import Everyone
@@ -26,6 +27,8 @@ from loudhailer.ids import (
 from loudhailer.sessions.model import Session
 from loudhailer.tenants.model import Tenant
 from tests.support.fakes.broadcast import MemoryBroadcastStore
+from tests.support.fakes.limits import MemoryLimitStore
+from tests.support.fakes.line import MemoryLineStore
 from tests.support.fakes.places import MemoryPlaceStore
 from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.fakes.snapshots import MemorySnapshotStore
@@ -55,8 +58,10 @@ class SessionApiFixture:
         silo_tenants: Collection[TenantId] = (),
         shortest_session_id: int = 1,
         placing: Placing | None = None,
+        per_second: float = 500,
     ) -> None:
-        self.now = NOW
+        self.now: float = NOW
+        self.line = MemoryLineStore()
         self.sessions = MemorySessionStore()
         self.broadcasts = MemoryBroadcastStore()
         self.snapshots = MemorySnapshotStore()
@@ -68,6 +73,7 @@ class SessionApiFixture:
                 placing or OneCell(stores, "wss://example.test/live"),
                 self.broadcasts,
                 self.snapshots,
+                Admission(self.line, MemoryLimitStore(), per_second=per_second, reserve=0.03, clock=lambda: self.now),
                 list_tenants=list_tenants,
                 silo_tenants=silo_tenants,
                 needs_token=needs_token,
@@ -94,6 +100,7 @@ class SessionApiFixture:
         if claims is not None:
             event["requestContext"] = {"authorizer": {"jwt": {"claims": claims, "scopes": None}}}
         reply = api(event)
+        self.retry_after = reply["headers"].pop("retry-after", None)
         assert reply["headers"] == {"content-type": "application/json", "cache-control": "no-store"}
         return reply["statusCode"], decode(reply["body"])
 
@@ -107,6 +114,28 @@ def token(subject: str) -> dict[str, str]:
 def stores() -> SessionApiFixture:
     """A fresh one."""
     return SessionApiFixture()
+
+
+def test_a_client_that_finds_a_crowd_gets_a_turn() -> None:
+    """It makes no session before. A client that is connected only renews its session, and never waits."""
+    stores = SessionApiFixture(per_second=1)
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s1", renew="true")[0] == 200
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s2")[0] == 200
+    body = {"message": "Too Many Requests", "reason": "connects", "retryAfterMs": 1011}
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s3") == (429, body)
+    assert stores.retry_after == "2"
+    assert stores.sessions.get(ACME, SessionId("s3")) is None
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s1", renew="true")[0] == 200
+    stores.now += 1.011
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s3")[0] == 200
+    assert stores.retry_after is None
+
+
+@pytest.mark.parametrize("renew", ["", "yes", "True"])
+def test_a_renewal_is_named_by_true_or_false(stores: SessionApiFixture, renew: str) -> None:
+    """Any other text is a mistake that must not decide who waits."""
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s1", renew=renew) == (400, "Invalid request")
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s1", renew="false")[0] == 200
 
 
 def test_a_session_is_made_and_refreshed(stores: SessionApiFixture, counted: Counter[str]) -> None:
@@ -280,7 +309,7 @@ def test_the_sessions_of_a_tenant_are_limited(stores: SessionApiFixture, counted
     assert stores.call("PUT /session", tenantId="acme", sessionId="more") == refusal
     assert stores.call("PUT /session", tenantId="acme", sessionId="s7")[0] == 200
     assert counted["SessionRefused"] == 1
-    stores.sessions.rows[ACME, SessionId("s8")] = Session(ACME, SessionId("s8"), stores.now)
+    stores.sessions.rows[ACME, SessionId("s8")] = Session(ACME, SessionId("s8"), int(stores.now))
     stores.now += 60
     assert stores.call("PUT /session", tenantId="acme", sessionId="more")[0] == 200
     assert stores.call("PUT /session", tenantId="acme", sessionId="still more") == (400, "Invalid request")

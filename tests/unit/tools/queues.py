@@ -4,8 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, override
 
+from loudhailer.ids import CellName
 from tests.support.fakes.broadcast import MemoryBroadcastStore
+from tests.support.fakes.cells import MemoryCellDirectory
 from tests.support.fakes.queues import MemoryQueue
+from tests.support.fakes.snapshots import MemorySnapshotStore
 
 MAX_RECEIVES = 5
 
@@ -110,8 +113,17 @@ class DeploymentStandIn:
 
     sqs: Sqs = field(default_factory=Sqs)
     broadcasts: MemoryBroadcastStore = field(default_factory=MemoryBroadcastStore)
+    snapshots: MemorySnapshotStore = field(default_factory=MemorySnapshotStore)
+    directory: MemoryCellDirectory = field(default_factory=MemoryCellDirectory)
+    cells: dict[CellName, "DeploymentStandIn"] = field(default_factory=dict)
+    report_grace_seconds: int = 60
     shard_names: tuple[str, ...] = ("shard-0", "shard-1", "shard-2")
     used_shard_names: tuple[str, ...] = ("shard-0", "shard-1")
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """Terraform's outputs about the cells."""
+        return {"cells": {cell: {"placement": {"lease_seconds": 15}} for cell in self.cells}}
 
     @property
     def chunk_queue_names(self) -> list[str]:

@@ -7,10 +7,23 @@ from typing import Any
 import pytest
 
 from loudhailer.broadcast.messages import ChunkMessage
-from loudhailer.broadcast.model import Tally, TallyKey
-from loudhailer.broadcast.report import Report
-from loudhailer.ids import BroadcastId
-from tests.support.broadcasts import BROADCAST, NOW, chunk, chunk_message, outcome, source, summary
+from loudhailer.broadcast.model import Summary, Tally, TallyKey
+from loudhailer.broadcast.report import Report, summed
+from loudhailer.cells.model import Lease
+from loudhailer.errors import TransientError
+from loudhailer.ids import HUB, BroadcastId
+from tests.support.broadcasts import (
+    BROADCAST,
+    LIFETIME,
+    NORTH,
+    NOW,
+    SOUTH,
+    chunk,
+    chunk_message,
+    outcome,
+    source,
+    summary,
+)
 from tests.unit.tools.queues import DeploymentStandIn
 from tools.errors import OperatorError
 from tools.operations import cancelling
@@ -30,6 +43,10 @@ class Passing:
         self._left = at
         self._happens = happens
 
+    def time(self) -> float:
+        """The time of day."""
+        return NOW + self._now
+
     def monotonic(self) -> float:
         """The time."""
         return self._now
@@ -45,8 +62,23 @@ class Passing:
 @pytest.fixture
 def deployment() -> DeploymentStandIn:
     """A broadcast of one chunk, of which a part was delivered and the rest waits in a shard."""
-    made = DeploymentStandIn()
-    made.broadcasts.record(summary())
+    return waiting(DeploymentStandIn(), summary())
+
+
+@pytest.fixture
+def three_cells() -> DeploymentStandIn:
+    """The same on the hub and on north; the broadcast is not for south, which is alive as north is."""
+    own = replace(summary(), ends_at=NOW + LIFETIME)
+    hub = waiting(DeploymentStandIn(), replace(own, cells={NORTH: SIZE}))
+    hub.cells = {NORTH: waiting(DeploymentStandIn(), replace(own, announced=True)), SOUTH: DeploymentStandIn()}
+    for cell in hub.cells:
+        hub.directory.leases[cell] = Lease(at=NOW, is_well=True, websocket_url="", connections=SIZE, tenants=1)
+    return hub
+
+
+def waiting(made: DeploymentStandIn, head: Summary) -> DeploymentStandIn:
+    """Give a cell a broadcast, of which a part was delivered and the rest waits in a shard."""
+    made.broadcasts.record(head)
     made.broadcasts.fix_sources(BROADCAST, [source()])
     made.broadcasts.complete_sources(BROADCAST, 1, SIZE, NOW * 1000)
     made.broadcasts.fix_chunk(BROADCAST, chunk(size=SIZE))
@@ -72,7 +104,13 @@ def cancel(
 
     def settle() -> None:
         key = TallyKey(BROADCAST, WAITING.chunk_id)
-        deployment.broadcasts.replace_tally(key, tally(), tally().after(outcome(SIZE, failed=REST), NOW * 1000))
+        for name, cell in [(HUB, deployment), *deployment.cells.items()]:
+            if not cell.sqs.bodies(SHARD):
+                continue
+            cell.broadcasts.replace_tally(key, tally(), tally().after(outcome(SIZE, failed=REST), NOW * 1000))
+            told = summed(cell.broadcasts, BROADCAST)
+            if told is not None and name != HUB:
+                deployment.snapshots.put(BROADCAST, name, 1, told[1])
 
     shown: list[Report] = []
     monkeypatch.setattr(cancelling, "time", Passing(settled_after, settle))
@@ -157,3 +195,67 @@ def test_a_broadcast_that_does_not_end_is_reported(
     recorded = deployment.broadcasts.summary(BROADCAST)
     assert recorded is not None
     assert recorded.cancelled
+
+
+def test_a_broadcast_is_cancelled_on_every_cell_that_it_is_for(
+    three_cells: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report is that of all of them; a cell that it is not for hears nothing of it."""
+    last = cancel(three_cells, monkeypatch)[-1]
+    assert (last.status, last.cancelled, last.delivered, last.failed) == ("finished", True, 2, 4)
+    assert {name: part.cancelled for name, part in last.by_cell.items()} == {HUB: True, NORTH: True}
+    for cell in (three_cells, three_cells.cells[NORTH]):
+        assert cell.sqs.bodies(SHARD) == [replace(WAITING, cancelled=True).to_wire()]
+    assert three_cells.cells[SOUTH].broadcasts.summary(BROADCAST) is None
+
+
+def test_a_cell_that_has_not_heard_of_the_broadcast_gets_its_summary_with_the_mark(
+    three_cells: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So its `swarm` ends it when the announcement comes."""
+    north = three_cells.cells[NORTH] = DeploymentStandIn()
+    with pytest.raises(OperatorError, match="north does not answer"):
+        cancel(three_cells, monkeypatch)
+    assert north.broadcasts.summary(BROADCAST) == replace(
+        summary(), announced=True, ends_at=NOW + LIFETIME, cancelled=True
+    )
+
+
+@pytest.mark.parametrize("is_reached", [True, False])
+def test_a_cell_that_does_not_answer_is_named(
+    three_cells: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch, *, is_reached: bool
+) -> None:
+    """Its lease is over, or its table cannot be reached; all the others end at once."""
+    north = three_cells.cells[NORTH]
+    north.sqs.queues.clear()
+    if is_reached:
+        del three_cells.directory.leases[NORTH]
+    else:
+
+        def fail(_: BroadcastId) -> None:
+            raise TransientError("north is down")
+
+        monkeypatch.setattr(north.broadcasts, "summary", fail)
+    with pytest.raises(OperatorError, match=r"The broadcast is cancelled, but north does not answer\."):
+        cancel(three_cells, monkeypatch)
+    assert three_cells.sqs.bodies(SHARD) == [replace(WAITING, cancelled=True).to_wire()]
+
+
+def test_a_cell_that_was_taken_out_is_passed_over(
+    three_cells: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command ends when the others have; the report still says what is missing."""
+    del three_cells.cells[NORTH]
+    last = cancel(three_cells, monkeypatch)[-1]
+    assert (last.by_cell[HUB].status, last.waiting_for) == ("finished", (NORTH,))
+
+
+def test_the_hubs_own_trouble_is_an_error(three_cells: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command fails, and does not say that the broadcast is cancelled."""
+
+    def fail(*_: object) -> Iterator[object]:
+        raise TransientError("SQS is down")
+
+    monkeypatch.setattr(cancelling, "received", fail)
+    with pytest.raises(TransientError):
+        cancel(three_cells, monkeypatch)

@@ -12,7 +12,14 @@ from loudhailer.ids import HUB, CellName
 from tests.support.fakes.cells import MemoryCellDirectory
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.operations.cells import await_tenants, cell_named, cell_table, cells_without_tenants, copy_tenants_now
+from tools.operations.cells import (
+    await_tenants,
+    cell_named,
+    cell_table,
+    cells_without_tenants,
+    copy_tenants_now,
+    forget_removed_cells,
+)
 from tools.stack.cells import cell_variables, variables_of_a_cell
 
 NORTH, SOUTH = CellName("north"), CellName("south")
@@ -97,6 +104,17 @@ def test_a_hub_without_further_cells_is_asked_nothing() -> None:
     copy_tenants_now(hub, 0.0)
 
 
+def test_a_cell_that_was_taken_out_is_forgotten(directory: MemoryCellDirectory) -> None:
+    """Its order would hold for the next cell of that name; a hub alone has no table of them."""
+    for cell in (NORTH, SOUTH):
+        directory.leases[cell] = lease(NOW)
+        directory.order(cell, 0)
+    forget_removed_cells(deployment_of(directory), [NORTH, SOUTH])
+    assert directory.orders.keys() == {NORTH, SOUTH}
+    forget_removed_cells(deployment_of(directory, NORTH), [NORTH, SOUTH])
+    assert (directory.orders, set(directory.leases)) == ({NORTH: 0.0}, {NORTH})
+
+
 def test_a_cell_is_found_by_its_name(directory: MemoryCellDirectory) -> None:
     """Without a name it is the hub's; an unknown one is a sentence with the names of all."""
     hub = deployment_of(directory, NORTH)
@@ -116,11 +134,12 @@ def test_the_table_shows_each_cell_with_its_lease(
     east, west = CellName("east"), CellName("west")
     directory.leases[east] = lease(NOW, age=60)
     directory.leases[west] = lease(NOW, age=2, is_well=False)
+    directory.order(east, 0)
     terminal.show(cell_table(deployment_of(directory, NORTH, SOUTH, east, west), NOW))
     rows = [" ".join(line.split()) for line in written.getvalue().splitlines()]
     assert "north of north 7 alive 2 revision 3 of 4" in rows
     assert "south of south declared, never seen" in rows
-    assert "east of east 7 not alive 60 all" in rows
+    assert "east of east 7 not alive, drained 60 all" in rows
     assert "west of west 7 not alive 2 all" in rows
 
 

@@ -1,12 +1,13 @@
-"""Following of a report; no network."""
+"""Reports that are followed, and sessions that wait for their turn; no network."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tools.client.http import ApiError, HttpApi, UnreachableError
+from tools.client.http import ApiError, HttpApi, UnreachableError, _turn
 
 
 def report(status: str, delivered: int) -> dict[str, Any]:
@@ -36,7 +37,10 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[Any, ...
 
         async def call(_api: HttpApi, *arguments: Any, **named: Any) -> Any:
             calls.append((*arguments, named))
-            return bodies[min(len(calls), len(bodies)) - 1]
+            body = bodies[min(len(calls), len(bodies)) - 1]
+            if isinstance(body, ApiError):
+                raise body
+            return body
 
         monkeypatch.setattr(HttpApi, "call", call)
         monkeypatch.setattr("tools.client.http._REPORT_POLL_SECONDS", 0.001)
@@ -71,6 +75,37 @@ async def test_a_session_without_a_player_sends_no_player(answer: Callable[..., 
         {"tenantId": "t", "sessionId": "s"},
         {"tenantId": "t", "sessionId": "s", "playerId": "p"},
     ]
+
+
+async def test_a_client_waits_for_its_turn(answer: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits as often and as long as the answers say; an error without a turn is the caller's."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    calls = answer(ApiError(429, {}, 12.34), ApiError(429, {}, 0.5), {"webSocketUrl": "ws://h/live"})
+    assert await HttpApi("http://x").open_session("t", "s") == "ws://h/live"
+    assert (len(calls), slept) == (3, [12.34, 0.5])
+    answer(ApiError(429, {"limit": "tenantSessions"}))
+    with pytest.raises(ApiError):
+        await HttpApi("http://x").open_session("t", "s")
+
+
+@pytest.mark.parametrize(
+    ("answer", "header", "seconds"),
+    [
+        ({"retryAfterMs": 1_234}, "2", 1.234),
+        ({"message": "Too Many Requests"}, "2", 2),
+        ({"retryAfterMs": 10**12}, "", 3_600),
+        ({"retryAfterMs": "soon"}, "Mon, 30 Nov 2026 00:00:00 GMT", None),
+        ("Too Many Requests", "", None),
+    ],
+)
+def test_a_turn_is_named_exactly_or_in_whole_seconds(answer: Any, header: str, seconds: float | None) -> None:
+    """A client waits no longer than an hour."""
+    assert _turn(answer, header) == seconds
 
 
 async def test_an_api_that_does_not_answer_is_an_error_of_the_clients_own(monkeypatch: pytest.MonkeyPatch) -> None:

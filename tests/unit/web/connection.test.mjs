@@ -171,6 +171,44 @@ test("the URL is requested before every attempt, and an error counts as a failed
   assert.equal(FakeSocket.all[0].url, "wss://example/2");
 });
 
+test("an error that names a time has the next attempt made then, and no sooner or later", async () => {
+  const turns = [12_340, 400, null];
+  const { told } = start({
+    url: async () => {
+      const retryAfter = turns.shift();
+      throw Object.assign(new Error("not yet"), { retryAfter });
+    },
+  });
+  await settle();
+  assert.equal(told.states.at(-1).delay, 12_340);
+  await pass(12_339);
+  assert.equal(turns.length, 2);
+  await pass(1);
+  assert.equal(told.states.at(-1).delay, 400);
+  await pass(400);
+  assert.equal(told.states.at(-1).delay, 1_000); // the first backoff: turns that were waited for are no failures
+});
+
+test("a second socket is opened at its turn", async () => {
+  let turn = null;
+  const { connection } = await opened({
+    url: async () => {
+      if (turn !== null) {
+        throw Object.assign(new Error("not yet"), { retryAfter: turn });
+      }
+      return "wss://example/live";
+    },
+  });
+  turn = 5_000;
+  await pass(115 * MINUTE);
+  turn = null;
+  await pass(4_999);
+  assert.equal(FakeSocket.all.length, 1);
+  await pass(1);
+  assert.equal(FakeSocket.all.length, 2);
+  connection.close();
+});
+
 test("a refusal ends the attempts", async () => {
   const refusal = new Refusal("unknown tenant");
   const { told } = start({
@@ -278,6 +316,94 @@ test("the second socket takes over if the first one is lost", async () => {
   assert.equal(told.states.at(-1).state, STATES.OPEN);
   assert.equal(FakeSocket.all.length, 2);
 });
+
+const MOVE = { type: "move", overlapSeconds: 250 };
+
+test("a client that is asked to move opens the next socket, and keeps the first one for the overlap", async () => {
+  const urls = ["wss://north/live", "wss://south/live"];
+  const { connection, told, socket } = await opened({ url: async () => urls.shift() });
+  socket.says(MOVE);
+  await settle();
+  const [, successor] = FakeSocket.all;
+  assert.equal(successor.url, "wss://south/live");
+  connection.send({ n: 1 });
+  assert.deepEqual(socket.sent, ['{"n":1}']);
+  successor.opens();
+  connection.send({ n: 2 });
+  assert.deepEqual(successor.sent, ['{"n":2}']);
+  socket.says({ type: "broadcast", id: "b1" });
+  successor.says({ type: "broadcast", id: "b1" });
+  successor.says({ type: "broadcast", id: "b2" });
+  await pass(249_999);
+  socket.says({ type: "broadcast", id: "b2" });
+  assert.equal(socket.isClosed, false);
+  await pass(1);
+  assert.equal(socket.isClosed, true);
+  assert.deepEqual(
+    told.frames.map(({ id }) => id),
+    ["b1", "b2"],
+  );
+});
+
+test("a client that is moving ignores being asked again, and one that has moved can be asked again", async () => {
+  const { socket } = await opened();
+  socket.says(MOVE);
+  socket.says(MOVE);
+  await settle();
+  socket.says(MOVE);
+  await settle();
+  assert.equal(FakeSocket.all.length, 2);
+  const [, second] = FakeSocket.all;
+  second.opens();
+  socket.says(MOVE);
+  second.says(MOVE);
+  await settle();
+  assert.equal(FakeSocket.all.length, 3);
+  FakeSocket.all[2].opens();
+  await pass(249_999);
+  assert.deepEqual([socket.isClosed, second.isClosed], [false, false]);
+  await pass(1);
+  assert.deepEqual([socket.isClosed, second.isClosed], [true, true]);
+});
+
+test("a move that fails leaves the first socket alone, and is tried again with its overlap", async () => {
+  let fails = true;
+  const url = async () => {
+    if (FakeSocket.all.length > 0 && fails) {
+      throw new Error("503");
+    }
+    return "wss://example/live";
+  };
+  const { connection, socket } = await opened({ url });
+  socket.says(MOVE);
+  await settle();
+  fails = false;
+  await pass(1_000);
+  assert.equal(FakeSocket.all.length, 2);
+  FakeSocket.all[1].opens();
+  await pass(249_999);
+  assert.equal(socket.isClosed, false);
+  connection.close();
+  assert.equal(socket.isClosed, true);
+});
+
+for (const [said, kept] of [
+  [undefined, 2_000],
+  ["soon", 2_000],
+  [-1, 2_000],
+  [1e9, 120 * MINUTE],
+]) {
+  test(`an overlap of ${said} seconds is bounded`, async () => {
+    const { socket } = await opened();
+    socket.says({ type: "move", overlapSeconds: said });
+    await settle();
+    FakeSocket.all[1].opens();
+    await pass(kept - 1);
+    assert.equal(socket.isClosed, false);
+    await pass(1);
+    assert.equal(socket.isClosed, true);
+  });
+}
 
 test("closing the connection closes both sockets", async () => {
   const { connection, socket } = await opened();

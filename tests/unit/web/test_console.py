@@ -2,21 +2,28 @@
 
 import re
 from collections import Counter
+from collections.abc import Collection, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, override
 
 import pytest
 
 import functions.web.console
+from functions.web.console.cell_hosts import CellHosts
 from functions.web.console.console import Console, Document, read_files
 from functions.web.console.settings import Settings
 from loudhailer import codec
-from loudhailer.errors import ConfigurationError
+from loudhailer.cells.model import CellStatus, Lease
+from loudhailer.errors import ConfigurationError, TransientError
+from loudhailer.ids import CellName
 from loudhailer.settings import from_env
+from tests.support.broadcasts import NORTH, SOUTH
+from tests.support.fakes.cells import MemoryCellDirectory
 
 FILES = read_files(Path(str(functions.web.console.__file__)).with_name("page"))
 CONFIGURATION = {"listTenants": True, "auth": {"session": "none", "broadcast": "iam"}}
+ON_AWS = "wss://abcdefghij.execute-api.us-east-1.amazonaws.com/live"
 DOMAIN = "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
 VARIABLES = {
     "PAGE_URL": "https://{domainName}/",
@@ -191,16 +198,63 @@ def test_the_policy_admits_the_pages_own_host_and_its_sockets_only(console: Cons
     }
 
 
-def test_with_further_cells_the_policy_admits_their_regions_apis() -> None:
-    """The page follows its session to whichever cell it is placed on."""
-    on_aws = "wss://abcdefghij.execute-api.us-east-1.amazonaws.com/live"
+def test_with_further_cells_the_policy_admits_their_hosts() -> None:
+    """The page follows its session to whichever cell it is placed on; the hosts may change while the function runs."""
+    hosts = ["wss://klmnopqrst.execute-api.eu-west-1.amazonaws.com"]
     console = Console(
-        FILES, CONFIGURATION, page_url=VARIABLES["PAGE_URL"], websocket_url=on_aws, cell_regions=("eu-west-1",)
+        FILES, CONFIGURATION, page_url=VARIABLES["PAGE_URL"], websocket_url=ON_AWS, cell_hosts=lambda: hosts
     )
-    assert (
-        "connect-src 'self' wss://abcdefghij.execute-api.us-east-1.amazonaws.com "
-        "wss://*.execute-api.eu-west-1.amazonaws.com;"
-    ) in get(console)["headers"]["content-security-policy"]
+    for _ in range(2):
+        sources = " ".join(["'self'", "wss://abcdefghij.execute-api.us-east-1.amazonaws.com", *hosts])
+        assert f"connect-src {sources};" in get(console)["headers"]["content-security-policy"]
+        hosts.append("wss://uvwxyzabcd.execute-api.eu-west-1.amazonaws.com")
+
+
+class Directory(MemoryCellDirectory):
+    """The leases of cells; counts how often they are read, and may be down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+        self.is_down = False
+
+    @override
+    def statuses(self, cells: Collection[CellName]) -> Mapping[CellName, CellStatus]:
+        self.reads += 1
+        if self.is_down:
+            raise TransientError("the directory is down")
+        return super().statuses(cells)
+
+    def speak(self, cell: CellName, url: str) -> None:
+        """A cell renews its lease."""
+        self.renew(cell, Lease(at=1, is_well=True, websocket_url=url, connections=0, tenants=1))
+
+
+def test_a_page_may_connect_to_the_host_that_a_cell_names() -> None:
+    """Until it names one, and if that is not one of its Region, to the APIs of its Region."""
+    directory, now = Directory(), [0.0]
+    hosts = CellHosts(directory, {NORTH: "eu-west-1", SOUTH: "us-east-1"}, ON_AWS, clock=lambda: now[-1])
+    regional = ["wss://*.execute-api.eu-west-1.amazonaws.com", "wss://*.execute-api.us-east-1.amazonaws.com"]
+    assert hosts() == regional
+    directory.speak(NORTH, "wss://klmnopqrst.execute-api.eu-west-1.amazonaws.com/live")
+    directory.speak(SOUTH, "wss://evil.example/live")
+    now.append(9.9)
+    assert (hosts(), directory.reads) == (regional, 1)
+    now.append(10.0)
+    assert hosts() == [regional[1], "wss://klmnopqrst.execute-api.eu-west-1.amazonaws.com"]
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_the_page_keeps_the_known_hosts_while_the_directory_is_down(*, knows: bool) -> None:
+    """Or may connect to the Regions' APIs."""
+    directory, now = Directory(), [0.0]
+    directory.speak(NORTH, "ws://127.0.0.1:2/north/live")
+    hosts = CellHosts(directory, {NORTH: "us-east-1"}, "ws://127.0.0.1:1/hub/live", clock=lambda: now[-1])
+    if knows:
+        hosts()
+    directory.is_down = True
+    now.append(10.0)
+    assert hosts() == (["ws://127.0.0.1:2"] if knows else ["ws://127.0.0.1:*"])
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,15 @@
 
 import { elapsed } from "./clock.js";
 
+const SECOND = 1_000;
+const LONGEST_WAIT = 3_600 * SECOND;
+
 /** The API answered with an error status, or (status 0) did not answer. */
 export class ApiError extends Error {
-  constructor(status, body, request) {
+  constructor(status, body, request, retryAfter = null) {
     super(advice(status, body, request));
     this.status = status;
+    this.retryAfter = retryAfter; // the milliseconds after which to ask again, if the server has said so
   }
 
   /** Whether the same request may succeed later. */
@@ -31,9 +35,12 @@ export class Api {
     return this.#call("GET", "tenant").then(({ Items }) => Items);
   }
 
-  /** Create or refresh a session: the URL that its sockets connect to, ids included, and how long it lives, in ms. */
-  async openSession({ tenantId, sessionId, playerId }) {
-    const query = { tenantId, sessionId, ...(playerId && { playerId }) };
+  /**
+   * Create or refresh a session: the URL that its sockets connect to, ids included, and how long it lives, in ms. Where
+   * more clients come than may connect, ApiError has `retryAfter`, unless this client `isConnected`, and only refreshes.
+   */
+  async openSession({ tenantId, sessionId, playerId }, { isConnected = false } = {}) {
+    const query = { tenantId, sessionId, ...(playerId && { playerId }), ...(isConnected && { renew: true }) };
     const answer = await this.#call("PUT", "session", { query });
     return {
       url: `${answer.webSocketUrl}?${new URLSearchParams({ tenantId, sessionId })}`,
@@ -74,10 +81,16 @@ export class Api {
     this.#clock.hear(response.headers.get("date"), asked);
     const answer = await response.json().catch(() => null);
     if (!response.ok) {
-      throw new ApiError(response.status, answer, request);
+      throw new ApiError(response.status, answer, request, waitOf(response, answer));
     }
     return answer;
   }
+}
+
+/** The milliseconds that a client is to wait for its turn, or null. A page of another origin cannot read the header. */
+function waitOf({ status, headers }, answer) {
+  const wait = answer?.retryAfterMs ?? Number(headers.get("retry-after")) * SECOND;
+  return status === 429 && wait > 0 ? Math.min(wait, LONGEST_WAIT) : null;
 }
 
 /** What went wrong, and what the person before the page can do about it. */

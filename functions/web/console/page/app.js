@@ -55,6 +55,13 @@ const connection = new Connection(
   { onOpen, onFrame, onStatus },
 );
 
+// A page that is older than the cell to which it is sent has no permission to connect there.
+document.addEventListener("securitypolicyviolation", ({ effectiveDirective }) => {
+  if (effectiveDirective === "connect-src") {
+    notify("This page is older than the server to which it is sent. Load it again.");
+  }
+});
+
 // The connection
 
 function onStatus({ state: now, delay, wasOpen, reason }) {
@@ -64,7 +71,7 @@ function onStatus({ state: now, delay, wasOpen, reason }) {
     [STATES.CLOSED]: "Not connected",
     [STATES.CONNECTING]: "Connecting …",
     [STATES.OPEN]: "Connected",
-    [STATES.WAITING]: `${wasOpen ? "Connection lost" : "Not let in, perhaps a limit is reached"}; again in ${seconds} s`,
+    [STATES.WAITING]: `${wasOpen ? "Connection lost" : "Not let in: many come at once, or a limit is reached"}; again in ${seconds} s`,
     [STATES.REFUSED]: "Refused",
   }[now];
   const status = byId("status");
@@ -177,8 +184,8 @@ byId("end").addEventListener("click", async () => {
 });
 
 /** Create or refresh the session; its URL. Whoever only listens is no activity, so it is refreshed at half its time. */
-async function openSession() {
-  const { url, lifetime } = await api.openSession(session);
+async function openSession(options) {
+  const { url, lifetime } = await api.openSession(session, options);
   keepSession(Math.max(lifetime, 2_000) * (0.4 + 0.2 * Math.random()));
   return url;
 }
@@ -187,7 +194,7 @@ function keepSession(delay) {
   clearTimeout(renewal);
   renewal = setTimeout(() => {
     if (session !== null && isWanted()) {
-      openSession().catch(() => keepSession(RENEWAL_RETRY));
+      openSession({ isConnected: state === STATES.OPEN }).catch(() => keepSession(RENEWAL_RETRY));
     }
   }, delay);
 }

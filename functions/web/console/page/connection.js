@@ -18,9 +18,12 @@
  *
  * - A lost connection is opened again, after a random time up to a bound that doubles (exponential backoff, full jitter:
  *   https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/), so that a crowd does not come back
- *   all at once. To give up, throw a Refusal in the URL provider.
+ *   all at once. To give up, throw a Refusal in the URL provider. An error with `retryAfter`, in milliseconds, has the next
+ *   attempt made then.
  * - API Gateway closes a connection after two hours. Before that a second one is opened, and the first one closed when
  *   the second one carries. Where the session may have one connection only, the two hours are used up.
+ * - A server that is to rest asks its clients to move: `{"type":"move","overlapSeconds":250}`. The next connection is opened at
+ *   once, and the old one kept for that long, since messages from before may still come on it.
  * - API Gateway closes a connection on which nothing was sent for ten minutes, so `{"action":"ping"}` is sent; what does
  *   not answer it is dead. `check()` asks at once: for when a device wakes up, or gets its network back.
  * - A frame that comes again is dropped, by the id of its broadcast or message; of what has come, only so much is kept.
@@ -50,6 +53,7 @@ const DEFAULTS = {
   longestBackoff: 30_000,
   stable: 10_000, // open for so long, a connection starts its backoff anew when it is lost
   remembered: 1_000,
+  longestOverlap: 120 * 60_000,
 };
 
 const PING = JSON.stringify({ action: "ping" });
@@ -61,8 +65,10 @@ export class Connection {
   #seen;
   #line = null; //        the socket that carries frames, or is to
   #successor = null; //   the one that takes over from it
-  #predecessor = null; // the one that it took over from, and that may still bring a frame or two
+  #leaving = new Set(); // replaced sockets, which may still bring a frame or two
   #attempt = 0;
+  #overlap; //              for which the one that is replaced is kept
+  #isRenewing = false; // the URL provider is being asked for the successor
   #turn = 0; // what was begun in an earlier turn has no say any more
   #timer = null;
 
@@ -71,6 +77,7 @@ export class Connection {
     this.#url = url;
     this.#handlers = { onOpen() {}, onFrame() {}, onStatus() {}, ...handlers };
     this.#options = { WebSocket: globalThis.WebSocket, random: Math.random, elapsed, ...DEFAULTS, ...options };
+    this.#overlap = this.#options.overlap;
     this.#seen = new Recent(this.#options.remembered);
   }
 
@@ -105,10 +112,13 @@ export class Connection {
     this.#turn += 1;
     clearTimeout(this.#timer);
     this.#timer = null;
-    for (const line of [this.#line, this.#successor, this.#predecessor]) {
+    for (const line of [this.#line, this.#successor, ...this.#leaving]) {
       line?.end();
     }
-    this.#line = this.#successor = this.#predecessor = null;
+    this.#line = this.#successor = null;
+    this.#leaving.clear();
+    this.#isRenewing = false;
+    this.#overlap = this.#options.overlap;
   }
 
   #tell(state, details = {}) {
@@ -135,12 +145,11 @@ export class Connection {
       this.#end();
       this.#tell(STATES.REFUSED, { reason: error });
     } else {
-      this.#retry({ wasOpen: false });
+      this.#retry({ wasOpen: false, delay: error.retryAfter ?? this.#backoff() });
     }
   }
 
-  #retry({ wasOpen }) {
-    const delay = this.#backoff();
+  #retry({ wasOpen, delay = this.#backoff() }) {
     this.#after(delay, () => this.#connect());
     this.#tell(STATES.WAITING, { delay, wasOpen });
   }
@@ -163,7 +172,7 @@ export class Connection {
   #dial(url) {
     const line = new Line(url, this.#options, {
       onOpen: () => this.#opened(line),
-      onText: (text) => this.#received(text),
+      onText: (text) => this.#received(line, text),
       onEnd: (seconds) => this.#ended(line, seconds),
     });
     return line;
@@ -171,38 +180,68 @@ export class Connection {
 
   #opened(line) {
     if (line === this.#successor) {
-      const old = this.#line;
-      setTimeout(() => old.end(), this.#options.overlap);
-      this.#predecessor = old;
+      this.#leave(this.#line);
       this.#line = line;
       this.#successor = null;
       this.#attempt = 0;
     }
+    this.#overlap = this.#options.overlap;
     this.#after(this.#options.renewal, () => this.#renew());
     this.#tell(STATES.OPEN);
     this.#handlers.onOpen();
   }
 
+  #leave(line) {
+    this.#leaving.add(line);
+    setTimeout(() => {
+      line.end();
+      this.#leaving.delete(line);
+    }, this.#overlap);
+  }
+
   async #renew() {
     const turn = this.#turn;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#isRenewing = true;
     try {
       const url = await this.#url();
       if (turn === this.#turn && this.#line !== null) {
         this.#successor = this.#dial(url);
       }
-    } catch {
+    } catch (error) {
       if (turn === this.#turn) {
-        this.#after(this.#backoff(), () => this.#renew());
+        this.#after(error.retryAfter ?? this.#backoff(), () => this.#renew());
+      }
+    } finally {
+      if (turn === this.#turn) {
+        this.#isRenewing = false;
       }
     }
   }
 
-  #received(text) {
+  /** Move as the server asks; what comes on a connection that is being replaced is no news. */
+  #move(line, seconds) {
+    if (line !== this.#line) {
+      return;
+    }
+    const wanted = Number.isFinite(seconds) && seconds > 0 ? seconds * 1_000 : 0;
+    this.#overlap = Math.min(Math.max(wanted, this.#options.overlap), this.#options.longestOverlap);
+    if (this.#successor === null && !this.#isRenewing) {
+      this.#renew();
+    }
+  }
+
+  #received(line, text) {
     let frame;
     try {
       frame = JSON.parse(text);
     } catch {
       frame = null; // not this service's, but for the handler to see
+    }
+    if (frame?.type === "move") {
+      this.#move(line, frame.overlapSeconds);
+      return;
     }
     const identity = identityOf(frame);
     if (identity === null || this.#seen.add(identity)) {

@@ -101,7 +101,12 @@ variables {
   }
   quota         = { posts_per_second = 10000, burst = 5000, headroom = 0.98, rooms = 0.1, express = 0.05 }
   session_share = 0.25
-  session_api   = { session_auth = "iam", tenant_claim = "tenantId", list_tenants = false }
+  session_api = {
+    session_auth = "iam"
+    tenant_claim = "tenantId"
+    list_tenants = false
+    connects     = { per_second = 500, reserve = 0.03 }
+  }
 }
 
 # A plan takes seconds: all that holds with these variables is in one run.

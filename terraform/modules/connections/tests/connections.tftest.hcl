@@ -146,3 +146,33 @@ run "a_partition_without_connections_is_refused" {
 
   expect_failures = [var.settings]
 }
+
+run "the_hub_of_further_cells_reads_their_leases_to_divide_limits" {
+  command = plan
+
+  variables {
+    cells = { weights = "{\"hub\":1,\"north\":2}", home_connections = 20000, lease_seconds = 15 }
+    tables = {
+      limits   = { name = "limits", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/limits" }
+      sessions = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
+      tenants  = { name = "tenants", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/tenants" }
+      cells    = { name = "cells", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cells" }
+    }
+  }
+
+  assert {
+    condition = [
+      for statement in module.authorizer.role.policy.Statement : jsonencode(statement.Action) if contains(statement.Resource, "arn:aws:dynamodb:us-east-1:111111111111:table/cells")
+    ] == [jsonencode(["dynamodb:BatchGetItem"])]
+    error_message = "The authorizer reads the table of cells, and does nothing else with it."
+  }
+}
+
+run "one_cell_reads_no_leases" {
+  command = plan
+
+  assert {
+    condition     = !strcontains(jsonencode(module.authorizer.role.policy), "BatchGetItem")
+    error_message = "Without further cells there is no table of them."
+  }
+}

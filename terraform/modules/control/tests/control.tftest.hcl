@@ -18,7 +18,10 @@ variables {
   websocket_url = "wss://f6e5d4c3b2.execute-api.us-east-1.amazonaws.com/live"
   auth          = { broadcast = "iam", session = "iam" }
   list_tenants  = false
-  console       = { enabled = false }
+
+  connects_per_second = 500
+
+  console = { enabled = false }
   aliases = {
     publish     = { function_name = "loudhailer-test-publish", name = "live", arn = "arn:aws:lambda:us-east-1:111111111111:function:loudhailer-test-publish:live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/publish" }
     session_api = { function_name = "loudhailer-test-session_api", name = "live", arn = "arn:aws:lambda:us-east-1:111111111111:function:loudhailer-test-session_api:live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/session_api" }
@@ -31,6 +34,41 @@ run "the_page_does_not_exist_by_default" {
   assert {
     condition     = length(output.functions) == 0 && !contains(keys(local.routes), "GET /")
     error_message = "Without console.enabled there must be neither the function nor its routes."
+  }
+}
+
+run "a_crowd_may_ask_for_its_sessions_more_often_than_it_may_connect" {
+  command = plan
+
+  assert {
+    condition     = local.routes["PUT /session"].throttle == { rate = 2000, burst = 2000 }
+    error_message = "PUT /session must take four times the rate at which clients are let in."
+  }
+}
+
+run "a_higher_throttle_of_all_routes_holds_for_sessions_too" {
+  command = plan
+
+  variables {
+    http_api = { throttle = { rate = 3000, burst = 1000 } }
+  }
+
+  assert {
+    condition     = local.routes["PUT /session"].throttle == { rate = 3000, burst = 2000 }
+    error_message = "The throttle of PUT /session must be no less than that of the other routes."
+  }
+}
+
+run "sessions_have_the_throttle_of_all_routes_without_admission" {
+  command = plan
+
+  variables {
+    connects_per_second = 0
+  }
+
+  assert {
+    condition     = local.routes["PUT /session"].throttle == null
+    error_message = "The throttle of all routes must hold if no client waits."
   }
 }
 

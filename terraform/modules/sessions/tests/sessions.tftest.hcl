@@ -10,7 +10,13 @@ variables {
     end_session = { timeout = 30, memory = 512, reserved = null, provisioned = null }
     session_api = { timeout = 10, memory = 512, reserved = null, provisioned = null }
   }
-  api = { session_auth = "iam", tenant_claim = "tenantId", list_tenants = false, silo_tenants = ["gold"] }
+  api = {
+    session_auth = "iam"
+    tenant_claim = "tenantId"
+    list_tenants = false
+    connects     = { per_second = 500, reserve = 0.03 }
+    silo_tenants = ["gold"]
+  }
   tables = {
     broadcasts  = { name = "broadcasts", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/broadcasts" }
     connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections" }
@@ -107,6 +113,14 @@ run "every_part_is_as_documented_by_default" {
     error_message = "session_api must not be allowed to publish."
   }
 
+  # `session_api` lets clients in at the account's rate.
+  assert {
+    condition = flatten([
+      for statement in module.session_api[0].role.policy.Statement : statement.Action if statement.Sid == "LetIn"
+    ]) == ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    error_message = "session_api must extend the line of each cell, and keep the turns that it gives."
+  }
+
   # A session's id must be a secret.
   assert {
     condition     = local.shortest_session_id == 22
@@ -188,7 +202,13 @@ run "tenants_can_be_listed_for_a_demonstration" {
   command = plan
 
   variables {
-    api = { session_auth = "iam", tenant_claim = "tenantId", list_tenants = true, silo_tenants = ["gold"] }
+    api = {
+      session_auth = "iam"
+      tenant_claim = "tenantId"
+      list_tenants = true
+      connects     = { per_second = 500, reserve = 0.03 }
+      silo_tenants = ["gold"]
+    }
   }
 
   assert {

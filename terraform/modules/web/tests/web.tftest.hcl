@@ -12,6 +12,24 @@ variables {
   websocket_url = "wss://f6e5d4c3b2.execute-api.us-east-1.amazonaws.com/live"
 }
 
+run "with_further_cells_the_page_reads_their_leases_and_nothing_else" {
+  command = plan
+
+  variables {
+    cells = {
+      regions = { north = "eu-west-1", south = "eu-west-1" }
+      table   = { name = "cells", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cells" }
+    }
+  }
+
+  assert {
+    condition = [
+      for statement in module.console.role.policy.Statement : jsonencode([statement.Action, statement.Resource]) if strcontains(jsonencode(statement.Action), "dynamodb")
+    ] == [jsonencode([["dynamodb:BatchGetItem"], ["arn:aws:dynamodb:us-east-1:111111111111:table/cells"]])]
+    error_message = "The page's function reads the table of cells, and does nothing else with any."
+  }
+}
+
 run "the_page_has_no_permissions" {
   command = plan
 

@@ -187,6 +187,7 @@ run "unknown_functions_values_below_their_bounds_and_nameless_claims_are_refused
     cells         = { hub = { account_id = "444444444444", external_id = "north-1", region = "us-east-1" } } # the hub's own name
     session_share = 0
     quota         = { rooms = 0 }
+    connects      = { per_second = -1 }
     placement     = { beat_seconds = 10 } # the lease ends with one late beat
     auth          = { broadcast = "jwt", session = "jwt" }
     jwt = {
@@ -197,7 +198,7 @@ run "unknown_functions_values_below_their_bounds_and_nameless_claims_are_refused
     }
   }
 
-  expect_failures = [var.functions, var.cells, var.session_share, var.quota, var.placement, var.jwt]
+  expect_failures = [var.functions, var.cells, var.session_share, var.quota, var.connects, var.placement, var.jwt]
 }
 
 run "a_connect_without_time_values_above_their_bounds_and_two_cells_in_one_account_are_refused" {
@@ -207,13 +208,14 @@ run "a_connect_without_time_values_above_their_bounds_and_two_cells_in_one_accou
     functions     = { connect = { timeout = 27 } } # its slowest calls take longer
     session_share = 1.01
     quota         = { rooms = 0.51 }
+    connects      = { reserve = 0.51 }
     cells = {
       north = { account_id = "444444444444", external_id = "north-1", region = "us-east-1" }
       south = { account_id = "444444444444", external_id = "south-1", region = "us-east-1" }
     }
   }
 
-  expect_failures = [var.functions, var.session_share, var.quota, var.cells]
+  expect_failures = [var.functions, var.session_share, var.quota, var.connects, var.cells]
 }
 
 run "more_reserved_concurrency_than_the_account_has_and_a_cell_in_a_subscribers_account_are_refused" {

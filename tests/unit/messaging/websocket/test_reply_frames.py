@@ -82,6 +82,7 @@ OWN = [
     decode(joined_frame(RoomKey("red"), NickName("Ann"), Speaker(ConnectionId("a="), None))),
     decode(broadcast_frame(BroadcastId("b1"), 5, HELLO)),
     {"message": "hello", "tenantId": "acme", "sessionId": "s1", "connectionId": "a=", "queue": "pool.fifo"},
+    {"type": "move", "overlapSeconds": 250},
 ]
 
 

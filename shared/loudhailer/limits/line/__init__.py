@@ -1,0 +1,1 @@
+"""The line of clients that wait until their cell's account may take further connections."""

@@ -1,0 +1,309 @@
+"""A cell's clients are asked to move at a rate, until none is left."""
+
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from loudhailer import codec
+from loudhailer.cells.model import Lease
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.ids import HUB, CellName, ConnectionId, PlayerId, SessionId
+from loudhailer.partitions.model import PartitionCount
+from loudhailer.sessions.model import Session
+from tests.support.broadcasts import NORTH, NOW, SOUTH, TENANT, partition
+from tests.support.fakes.cells import MemoryCellDirectory
+from tests.support.fakes.partitions import MemoryPartitionStore
+from tests.support.fakes.sessions import MemorySessionStore
+from tools.errors import OperatorError
+from tools.operations.draining import Draining, order_drain, overlap_of, stop_drain
+
+OVERLAP = 250
+ANN = PlayerId("ann")
+LEASE_SECONDS = 6
+
+
+class CellFixture:
+    """A cell whose clients move when they are asked, unless the test wants them to stay."""
+
+    def __init__(self) -> None:
+        self.now = float(NOW)
+        self.sessions, self.partitions = MemorySessionStore(), MemoryPartitionStore()
+        self.partitions.rows[partition(0)] = PartitionCount(partition(0), 0)
+        self.posted: list[tuple[float, str]] = []
+        self.stays: set[str] = set()
+        self.answers: dict[str, Exception] = {}
+        self.shown: list[tuple[int, int]] = []
+        self._ends: dict[str, float] = {}
+
+    def add(
+        self, session: str, *connections: str, player: PlayerId | None = None, expires_at: int = NOW + 9_999
+    ) -> None:
+        """Have a session with connections."""
+        keys = frozenset(ConnectionKey(partition(0), ConnectionId(name)) for name in connections)
+        name = SessionId(session)
+        self.sessions.rows[TENANT, name] = Session(TENANT, name, expires_at, player, keys)
+        self._count(len(keys))
+
+    @property
+    def gateway(self) -> "CellFixture":
+        """The management API."""
+        return self
+
+    def post_to_connection(self, *, ConnectionId: str, Data: bytes) -> None:  # noqa: N803  # AWS's names
+        """Take a frame; the client moves, and ends this connection after the overlap."""
+        assert codec.decode(Data.decode()) == {"type": "move", "overlapSeconds": OVERLAP}
+        self.posted.append((self.now, ConnectionId))
+        if ConnectionId in self.answers:
+            raise self.answers[ConnectionId]
+        if ConnectionId not in self.stays:
+            self._ends[ConnectionId] = self.now + OVERLAP
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, in which connections end."""
+        self.now += seconds
+        for name in [name for name, at in self._ends.items() if at <= self.now]:
+            del self._ends[name]
+            self.end(name)
+
+    def end(self, connection: str) -> None:
+        """A connection is closed and counted."""
+        key = ConnectionKey(partition(0), ConnectionId(connection))
+        for row in list(self.sessions.rows.values()):
+            if key in row.connections:
+                self.sessions.forget(row.tenant_id, row.session_id, [key])
+                self._count(-1)
+
+    def drain(self, rate: int = 100) -> int:
+        """Drain it; return how many have stayed."""
+        cell: Any = self
+
+        def show(done: int, total: int) -> None:
+            self.shown.append((done, total))
+
+        draining = Draining(
+            cell,
+            [TENANT],
+            rate=rate,
+            overlap_seconds=OVERLAP,
+            progressed=show,
+            clock=lambda: self.now,
+            pause=self.pause,
+        )
+        return draining()
+
+    def _count(self, change: int) -> None:
+        row = self.partitions.rows[partition(0)]
+        self.partitions.rows[partition(0)] = PartitionCount(partition(0), row.count + change)
+
+
+@pytest.fixture
+def cell() -> CellFixture:
+    """A cell without clients."""
+    return CellFixture()
+
+
+def names(cell: CellFixture) -> list[str]:
+    """The connections that were asked, in order."""
+    return [name for _, name in cell.posted]
+
+
+def test_every_client_is_asked_once_and_the_cell_is_empty(cell: CellFixture) -> None:
+    """The progress goes from none to all."""
+    for number in range(5):
+        cell.add(f"s{number}", f"c{number}")
+    assert cell.drain() == 0
+    assert sorted(names(cell)) == [f"c{number}" for number in range(5)]
+    assert (cell.shown[0], cell.shown[-1]) == ((0, 5), (5, 5))
+
+
+def test_clients_are_asked_at_the_rate(cell: CellFixture) -> None:
+    """Ten a second, so the last of twenty comes after nearly two."""
+    for number in range(20):
+        cell.add(f"s{number}", f"c{number}")
+    cell.drain(rate=10)
+    # The posts are made by threads, so each may see a later time than the one at which it was due.
+    assert cell.posted[-1][0] - NOW >= 1.9
+    assert cell.posted[-1][0] - NOW < 3
+
+
+def test_all_devices_of_a_player_are_asked_in_one_step(cell: CellFixture) -> None:
+    """They stay on one cell, by their player's placement."""
+    cell.add("s1", "a", player=ANN)
+    cell.add("s2", "x")
+    cell.add("s3", "b", "c", player=ANN)
+    cell.drain(rate=1)
+    together = [names(cell).index(name) for name in ("a", "b", "c")]
+    assert max(together) - min(together) == 2
+
+
+def test_a_session_outlives_the_overlap(cell: CellFixture) -> None:
+    """Its old connections would be closed in the middle; a session that lives longer is not shortened."""
+    cell.add("short", "a", expires_at=NOW + 1)
+    cell.add("long", "b", expires_at=NOW + 99_999)
+    cell.drain()
+    ends = {name: row.expires_at for (_, name), row in cell.sessions.rows.items()}
+    assert ends == {"short": NOW + OVERLAP + 60, "long": NOW + 99_999}
+
+
+def test_a_client_that_stays_is_asked_three_times(cell: CellFixture) -> None:
+    """Each time once the overlap is over; then it is reported."""
+    cell.add("s1", "a")
+    cell.add("s2", "b")
+    cell.stays.add("b")
+    assert cell.drain() == 1
+    assert sorted(names(cell)) == ["a", "b", "b", "b"]
+    times = [at for at, name in cell.posted if name == "b"]
+    assert min(later - at for at, later in pairwise(times)) >= OVERLAP
+
+
+def test_a_client_that_came_meanwhile_is_asked_too(cell: CellFixture) -> None:
+    """A placement of before the order may have led it here."""
+    cell.add("s1", "a")
+    pause = cell.pause
+
+    def arrive(seconds: float) -> None:
+        pause(seconds)
+        if cell.now > NOW + 20 and "late" not in names(cell) and (TENANT, SessionId("late")) not in cell.sessions.rows:
+            cell.add("late", "late")
+
+    cell.pause = arrive  # type: ignore[method-assign]  # it is what the test varies
+    assert cell.drain() == 0
+    assert names(cell) == ["a", "late"]
+
+
+@pytest.mark.parametrize(
+    ("error", "stayed"),
+    [
+        (ClientError({"Error": {"Code": "GoneException"}}, "PostToConnection"), 0),
+        (ClientError({"Error": {"Code": "LimitExceededException"}}, "PostToConnection"), 1),
+        (EndpointConnectionError(endpoint_url="x"), 1),
+    ],
+    ids=["gone", "throttled", "out of reach"],
+)
+def test_a_connection_that_cannot_be_asked_holds_up_no_other(cell: CellFixture, error: Exception, stayed: int) -> None:
+    """One that is gone counts as moved; what is refused for another reason is tried again."""
+    cell.add("s1", "a")
+    cell.add("s2", "b")
+    cell.answers["b"] = error
+    assert cell.drain() == stayed
+    assert "a" in names(cell)
+
+
+def test_expired_sessions_are_left_alone(cell: CellFixture) -> None:
+    """Their connections are closed by their end."""
+    cell.add("s1", "a", expires_at=NOW)
+    assert cell.drain() == 0
+    assert cell.posted == []
+
+
+class DeploymentFixture:
+    """A hub, and north and south, whose leases say over which cells they divide the limits."""
+
+    def __init__(self, *cells: CellName) -> None:
+        self.directory = MemoryCellDirectory()
+        self.cells: dict[CellName, Any] = {name: SimpleNamespace(outputs={}) for name in cells}
+        weights = dict.fromkeys((HUB, *cells), 1.0)
+        described = {"placement": {"lease_seconds": LEASE_SECONDS}, "weights": weights}
+        self.outputs: dict[str, Any] = {
+            "cells": dict.fromkeys(cells, described),
+            "message_lifetime_seconds": 240,
+            "timeouts": {"post_message": 10, "post_message-rooms": 12, "swarm": 20},
+        }
+        for name in cells:
+            self.beat(name, *weights)
+
+    def beat(self, name: CellName, *taking_part: CellName) -> None:
+        """Renew a lease."""
+        lease = Lease(
+            at=int(time.time()),
+            is_well=True,
+            websocket_url="",
+            connections=0,
+            tenants=1,
+            taking_part=dict.fromkeys(taking_part, 1.0),
+        )
+        self.directory.leases[name] = lease
+
+    @property
+    def all_cells(self) -> dict[CellName, Any]:
+        """The hub's and the further ones."""
+        return {HUB: self, **self.cells}
+
+
+def deployment(*cells: CellName) -> Any:
+    """A deployment with these further cells."""
+    return DeploymentFixture(*cells)
+
+
+def test_an_order_waits_until_the_others_divide_the_limits() -> None:
+    """Else the first clients would be refused by a tenant's limit of connections."""
+    three = deployment(NORTH, SOUTH)
+    pauses: list[float] = []
+
+    def beat(seconds: float) -> None:
+        pauses.append(seconds)
+        three.beat((NORTH, SOUTH)[len(pauses) - 1], HUB, SOUTH)
+
+    assert order_drain(three, "north", pause=beat) == NORTH
+    assert (three.directory.orders, len(pauses)) == ({NORTH: 0}, 2)
+    stop_drain(three, "north")
+    assert three.directory.orders == {}
+
+
+def test_an_order_does_not_wait_for_a_dead_cell() -> None:
+    """It divides nothing."""
+    three = deployment(NORTH, SOUTH)
+    three.beat(NORTH, HUB, SOUTH)
+    del three.directory.leases[SOUTH]
+
+    def fail(_: float) -> None:
+        pytest.fail("nobody is waited for")
+
+    order_drain(three, "north", pause=fail)
+
+
+def drained_already(three: Any) -> None:
+    """North and the hub are drained."""
+    for name in (HUB, NORTH):
+        three.directory.order(name, 0)
+
+
+def lost(three: Any) -> None:
+    """South alone has a weight, and is lost."""
+    drained_already(three)
+    del three.directory.leases[SOUTH]
+
+
+@pytest.mark.parametrize(
+    ("cells", "name", "before"),
+    [((), "hub", None), ((NORTH, SOUTH), "south", drained_already), ((NORTH, SOUTH), "north", lost)],
+    ids=["one cell", "the last one", "others are lost"],
+)
+def test_the_last_cell_is_not_drained(
+    cells: tuple[CellName, ...], name: str, before: Callable[[Any], None] | None
+) -> None:
+    """Its clients could go nowhere."""
+    found = deployment(*cells)
+    if before:
+        before(found)
+    orders = dict(found.directory.orders)
+    with pytest.raises(OperatorError, match=r"No other cell could take its clients\."):
+        order_drain(found, name)
+    assert found.directory.orders == orders
+
+
+@pytest.mark.parametrize("act", [order_drain, stop_drain])
+def test_an_unknown_cell_is_refused(act: Callable[[Any, str], object]) -> None:
+    """The message has the names of all."""
+    with pytest.raises(OperatorError, match=r"There is no cell east\."):
+        act(deployment(NORTH), "east")
+
+
+def test_the_overlap_is_a_broadcasts_lifetime_and_a_workers_longest_timeout() -> None:
+    """The workers are those of the drained cell."""
+    assert overlap_of(deployment(), HUB) == 252
