@@ -2,6 +2,8 @@
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -174,3 +176,24 @@ def test_outputs_are_plain_values(runner: Terraform) -> None:
 def test_a_hash_is_written_as_lambda_writes_it() -> None:
     """Base64 of the digest, not of its hexadecimal form."""
     assert zip_hash("00" * 32) == "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+
+def test_stacks_are_initialised_one_at_a_time(runner: Terraform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several `terraform init` must not use one plugin cache at once."""
+    lock, run, under_way, most = threading.Lock(), Terraform._run, 0, 0
+
+    def counted(terraform: Terraform, *arguments: str) -> str:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        said = run(terraform, *arguments)
+        with lock:
+            under_way -= 1
+        return said
+
+    runner.link({})
+    monkeypatch.setattr(Terraform, "_run", counted)
+    with ThreadPoolExecutor(3) as pool:
+        [*pool.map(lambda _: runner._initialise(), range(3))]
+    assert most == 1

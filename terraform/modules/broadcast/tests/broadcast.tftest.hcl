@@ -37,9 +37,10 @@ variables {
   websocket_api = jsondecode(file("../../testing/values.json")).websocket_api
 }
 
-run "every_stage_of_a_broadcast_has_its_queue" {
+run "every_part_is_as_documented_by_default" {
   command = plan
 
+  # Every stage of a broadcast has its queue.
   assert {
     condition = { for key, queue in aws_sqs_queue.work : key => queue.visibility_timeout_seconds } == {
       broadcast   = 120
@@ -58,11 +59,8 @@ run "every_stage_of_a_broadcast_has_its_queue" {
     condition     = alltrue([for queue in concat(values(aws_sqs_queue.work), [aws_sqs_queue.dead_letter]) : queue.sqs_managed_sse_enabled])
     error_message = "Queues must be encrypted."
   }
-}
 
-run "only_the_topic_may_send_to_its_queue" {
-  command = plan
-
+  # Only the topic may send to its queue.
   assert {
     condition = jsondecode(aws_sqs_queue.work["broadcast"].policy).Statement == [{
       Sid       = "TopicMaySend"
@@ -78,11 +76,8 @@ run "only_the_topic_may_send_to_its_queue" {
     condition     = aws_sns_topic_subscription.broadcast.raw_message_delivery
     error_message = "The queue must get the message as it was published."
   }
-}
 
-run "only_its_publishers_may_publish_on_the_topic_and_over_tls_alone" {
-  command = plan
-
+  # Only its publishers may publish on the topic and over TLS alone.
   assert {
     condition = {
       for statement in jsondecode(aws_sns_topic_policy.broadcast.policy).Statement :
@@ -109,11 +104,8 @@ run "only_its_publishers_may_publish_on_the_topic_and_over_tls_alone" {
     ]
     error_message = "The publishers must be publish and send_message."
   }
-}
 
-run "messages_that_every_worker_failed_on_are_settled_before_they_are_kept" {
-  command = plan
-
+  # Messages that every worker failed on are settled before they are kept.
   assert {
     condition = toset([
       for key, redrive in aws_sqs_queue_redrive_policy.work : key
@@ -128,11 +120,8 @@ run "messages_that_every_worker_failed_on_are_settled_before_they_are_kept" {
     ])
     error_message = "A chunk must be tried five times, what comes again soon ten times, and each as often again to be settled as failed."
   }
-}
 
-run "a_shard_delivers_one_chunk_at_a_time_to_a_limited_number_of_workers" {
-  command = plan
-
+  # A shard delivers one chunk at a time to a limited number of workers.
   assert {
     condition = alltrue([
       for mapping in aws_lambda_event_source_mapping.post_message :
@@ -143,6 +132,98 @@ run "a_shard_delivers_one_chunk_at_a_time_to_a_limited_number_of_workers" {
   assert {
     condition     = aws_lambda_event_source_mapping.query.scaling_config[0].maximum_concurrency == 8
     error_message = "No more queries must write chunks at once than the table takes."
+  }
+
+  # Only failed messages are retried.
+  assert {
+    condition = alltrue([
+      for mapping in concat(
+        values(aws_lambda_event_source_mapping.post_message),
+        values(aws_lambda_event_source_mapping.settle),
+        [aws_lambda_event_source_mapping.swarm, aws_lambda_event_source_mapping.query],
+      ) : mapping.function_response_types == toset(["ReportBatchItemFailures"])
+    ])
+    error_message = "Every mapping must take partial failures."
+  }
+
+  # Tables are protected from deletion.
+  assert {
+    condition     = aws_dynamodb_table.broadcasts.deletion_protection_enabled && aws_dynamodb_table.broadcasts.ttl[0].attribute_name == "expiresAt"
+    error_message = "The table must be protected, and its rows expire."
+  }
+  assert {
+    condition     = aws_dynamodb_table.lanes.deletion_protection_enabled && aws_dynamodb_table.lanes.hash_key == "lanes"
+    error_message = "The table of lanes must be protected, and have the key that the functions use."
+  }
+
+  # Large rooms have two workers of their own, and small broadcasts four.
+  assert {
+    condition = alltrue([
+      for name, workers in { rooms = 2, express = 4 } : (
+        aws_lambda_event_source_mapping.own[name].function_name == module.post_message_own[name].alias.arn
+        && aws_lambda_event_source_mapping.own[name].batch_size == 1
+        && aws_lambda_event_source_mapping.own[name].function_response_types == toset(["ReportBatchItemFailures"])
+        && aws_lambda_event_source_mapping.own[name].scaling_config[0].maximum_concurrency == workers
+        && local.own_lanes[name].workers == workers
+      )
+    ])
+    error_message = "No more workers may post than the rate of their kind is divided by."
+  }
+
+  # The former release may send remaining connections to the queue that it reads.
+  assert {
+    condition = alltrue([
+      for name in ["rooms", "express"] :
+      anytrue([
+        for statement in module.post_message_own[name].statements :
+        contains(statement.Action, "sqs:SendMessage") && contains(statement.Resource, local.queues[name].arn)
+      ])
+    ])
+    error_message = "After a rollback this code serves the queue during the first steps of the next release."
+  }
+
+  # The rest of a small broadcast goes to the shards.
+  assert {
+    condition     = jsonencode(local.own_lanes.express.queues_for_rest) == jsonencode(local.query_shards)
+    error_message = "No small broadcast may wait for the remaining connections of another one."
+  }
+  assert {
+    condition     = local.own_lanes.express.bucket * 4 == 2000 && local.own_lanes.rooms.bucket == 0
+    error_message = "The express lanes together must take two fifths of the account's bucket, and no others any of it."
+  }
+
+  # Lambda does not stop messages that return to a queue.
+  assert {
+    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow" && alltrue([for way in aws_lambda_function_recursion_config.post_message_own : way.recursive_loop == "Allow"])
+    error_message = "Lambda must not take the way back to the shard for a loop."
+  }
+  assert {
+    condition     = aws_lambda_function_recursion_config.settle.recursive_loop == "Allow"
+    error_message = "Lambda must not take the way back to the queue of outcomes for a loop."
+  }
+
+  # `publish` may publish only on the topic.
+  assert {
+    condition = flatten([
+      for statement in module.publish[0].role.policy.Statement : statement.Resource if contains(statement.Action, "sns:Publish")
+    ]) == [aws_sns_topic.broadcast.arn]
+    error_message = "publish may publish on the topic of broadcasts only."
+  }
+
+  # No cell may subscribe, and `publish` reads none without further cells.
+  assert {
+    condition     = !strcontains(aws_sns_topic_policy.broadcast.policy, "sns:Subscribe") && length(aws_iam_role.cell) == 0
+    error_message = "The topic is as it was."
+  }
+  assert {
+    condition     = !strcontains(jsonencode(module.publish[0].role.policy), "ReadCells")
+    error_message = "publish may do what it might before."
+  }
+
+  # The hub's broadcasts have no stream.
+  assert {
+    condition     = aws_dynamodb_table.broadcasts.stream_enabled == null && length(aws_lambda_event_source_mapping.report) == 0
+    error_message = "The hub reads its own rows."
   }
 }
 
@@ -212,34 +293,6 @@ run "a_shard_that_is_drained_cannot_be_claimed" {
   expect_failures = [var.subscribers]
 }
 
-run "only_failed_messages_are_retried" {
-  command = plan
-
-  assert {
-    condition = alltrue([
-      for mapping in concat(
-        values(aws_lambda_event_source_mapping.post_message),
-        values(aws_lambda_event_source_mapping.settle),
-        [aws_lambda_event_source_mapping.swarm, aws_lambda_event_source_mapping.query],
-      ) : mapping.function_response_types == toset(["ReportBatchItemFailures"])
-    ])
-    error_message = "Every mapping must take partial failures."
-  }
-}
-
-run "tables_are_protected_from_deletion" {
-  command = plan
-
-  assert {
-    condition     = aws_dynamodb_table.broadcasts.deletion_protection_enabled && aws_dynamodb_table.broadcasts.ttl[0].attribute_name == "expiresAt"
-    error_message = "The table must be protected, and its rows expire."
-  }
-  assert {
-    condition     = aws_dynamodb_table.lanes.deletion_protection_enabled && aws_dynamodb_table.lanes.hash_key == "lanes"
-    error_message = "The table of lanes must be protected, and have the key that the functions use."
-  }
-}
-
 run "shards_keep_their_order_beyond_ten" {
   command = plan
 
@@ -250,51 +303,6 @@ run "shards_keep_their_order_beyond_ten" {
   assert {
     condition     = local.shard_names[2] == "shard-2" && local.shard_names[11] == "shard-11" && length(local.shards) == 12
     error_message = "Shards must be in the order of their numbers."
-  }
-}
-
-run "large_rooms_have_two_workers_of_their_own_and_small_broadcasts_four" {
-  command = plan
-
-  assert {
-    condition = alltrue([
-      for name, workers in { rooms = 2, express = 4 } : (
-        aws_lambda_event_source_mapping.own[name].function_name == module.post_message_own[name].alias.arn
-        && aws_lambda_event_source_mapping.own[name].batch_size == 1
-        && aws_lambda_event_source_mapping.own[name].function_response_types == toset(["ReportBatchItemFailures"])
-        && aws_lambda_event_source_mapping.own[name].scaling_config[0].maximum_concurrency == workers
-        && local.own_lanes[name].workers == workers
-      )
-    ])
-    error_message = "No more workers may post than the rate of their kind is divided by."
-  }
-}
-
-run "the_former_release_may_send_remaining_connections_to_the_queue_that_it_reads" {
-  command = plan
-
-  assert {
-    condition = alltrue([
-      for name in ["rooms", "express"] :
-      anytrue([
-        for statement in module.post_message_own[name].statements :
-        contains(statement.Action, "sqs:SendMessage") && contains(statement.Resource, local.queues[name].arn)
-      ])
-    ])
-    error_message = "After a rollback this code serves the queue during the first steps of the next release."
-  }
-}
-
-run "the_rest_of_a_small_broadcast_goes_to_the_shards" {
-  command = plan
-
-  assert {
-    condition     = jsonencode(local.own_lanes.express.queues_for_rest) == jsonencode(local.query_shards)
-    error_message = "No small broadcast may wait for the remaining connections of another one."
-  }
-  assert {
-    condition     = local.own_lanes.express.bucket * 4 == 2000 && local.own_lanes.rooms.bucket == 0
-    error_message = "The express lanes together must take two fifths of the account's bucket, and no others any of it."
   }
 }
 
@@ -829,30 +837,6 @@ run "a_short_external_id_and_a_name_in_capitals_are_refused" {
   expect_failures = [var.subscribers]
 }
 
-run "lambda_does_not_stop_messages_that_return_to_a_queue" {
-  command = plan
-
-  assert {
-    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow" && alltrue([for way in aws_lambda_function_recursion_config.post_message_own : way.recursive_loop == "Allow"])
-    error_message = "Lambda must not take the way back to the shard for a loop."
-  }
-  assert {
-    condition     = aws_lambda_function_recursion_config.settle.recursive_loop == "Allow"
-    error_message = "Lambda must not take the way back to the queue of outcomes for a loop."
-  }
-}
-
-run "publish_may_publish_only_on_the_topic" {
-  command = plan
-
-  assert {
-    condition = flatten([
-      for statement in module.publish[0].role.policy.Statement : statement.Resource if contains(statement.Action, "sns:Publish")
-    ]) == [aws_sns_topic.broadcast.arn]
-    error_message = "publish may publish on the topic of broadcasts only."
-  }
-}
-
 run "only_send_message_publishes_where_publish_is_missing" {
   command = plan
 
@@ -928,19 +912,6 @@ run "a_cell_subscribes_only_its_queue_and_reports_only_its_own_rows" {
   }
 }
 
-run "no_cell_may_subscribe_and_publish_reads_none_without_further_cells" {
-  command = plan
-
-  assert {
-    condition     = !strcontains(aws_sns_topic_policy.broadcast.policy, "sns:Subscribe") && length(aws_iam_role.cell) == 0
-    error_message = "The topic is as it was."
-  }
-  assert {
-    condition     = !strcontains(jsonencode(module.publish[0].role.policy), "ReadCells")
-    error_message = "publish may do what it might before."
-  }
-}
-
 run "a_further_cells_queue_takes_the_hubs_topic_from_a_region_that_must_be_enabled" {
   command = plan
 
@@ -975,14 +946,5 @@ run "a_further_cells_queue_takes_the_hubs_topic_from_a_region_that_must_be_enabl
   assert {
     condition     = aws_dynamodb_table.broadcasts.stream_view_type == "KEYS_ONLY" && length(aws_lambda_event_source_mapping.report[0].filter_criteria[0].filter) == 3
     error_message = "report reads a stream of keys, without those of chunks."
-  }
-}
-
-run "the_hubs_broadcasts_have_no_stream" {
-  command = plan
-
-  assert {
-    condition     = aws_dynamodb_table.broadcasts.stream_enabled == null && length(aws_lambda_event_source_mapping.report) == 0
-    error_message = "The hub reads its own rows."
   }
 }

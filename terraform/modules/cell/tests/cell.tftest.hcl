@@ -109,7 +109,8 @@ variables {
   }
 }
 
-run "every_function_has_exactly_its_permissions" {
+# A plan takes seconds: all that holds with these variables is in one run.
+run "the_cell_of_a_hub_is_complete_and_every_function_has_exactly_its_permissions" {
   command = plan
 
   assert {
@@ -240,11 +241,8 @@ run "every_function_has_exactly_its_permissions" {
     }
     error_message = "query marks lanes, workers read the marks too, and nobody else has any business there."
   }
-}
 
-run "connect_and_disconnect_access_rows_with_their_own_roles" {
-  command = plan
-
+  # `connect` and `disconnect` access rows with their own roles.
   assert {
     condition = {
       for name in ["connect", "disconnect"] : name => {
@@ -268,6 +266,42 @@ run "connect_and_disconnect_access_rows_with_their_own_roles" {
   assert {
     condition     = !anytrue([for name in ["connect", "disconnect"] : strcontains(jsonencode(local.functions[name].role.policy), "sts:")])
     error_message = "connect and disconnect must assume no role: STS answers 600 calls a second for an account."
+  }
+
+  # A tenant can access its sessions under both keys.
+  assert {
+    condition = toset(flatten([
+      for function in local.functions : [
+        for statement in function.statements : statement.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+        if contains(statement.Resource, local.tables.sessions.arn) && can(statement.Condition["ForAllValues:StringLike"])
+      ]
+    ])) == toset(["$${aws:PrincipalTag/tenantId}#*", "$${aws:PrincipalTag/tenantId}"])
+    error_message = "A tenant's roles must reach {tenantId}#* and {tenantId} in the table of sessions, and nothing else."
+  }
+
+  # Unanswered clients and throttled functions raise an alarm.
+  assert {
+    condition = toset([for alarm in values(module.function_alarms.alarms) : alarm.function]) == toset([
+      for name in ["authorizer", "connect", "default_route", "disconnect", "join_room", "reconcile", "send_message"] :
+      "loudhailer-test-${name}"
+    ])
+    error_message = "Every function without a queue or a stream in front of it must be watched."
+  }
+  assert {
+    condition = toset(keys(module.throttled_alarm)) == toset(flatten([
+      for table in keys(output.tables) : ["${table}-reads", "${table}-writes"]
+    ]))
+    error_message = "Every table must be watched for throttled reads and writes."
+  }
+  assert {
+    condition     = toset(keys(module.gateway_alarm)) == toset(["ExecutionError", "IntegrationError"])
+    error_message = "The API must be watched for what it cannot call."
+  }
+
+  # A hub has nothing of a further cell.
+  assert {
+    condition     = length(setintersection(concat(keys(output.functions), keys(output.queues)), ["beat", "report", "report-failure"])) == 0
+    error_message = "The hub tells nobody, and is asked by session_api itself."
   }
 }
 
@@ -295,20 +329,6 @@ run "the_former_release_keeps_its_roles_while_it_runs" {
   }
 }
 
-run "a_tenant_can_access_its_sessions_under_both_keys" {
-  command = plan
-
-  assert {
-    condition = toset(flatten([
-      for function in local.functions : [
-        for statement in function.statements : statement.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
-        if contains(statement.Resource, local.tables.sessions.arn) && can(statement.Condition["ForAllValues:StringLike"])
-      ]
-    ])) == toset(["$${aws:PrincipalTag/tenantId}#*", "$${aws:PrincipalTag/tenantId}"])
-    error_message = "A tenant's roles must reach {tenantId}#* and {tenantId} in the table of sessions, and nothing else."
-  }
-}
-
 run "clients_may_use_a_fifth_of_the_quota_and_half_of_its_bucket" {
   command = plan
 
@@ -319,28 +339,6 @@ run "clients_may_use_a_fifth_of_the_quota_and_half_of_its_bucket" {
   assert {
     condition     = local.inbound == { rate = 4000, burst = 2500, crowd_burst = 1000 }
     error_message = "Clients must get a fifth of the quota, and half of its bucket."
-  }
-}
-
-run "unanswered_clients_and_throttled_functions_raise_an_alarm" {
-  command = plan
-
-  assert {
-    condition = toset([for alarm in values(module.function_alarms.alarms) : alarm.function]) == toset([
-      for name in ["authorizer", "connect", "default_route", "disconnect", "join_room", "reconcile", "send_message"] :
-      "loudhailer-test-${name}"
-    ])
-    error_message = "Every function without a queue or a stream in front of it must be watched."
-  }
-  assert {
-    condition = toset(keys(module.throttled_alarm)) == toset(flatten([
-      for table in keys(output.tables) : ["${table}-reads", "${table}-writes"]
-    ]))
-    error_message = "Every table must be watched for throttled reads and writes."
-  }
-  assert {
-    condition     = toset(keys(module.gateway_alarm)) == toset(["ExecutionError", "IntegrationError"])
-    error_message = "The API must be watched for what it cannot call."
   }
 }
 
@@ -449,14 +447,5 @@ run "a_further_cell_reports_to_its_hub_and_has_no_public_api" {
   assert {
     condition     = length(setintersection(keys(output.queues), ["beat", "report-failure"])) == 2
     error_message = "beat has ticks, and report a queue of failures."
-  }
-}
-
-run "a_hub_has_nothing_of_a_further_cell" {
-  command = plan
-
-  assert {
-    condition     = length(setintersection(concat(keys(output.functions), keys(output.queues)), ["beat", "report", "report-failure"])) == 0
-    error_message = "The hub tells nobody, and is asked by session_api itself."
   }
 }

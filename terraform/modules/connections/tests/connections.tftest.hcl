@@ -22,36 +22,28 @@ variables {
   websocket_api = jsondecode(file("../../testing/values.json")).websocket_api
 }
 
-run "the_partition_leads_the_key_of_a_connection" {
+run "every_part_is_as_documented_by_default" {
   command = plan
 
+  # The partition leads the key of a connection.
   assert {
     condition     = aws_dynamodb_table.connections.hash_key == "partition" && aws_dynamodb_table.connections.range_key == "connectionId"
     error_message = "The key must be partition and connectionId."
   }
-}
 
-run "a_partition_is_never_split" {
-  command = plan
-
+  # A partition is never split.
   assert {
     condition     = one(aws_dynamodb_table.connections.local_secondary_index).range_key == "neverWritten"
     error_message = "A local index, on an attribute that is never written, must keep item collections whole."
   }
-}
 
-run "the_stream_has_old_and_new_images" {
-  command = plan
-
+  # The stream has old and new images.
   assert {
     condition     = aws_dynamodb_table.connections.stream_view_type == "NEW_AND_OLD_IMAGES"
     error_message = "Accounting needs the old row of a connection that went away."
   }
-}
 
-run "connections_are_found_by_room" {
-  command = plan
-
+  # Connections are found by room.
   assert {
     condition = {
       for index in aws_dynamodb_table.connections.global_secondary_index : index.name => [index.hash_key, index.projection_type]
@@ -60,20 +52,14 @@ run "connections_are_found_by_room" {
     }
     error_message = "The index must be room, with keys only."
   }
-}
 
-run "a_players_connections_are_found_without_an_index" {
-  command = plan
-
+  # A player's connections are found without an index.
   assert {
     condition     = aws_dynamodb_table.devices.hash_key == "player" && aws_dynamodb_table.devices.range_key == "connectionId"
     error_message = "The key must be player and connectionId, so that a read of a player is consistent."
   }
-}
 
-run "connections_expire" {
-  command = plan
-
+  # Connections expire.
   assert {
     condition = alltrue([
       for table in [aws_dynamodb_table.connections, aws_dynamodb_table.devices] :
@@ -81,11 +67,8 @@ run "connections_expire" {
     ])
     error_message = "A connection whose $disconnect was lost must expire."
   }
-}
 
-run "tables_are_paid_by_request_and_protected_from_deletion" {
-  command = plan
-
+  # Tables are paid by request and protected from deletion.
   assert {
     condition = alltrue([
       for table in [aws_dynamodb_table.connections, aws_dynamodb_table.devices, aws_dynamodb_table.partitions] :
@@ -93,11 +76,8 @@ run "tables_are_paid_by_request_and_protected_from_deletion" {
     ])
     error_message = "Tables must be on demand, and protected by default."
   }
-}
 
-run "changes_are_counted_in_order_without_loss" {
-  command = plan
-
+  # Changes are counted in order without loss.
   assert {
     condition = (
       aws_lambda_event_source_mapping.accounting.parallelization_factor == 1

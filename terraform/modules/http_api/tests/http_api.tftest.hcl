@@ -32,18 +32,16 @@ variables {
   }
 }
 
-run "routes_are_authorised_by_iam" {
+run "every_part_is_as_documented_by_default" {
   command = plan
 
+  # Routes are authorised by IAM.
   assert {
     condition     = alltrue([for route in aws_apigatewayv2_route.this : route.authorization_type == "AWS_IAM"])
     error_message = "auth iam must become AWS_IAM."
   }
-}
 
-run "every_route_is_throttled" {
-  command = plan
-
+  # Every route is throttled.
   assert {
     condition = (
       aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 500
@@ -51,17 +49,29 @@ run "every_route_is_throttled" {
     )
     error_message = "A route without a throttle of its own must have the stage's."
   }
-}
 
-run "each_function_may_be_invoked_by_its_own_routes_only" {
-  command = plan
-
+  # Each function may be invoked by its own routes only.
   assert {
     condition = { for key, permission in aws_lambda_permission.this : key => permission.source_arn } == {
       "POST /broadcast"     = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/$default/POST/broadcast"
       "GET /broadcast/{id}" = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/$default/GET/broadcast/*"
     }
     error_message = "A permission must name stage, method and path."
+  }
+
+  # The access log keeps no secret.
+  assert {
+    condition = !anytrue([
+      for field in values(jsondecode(aws_apigatewayv2_stage.this.access_log_settings[0].format)) :
+      can(regex("(?i)session|query|path", field))
+    ])
+    error_message = "The query string holds the session's id, which is a secret."
+  }
+
+  # The URL in AWS belongs to the API.
+  assert {
+    condition     = output.http_url == "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
+    error_message = "Paths must begin at the root of the API's endpoint."
   }
 }
 
@@ -101,27 +111,6 @@ run "a_token_of_the_issuer_opens_a_jwt_route" {
   assert {
     condition     = one(aws_apigatewayv2_stage.this.route_settings).throttling_rate_limit == 50
     error_message = "A route's own throttle must hold for it."
-  }
-}
-
-run "the_access_log_keeps_no_secret" {
-  command = plan
-
-  assert {
-    condition = !anytrue([
-      for field in values(jsondecode(aws_apigatewayv2_stage.this.access_log_settings[0].format)) :
-      can(regex("(?i)session|query|path", field))
-    ])
-    error_message = "The query string holds the session's id, which is a secret."
-  }
-}
-
-run "the_url_in_aws_belongs_to_the_api" {
-  command = plan
-
-  assert {
-    condition     = output.http_url == "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
-    error_message = "Paths must begin at the root of the API's endpoint."
   }
 }
 

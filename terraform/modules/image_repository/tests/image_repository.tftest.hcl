@@ -19,9 +19,10 @@ variables {
   }
 }
 
-run "a_tag_cannot_be_moved_and_every_image_is_scanned" {
+run "every_part_is_as_documented_by_default" {
   command = plan
 
+  # A tag cannot be moved, and every image is scanned.
   assert {
     condition     = aws_ecr_repository.this.image_tag_mutability == "IMMUTABLE"
     error_message = "A tag must stay with its image."
@@ -30,22 +31,16 @@ run "a_tag_cannot_be_moved_and_every_image_is_scanned" {
     condition     = aws_ecr_repository.this.image_scanning_configuration[0].scan_on_push
     error_message = "An image must be scanned when it is pushed."
   }
-}
 
-run "only_the_accounts_of_the_map_pull" {
-  command = plan
-
+  # Only the accounts of the map pull.
   assert {
     condition = jsondecode(aws_ecr_repository_policy.this.policy).Statement[0].Principal == {
       AWS = ["arn:aws:iam::222222222222:root", "arn:aws:iam::444444444444:root"]
     }
     error_message = "Each account must be named once, and no other."
   }
-}
 
-run "lambda_pulls_for_functions_of_the_mapped_accounts_in_this_region_only" {
-  command = plan
-
+  # Lambda pulls for functions of the mapped accounts in this region only.
   assert {
     condition = jsondecode(aws_ecr_repository_policy.this.policy).Statement[1] == {
       Sid       = "TheirFunctionsPull"
@@ -63,11 +58,8 @@ run "lambda_pulls_for_functions_of_the_mapped_accounts_in_this_region_only" {
     }
     error_message = "Lambda must be limited by the functions' ARNs."
   }
-}
 
-run "accounts_that_pull_cannot_push" {
-  command = plan
-
+  # Accounts that pull cannot push.
   assert {
     condition = toset(flatten(jsondecode(aws_ecr_repository_policy.this.policy).Statement[*].Action)) == toset([
       "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer",

@@ -31,9 +31,10 @@ variables {
   }
 }
 
-run "an_image_runs_by_its_digest" {
+run "every_part_is_as_documented_by_default" {
   command = plan
 
+  # An image runs by its digest.
   assert {
     condition     = endswith(aws_lambda_function.this.image_uri, "/loudhailer@${var.package.image.digest}")
     error_message = "The image must be named by its digest."
@@ -45,6 +46,77 @@ run "an_image_runs_by_its_digest" {
   assert {
     condition     = aws_lambda_function.this.image_config[0].command == tolist(["functions.broadcast.swarm.handler.handler"])
     error_message = "The image's command must be the function's handler."
+  }
+
+  # The live alias points to the published version.
+  assert {
+    condition     = aws_lambda_function.this.publish && aws_lambda_alias.live.function_version == aws_lambda_function.this.version
+    error_message = "The alias must point to the version just published."
+  }
+  assert {
+    condition     = output.alias.name == "live" && output.alias.function_name == "loudhailer-test-swarm"
+    error_message = "The alias must be live."
+  }
+
+  # No environment is kept warm by default.
+  assert {
+    condition     = length(aws_lambda_provisioned_concurrency_config.live) == 0
+    error_message = "Without settings.provisioned there must be none."
+  }
+
+  # Logs expire.
+  assert {
+    condition     = aws_cloudwatch_log_group.this.name == "/aws/lambda/loudhailer-test-swarm" && aws_cloudwatch_log_group.this.retention_in_days == 30
+    error_message = "The function's own log group must keep logs for 30 days."
+  }
+
+  # The common variables are added.
+  assert {
+    condition = aws_lambda_function.this.environment[0].variables == tomap({
+      BROADCASTS_TABLE             = "loudhailer-test-broadcasts"
+      ENVIRONMENT                  = "test"
+      POWERTOOLS_SERVICE_NAME      = "swarm"
+      POWERTOOLS_METRICS_NAMESPACE = "Loudhailer"
+      POWERTOOLS_LOG_LEVEL         = "INFO"
+    })
+    error_message = "The function must have its own variables and the common ones, and no others."
+  }
+
+  # The role has exactly the permissions of its statements.
+  assert {
+    condition     = toset(local.policy.Statement[*].Sid) == toset(["ReadBroadcasts", "WriteLogs", "SendTraces"])
+    error_message = "Statements must be the given ones, logs and traces."
+  }
+  assert {
+    condition     = !strcontains(join(" ", flatten(local.policy.Statement[*].Action)), "*")
+    error_message = "No action may contain a wildcard."
+  }
+  assert {
+    condition     = [for statement in local.policy.Statement : statement.Sid if contains(statement.Resource, "*")] == ["SendTraces"]
+    error_message = "Only X-Ray, which knows no resources, may be allowed on all of them."
+  }
+
+  # Lambda logs only problems and drops no metric.
+  assert {
+    condition = (
+      aws_lambda_function.this.logging_config[0].log_format == "JSON"
+      && aws_lambda_function.this.logging_config[0].system_log_level == "WARN"
+      && aws_lambda_function.this.logging_config[0].application_log_level == "INFO"
+    )
+    error_message = "Lambda would write three lines for each invocation; a level above INFO would drop the metrics."
+  }
+  assert {
+    condition     = aws_lambda_function.this.logging_config[0].log_group == aws_cloudwatch_log_group.this.name
+    error_message = "The log must be the one that is kept for so long and no longer."
+  }
+
+  # A function of all tenants has no tenant role.
+  assert {
+    condition = (
+      length(aws_iam_role.tenant) == 0 && output.tenant_role == null
+      && !contains(keys(aws_lambda_function.this.environment[0].variables), "TENANT_ROLE_ARN")
+    )
+    error_message = "Without tenant statements there must be no role for tenants."
   }
 }
 
@@ -65,28 +137,6 @@ run "a_zip_runs_with_the_same_handler" {
       && aws_lambda_function.this.runtime == "python3.13"
     )
     error_message = "A zip must run on Python 3.13 with the function's handler."
-  }
-}
-
-run "the_live_alias_points_to_the_published_version" {
-  command = plan
-
-  assert {
-    condition     = aws_lambda_function.this.publish && aws_lambda_alias.live.function_version == aws_lambda_function.this.version
-    error_message = "The alias must point to the version just published."
-  }
-  assert {
-    condition     = output.alias.name == "live" && output.alias.function_name == "loudhailer-test-swarm"
-    error_message = "The alias must be live."
-  }
-}
-
-run "no_environment_is_kept_warm_by_default" {
-  command = plan
-
-  assert {
-    condition     = length(aws_lambda_provisioned_concurrency_config.live) == 0
-    error_message = "Without settings.provisioned there must be none."
   }
 }
 
@@ -124,47 +174,6 @@ run "a_part_of_a_warm_environment_is_refused" {
   }
 
   expect_failures = [var.settings]
-}
-
-run "logs_expire" {
-  command = plan
-
-  assert {
-    condition     = aws_cloudwatch_log_group.this.name == "/aws/lambda/loudhailer-test-swarm" && aws_cloudwatch_log_group.this.retention_in_days == 30
-    error_message = "The function's own log group must keep logs for 30 days."
-  }
-}
-
-run "the_common_variables_are_added" {
-  command = plan
-
-  assert {
-    condition = aws_lambda_function.this.environment[0].variables == tomap({
-      BROADCASTS_TABLE             = "loudhailer-test-broadcasts"
-      ENVIRONMENT                  = "test"
-      POWERTOOLS_SERVICE_NAME      = "swarm"
-      POWERTOOLS_METRICS_NAMESPACE = "Loudhailer"
-      POWERTOOLS_LOG_LEVEL         = "INFO"
-    })
-    error_message = "The function must have its own variables and the common ones, and no others."
-  }
-}
-
-run "the_role_has_exactly_the_permissions_of_its_statements" {
-  command = plan
-
-  assert {
-    condition     = toset(local.policy.Statement[*].Sid) == toset(["ReadBroadcasts", "WriteLogs", "SendTraces"])
-    error_message = "Statements must be the given ones, logs and traces."
-  }
-  assert {
-    condition     = !strcontains(join(" ", flatten(local.policy.Statement[*].Action)), "*")
-    error_message = "No action may contain a wildcard."
-  }
-  assert {
-    condition     = [for statement in local.policy.Statement : statement.Sid if contains(statement.Resource, "*")] == ["SendTraces"]
-    error_message = "Only X-Ray, which knows no resources, may be allowed on all of them."
-  }
 }
 
 run "a_reader_of_queues_has_the_permissions_of_lambdas_pollers" {
@@ -205,23 +214,6 @@ run "two_statements_with_one_sid_are_refused" {
   }
 
   expect_failures = [var.queues_read]
-}
-
-run "lambda_logs_only_problems_and_drops_no_metric" {
-  command = plan
-
-  assert {
-    condition = (
-      aws_lambda_function.this.logging_config[0].log_format == "JSON"
-      && aws_lambda_function.this.logging_config[0].system_log_level == "WARN"
-      && aws_lambda_function.this.logging_config[0].application_log_level == "INFO"
-    )
-    error_message = "Lambda would write three lines for each invocation; a level above INFO would drop the metrics."
-  }
-  assert {
-    condition     = aws_lambda_function.this.logging_config[0].log_group == aws_cloudwatch_log_group.this.name
-    error_message = "The log must be the one that is kept for so long and no longer."
-  }
 }
 
 run "a_function_is_not_traced_by_default" {
@@ -359,18 +351,6 @@ run "a_reserved_concurrency_of_zero_is_refused" {
   }
 
   expect_failures = [var.settings]
-}
-
-run "a_function_of_all_tenants_has_no_tenant_role" {
-  command = plan
-
-  assert {
-    condition = (
-      length(aws_iam_role.tenant) == 0 && output.tenant_role == null
-      && !contains(keys(aws_lambda_function.this.environment[0].variables), "TENANT_ROLE_ARN")
-    )
-    error_message = "Without tenant statements there must be no role for tenants."
-  }
 }
 
 run "a_tenants_rows_are_accessed_with_the_tenant_role_only" {

@@ -64,9 +64,10 @@ variables {
   websocket_api = jsondecode(file("../../testing/values.json")).websocket_api
 }
 
-run "the_pool_and_every_silo_have_a_queue_of_high_throughput" {
+run "every_part_is_as_documented_by_default" {
   command = plan
 
+  # The pool and every silo have a queue of high throughput.
   assert {
     condition = { for key, queue in aws_sqs_queue.this : key => queue.name } == {
       pooled    = "loudhailer-test-pooled.fifo"
@@ -86,11 +87,8 @@ run "the_pool_and_every_silo_have_a_queue_of_high_throughput" {
     condition     = alltrue([for queue in aws_sqs_queue.this : queue.visibility_timeout_seconds == 60])
     error_message = "A queue must hide a message for six times the consumer's timeout."
   }
-}
 
-run "messages_that_every_worker_failed_on_are_kept_in_a_fifo_queue" {
-  command = plan
-
+  # Messages that every worker failed on are kept in a FIFO queue.
   assert {
     condition = {
       for key, redrive in aws_sqs_queue_redrive_policy.this : key => jsondecode(redrive.redrive_policy)
@@ -106,11 +104,8 @@ run "messages_that_every_worker_failed_on_are_kept_in_a_fifo_queue" {
     condition     = aws_sqs_queue.dead_letter.message_retention_seconds == 1209600
     error_message = "Unhandled messages must be kept as long as AWS allows."
   }
-}
 
-run "every_queue_has_its_own_consumer_and_only_failed_messages_are_retried" {
-  command = plan
-
+  # Every queue has its own consumer, and only failed messages are retried.
   assert {
     condition     = { for key, mapping in aws_lambda_event_source_mapping.echo : key => mapping.function_name } == { for key, function in module.echo : key => function.alias.arn }
     error_message = "A silo must be read by its own consumer."
@@ -122,11 +117,8 @@ run "every_queue_has_its_own_consumer_and_only_failed_messages_are_retried" {
     ])
     error_message = "Every mapping must take batches of ten, and partial failures."
   }
-}
 
-run "a_route_names_its_queue_and_the_queues_it_may_select" {
-  command = plan
-
+  # A route names its queue and the queues it may select.
   assert {
     condition = output.routes.SiloSQS == {
       queue_name = "loudhailer-test-silo-{tenantId}.fifo"
@@ -140,6 +132,75 @@ run "a_route_names_its_queue_and_the_queues_it_may_select" {
       queue_arns = ["arn:aws:sqs:us-east-1:111111111111:loudhailer-test-pooled.fifo"]
     }
     error_message = "The pool's route must lead to the pool, and to no silo."
+  }
+
+  # Records and messages are read in order without loss.
+  assert {
+    condition = {
+      for table, mapping in aws_lambda_event_source_mapping.presence : table => [
+        for filter in one(mapping.filter_criteria).filter : jsondecode(filter.pattern)
+      ]
+      } == {
+      connections = [
+        { eventName = ["INSERT"], dynamodb = { NewImage = { playerId = { S = [{ exists = true }] } } } },
+        { eventName = ["MODIFY", "REMOVE"], dynamodb = { OldImage = { roomKey = { S = [{ exists = true }] } } } },
+      ]
+      messages = [{ eventName = ["INSERT"] }]
+    }
+    error_message = "New connections of players, changes of those in rooms, and new messages must be read, and nothing else."
+  }
+  assert {
+    condition = alltrue([
+      for mapping in aws_lambda_event_source_mapping.presence :
+      mapping.starting_position == "TRIM_HORIZON" && mapping.maximum_batching_window_in_seconds == 0
+      && mapping.function_response_types == toset(["ReportBatchItemFailures"])
+      && mapping.destination_config[0].on_failure[0].destination_arn == aws_sqs_queue.presence_failure.arn
+    ])
+    error_message = "No record may wait for others or be lost without a trace."
+  }
+  assert {
+    condition = (
+      aws_sqs_queue.inbox.fifo_throughput_limit == "perMessageGroupId"
+      && aws_sqs_queue.inbox.deduplication_scope == "messageGroup"
+      && aws_lambda_event_source_mapping.relay_message.batch_size == 1
+    )
+    error_message = "Groups must go side by side, one wake an invocation."
+  }
+  assert {
+    condition     = aws_sqs_queue.inbox.visibility_timeout_seconds == 6 * var.functions.relay_message.timeout
+    error_message = "A wake must stay invisible for six times the function's timeout."
+  }
+  assert {
+    condition     = aws_sqs_queue.inbox_failure.fifo_queue && jsondecode(aws_sqs_queue_redrive_policy.inbox.redrive_policy).deadLetterTargetArn == aws_sqs_queue.inbox_failure.arn
+    error_message = "The dead-letter queue of a FIFO queue must be one too."
+  }
+  assert {
+    condition     = aws_lambda_function_recursion_config.relay_message.recursive_loop == "Allow"
+    error_message = "Lambda must not take a wake that is handed on for a loop."
+  }
+  assert {
+    condition = alltrue([
+      for mapping in aws_lambda_event_source_mapping.presence :
+      mapping.maximum_retry_attempts == -1 && mapping.maximum_record_age_in_seconds == 3600
+    ])
+    error_message = "A record must be given up for its age, an hour, and never because it was tried often in a short time."
+  }
+
+  # The messages table has the documented keys and is protected.
+  assert {
+    condition     = [aws_dynamodb_table.messages.hash_key, aws_dynamodb_table.messages.range_key] == ["inbox", "messageId"]
+    error_message = "The keys must be those of the design."
+  }
+  assert {
+    condition     = aws_dynamodb_table.messages.ttl[0].attribute_name == "expiresAt" && aws_dynamodb_table.messages.stream_view_type == "NEW_IMAGE"
+    error_message = "Messages must expire, and the stream must contain the row of a new one."
+  }
+  assert {
+    condition = (
+      aws_dynamodb_table.messages.point_in_time_recovery[0].enabled && aws_dynamodb_table.messages.deletion_protection_enabled
+      && aws_dynamodb_table.messages.billing_mode == "PAY_PER_REQUEST"
+    )
+    error_message = "Messages must be recoverable, protected and on demand."
   }
 }
 
@@ -194,81 +255,6 @@ run "one_try_is_refused" {
   }
 
   expect_failures = [var.max_receive_count]
-}
-
-run "records_and_messages_are_read_in_order_without_loss" {
-  command = plan
-
-  assert {
-    condition = {
-      for table, mapping in aws_lambda_event_source_mapping.presence : table => [
-        for filter in one(mapping.filter_criteria).filter : jsondecode(filter.pattern)
-      ]
-      } == {
-      connections = [
-        { eventName = ["INSERT"], dynamodb = { NewImage = { playerId = { S = [{ exists = true }] } } } },
-        { eventName = ["MODIFY", "REMOVE"], dynamodb = { OldImage = { roomKey = { S = [{ exists = true }] } } } },
-      ]
-      messages = [{ eventName = ["INSERT"] }]
-    }
-    error_message = "New connections of players, changes of those in rooms, and new messages must be read, and nothing else."
-  }
-  assert {
-    condition = alltrue([
-      for mapping in aws_lambda_event_source_mapping.presence :
-      mapping.starting_position == "TRIM_HORIZON" && mapping.maximum_batching_window_in_seconds == 0
-      && mapping.function_response_types == toset(["ReportBatchItemFailures"])
-      && mapping.destination_config[0].on_failure[0].destination_arn == aws_sqs_queue.presence_failure.arn
-    ])
-    error_message = "No record may wait for others or be lost without a trace."
-  }
-  assert {
-    condition = (
-      aws_sqs_queue.inbox.fifo_throughput_limit == "perMessageGroupId"
-      && aws_sqs_queue.inbox.deduplication_scope == "messageGroup"
-      && aws_lambda_event_source_mapping.relay_message.batch_size == 1
-    )
-    error_message = "Groups must go side by side, one wake an invocation."
-  }
-  assert {
-    condition     = aws_sqs_queue.inbox.visibility_timeout_seconds == 6 * var.functions.relay_message.timeout
-    error_message = "A wake must stay invisible for six times the function's timeout."
-  }
-  assert {
-    condition     = aws_sqs_queue.inbox_failure.fifo_queue && jsondecode(aws_sqs_queue_redrive_policy.inbox.redrive_policy).deadLetterTargetArn == aws_sqs_queue.inbox_failure.arn
-    error_message = "The dead-letter queue of a FIFO queue must be one too."
-  }
-  assert {
-    condition     = aws_lambda_function_recursion_config.relay_message.recursive_loop == "Allow"
-    error_message = "Lambda must not take a wake that is handed on for a loop."
-  }
-  assert {
-    condition = alltrue([
-      for mapping in aws_lambda_event_source_mapping.presence :
-      mapping.maximum_retry_attempts == -1 && mapping.maximum_record_age_in_seconds == 3600
-    ])
-    error_message = "A record must be given up for its age, an hour, and never because it was tried often in a short time."
-  }
-}
-
-run "the_messages_table_has_the_documented_keys_and_is_protected" {
-  command = plan
-
-  assert {
-    condition     = [aws_dynamodb_table.messages.hash_key, aws_dynamodb_table.messages.range_key] == ["inbox", "messageId"]
-    error_message = "The keys must be those of the design."
-  }
-  assert {
-    condition     = aws_dynamodb_table.messages.ttl[0].attribute_name == "expiresAt" && aws_dynamodb_table.messages.stream_view_type == "NEW_IMAGE"
-    error_message = "Messages must expire, and the stream must contain the row of a new one."
-  }
-  assert {
-    condition = (
-      aws_dynamodb_table.messages.point_in_time_recovery[0].enabled && aws_dynamodb_table.messages.deletion_protection_enabled
-      && aws_dynamodb_table.messages.billing_mode == "PAY_PER_REQUEST"
-    )
-    error_message = "Messages must be recoverable, protected and on demand."
-  }
 }
 
 run "an_attempt_shorter_than_its_function_is_refused" {

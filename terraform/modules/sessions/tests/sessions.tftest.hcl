@@ -24,9 +24,10 @@ variables {
   websocket_api = jsondecode(file("../../testing/values.json")).websocket_api
 }
 
-run "tables_have_the_documented_keys" {
+run "every_part_is_as_documented_by_default" {
   command = plan
 
+  # Tables have the documented keys.
   assert {
     condition = {
       for name, table in {
@@ -43,11 +44,8 @@ run "tables_have_the_documented_keys" {
     }
     error_message = "The keys must be those of the design."
   }
-}
 
-run "expiring_rows_have_a_time_to_live" {
-  command = plan
-
+  # Expiring rows have a time to live.
   assert {
     condition = [
       for table in [aws_dynamodb_table.sessions, aws_dynamodb_table.limits, aws_dynamodb_table.places] :
@@ -55,20 +53,14 @@ run "expiring_rows_have_a_time_to_live" {
     ] == ["sessionTTL", "itemTTL", "expiresAt"]
     error_message = "Sessions, limits and places must expire."
   }
-}
 
-run "the_stream_reports_ended_sessions" {
-  command = plan
-
+  # The stream reports ended sessions.
   assert {
     condition     = aws_dynamodb_table.sessions.stream_view_type == "NEW_AND_OLD_IMAGES"
     error_message = "A session's end needs its old row."
   }
-}
 
-run "irreplaceable_tables_have_point_in_time_recovery" {
-  command = plan
-
+  # Irreplaceable tables have point-in-time recovery.
   assert {
     condition = alltrue([
       for table in [aws_dynamodb_table.tenants, aws_dynamodb_table.sessions] :
@@ -76,11 +68,8 @@ run "irreplaceable_tables_have_point_in_time_recovery" {
     ])
     error_message = "Tenants and sessions must be recoverable."
   }
-}
 
-run "tables_are_protected_from_deletion" {
-  command = plan
-
+  # Tables are protected from deletion.
   assert {
     condition = alltrue([
       for table in [
@@ -89,11 +78,8 @@ run "tables_are_protected_from_deletion" {
     ])
     error_message = "Tables must be on demand, and protected by default."
   }
-}
 
-run "records_of_ended_sessions_are_read_without_loss" {
-  command = plan
-
+  # Records of ended sessions are read without loss.
   assert {
     condition = (
       [for filter in one(aws_lambda_event_source_mapping.end_session.filter_criteria).filter : jsondecode(filter.pattern)] == [{ eventName = ["REMOVE"] }]
@@ -114,11 +100,8 @@ run "records_of_ended_sessions_are_read_without_loss" {
     )
     error_message = "A record must be given up for its age, an hour, and never because it was tried often in a short time."
   }
-}
 
-run "session_api_reads_reports_and_writes_none" {
-  command = plan
-
+  # `session_api` reads reports and writes none.
   assert {
     condition = toset(flatten([
       for statement in module.session_api[0].role.policy.Statement : statement.Action if contains(statement.Resource, var.tables.broadcasts.arn)
@@ -129,25 +112,41 @@ run "session_api_reads_reports_and_writes_none" {
     condition     = !strcontains(jsonencode(module.session_api[0].role.policy), "sns:")
     error_message = "session_api must not be allowed to publish."
   }
-}
 
-run "session_api_lets_clients_in_at_the_accounts_rate" {
-  command = plan
-
+  # `session_api` lets clients in at the account's rate.
   assert {
     condition = flatten([
       for statement in module.session_api[0].role.policy.Statement : statement.Action if statement.Sid == "LetIn"
     ]) == ["dynamodb:GetItem", "dynamodb:UpdateItem"]
     error_message = "session_api must extend the line of each cell, and keep the turns that it gives."
   }
-}
 
-run "a_sessions_id_must_be_a_secret" {
-  command = plan
-
+  # A session's id must be a secret.
   assert {
     condition     = local.shortest_session_id == 22
     error_message = "Outside the environment local, session ids that can be guessed must be refused."
+  }
+
+  # Sessions are spread unless the former release runs.
+  assert {
+    condition     = local.spread_sessions
+    error_message = "New sessions must be spread over keys."
+  }
+
+  # Tenants cannot be listed by default.
+  assert {
+    condition     = !strcontains(jsonencode(module.session_api[0].role.policy), "dynamodb:Scan")
+    error_message = "Without list_tenants, session_api must not be allowed to scan the tenants."
+  }
+
+  # Placements do not exist without further cells.
+  assert {
+    condition     = join(" ", keys(output.tables)) == "limits places sessions tenants"
+    error_message = "The tables are those of one cell."
+  }
+  assert {
+    condition     = !strcontains(jsonencode(module.session_api[0].role.policy), "sts:")
+    error_message = "session_api assumes no role."
   }
 }
 
@@ -175,15 +174,6 @@ run "a_local_sessions_id_may_be_short" {
   }
 }
 
-run "sessions_are_spread_unless_the_former_release_runs" {
-  command = plan
-
-  assert {
-    condition     = local.spread_sessions
-    error_message = "New sessions must be spread over keys."
-  }
-}
-
 run "the_former_release_finds_new_sessions_while_it_runs" {
   command = plan
 
@@ -205,15 +195,6 @@ run "the_former_release_finds_new_sessions_while_it_runs" {
   assert {
     condition     = !local.spread_sessions
     error_message = "New sessions must have the keys that the former release knows."
-  }
-}
-
-run "tenants_cannot_be_listed_by_default" {
-  command = plan
-
-  assert {
-    condition     = !strcontains(jsonencode(module.session_api[0].role.policy), "dynamodb:Scan")
-    error_message = "Without list_tenants, session_api must not be allowed to scan the tenants."
   }
 }
 
@@ -294,19 +275,6 @@ run "sessions_are_placed_with_further_cells" {
   assert {
     condition     = local.report_grace_seconds == 180
     error_message = "A report waits for six of the longest timeout, and a minute."
-  }
-}
-
-run "placements_do_not_exist_without_further_cells" {
-  command = plan
-
-  assert {
-    condition     = join(" ", keys(output.tables)) == "limits places sessions tenants"
-    error_message = "The tables are those of one cell."
-  }
-  assert {
-    condition     = !strcontains(jsonencode(module.session_api[0].role.policy), "sts:")
-    error_message = "session_api assumes no role."
   }
 }
 

@@ -14,9 +14,10 @@ variables {
   name = "loudhailer-dev-222222222222"
 }
 
-run "the_state_is_versioned_encrypted_and_closed_to_the_public" {
+run "every_part_is_as_documented_by_default" {
   command = plan
 
+  # The state is versioned, encrypted and closed to the public.
   assert {
     condition     = aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled"
     error_message = "A state that was overwritten must still be there."
@@ -35,20 +36,14 @@ run "the_state_is_versioned_encrypted_and_closed_to_the_public" {
     ])
     error_message = "Every kind of public access must be blocked."
   }
-}
 
-run "a_bucket_with_state_in_it_is_not_deleted" {
-  command = plan
-
+  # A bucket with state in it is not deleted.
   assert {
     condition     = !coalesce(aws_s3_bucket.this.force_destroy, false)
     error_message = "S3 must refuse to delete a bucket that is not empty."
   }
-}
 
-run "plain_http_and_other_principals_are_refused" {
-  command = plan
-
+  # Plain HTTP and other principals are refused.
   assert {
     condition = jsondecode(aws_s3_bucket_policy.this.policy).Statement == [{
       Sid       = "RefusePlainHttp"

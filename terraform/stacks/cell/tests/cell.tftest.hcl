@@ -33,7 +33,8 @@ variables {
   }
 }
 
-run "a_cell_takes_the_hubs_topic_and_has_no_control_plane" {
+# `make infrastructure` plans this run, and lets checkov judge every policy in it.
+run "the_stack_with_all_its_roles" {
   command = plan
 
   assert {
@@ -50,12 +51,7 @@ run "a_cell_takes_the_hubs_topic_and_has_no_control_plane" {
   }
 }
 
-# `make infrastructure` plans this run, and lets checkov judge every policy in it.
-run "the_stack_with_all_its_roles" {
-  command = plan
-}
-
-run "a_cell_in_the_hubs_account_is_refused" {
+run "a_cell_in_the_hubs_account_and_a_function_that_a_cell_does_not_have_are_refused" {
   command = plan
 
   variables {
@@ -74,35 +70,17 @@ run "a_cell_in_the_hubs_account_is_refused" {
       placement                = { home_connections = 20000, beat_seconds = 5, lease_seconds = 15 }
       message_lifetime_seconds = 300
     }
-  }
-
-  expect_failures = [var.hub]
-}
-
-run "a_region_other_than_the_maps_is_refused" {
-  command = plan
-
-  variables {
-    region = "eu-central-1"
-  }
-
-  expect_failures = [var.region]
-}
-
-run "a_function_that_a_cell_does_not_have_is_refused" {
-  command = plan
-
-  variables {
     functions = { publish = { timeout = 20 } }
   }
 
-  expect_failures = [var.functions]
+  expect_failures = [var.hub, var.functions]
 }
 
-run "values_that_the_hub_refuses_are_refused" {
+run "values_that_the_hub_refuses_and_another_region_than_the_maps_are_refused" {
   command = plan
 
   variables {
+    region        = "eu-central-1"
     session_share = 1.01
     quota         = { rooms = 0.51 }
     functions     = { connect = { timeout = 27 } }
@@ -110,5 +88,5 @@ run "values_that_the_hub_refuses_are_refused" {
     messaging     = { silos = ["gold"] }
   }
 
-  expect_failures = [var.session_share, var.quota, var.functions, var.connections, var.messaging]
+  expect_failures = [var.region, var.session_share, var.quota, var.functions, var.connections, var.messaging]
 }

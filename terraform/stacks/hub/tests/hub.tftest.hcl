@@ -16,10 +16,21 @@ variables {
   }
 }
 
+# In a Region with a small quota, with functions that are kept warm: one plan shows all of it.
 run "the_hub_of_an_account_is_complete" {
   command = plan
 
   variables {
+    region = "eu-south-1"
+    package = {
+      image = {
+        repository_url = "222222222222.dkr.ecr.eu-south-1.amazonaws.com/loudhailer"
+        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+      }
+    }
+    warm      = true
+    functions = { publish = { provisioned = 3 } }
+
     subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [1] } }
   }
 
@@ -44,6 +55,25 @@ run "the_hub_of_an_account_is_complete" {
     condition     = length(output.subscribers) == 1 && output.subscribers.blue.account_id == "222222222222"
     error_message = "The stack of each subscriber must find its part by its name."
   }
+  assert {
+    condition     = length(output.cells) == 0 && length(setintersection(keys(output.tables), ["cells", "placements"])) == 0
+    error_message = "The hub alone is what it was."
+  }
+  assert {
+    condition = { for name, function in local.functions : name => function.provisioned if function.provisioned != null } == {
+      post_message         = 1
+      post_message-express = 1
+      publish              = 3
+      query                = 1
+      settle               = 1
+      swarm                = 1
+    }
+    error_message = "A number in functions must take precedence; nothing else is kept warm."
+  }
+  assert {
+    condition     = local.quota == { posts_per_second = 2500, burst = 1250, headroom = 0.98, rooms = 0.1, express = 0.05 }
+    error_message = "Lanes that post four times what the account may would be answered 429."
+  }
 }
 
 # `make infrastructure` plans this run, and lets checkov judge every policy in it.
@@ -53,12 +83,23 @@ run "the_stack_with_all_its_roles" {
   variables {
     console     = { enabled = true }
     subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [1] } }
-    cells       = { north = { account_id = "444444444444", external_id = "north-1", region = "us-east-1" } }
+    cells = {
+      north = { account_id = "444444444444", external_id = "north-1", region = "eu-west-1" }
+      south = { account_id = "666666666666", external_id = "south-1", region = "us-east-1", weight = 2 }
+    }
   }
 
   assert {
     condition     = contains(keys(output.functions), "console") && length(output.subscribers) == 1
     error_message = "Optional parts must exist too, with their roles."
+  }
+  assert {
+    condition     = join(" ", [for name, cell in output.cells : "${name}:${cell.account_id}:${cell.region}:${cell.role.external_id}"]) == "north:444444444444:eu-west-1:north-1 south:666666666666:us-east-1:south-1"
+    error_message = "Each cell has its account, Region and external id."
+  }
+  assert {
+    condition     = jsonencode(output.cells.north.weights) == jsonencode({ hub = 1, north = 1, south = 2 })
+    error_message = "Each cell knows the weights of all."
   }
 }
 
@@ -89,45 +130,6 @@ run "the_local_hub_runs_a_zip_and_has_local_urls" {
   }
 }
 
-run "a_region_with_a_small_quota_is_planned_with_it" {
-  command = plan
-
-  variables {
-    region = "eu-south-1"
-    package = {
-      image = {
-        repository_url = "222222222222.dkr.ecr.eu-south-1.amazonaws.com/loudhailer"
-        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-      }
-    }
-  }
-
-  assert {
-    condition     = local.quota == { posts_per_second = 2500, burst = 1250, headroom = 0.98, rooms = 0.1, express = 0.05 }
-    error_message = "Lanes that post four times what the account may would be answered 429."
-  }
-}
-
-run "an_account_with_a_raised_quota_can_state_it" {
-  command = plan
-
-  variables {
-    region = "eu-south-1"
-    quota  = { posts_per_second = 20000, burst = 5000 }
-    package = {
-      image = {
-        repository_url = "222222222222.dkr.ecr.eu-south-1.amazonaws.com/loudhailer"
-        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-      }
-    }
-  }
-
-  assert {
-    condition     = local.quota.posts_per_second == 20000 && local.quota.burst == 5000
-    error_message = "The account's own quota comes before its Region's."
-  }
-}
-
 run "local_settings_outside_local_and_an_account_id_with_11_digits_are_refused" {
   command = plan
 
@@ -141,10 +143,18 @@ run "local_settings_outside_local_and_an_account_id_with_11_digits_are_refused" 
   expect_failures = [var.account_id, var.region, var.aws_endpoint, var.gateway_endpoint]
 }
 
-run "functions_differ_from_the_defaults_only_as_declared" {
+run "functions_and_quotas_differ_from_the_defaults_only_as_declared" {
   command = plan
 
   variables {
+    region = "eu-south-1"
+    quota  = { posts_per_second = 20000, burst = 5000 }
+    package = {
+      image = {
+        repository_url = "222222222222.dkr.ecr.eu-south-1.amazonaws.com/loudhailer"
+        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+      }
+    }
     functions = { query = { memory = 1024 }, connect = { reserved = 100 }, authorizer = { reserved = 100, provisioned = 50 } }
   }
 
@@ -160,55 +170,9 @@ run "functions_differ_from_the_defaults_only_as_declared" {
     condition     = toset(keys(output.functions)) == setsubtract(keys(local.functions), ["console", "forward_message"])
     error_message = "Every function must be in the table of functions, and none besides."
   }
-}
-
-run "functions_of_a_broadcast_are_kept_warm_on_request" {
-  command = plan
-
-  variables {
-    warm      = true
-    functions = { publish = { provisioned = 3 } }
-  }
-
   assert {
-    condition = { for name, function in local.functions : name => function.provisioned if function.provisioned != null } == {
-      post_message         = 1
-      post_message-express = 1
-      publish              = 3
-      query                = 1
-      settle               = 1
-      swarm                = 1
-    }
-    error_message = "A number in functions must take precedence; nothing else is kept warm."
-  }
-}
-
-run "further_cells_get_the_outputs_of_the_hub" {
-  command = plan
-
-  variables {
-    cells = {
-      north = { account_id = "444444444444", external_id = "north-1", region = "eu-west-1" }
-      south = { account_id = "666666666666", external_id = "south-1", region = "us-east-1", weight = 2 }
-    }
-  }
-
-  assert {
-    condition     = join(" ", [for name, cell in output.cells : "${name}:${cell.account_id}:${cell.region}:${cell.role.external_id}"]) == "north:444444444444:eu-west-1:north-1 south:666666666666:us-east-1:south-1"
-    error_message = "Each cell has its account, Region and external id."
-  }
-  assert {
-    condition     = jsonencode(output.cells.north.weights) == jsonencode({ hub = 1, north = 1, south = 2 })
-    error_message = "Each cell knows the weights of all."
-  }
-}
-
-run "nothing_is_created_for_cells_without_further_cells" {
-  command = plan
-
-  assert {
-    condition     = length(output.cells) == 0 && length(setintersection(keys(output.tables), ["cells", "placements"])) == 0
-    error_message = "The hub alone is what it was."
+    condition     = local.quota.posts_per_second == 20000 && local.quota.burst == 5000
+    error_message = "The account's own quota comes before its Region's."
   }
 }
 

@@ -44,9 +44,10 @@ variables {
   accounts              = {}
 }
 
-run "an_account_gets_a_bucket_for_state_and_two_roles" {
+run "every_part_is_as_documented_by_default" {
   command = plan
 
+  # An account gets a bucket for state and two roles.
   assert {
     condition     = output.state_bucket == "loudhailer-dev-222222222222"
     error_message = "The bucket must be named after the environment and the account."
@@ -62,6 +63,87 @@ run "an_account_gets_a_bucket_for_state_and_two_roles" {
   assert {
     condition     = output.releases == "s3://loudhailer-production-444444444444/releases"
     error_message = "The releases must be in the account of the images."
+  }
+
+  # The plan role changes nothing.
+  assert {
+    condition = alltrue([
+      for action in flatten([for policy in [local.read_state, local.read_deployment] : values(policy)[*].actions]) :
+      can(regex("^(apigateway:GET|[a-z0-9]+:(BatchGet|Describe|Get|List)[A-Za-z]+)$", action))
+    ])
+    error_message = "Every action of the plan role must be reading."
+  }
+  assert {
+    condition     = [for sid, statement in local.read_deployment : sid if contains(statement.resources, "*")] == ["ListAlarmsAndLogGroups"]
+    error_message = "Reading must be limited to the deployment, but for lists."
+  }
+
+  # Named resources are changed only with the prefix.
+  assert {
+    condition = [
+      for sid, statement in local.write_deployment : sid if contains(statement.resources, "*")
+    ] == ["DeliverApiLogs", "WriteMappings"]
+    error_message = "Only log deliveries, which have no ARN, and mappings, which a condition limits, may stand for all."
+  }
+  assert {
+    condition = alltrue([
+      for name in ["alarm", "event_rule", "function", "function_log", "gateway_log", "queue", "table", "topic"] :
+      endswith(local.named[name], "loudhailer-dev-*") && strcontains(local.named[name], ":222222222222:")
+    ])
+    error_message = "ARNs must be of this account, and begin with the deployment's prefix."
+  }
+
+  # Roles are created, changed and passed only in the path of the deployment.
+  assert {
+    condition = alltrue([
+      for statement in local.write_deployment : statement.resources == ["arn:aws:iam::222222222222:role/loudhailer-dev/*"]
+      if anytrue([for action in statement.actions : startswith(action, "iam:")])
+    ])
+    error_message = "Whatever changes or passes on a role must be limited to role/<prefix>/*: others may bear the prefix, too."
+  }
+
+  # Each account keeps to the state and the history of its own stack.
+  assert {
+    condition = toset(flatten(concat(values(local.read_state)[*].resources, values(local.write_state)[*].resources))) == toset([
+      "arn:aws:s3:::loudhailer-dev-222222222222", "arn:aws:s3:::loudhailer-dev-222222222222/hub.tfstate",
+      "arn:aws:s3:::loudhailer-dev-222222222222/hub.tfstate.tflock",
+      "arn:aws:s3:::loudhailer-dev-222222222222/history/hub.json", local.releases,
+    ])
+    error_message = "The hub's account must open the hub's state and history, and no other object."
+  }
+
+  # A hub's functions can access only their own account.
+  assert {
+    condition = alltrue([
+      for resource in flatten(values(local.boundary)[*].resources) : resource == "*" || strcontains(resource, ":222222222222:")
+    ])
+    error_message = "Every ARN of the boundary must name the account."
+  }
+
+  # No role is made or given rights without the boundary.
+  assert {
+    condition = toset(flatten([
+      for statement in local.write_deployment : [
+        for action in statement.actions : action
+        if startswith(action, "iam:") && try(statement.conditions.ArnEquals["iam:PermissionsBoundary"], null) == null
+      ]
+      ])) == toset([
+      "iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:PassRole", "iam:TagRole", "iam:UntagRole",
+      "iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:UpdateRoleDescription",
+    ])
+    error_message = "Whatever gives a role rights must ask for the boundary."
+  }
+  assert {
+    condition     = !contains(flatten(values(local.write_deployment)[*].actions), "iam:DeleteRolePermissionsBoundary")
+    error_message = "Nobody in CI may take the boundary off."
+  }
+
+  # No role within the boundary can make roles.
+  assert {
+    condition = !anytrue([
+      for action in flatten(values(local.boundary)[*].actions) : anytrue([for service in ["iam:", "lambda:", "s3:"] : startswith(action, service)])
+    ])
+    error_message = "The boundary must hold what functions do, and nothing that changes the deployment."
   }
 }
 
@@ -117,52 +199,6 @@ run "the_map_of_subscribers_can_be_given_unchanged" {
   }
 }
 
-run "the_plan_role_changes_nothing" {
-  command = plan
-
-  assert {
-    condition = alltrue([
-      for action in flatten([for policy in [local.read_state, local.read_deployment] : values(policy)[*].actions]) :
-      can(regex("^(apigateway:GET|[a-z0-9]+:(BatchGet|Describe|Get|List)[A-Za-z]+)$", action))
-    ])
-    error_message = "Every action of the plan role must be reading."
-  }
-  assert {
-    condition     = [for sid, statement in local.read_deployment : sid if contains(statement.resources, "*")] == ["ListAlarmsAndLogGroups"]
-    error_message = "Reading must be limited to the deployment, but for lists."
-  }
-}
-
-run "named_resources_are_changed_only_with_the_prefix" {
-  command = plan
-
-  assert {
-    condition = [
-      for sid, statement in local.write_deployment : sid if contains(statement.resources, "*")
-    ] == ["DeliverApiLogs", "WriteMappings"]
-    error_message = "Only log deliveries, which have no ARN, and mappings, which a condition limits, may stand for all."
-  }
-  assert {
-    condition = alltrue([
-      for name in ["alarm", "event_rule", "function", "function_log", "gateway_log", "queue", "table", "topic"] :
-      endswith(local.named[name], "loudhailer-dev-*") && strcontains(local.named[name], ":222222222222:")
-    ])
-    error_message = "ARNs must be of this account, and begin with the deployment's prefix."
-  }
-}
-
-run "roles_are_created_changed_and_passed_only_in_the_path_of_the_deployment" {
-  command = plan
-
-  assert {
-    condition = alltrue([
-      for statement in local.write_deployment : statement.resources == ["arn:aws:iam::222222222222:role/loudhailer-dev/*"]
-      if anytrue([for action in statement.actions : startswith(action, "iam:")])
-    ])
-    error_message = "Whatever changes or passes on a role must be limited to role/<prefix>/*: others may bear the prefix, too."
-  }
-}
-
 run "a_prefix_that_is_the_path_of_cis_own_roles_is_refused" {
   command = plan
 
@@ -171,19 +207,6 @@ run "a_prefix_that_is_the_path_of_cis_own_roles_is_refused" {
   }
 
   expect_failures = [var.prefix]
-}
-
-run "each_account_keeps_to_the_state_and_the_history_of_its_own_stack" {
-  command = plan
-
-  assert {
-    condition = toset(flatten(concat(values(local.read_state)[*].resources, values(local.write_state)[*].resources))) == toset([
-      "arn:aws:s3:::loudhailer-dev-222222222222", "arn:aws:s3:::loudhailer-dev-222222222222/hub.tfstate",
-      "arn:aws:s3:::loudhailer-dev-222222222222/hub.tfstate.tflock",
-      "arn:aws:s3:::loudhailer-dev-222222222222/history/hub.json", local.releases,
-    ])
-    error_message = "The hub's account must open the hub's state and history, and no other object."
-  }
 }
 
 run "a_subscribers_account_keeps_to_the_state_and_the_history_of_its_own_stack" {
@@ -203,17 +226,6 @@ run "a_subscribers_account_keeps_to_the_state_and_the_history_of_its_own_stack" 
   assert {
     condition     = endswith(one(local.write_state.WriteHistory.resources), "/history/subscriber.json")
     error_message = "A subscriber's account must write the subscriber's history, and no other."
-  }
-}
-
-run "a_hubs_functions_can_access_only_their_own_account" {
-  command = plan
-
-  assert {
-    condition = alltrue([
-      for resource in flatten(values(local.boundary)[*].resources) : resource == "*" || strcontains(resource, ":222222222222:")
-    ])
-    error_message = "Every ARN of the boundary must name the account."
   }
 }
 
@@ -249,38 +261,6 @@ run "an_account_of_a_hub_with_11_digits_is_refused" {
   }
 
   expect_failures = [var.hub_account_id]
-}
-
-run "no_role_is_made_or_given_rights_without_the_boundary" {
-  command = plan
-
-  assert {
-    condition = toset(flatten([
-      for statement in local.write_deployment : [
-        for action in statement.actions : action
-        if startswith(action, "iam:") && try(statement.conditions.ArnEquals["iam:PermissionsBoundary"], null) == null
-      ]
-      ])) == toset([
-      "iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:PassRole", "iam:TagRole", "iam:UntagRole",
-      "iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:UpdateRoleDescription",
-    ])
-    error_message = "Whatever gives a role rights must ask for the boundary."
-  }
-  assert {
-    condition     = !contains(flatten(values(local.write_deployment)[*].actions), "iam:DeleteRolePermissionsBoundary")
-    error_message = "Nobody in CI may take the boundary off."
-  }
-}
-
-run "no_role_within_the_boundary_can_make_roles" {
-  command = plan
-
-  assert {
-    condition = !anytrue([
-      for action in flatten(values(local.boundary)[*].actions) : anytrue([for service in ["iam:", "lambda:", "s3:"] : startswith(action, service)])
-    ])
-    error_message = "The boundary must hold what functions do, and nothing that changes the deployment."
-  }
 }
 
 run "policies_fit_into_the_quotas_of_iam" {

@@ -50,9 +50,11 @@ variables {
   }
 }
 
-run "the_function_may_only_read_its_shards_and_assume_the_cells_role" {
+# `make infrastructure` plans this run, and lets checkov judge every policy in it.
+run "the_stack_with_all_its_roles" {
   command = plan
 
+  # The function may only read its shards and assume the cell's role.
   assert {
     condition = {
       for statement in module.post_message.statements : join(" ", statement.Action) => join(" ", statement.Resource)
@@ -68,21 +70,13 @@ run "the_function_may_only_read_its_shards_and_assume_the_cells_role" {
     condition     = output.functions == { post_message = "loudhailer-dev-post_message" }
     error_message = "The function and its role must have the name that the cell trusts."
   }
-}
-
-# `make infrastructure` plans this run, and lets checkov judge every policy in it.
-run "the_stack_with_all_its_roles" {
-  command = plan
 
   assert {
     condition     = toset(keys(output.functions)) == toset(["post_message"])
     error_message = "The subscriber must have one function, and so one role."
   }
-}
 
-run "each_shard_delivers_one_chunk_at_a_time_to_one_worker_per_lane" {
-  command = plan
-
+  # Each shard delivers one chunk at a time to one worker per lane.
   assert {
     condition = { for shard, mapping in aws_lambda_event_source_mapping.post_message : shard => mapping.event_source_arn } == {
       shard-0 = "arn:aws:sqs:us-east-1:111111111111:loudhailer-dev-shard-0"
@@ -102,11 +96,8 @@ run "each_shard_delivers_one_chunk_at_a_time_to_one_worker_per_lane" {
     condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow"
     error_message = "Lambda must not take the way back to the shard for a loop."
   }
-}
 
-run "problems_of_the_function_raise_an_alarm" {
-  command = plan
-
+  # Problems of the function raise an alarm.
   assert {
     condition     = toset(keys(module.alarm)) == toset(["errors", "failures", "throttles"])
     error_message = "Errors, throttles and failed messages must be watched."
