@@ -20,7 +20,6 @@ from playwright.async_api import expect
 
 from loudhailer.broadcast.report import Report
 from loudhailer.broadcast.snapshots.dynamodb import DynamoSnapshotStore
-from loudhailer.cells.model import CellStatus
 from loudhailer.cells.placements.model import name_of_player, placement_after
 from loudhailer.ids import HUB, BroadcastId, CellName, PlayerId, TenantId
 from loudhailer.inbox.model import Inbox
@@ -704,29 +703,3 @@ def end_long_ago(system: System, broadcast_id: str) -> None:
 async def place_new_session(cells: CellScene) -> CellName:
     """The cell on which a new session is placed."""
     return cells.cell_of(await cells.scene.session(cells.tenant))
-
-
-@pytest.mark.nightly
-async def test_a_cell_that_is_taken_out_ends_cleanly(cells: CellScene, system: System) -> None:
-    """Its sessions are placed on the others, which divide its share; nothing waits for it. It is the last test here."""
-    await cells.guests()
-    deployment, left = system.deployment, cells.sessions[SOUTH][0]
-    await asyncio.to_thread(order_drain, deployment, SOUTH)
-    try:
-        fewer = await asyncio.to_thread(system.loudhailer, "up", "--cells", "2")
-        assert fewer.returncode == 0, fewer.stderr
-        assert deployment.directory.statuses([SOUTH]) == {SOUTH: CellStatus()}
-        url = await cells.scene.api.open_session(left.tenant, left.session)
-        assert cells.names[url] in {HUB, NORTH}
-        guest = await cells.scene.connect(replace(left, websocket_url=url))
-        broadcast_id = await cells.scene.broadcast({"tenantId": cells.tenant})
-        assert (await guest.frame())["id"] == broadcast_id
-        report = await cells.scene.report(broadcast_id)
-        assert (report["byCell"].keys(), report["failed"]) == ({HUB, NORTH}, 0)
-        north = deployment.cells[NORTH].tenants
-        await eventually(lambda: north.get(cells.tenant), lambda found: found and found.tenant_connections == 500)
-    finally:
-        again = await asyncio.to_thread(system.loudhailer, "up", "--cells", "3")
-    assert again.returncode == 0, again.stderr
-    (status,) = deployment.directory.statuses([SOUTH]).values()
-    assert status.ordered_weight is None
