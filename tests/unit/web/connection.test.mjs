@@ -387,6 +387,24 @@ test("a move that fails leaves the first socket alone, and is tried again with i
   assert.equal(socket.isClosed, true);
 });
 
+test("a socket that is lost while a move asks for its URL is opened again, though the URL is refused", async () => {
+  let refuse;
+  const answers = [Promise.resolve("wss://north/live"), new Promise((_, reject) => (refuse = reject))];
+  const { told, socket } = await opened({ url: async () => answers.shift() ?? "wss://south/live" });
+  socket.says(MOVE);
+  await settle();
+  socket.drops();
+  refuse(new Error("503"));
+  await settle();
+  await pass(1_000);
+  FakeSocket.all.at(-1).opens();
+  assert.deepEqual(
+    FakeSocket.all.map(({ url }) => url),
+    ["wss://north/live", "wss://south/live"],
+  );
+  assert.equal(states(told).at(-1), STATES.OPEN);
+});
+
 for (const [said, kept] of [
   [undefined, 2_000],
   ["soon", 2_000],

@@ -210,7 +210,8 @@ export class Connection {
         this.#successor = this.#dial(url);
       }
     } catch (error) {
-      if (turn === this.#turn) {
+      // A line that was lost meanwhile is opened again by a timer of its own.
+      if (turn === this.#turn && this.#line !== null) {
         this.#after(error.retryAfter ?? this.#backoff(), () => this.#renew());
       }
     } finally {
