@@ -276,7 +276,7 @@ def test_a_renewal_leaves_the_session_of_a_connected_client_where_it_is(
         status, body, _ = placing.call("PUT", renew="true", **query)
         assert (status, body["webSocketUrl"]) == (200, URLS[NORTH])
     row = placing.sessions[NORTH].rows[ACME, session]
-    assert (row.expires_at, row.connections) == (int(placing.now) + TENANT.session_seconds, {CONNECTION})
+    assert (row.expires_at, row.connections) == (int(placing.now) + TENANT.session_seconds, frozenset({CONNECTION}))
     assert placing.placements.rows == before
     assert placing.call("PUT", **named)[1]["webSocketUrl"] != URLS[NORTH]
 
