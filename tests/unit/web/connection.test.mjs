@@ -448,6 +448,16 @@ test("only duplicates with the same identity are dropped", async () => {
   assert.deepEqual(told.frames, [...frames, frames[2], { action: "joinroom" }, { action: "joinroom" }]);
 });
 
+test("a broadcast is not forgotten for what is said in a room", async () => {
+  const { told, socket } = await opened({ remembered: 2 });
+  socket.says({ type: "broadcast", id: "1" });
+  for (const sentAt of [1, 2, 3]) {
+    socket.says({ action: "sendmessage", roomKey: "r", content: "a", sentAt });
+  }
+  socket.says({ type: "broadcast", id: "1" });
+  assert.deepEqual(told.frames.map(({ type }) => type), ["broadcast", undefined, undefined, undefined]);
+});
+
 test("the number of remembered frames is bounded", async () => {
   const { told, socket } = await opened({ remembered: 2 });
   for (const id of ["1", "2", "3", "3", "1"]) {
