@@ -68,7 +68,8 @@ class CellFixture:
     def pause(self, seconds: float) -> None:
         """Let time pass, in which connections end."""
         self.now += seconds
-        for name in [name for name, at in self._ends.items() if at <= self.now]:
+        # Threads that post add to it meanwhile.
+        for name in [name for name, at in list(self._ends.items()) if at <= self.now]:
             del self._ends[name]
             self.end(name)
 
