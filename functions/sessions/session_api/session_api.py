@@ -17,7 +17,8 @@ that is bound to another player is neither opened nor ended: 409.
 
 A session lives on one cell, see `placing`. If a further cell does not answer, or does not have the tenant's last change
 yet, the request is answered 503. A client that is about to connect may have to wait, see `admission`: the answer is 429
-with `Retry-After`, and the session is not renewed. `renew=true` says that the client is connected, and does not wait.
+with `Retry-After`, and the session is not renewed. `renew=true` says that the client is connected, and does not wait;
+its session stays on its cell.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -132,7 +133,7 @@ class SessionApi:
             return respond(400, _INVALID)
         session = tenant.session_id_of(named.secret)
         try:
-            cell = self._placing.place(tenant, session, named.player)
+            cell = self._placing.place(tenant, session, named.player, is_renewal=named.is_renewal)
         except TenantNotCopiedError as error:
             count("SessionDeferred")
             logger.info("session deferred", reason=str(error))
