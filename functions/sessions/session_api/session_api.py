@@ -24,7 +24,7 @@ from collections.abc import Callable, Collection, Mapping
 from math import ceil
 from typing import Any, NamedTuple, Self
 
-from functions.sessions.session_api.admission import Admission
+from functions.sessions.session_api.admission import Admission, Refusal
 from functions.sessions.session_api.placing import Placing, SessionCell, TenantNotCopiedError
 from loudhailer import ids
 from loudhailer.broadcast.combined import report_over_cells
@@ -143,10 +143,12 @@ class SessionApi:
         return delayed or self._open(cell, tenant, session)
 
     def _delayed(self, cell: ids.CellName, tenant: Tenant, session: ids.SessionId) -> Response | None:
-        """The answer to a client that is to ask again; None if it may connect now."""
+        """The answer to a client that is to ask again, or is refused; None if it may connect now."""
         wait = None if self._admission is None else self._admission.admit(cell, tenant, session)
         if wait is None:
             return None
+        if wait is Refusal.TENANT_MINUTE:
+            return _over_limit("tenantPerMinute")
         # Clients of others know whole seconds alone.
         body = {"message": "Too Many Requests", "reason": "connects", "retryAfterMs": ceil(wait.seconds * 1_000)}
         return respond(429, body, {"retry-after": str(ceil(wait.seconds))})

@@ -131,6 +131,17 @@ def test_a_client_that_finds_a_crowd_gets_a_turn() -> None:
     assert stores.retry_after is None
 
 
+def test_a_client_beyond_its_tenants_minute_is_refused(counted: Counter[str]) -> None:
+    """It gets no turn while others wait, and makes no session."""
+    stores = SessionApiFixture(per_second=1)
+    answers = [stores.call("PUT /session", tenantId="acme", sessionId=f"s{number}") for number in range(70)]
+    assert [body.get("reason") for _, body in answers[3:60]] == ["connects"] * 57
+    assert answers[-1] == (429, {"message": "Too Many Requests", "limit": "tenantPerMinute"})
+    assert stores.retry_after is None
+    assert stores.sessions.get(ACME, SessionId("s69")) is None
+    assert counted["SessionRefused"]
+
+
 @pytest.mark.parametrize("renew", ["", "yes", "True"])
 def test_a_renewal_is_named_by_true_or_false(stores: SessionApiFixture, renew: str) -> None:
     """Any other text is a mistake that must not decide who waits."""

@@ -35,6 +35,10 @@ class DynamoLineStore(DynamoTable, LineStore):
     """Keeps the lines and the turns in one DynamoDB table."""
 
     @override
+    def ends(self, cell: CellName) -> LineEnds:
+        return _ends(self._get_row({"key": {"S": f":line:{cell}"}}) or {})
+
+    @override
     def extend(self, cell: CellName, kind: Kind, seconds: float, now: float) -> LineEnds:
         end = f"{kind}End"
         values = {":now": _microseconds(now), ":longest": _microseconds(now + LONGEST_SECONDS)}
@@ -48,7 +52,7 @@ class DynamoLineStore(DynamoTable, LineStore):
         for changes, condition, value in islice(cycle((longer, anew)), _ATTEMPTS):
             row = self._updated(f":line:{cell}", changes, condition, values | value, returned="ALL_NEW")
             if row is not None:
-                return LineEnds(_seconds(row, "slotEnd"), _seconds(row, "appointmentEnd"))
+                return _ends(row)
         raise TransientError("others extended the line all the time")
 
     @override
@@ -101,6 +105,10 @@ def _turns_key(tenant: TenantId, session: SessionId) -> str:
 
 def _microseconds(seconds: float) -> Item:
     return {"N": str(round(seconds * _MICROSECONDS))}
+
+
+def _ends(row: Item) -> LineEnds:
+    return LineEnds(_seconds(row, "slotEnd"), _seconds(row, "appointmentEnd"))
 
 
 def _seconds(row: Item, name: str) -> float:

@@ -17,6 +17,9 @@ LONGEST_SECONDS = 3_600
 class LineStore(Protocol):
     """The ends of each cell's line, and the turns to each session."""
 
+    def ends(self, cell: CellName) -> LineEnds:
+        """Return the ends of the cell's line, read consistently."""
+
     def extend(self, cell: CellName, kind: Kind, seconds: float, now: float) -> LineEnds:
         """Extend the cell's line by so many seconds and return its ends.
 
