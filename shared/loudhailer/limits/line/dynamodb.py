@@ -12,7 +12,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-ke
 
 from collections.abc import Collection, Iterable
 from itertools import cycle, islice
-from typing import Literal, override
+from typing import TYPE_CHECKING, Literal, override
 
 from botocore.exceptions import ClientError
 
@@ -24,6 +24,9 @@ from loudhailer.ids import CellName, SessionId, TenantId
 from loudhailer.limits.line.model import Kind, LineEnds, Turn
 from loudhailer.limits.line.port import LONGEST_SECONDS, LineStore
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
 _ATTEMPTS = 6
 
 _MICROSECONDS = 1_000_000
@@ -34,9 +37,14 @@ type Returned = Literal["ALL_NEW", "UPDATED_OLD"]
 class DynamoLineStore(DynamoTable, LineStore):
     """Keeps the lines and the turns in one DynamoDB table."""
 
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        super().__init__(client, table)
+        self._seen: dict[CellName, LineEnds] = {}
+
     @override
     def ends(self, cell: CellName) -> LineEnds:
-        return _ends(self._get_row({"key": {"S": f":line:{cell}"}}) or {})
+        self._seen[cell] = _ends(self._get_row({"key": {"S": f":line:{cell}"}}) or {})
+        return self._seen[cell]
 
     @override
     def extend(self, cell: CellName, kind: Kind, seconds: float, now: float) -> LineEnds:
@@ -48,11 +56,14 @@ class DynamoLineStore(DynamoTable, LineStore):
             f"attribute_not_exists({end}) OR {end} < :now OR {end} > :longest",
             {":anew": _microseconds(now + seconds)},
         )
-        # One of the two conditions holds at any moment, but others may write between the attempts.
-        for changes, condition, value in islice(cycle((longer, anew)), _ATTEMPTS):
+        # One of the two conditions holds at any moment, but others may write between the attempts. A refused write costs
+        # as much as another one, so the first is the one that the ends seen last allow.
+        is_over = self._seen.get(cell, LineEnds()).of(kind) < now
+        for changes, condition, value in islice(cycle((anew, longer) if is_over else (longer, anew)), _ATTEMPTS):
             row = self._updated(f":line:{cell}", changes, condition, values | value, returned="ALL_NEW")
             if row is not None:
-                return _ends(row)
+                self._seen[cell] = _ends(row)
+                return self._seen[cell]
         raise TransientError("others extended the line all the time")
 
     @override
