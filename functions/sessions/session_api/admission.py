@@ -26,7 +26,7 @@ from typing import NamedTuple
 from loudhailer.errors import TransientError
 from loudhailer.ids import CellName, SessionId, TenantId
 from loudhailer.limits.line.model import Kind, LineEnds, Turn
-from loudhailer.limits.line.port import LineStore
+from loudhailer.limits.line.port import LONGEST_SECONDS, LineStore
 from loudhailer.limits.model import appointments_of_tenant, connects_past_the_line, minute_of
 from loudhailer.limits.port import LimitStore
 from loudhailer.observability import count, logger
@@ -234,7 +234,8 @@ class Admission:
         """Let the client in if its slot is near; else keep the turn, and let the client wait."""
         if turn.kind is Kind.SLOT and turn.at <= now + _EARLY_SECONDS:
             return None
-        expires_at = ceil(turn.at + _LATE_SECONDS[turn.kind]) + 1
+        # All turns of a session expire together, so a later one must not make those before it expire earlier.
+        expires_at = ceil(now + LONGEST_SECONDS + _LATE_SECONDS[Kind.APPOINTMENT])
         self._store.keep(tenant.tenant_id, session, turn, expires_at=expires_at)
         return Wait(turn.at - now)
 

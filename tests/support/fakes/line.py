@@ -16,6 +16,7 @@ class MemoryLineStore(LineStore):
     def __init__(self) -> None:
         self.lines: dict[CellName, LineEnds] = {}
         self.kept: defaultdict[tuple[TenantId, SessionId], set[Turn]] = defaultdict(set)
+        self.expire_at: dict[tuple[TenantId, SessionId], int] = {}
         self._lock = Lock()
 
     @override
@@ -38,8 +39,8 @@ class MemoryLineStore(LineStore):
 
     @override
     def keep(self, tenant: TenantId, session: SessionId, turn: Turn, *, expires_at: int) -> None:
-        del expires_at
         self.kept[tenant, session].add(turn)
+        self.expire_at[tenant, session] = expires_at
 
     @override
     def use(self, tenant: TenantId, session: SessionId, turn: Turn, late: Collection[Turn]) -> bool:

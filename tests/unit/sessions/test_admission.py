@@ -273,6 +273,19 @@ def test_a_client_that_asks_too_early_keeps_its_turn() -> None:
     assert desk.ask() is None
 
 
+def test_a_later_turn_does_not_shorten_the_life_of_an_earlier_one() -> None:
+    """The turns of a session expire together: a slot that is near keeps an appointment that is far away."""
+    desk = Desk()
+    desk.store.extend(HUB, Kind.SLOT, 0.8, NOW)
+    desk.store.extend(HUB, Kind.APPOINTMENT, 900, NOW)
+    desk.admission._minute = minute_of(int(NOW))
+    desk.admission._in_line.add(ACME.tenant_id)
+    assert desk.ask() == pytest.approx(900)
+    desk.admission._in_line.clear()
+    assert desk.ask() == pytest.approx(0.8)
+    assert desk.store.expire_at[ACME.tenant_id, SessionId("s1")] > NOW + 900 + 300
+
+
 def test_a_client_may_come_a_little_before_its_turn_or_a_second_after_it() -> None:
     """Clocks and networks differ; a slot that is long over leads to the next one."""
     desk = Desk(per_second=1)

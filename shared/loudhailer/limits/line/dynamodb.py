@@ -57,7 +57,7 @@ class DynamoLineStore(DynamoTable, LineStore):
             {":anew": _microseconds(now + seconds)},
         )
         # One of the two conditions holds at any moment, but others may write between the attempts. A refused write costs
-        # as much as another one, so the first is the one that the ends seen last allow.
+        # as much as one that is done, so the first is the one that the ends seen last allow.
         is_over = self._seen.get(cell, LineEnds()).of(kind) < now
         for changes, condition, value in islice(cycle((anew, longer) if is_over else (longer, anew)), _ATTEMPTS):
             row = self._updated(f":line:{cell}", changes, condition, values | value, returned="ALL_NEW")

@@ -31,7 +31,7 @@ class LineStore(Protocol):
         """Return the turns to the session that are kept, read consistently; late ones may be among them."""
 
     def keep(self, tenant: TenantId, session: SessionId, turn: Turn, *, expires_at: int) -> None:
-        """Keep a turn at least until then (epoch seconds)."""
+        """Keep a turn, and the others to the session, until then (epoch seconds)."""
 
     def use(self, tenant: TenantId, session: SessionId, turn: Turn, late: Collection[Turn]) -> bool:
         """Remove a turn, and late ones with it; return False if it was removed before."""
