@@ -119,7 +119,8 @@ def stores() -> SessionApiFixture:
 def test_a_client_that_finds_a_crowd_gets_a_turn() -> None:
     """It makes no session before. A client that is connected only renews its session, and never waits."""
     stores = SessionApiFixture(per_second=1)
-    assert stores.call("PUT /session", tenantId="acme", sessionId="s1", renew="true")[0] == 200
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s1")[0] == 200
+    stores.now += 1.011
     assert stores.call("PUT /session", tenantId="acme", sessionId="s2")[0] == 200
     body = {"message": "Too Many Requests", "reason": "connects", "retryAfterMs": 1011}
     assert stores.call("PUT /session", tenantId="acme", sessionId="s3") == (429, body)
@@ -140,6 +141,18 @@ def test_a_client_beyond_its_tenants_minute_is_refused(counted: Counter[str]) ->
     assert stores.retry_after is None
     assert stores.sessions.get(ACME, SessionId("s69")) is None
     assert counted["SessionRefused"]
+
+
+def test_a_session_that_is_over_is_not_renewed_past_the_line() -> None:
+    """A client that only says that it is connected waits like others."""
+    stores = SessionApiFixture(per_second=1)
+    for session in ("s1", "s2"):
+        answer = stores.call("PUT /session", tenantId="acme", sessionId=session, renew="true")
+    assert answer == (429, {"message": "Too Many Requests", "reason": "connects", "retryAfterMs": 1011})
+    stores.now += 201
+    for session in ("s3", "s1"):
+        answer = stores.call("PUT /session", tenantId="acme", sessionId=session, renew="true")
+    assert answer[0] == 429
 
 
 @pytest.mark.parametrize("renew", ["", "yes", "True"])
