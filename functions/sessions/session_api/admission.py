@@ -21,9 +21,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import ceil, inf
+from random import Random
 from typing import NamedTuple
 
-from loudhailer.errors import TransientError
+from loudhailer.errors import BusyError, TransientError
 from loudhailer.ids import CellName, SessionId, TenantId
 from loudhailer.limits.line.model import Kind, LineEnds, Turn
 from loudhailer.limits.line.port import LONGEST_SECONDS, LineStore
@@ -65,6 +66,9 @@ _KNOWN_SECONDS = 0.1
 _NEAR_SECONDS = 1.0
 """Clients go past the line while slots are taken no further ahead: less than the time for which a slot is kept."""
 
+_BUSY_SECONDS = 1.0, 3.0
+"""Bounds of the time after which a client asks again if the store takes no more."""
+
 _TENANTS_PAST_THE_LINE = 10
 """Tenants that may all send as many clients past the line as a tenant may, within the reserve."""
 
@@ -75,7 +79,7 @@ class Wait(NamedTuple):
     seconds: float
 
 
-class Refusal(Enum):
+class LimitReached(Enum):
     """A limit for which a client is refused, and gets no turn."""
 
     TENANT_MINUTE = auto()
@@ -135,7 +139,14 @@ class Admission:
     """Lets in `per_second` clients of each cell, 0 for any number; the part `reserve` is for clients past the line."""
 
     def __init__(
-        self, store: LineStore, limits: LimitStore, *, per_second: float, reserve: float, clock: Callable[[], float]
+        self,
+        store: LineStore,
+        limits: LimitStore,
+        *,
+        per_second: float,
+        reserve: float,
+        clock: Callable[[], float],
+        random: Random,
     ) -> None:
         self._store = store
         self._limits = limits
@@ -143,22 +154,26 @@ class Admission:
         self._reserve = reserve
         self._most_past_the_line = max(1, int(60 * per_second * reserve / _TENANTS_PAST_THE_LINE))
         self._clock = clock
+        self._random = random
         self._lines: dict[CellName, _Line] = {}
         self._minute = 0
         self._in_line: set[TenantId] = set()
         self._refused: set[TenantId] = set()
 
-    def admit(self, cell: CellName, tenant: Tenant, session: SessionId) -> Wait | Refusal | None:
+    def admit(self, cell: CellName, tenant: Tenant, session: SessionId) -> Wait | LimitReached | None:
         """Return None if a client of the session may connect to the cell now, else the time until it is to ask again.
 
         A client of a tenant that has used up its minute is refused.
 
-        Clients are let in while the store does not answer: API Gateway may refuse their handshakes, as without a line.
+        If the store takes no more, it is a storm, and clients ask again: none of them may enter without a slot. If it
+        does not answer, clients are let in: API Gateway may refuse their handshakes, as without a line.
         """
         if not self._rate:
             return None
         try:
             answer = self._admit(cell, tenant, session)
+        except BusyError:
+            answer = Wait(self._random.uniform(*_BUSY_SECONDS))
         except TransientError as error:
             count("AdmissionUnknown")
             logger.warning("a client is let in though the line does not answer", cell=cell, error=str(error))
@@ -167,7 +182,7 @@ class Admission:
             count("ClientDelayed")
         return answer
 
-    def _admit(self, cell: CellName, tenant: Tenant, session: SessionId) -> Wait | Refusal | None:
+    def _admit(self, cell: CellName, tenant: Tenant, session: SessionId) -> Wait | LimitReached | None:
         now = self._clock()
         line = self._line(cell)
         if line.seen_at < now - _KNOWN_SECONDS:
@@ -185,7 +200,7 @@ class Admission:
         if len(early) >= tenant.connections_per_session:
             return Wait(min(early) - now)
         if tenant.tenant_id in self._refused:
-            return Refusal.TENANT_MINUTE
+            return LimitReached.TENANT_MINUTE
         if self._may_take_a_slot(line, tenant.tenant_id, now):
             return self._slot(cell, line, tenant, session, now)
         return self._appointment(cell, line, tenant, session, now)
@@ -220,11 +235,11 @@ class Admission:
 
     def _appointment(
         self, cell: CellName, line: _Line, tenant: Tenant, session: SessionId, now: float
-    ) -> Wait | Refusal | None:
+    ) -> Wait | LimitReached | None:
         """Give the client the next appointment, or a slot if that is soon."""
         times = line.appointments
         if times.is_used_up and self._has_used_up_its_minute(tenant, times.number(now), int(now)):
-            return Refusal.TENANT_MINUTE
+            return LimitReached.TENANT_MINUTE
         appointment = self._next(cell, line, times, now)
         if appointment <= now + _CROWD_SECONDS:
             return self._slot(cell, line, tenant, session, now)

@@ -25,7 +25,7 @@ from collections.abc import Callable, Collection, Mapping
 from math import ceil
 from typing import Any, NamedTuple, Self
 
-from functions.sessions.session_api.admission import Admission, Refusal
+from functions.sessions.session_api.admission import Admission, LimitReached
 from functions.sessions.session_api.placing import Placing, SessionCell, TenantNotCopiedError
 from loudhailer import ids
 from loudhailer.broadcast.combined import report_over_cells
@@ -147,7 +147,7 @@ class SessionApi:
         wait = None if self._admission is None else self._admission.admit(cell, tenant, session)
         if wait is None:
             return None
-        if wait is Refusal.TENANT_MINUTE:
+        if wait is LimitReached.TENANT_MINUTE:
             return _over_limit("tenantPerMinute")
         # Clients of others know whole seconds alone.
         body = {"message": "Too Many Requests", "reason": "connects", "retryAfterMs": ceil(wait.seconds * 1_000)}

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 from math import ceil
+from random import SystemRandom
 
 import pytest
 
-from functions.sessions.session_api.admission import Admission, Refusal
-from loudhailer.errors import TransientError
+from functions.sessions.session_api.admission import Admission, LimitReached
+from loudhailer.errors import BusyError, TransientError
 from loudhailer.ids import HUB, SessionId, TenantId
 from loudhailer.limits.line.model import Kind, Turn
 from loudhailer.limits.model import minute_of
@@ -78,7 +79,9 @@ class Storm:
         self._bucket = TokenBucket(self.rate, self.rate, lambda: self.now)
         limits = MemoryLimitStore()
         self._environments = [
-            Admission(self.store, limits, per_second=self.rate, reserve=0.03, clock=lambda: self.now)
+            Admission(
+                self.store, limits, per_second=self.rate, reserve=0.03, clock=lambda: self.now, random=SystemRandom()
+            )
             for _ in range(self.environments)
         ]
 
@@ -93,7 +96,7 @@ class Storm:
             self.now = max(self.now, at)
             self.asked[name] += 1
             wait = self._environments[turn % self.environments].admit(HUB, tenant, SessionId(name))
-            if wait is Refusal.TENANT_MINUTE:
+            if wait is LimitReached.TENANT_MINUTE:
                 self.over_limit += 1
                 self.come(self.now - NOW + 10 + turn % 1_000 / 50, tenant, name, obey)
             elif wait is not None:
@@ -237,12 +240,14 @@ class Desk:
         self.now = NOW
         self.store = store or MemoryLineStore()
         self._limits = MemoryLimitStore()
-        self.admission = Admission(self.store, self._limits, per_second=per_second, reserve=0.1, clock=lambda: self.now)
+        self.admission = Admission(
+            self.store, self._limits, per_second=per_second, reserve=0.1, clock=lambda: self.now, random=SystemRandom()
+        )
 
     def ask(self, session: str = "s1", tenant: Tenant = ACME) -> float | None:
         """Ask for a client; the seconds that it is to wait, or None."""
         wait = self.admission.admit(HUB, tenant, SessionId(session))
-        assert wait is not Refusal.TENANT_MINUTE
+        assert wait is not LimitReached.TENANT_MINUTE
         return None if wait is None else wait.seconds
 
     def fill(self) -> None:
@@ -347,6 +352,20 @@ def test_a_rate_of_zero_lets_everyone_in() -> None:
     desk = Desk(per_second=0)
     assert [desk.ask(f"s{number}") for number in range(100)] == [None] * 100
     assert not desk.store.lines
+
+
+def test_a_line_that_takes_no_more_has_clients_ask_again(counted: Counter[str]) -> None:
+    """It is busy in a storm, when no client may enter without a slot."""
+
+    class Busy(MemoryLineStore):
+        def extend(self, *_: object) -> Iterator[None]:  # type: ignore[override]
+            raise BusyError("UpdateItem was throttled")
+
+    wait = Desk(store=Busy()).ask()
+    assert wait is not None
+    assert 1 <= wait <= 3
+    assert counted["ClientDelayed"] == 1
+    assert not counted["AdmissionUnknown"]
 
 
 def test_a_line_that_does_not_answer_keeps_no_client_out(counted: Counter[str]) -> None:

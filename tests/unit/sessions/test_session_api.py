@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
+from random import SystemRandom
 from typing import Any
 
 import pytest
@@ -73,7 +74,14 @@ class SessionApiFixture:
                 placing or OneCell(stores, "wss://example.test/live"),
                 self.broadcasts,
                 self.snapshots,
-                Admission(self.line, MemoryLimitStore(), per_second=per_second, reserve=0.03, clock=lambda: self.now),
+                Admission(
+                    self.line,
+                    MemoryLimitStore(),
+                    per_second=per_second,
+                    reserve=0.03,
+                    clock=lambda: self.now,
+                    random=SystemRandom(),
+                ),
                 list_tenants=list_tenants,
                 silo_tenants=silo_tenants,
                 needs_token=needs_token,

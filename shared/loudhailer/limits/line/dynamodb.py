@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
 from loudhailer.aws.tables import DynamoTable
-from loudhailer.errors import TransientError
+from loudhailer.errors import BusyError
 from loudhailer.ids import CellName, SessionId, TenantId
 from loudhailer.limits.line.model import Kind, LineEnds, Turn
 from loudhailer.limits.line.port import LONGEST_SECONDS, LineStore
@@ -56,15 +56,15 @@ class DynamoLineStore(DynamoTable, LineStore):
             f"attribute_not_exists({end}) OR {end} < :now OR {end} > :longest",
             {":anew": _microseconds(now + seconds)},
         )
-        # One of the two conditions holds at any moment, but others may write between the attempts. A refused write costs
-        # as much as one that is done, so the first is the one that the ends seen last allow.
+        # One of the two conditions holds at any moment, but others may write between the attempts. A refused write
+        # costs as much as one that is done, so the first is the one that the ends seen last allow.
         is_over = self._seen.get(cell, LineEnds()).of(kind) < now
         for changes, condition, value in islice(cycle((anew, longer) if is_over else (longer, anew)), _ATTEMPTS):
             row = self._updated(f":line:{cell}", changes, condition, values | value, returned="ALL_NEW")
             if row is not None:
                 self._seen[cell] = _ends(row)
                 return self._seen[cell]
-        raise TransientError("others extended the line all the time")
+        raise BusyError("others extended the line all the time")
 
     @override
     def turns(self, tenant: TenantId, session: SessionId) -> Collection[Turn]:

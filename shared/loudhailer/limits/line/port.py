@@ -1,7 +1,7 @@
 """The store of a cell's line, as use cases need it.
 
-Every method may raise TransientError: the store did not answer, and the same call may succeed later. Each call may be
-repeated: times that are taken twice are lost, and nobody gets the same one twice.
+Every method may raise TransientError: the store did not answer, and the same call may succeed later; BusyError: it
+takes no more now. Each call may be repeated: times that are taken twice are lost, and nobody gets the same one twice.
 """
 
 from collections.abc import Collection
