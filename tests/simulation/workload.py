@@ -332,7 +332,8 @@ class Workload:
         system = self._system
         if not isinstance(message, OutcomeMessage):
             self._broadcasts.live_again(message.broadcast_id)
-        changes = {"expires_at": int(system.scheduler.now) + 300}
+        has_deadline = not isinstance(message, OutcomeMessage) and message.has_deadline
+        changes = {} if has_deadline else {"expires_at": int(system.scheduler.now) + 300}
         match message:
             case Announcement():
                 self._broadcasts.reopen_sources(message.broadcast_id)

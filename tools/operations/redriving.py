@@ -116,9 +116,10 @@ class Redrive:
         return "of a broadcast whose deadline is over" if message.expires_at <= self._clock() else None
 
     def _send(self, message: BroadcastMessage) -> None:
-        expires_at = int(self._clock()) + LIFETIME_SECONDS
         if not isinstance(message, OutcomeMessage):
             self._broadcasts.live_again(message.broadcast_id)
+            # An end that the publisher chose stays as it is.
+            expires_at = message.expires_at if message.has_deadline else int(self._clock()) + LIFETIME_SECONDS
         match message:
             case Announcement():
                 self._reopen_empty(message.broadcast_id)

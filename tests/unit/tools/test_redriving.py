@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from loudhailer.broadcast.messages import BroadcastMessage, ChunkMessage, message_from_wire
+from loudhailer.broadcast.messages import (
+    Announcement,
+    BroadcastMessage,
+    ChunkMessage,
+    SourceMessage,
+    message_from_wire,
+)
 from loudhailer.broadcast.model import Priority
 from loudhailer.ids import BroadcastId, ChunkId
 from tests.support.broadcasts import (
@@ -73,6 +79,26 @@ def test_a_dead_letter_returns_to_the_queue_of_its_kind(
     assert deployment.sqs.groups(queue) == [getattr(letter, "group", None)]
     assert deployment.sqs.bodies(LETTERS) == []
     assert (dict(result.sent), dict(result.refused)) == ({type(letter).__name__: 1}, {})
+
+
+@pytest.mark.parametrize(
+    ("letter", "queue"),
+    [
+        (announcement(), "broadcast"),
+        (source_message((partition(1),), source=1), "partition"),
+        (chunk_message(), "shard-0"),
+    ],
+    ids=["announcement", "source", "chunk"],
+)
+def test_a_deadline_of_the_publisher_stays_when_a_dead_letter_is_sent_again(
+    deployment: DeploymentStandIn, letter: Announcement | SourceMessage | ChunkMessage, queue: str
+) -> None:
+    """Its publisher said that nobody is to get the broadcast after it."""
+    deployment.sqs.send(LETTERS, replace(letter, has_deadline=True, expires_at=LATER + 20).to_wire())
+    redrive(deployment)
+    (sent,) = map(message_from_wire, deployment.sqs.bodies(queue))
+    assert isinstance(sent, type(letter))
+    assert (sent.expires_at, sent.has_deadline) == (LATER + 20, True)
 
 
 def test_a_source_is_opened_before_it_is_sent_again(deployment: DeploymentStandIn) -> None:
