@@ -23,7 +23,7 @@ session_api = SessionApi(
     placing(settings, dynamodb, clock=time.time),
     DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time),
     DynamoSnapshotStore(dynamodb, settings.broadcasts_table, clock=time.time),
-    admission(settings, dynamodb, clock=time.time),
+    admission(settings, clock=time.time),
     list_tenants=settings.list_tenants,
     silo_tenants=settings.silo_tenants,
     needs_token=settings.session_auth == "jwt",
