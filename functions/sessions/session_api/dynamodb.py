@@ -9,7 +9,6 @@ from typing import Any
 from functions.sessions.session_api.admission import Admission
 from functions.sessions.session_api.placing import CellStores, OneCell, Placing, SeveralCells
 from functions.sessions.session_api.settings import Settings
-from loudhailer.aws.clients import client
 from loudhailer.aws.other_role import OtherRole
 from loudhailer.cells.dynamodb import DynamoCellDirectory
 from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
@@ -23,8 +22,8 @@ _CELL_ATTEMPTS = 2
 _CELL_SECONDS = 2.0
 """Patience with a cell: one that does not answer has its clients try again, and is no candidate soon."""
 
-_LINE_ATTEMPTS = 2
-_LINE_SECONDS = 1.0
+LINE_ATTEMPTS = 2
+LINE_SECONDS = 1.0
 """Patience with the line: if it does not answer, the client is let in before it and the function give up."""
 
 
@@ -60,12 +59,11 @@ def placing(settings: Settings, client: Any, *, clock: Callable[[], float]) -> P
     )
 
 
-def admission(settings: Settings, *, clock: Callable[[], float]) -> Admission:
+def admission(settings: Settings, client: Any, *, clock: Callable[[], float]) -> Admission:
     """Admit clients as the settings have it; the lines of all cells are in the hub's table."""
-    dynamodb = client("dynamodb", attempts=_LINE_ATTEMPTS, seconds=_LINE_SECONDS)
     return Admission(
-        DynamoLineStore(dynamodb, settings.limits_table),
-        DynamoLimitStore(dynamodb, settings.limits_table, pause=time.sleep),
+        DynamoLineStore(client, settings.limits_table),
+        DynamoLimitStore(client, settings.limits_table, pause=time.sleep),
         per_second=settings.connects_per_second,
         reserve=settings.connects_reserve,
         clock=clock,
