@@ -41,8 +41,8 @@ _EARLY_SECONDS = 0.3
 for clients that are late."""
 
 _CROWD_SECONDS = 0.15
-"""A line begins when slots are taken so far ahead. It is less than the time above, so that a client with an appointment
-usually gets a slot at once."""
+"""A line begins when slots are taken so far ahead, and clients go past it while they are no further ahead. It is less
+than the time above, so that a client with an appointment usually gets a slot at once."""
 
 _IDLE_SECONDS = 0.05
 """Slots that are taken no further ahead are idle, whatever appointments were given."""
@@ -62,9 +62,6 @@ _PART_TAKEN = 10
 
 _KNOWN_SECONDS = 0.1
 """Time for which an environment believes the ends of a line that it saw."""
-
-_NEAR_SECONDS = 1.0
-"""Clients go past the line while slots are taken no further ahead: less than the time for which a slot is kept."""
 
 _BUSY_SECONDS = 1.0, 3.0
 """Bounds of the time after which a client asks again if the store takes no more."""
@@ -208,7 +205,7 @@ class Admission:
     def _may_take_a_slot(self, line: _Line, tenant: TenantId, now: float) -> bool:
         """Tell whether a client that has no turn takes the next slot, though others have appointments."""
         ahead = line.ends.slot - now
-        return ahead <= _IDLE_SECONDS or (ahead <= _NEAR_SECONDS and self._goes_past_the_line(tenant, int(now)))
+        return ahead <= _IDLE_SECONDS or (ahead <= _CROWD_SECONDS and self._goes_past_the_line(tenant, int(now)))
 
     def _line(self, cell: CellName) -> _Line:
         if cell not in self._lines:

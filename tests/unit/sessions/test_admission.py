@@ -157,7 +157,7 @@ def test_a_client_of_another_tenant_does_not_wait_for_the_crowds(counted: Counte
     assert storm.refused == 0
     assert max(storm.entered[name] - at for name, at in comes.items()) < 2
     assert max(storm.entered.values()) <= 1.1 * CROWD / RATE
-    assert counted["ClientDelayed"] >= CROWD
+    assert counted["ClientDelayed"] >= 0.9 * CROWD
 
 
 def test_clients_that_ignore_their_turn_gain_nothing() -> None:
@@ -177,7 +177,7 @@ def test_a_newcomer_does_not_wait_for_the_crowds_of_fifty_tenants() -> None:
     for number in range(50):
         storm.crowd(replace(ACME, tenant_id=TenantId(f"t{number}")), 200)
     small = replace(ACME, tenant_id=TenantId("small"))
-    comes = {f"small-{number}": 1.5 + number for number in range(15)}
+    comes = {f"small-{number}": 3.0 + number for number in range(15)}
     for name, at in comes.items():
         storm.come(at, small, name)
     storm.run()
@@ -194,8 +194,8 @@ def test_many_tenants_that_come_late_lose_little() -> None:
         storm.crowd(replace(ACME, tenant_id=TenantId(f"t{number}")), 50, obey)
     storm.run()
     assert storm.refused == 0
-    assert max(storm.entered.values()) <= 2 * 5_000 / 500 + 9
-    assert storm.asked.total() <= 3 * 5_000
+    assert max(storm.entered.values()) <= 1.1 * 5_000 / 500 + 9
+    assert storm.asked.total() <= 2.5 * 5_000
 
 
 def test_idle_slots_are_given_to_other_clients() -> None:
@@ -286,7 +286,10 @@ def test_a_later_turn_does_not_shorten_the_life_of_an_earlier_one() -> None:
     desk.admission._minute = minute_of(int(NOW))
     desk.admission._in_line.add(ACME.tenant_id)
     assert desk.ask() == pytest.approx(900)
-    desk.admission._in_line.clear()
+    due = Turn(Kind.APPOINTMENT, NOW)
+    desk.store.keep(
+        ACME.tenant_id, SessionId("s1"), due, expires_at=desk.store.expire_at[ACME.tenant_id, SessionId("s1")]
+    )
     assert desk.ask() == pytest.approx(0.8)
     assert desk.store.expire_at[ACME.tenant_id, SessionId("s1")] > NOW + 900 + 300
 
