@@ -209,6 +209,8 @@ class RelayMessage:
                     raise TransientError("no connection takes anything now")
                 return False
             if not posted.opening:
+                if posted.gone:  # they counted as connections to this cell
+                    self._players_cell.hand_over(messages, is_connected=False)
                 return True
             self._pause(_PAUSE_SECONDS)
         return True

@@ -17,6 +17,7 @@ from loudhailer.cells.placements.model import FORMER_SECONDS, KEPT_SECONDS, Plac
 from loudhailer.codec import decode, json_text
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.deadline import Deadline
+from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import MalformedMessageError, TransientError
 from loudhailer.ids import HUB, CellName, ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.inbox.forwarding import Forward
@@ -37,6 +38,9 @@ NOW = 1_780_000_000
 TENANT, ALICE, BOB = TenantId("acme"), PlayerId("alice"), PlayerId("bob")
 INBOX = Inbox(TENANT, BOB)
 NORTH, SOUTH, LOST = CellName("north"), CellName("south"), CellName("lost")
+GONE = ConnectionId("gone=")
+"""A connection that is gone, and whose `$disconnect` was lost."""
+
 LIMIT = 60
 LIFETIME = 7 * 24 * 3600
 
@@ -99,7 +103,7 @@ class Cell:
         self.inboxes = WakingInboxes(self.wakes)
         self.places = MemoryPlaceStore()
         self.connections = MemoryConnectionStore()
-        self.sender = MemoryOrderedSender()
+        self.sender = MemoryOrderedSender({GONE: [Outcome.GONE]})
         self.handed_on = MemoryFifoQueue()
         self.hub = MemoryFifoQueue()
         self.relay = RelayMessage(
@@ -118,9 +122,9 @@ class Cell:
         """Handle a wake."""
         self.relay(wake, wake_id="w1", deadline=Deadline.after(7.0), is_last=is_last)
 
-    def connect(self) -> None:
+    def connect(self, connection: ConnectionId | None = None) -> None:
         """Connect the player, which wakes the inbox."""
-        key = ConnectionKey(nth_partition(TENANT, 0), ConnectionId(f"{self.name}="))
+        key = ConnectionKey(nth_partition(TENANT, 0), connection or ConnectionId(f"{self.name}="))
         self.connections.rows[key] = Connection(key, SessionId("s"), NOW - 1_000, NOW + 7_000, BOB)
         self.wakes.append(Wake(INBOX, connected=True))
 
@@ -441,6 +445,31 @@ def test_messages_for_a_connected_player_do_not_wait_for_the_hub(world: World, c
     world.send(world.north)
     world.settle()
     assert (world.north.got, counted["PlacementUnknown"]) == ([1], 1)
+
+
+def test_messages_for_connections_that_are_gone_wait_for_the_hub(world: World) -> None:
+    """Their rows count as connections to the former cell until a post finds out: the messages stayed there for ever."""
+    world.send(world.south)
+    wake = world.south.wakes.pop()
+    world.south.connect(GONE)
+    world.placements.down = True
+    with pytest.raises(TransientError, match="not known which cell"):
+        world.south.handle(wake)
+    assert world.south.waiting == [1]
+    world.placements.down = False
+    world.south.handle(wake)
+    assert world.south.asked() == [Forward(INBOX)]
+
+
+def test_a_placement_outlasts_the_messages_of_a_player_whose_connections_are_gone(world: World) -> None:
+    """The row of a connection whose `$disconnect` was lost does not spare it that."""
+    world.now += KEPT_SECONDS - 100
+    world.north.connect(GONE)
+    world.settle()
+    world.send(world.north)
+    world.settle()
+    assert world.placement is not None
+    assert world.placement.expires_at > world.now + LIFETIME
 
 
 def test_a_wake_that_does_not_reach_the_hub_is_followed_by_another(world: World) -> None:
