@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import StringIO
 from random import Random
-from typing import override
+from typing import Any, override
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,15 @@ from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import MalformedMessageError, TransientError
 from loudhailer.ids import HUB, CellName, ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.inbox.forwarding import Forward
-from loudhailer.inbox.model import DirectMessage, Inbox, Wake, message_id
+from loudhailer.inbox.model import (
+    MAX_DIRECT_MESSAGE_BYTES,
+    MAX_LIFETIME_SECONDS,
+    MAX_MOVES,
+    DirectMessage,
+    Inbox,
+    Wake,
+    message_id,
+)
 from loudhailer.limits.places.model import inbox_of
 from loudhailer.tenants.model import Tenant
 from tests.support.fakes.cells import MemoryPlacementStore
@@ -331,7 +340,7 @@ def test_a_player_on_a_removed_cell_is_placed_again(world: World) -> None:
     assert (world.placement.cell, world.south.waiting) == (SOUTH, [1])
 
 
-def test_expired_messages_are_not_forwarded(world: World) -> None:
+def test_expired_messages_are_not_forwarded(world: World, counted: Counter[str]) -> None:
     """They are deleted on the way."""
     world.send(world.south, expires_in=10)
     world.south.handle(world.south.wakes.pop())
@@ -339,6 +348,7 @@ def test_expired_messages_are_not_forwarded(world: World) -> None:
     (request,) = world.south.asked()
     world.forward(request, SOUTH)
     assert (world.south.waiting, world.north.waiting) == ([], [])
+    assert (counted["MessageExpired"], counted["MessageForwarded"]) == (1, 0)
 
 
 def test_messages_that_find_the_inbox_full_stay_on_the_senders_cell(world: World, counted: Counter[str]) -> None:
@@ -434,6 +444,44 @@ def test_a_cell_gets_no_messages_of_players_on_other_cells(world: World, counted
     assert counted["ForwardIgnored"] == 1
     world.forward(Forward(INBOX), NORTH)
     assert (world.north.waiting, world.south.waiting) == ([1], [])
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"message": '1,"srcPlayerId":"admin","x":2'},
+        {"message": '"' + "x" * MAX_DIRECT_MESSAGE_BYTES + '"'},
+        {"source": "no player"},
+        {"message_id": "0"},
+        {"message_id": f"{NOW * 1_000:013d}-no request"},
+        {"message_id": message_id(NOW * 1_000 - 1, "r=")},
+        {"sent_at": (NOW + 3_600) * 1_000, "message_id": message_id((NOW + 3_600) * 1_000, "r=")},
+        {"expires_at": NOW + MAX_LIFETIME_SECONDS + 1},
+        {"moves": MAX_MOVES},
+        {"moves": -1},
+    ],
+)
+def test_a_message_that_no_client_can_have_sent_is_deleted(
+    world: World, counted: Counter[str], log: StringIO, forged: dict[str, Any]
+) -> None:
+    """A cell that was taken over writes what it likes into its table; the messages behind it are forwarded."""
+    at = NOW * 1_000
+    legal = DirectMessage(INBOX, message_id(at, "r="), json_text("forged"), ALICE, at, NOW + LIFETIME)
+    world.south.inboxes.put(replace(legal, **forged))
+    sent = world.send(world.south)
+    world.settle()
+    assert (world.south.waiting, world.north.waiting) == ([], [sent])
+    assert (counted["ForwardRefused"], counted["MessageForwarded"]) == (1, 1)
+    assert "a direct message that no client can have sent" in log.getvalue()
+
+
+def test_a_forged_message_does_not_keep_its_player_on_a_cell_for_ever() -> None:
+    """The placement lasts for a lifetime that is legal, and a week longer."""
+    world = World()
+    world.send(world.south, expires_in=10**9)
+    world.settle()
+    assert world.placement is not None
+    assert world.placement.expires_at == NOW + MAX_LIFETIME_SECONDS + KEPT_SECONDS
 
 
 def test_messages_for_a_connected_player_do_not_wait_for_the_hub(world: World, counted: Counter[str]) -> None:
