@@ -174,10 +174,20 @@ class RelayMessage:
         """Do what the wake asks for; return False if time runs out before."""
         if wake.behind is not None:
             return self._close_and_deliver(wake, wake_id, deadline)
+        if wake.only_fetches:
+            self._players_cell.fetch(wake.inbox)
+            return True
         is_finished = self._deliver(wake, wake_id, deadline, set())
         if is_finished and wake.connected:
-            self._players_cell.fetch(wake.inbox)
+            self._fetch(wake, wake_id)
         return is_finished
+
+    def _fetch(self, wake: Wake, wake_id: str) -> None:
+        """Have messages brought here; if the hub does not answer, send a wake for that, which holds up no message."""
+        try:
+            self._players_cell.fetch(wake.inbox)
+        except HubUnreachableError:
+            self._wakes.send_all([Wake(wake.inbox, only_fetches=True).to_message(f"{wake_id}.fetch")])
 
     def _deliver(self, wake: Wake, wake_id: str, deadline: Deadline, skipped: set[ConnectionKey]) -> bool:
         """Deliver until there are no messages or no connections; return False if time runs out before.

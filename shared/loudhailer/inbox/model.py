@@ -121,15 +121,18 @@ class Wake:
         inbox: the inbox.
         behind: the connection that misses a message which another one took, and is to be closed.
         connected: the player has a new connection.
+        only_fetches: nothing is to be delivered, but messages that wait on other cells are to be brought here.
     """
 
     inbox: Inbox
     behind: ConnectionKey | None = None
     connected: bool = False
+    only_fetches: bool = False
 
     def to_message(self, event_id: str) -> FifoMessage:
         """Return the message for the inbox queue, which keeps an inbox's order and drops a second wake of an event.
 
+        A wake that only fetches has a group of its own: the inbox does not wait for it.
         An inbox's key may be longer than the 128 characters of a group's id, so it is hashed:
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
         """
@@ -138,7 +141,11 @@ class Wake:
             wire |= {"partition": self.behind.partition, "connectionId": self.behind.connection_id, "behind": True}
         if self.connected:
             wire["connected"] = True
-        return FifoMessage(codec.encode_text(wire), sha256(self.inbox.key.encode()).hexdigest(), event_id)
+        group = self.inbox.key
+        if self.only_fetches:
+            wire["fetch"] = True
+            group = f"fetch#{group}"
+        return FifoMessage(codec.encode_text(wire), sha256(group.encode()).hexdigest(), event_id)
 
     @classmethod
     def of_body(cls, body: str) -> Self:
@@ -153,6 +160,7 @@ class Wake:
                 if wire.get("behind") is True
                 else None
             )
-            return cls(Inbox.of_key(str(wire.get("inbox"))), behind, wire.get("connected") is True)
+            inbox = Inbox.of_key(str(wire.get("inbox")))
+            return cls(inbox, behind, wire.get("connected") is True, wire.get("fetch") is True)
         except (codec.NotJsonError, InvalidFieldError) as error:
             raise MalformedMessageError(f"not a wake: {error}") from error

@@ -485,14 +485,37 @@ def test_a_forged_message_does_not_keep_its_player_on_a_cell_for_ever() -> None:
 
 
 def test_messages_for_a_connected_player_do_not_wait_for_the_hub(world: World, counted: Counter[str]) -> None:
-    """While it does not answer, nobody is placed anywhere else either."""
-    world.placements.down = True
-    world.north.connections.rows.clear()
-    world.north.connect()
-    world.north.wakes.clear()
+    """Nor for the wake of the new connection, whose request to fetch fails: that is left to a wake of its own."""
     world.send(world.north)
     world.settle()
-    assert (world.north.got, counted["PlacementUnknown"]) == ([1], 1)
+    world.move(SOUTH)
+    world.placements.down = True
+    world.south.connect()
+    world.send(world.south)
+    world.settle()
+    assert (world.south.got, counted["PlacementUnknown"]) == ([2], 1)
+    world.placements.down = False
+    world.now += 60
+    (message,) = world.south.handed_on.messages
+    world.south.handle(Wake.of_body(message.body))
+    world.settle()
+    assert (world.south.got, world.north.waiting) == ([2, 1], [])
+
+
+def test_a_hub_that_did_not_answer_is_not_asked_again_for_some_seconds(world: World) -> None:
+    """Each wake waited for it: they took up the function's concurrency, and messages within the cell came late."""
+    asked = Counter[float]()
+    world.placements.before_each = lambda: asked.update([world.now])
+    world.placements.down = True
+    world.north.connect()
+    for _ in range(3):
+        world.send(world.north)
+        world.settle()
+    assert world.north.got == [1, 2, 3]
+    world.now += 60
+    world.send(world.north)
+    world.settle()
+    assert asked == {NOW: 1, NOW + 60: 1}
 
 
 def test_messages_for_connections_that_are_gone_wait_for_the_hub(world: World) -> None:
@@ -505,6 +528,7 @@ def test_messages_for_connections_that_are_gone_wait_for_the_hub(world: World) -
         world.south.handle(wake)
     assert world.south.waiting == [1]
     world.placements.down = False
+    world.now += 60
     world.south.handle(wake)
     assert world.south.asked() == [Forward(INBOX)]
 
@@ -530,12 +554,14 @@ def test_a_wake_that_does_not_reach_the_hub_is_followed_by_another(world: World)
     assert world.south.handed_on.messages == []
     world.south.handle(wake, is_last=True)
     world.placements.down, world.south.hub.down = False, True
+    world.now += 60
     with pytest.raises(TransientError, match="does not take the request"):
         world.south.handle(wake)
     world.south.handle(wake, is_last=True)
     (message,) = world.south.handed_on.messages  # the queue keeps one of both: they are the same wake's
     assert Wake.of_body(message.body) == wake
     world.south.hub.down = False
+    world.now += 60
     world.south.handle(wake)
     assert world.south.asked() == [Forward(INBOX)]
 
