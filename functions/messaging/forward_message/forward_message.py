@@ -121,7 +121,7 @@ class ForwardMessage:
     ) -> None:
         """Store the messages in their order until time runs out; append each that may be deleted to `done`.
 
-        Expired messages are not stored, nor are those that no client can have sent.
+        An expired message is not stored, nor is one that no client can have sent.
         """
         now = int(self._clock())
         for message in messages:

@@ -533,7 +533,7 @@ def test_messages_for_connections_that_are_gone_wait_for_the_hub(world: World) -
     assert world.south.asked() == [Forward(INBOX)]
 
 
-def test_a_placement_outlasts_the_messages_of_a_player_whose_connections_are_gone(world: World) -> None:
+def test_a_placement_outlasts_messages_for_connections_that_are_gone(world: World) -> None:
     """The row of a connection whose `$disconnect` was lost does not spare it that."""
     world.now += KEPT_SECONDS - 100
     world.north.connect(GONE)
