@@ -9,6 +9,9 @@ the same time. It is another row after each move, so neither deletes the row tha
 
 The placement is read after the messages. If the player moves at the same time, the messages reach a cell that is not
 the player's any more. Their arrival there wakes the inbox, and they are forwarded once more.
+
+A further cell is another account, which may have been taken over. So messages are checked before they are stored on
+another cell. One that no client can have sent is deleted: it would hold up the others.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -17,10 +20,10 @@ from dataclasses import dataclass, replace
 from loudhailer.cells.placements.model import KEPT_SECONDS, name_of_player, placement_after
 from loudhailer.cells.placements.port import PlacementStore
 from loudhailer.deadline import Deadline
-from loudhailer.errors import TransientError
+from loudhailer.errors import MalformedMessageError, TransientError
 from loudhailer.ids import HUB, CellName
 from loudhailer.inbox.forwarding import Forward
-from loudhailer.inbox.model import DirectMessage, Inbox
+from loudhailer.inbox.model import MAX_LIFETIME_SECONDS, DirectMessage, Inbox
 from loudhailer.inbox.port import InboxStore
 from loudhailer.limits.places.inboxes import take_place_in
 from loudhailer.limits.places.port import PlaceStore
@@ -100,30 +103,36 @@ class ForwardMessage:
         """Forward the messages from one cell, unless it is the player's."""
         here = self._inboxes_of(source).inboxes
         while messages := here.oldest(inbox, MESSAGES_AT_ONCE):
-            target = self._cell_of(inbox, source, until=messages[-1].expires_at)
+            latest = int(self._clock()) + MAX_LIFETIME_SECONDS
+            target = self._cell_of(inbox, source, until=min(messages[-1].expires_at, latest))
             if target == source:
                 return
-            forwarded: list[DirectMessage] = []
+            done: list[DirectMessage] = []
             try:
-                self._store(self._inboxes_of(target), messages, forwarded, deadline)
+                self._store(self._inboxes_of(target), messages, done, deadline)
             finally:
-                here.delete(forwarded)
-                count("MessageForwarded", len(forwarded))
+                here.delete(done)
             if deadline.is_over():
                 self._queue_of(source).send_all([Forward(inbox).to_message()])
                 return
 
     def _store(
-        self, there: CellInboxes, messages: Sequence[DirectMessage], stored: list[DirectMessage], deadline: Deadline
+        self, there: CellInboxes, messages: Sequence[DirectMessage], done: list[DirectMessage], deadline: Deadline
     ) -> None:
-        """Store the messages in their order until time runs out, but for expired ones; append each to `stored`."""
+        """Store the messages in their order until time runs out; append each that may be deleted to `done`.
+
+        An expired message is not stored, nor is one that no client can have sent.
+        """
         now = int(self._clock())
         for message in messages:
             if deadline.is_over():
                 return
-            if message.expires_at > now:
+            if message.expires_at <= now:
+                count("MessageExpired")
+            elif _is_legal(message, now):
                 self._put(there, message, now)
-            stored.append(message)
+                count("MessageForwarded")
+            done.append(message)
 
     def _put(self, there: CellInboxes, message: DirectMessage, now: int) -> None:
         inbox, limit = message.inbox, self._messages_per_inbox
@@ -148,3 +157,13 @@ class ForwardMessage:
             if self._placements.put(inbox.tenant_id, name, lasting):
                 return cell
         raise TransientError("the player was placed by others all the time")
+
+
+def _is_legal(message: DirectMessage, now: int) -> bool:
+    try:
+        message.check(now)
+    except MalformedMessageError as error:
+        count("ForwardRefused")
+        logger.error("a cell has a direct message that no client can have sent", error=str(error))
+        return False
+    return True

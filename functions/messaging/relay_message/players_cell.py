@@ -7,7 +7,8 @@ The placement is read after the messages. So a player who is placed here then wa
 stored, or has moved here since. Messages that are not delivered when a player moves away are brought along.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from loudhailer.cells.placements.model import KEPT_SECONDS, Placement, name_of_player
@@ -18,6 +19,9 @@ from loudhailer.inbox.forwarding import Forward
 from loudhailer.inbox.model import DirectMessage, Inbox
 from loudhailer.observability import count, logger
 from loudhailer.queues.port import FifoQueue
+
+_AWAY_SECONDS = 5.0
+"""Time for which the hub is not asked again after it did not answer: each attempt would take seconds."""
 
 
 class HubUnreachableError(TransientError):
@@ -66,6 +70,7 @@ class ByPlacement(PlayersCell):
         self._hub = hub
         self._name = name
         self._clock = clock
+        self._away_until = 0.0
 
     def hand_over(self, messages: Sequence[DirectMessage], *, is_connected: bool) -> bool:
         """See `PlayersCell.hand_over`. While the hub does not answer, a player who is connected here counts as here.
@@ -104,13 +109,20 @@ class ByPlacement(PlayersCell):
 
     def _placement(self, inbox: Inbox) -> Placement | None:
         name = name_of_player(inbox.player_id)
-        try:
+        with self._asking("it is not known which cell the player is on"):
             return self._placements.get(inbox.tenant_id, [name]).get(name)
-        except TransientError as error:
-            raise HubUnreachableError(f"it is not known which cell the player is on: {error}") from error
 
     def _send(self, request: Forward) -> None:
-        try:
+        with self._asking("the hub does not take the request"):
             self._hub.send_all([request.to_message()])
+
+    @contextmanager
+    def _asking(self, failure: str) -> Iterator[None]:
+        """Turn a missing answer into a HubUnreachableError, at once if the hub did not answer a moment ago."""
+        if self._clock() < self._away_until:
+            raise HubUnreachableError(f"{failure}: it did not answer a moment ago")
+        try:
+            yield
         except TransientError as error:
-            raise HubUnreachableError(f"the hub does not take the request: {error}") from error
+            self._away_until = self._clock() + _AWAY_SECONDS
+            raise HubUnreachableError(f"{failure}: {error}") from error

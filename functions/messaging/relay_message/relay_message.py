@@ -24,7 +24,8 @@ The player may be on another cell. The messages are then handed over, and stay h
 `players_cell`.
 
 The row of a connection that is certainly gone is deleted. If no connection takes the message, the wake fails, and SQS
-delivers it again later.
+delivers it again later. A message that API Gateway rejects for every connection is deleted, or it would hold up the
+others of its inbox.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -173,10 +174,20 @@ class RelayMessage:
         """Do what the wake asks for; return False if time runs out before."""
         if wake.behind is not None:
             return self._close_and_deliver(wake, wake_id, deadline)
+        if wake.only_fetches:
+            self._players_cell.fetch(wake.inbox)
+            return True
         is_finished = self._deliver(wake, wake_id, deadline, set())
         if is_finished and wake.connected:
-            self._players_cell.fetch(wake.inbox)
+            self._fetch(wake, wake_id)
         return is_finished
+
+    def _fetch(self, wake: Wake, wake_id: str) -> None:
+        """Have messages brought here; if the hub does not answer, send a wake for that, which holds up no message."""
+        try:
+            self._players_cell.fetch(wake.inbox)
+        except HubUnreachableError:
+            self._wakes.send_all([Wake(wake.inbox, only_fetches=True).to_message(f"{wake_id}.fetch")])
 
     def _deliver(self, wake: Wake, wake_id: str, deadline: Deadline, skipped: set[ConnectionKey]) -> bool:
         """Deliver until there are no messages or no connections; return False if time runs out before.
@@ -186,7 +197,7 @@ class RelayMessage:
         delivered = 0
         while messages := self._waiting(wake.inbox):
             connections = self._connections_of(wake.inbox) - skipped
-            if self._players_cell.hand_over(messages, is_connected=bool(connections)):
+            if self._players_cell.hand_over(messages, is_connected=bool(connections)) or not connections:
                 return True
             # No connection may be closed as behind only because time was short.
             needed = _PATIENCE_SECONDS if delivered and len(connections) > 1 else 0.0
@@ -208,10 +219,21 @@ class RelayMessage:
                 if not delivered:
                     raise TransientError("no connection takes anything now")
                 return False
-            if not posted.opening:
+            if posted.opening:
+                self._pause(_PAUSE_SECONDS)
+            elif Outcome.REJECTED in posted.refused.values():
+                self._delete_rejected(messages[0])
+            else:
+                # All are gone, but counted as connections to this cell.
+                self._players_cell.hand_over(messages, is_connected=False)
                 return True
-            self._pause(_PAUSE_SECONDS)
         return True
+
+    def _delete_rejected(self, message: DirectMessage) -> None:
+        """Delete a message that API Gateway will never accept: it would hold up the inbox until it expires."""
+        count("MessageRejected")
+        logger.error("a direct message is deleted, since API Gateway rejects it", message_id=message.message_id)
+        self._inboxes.delete([message])
 
     def _close_and_deliver(self, wake: Wake, wake_id: str, deadline: Deadline) -> bool:
         """Close the connection that is behind, and deliver to the others; return False if time runs out before."""

@@ -6,7 +6,7 @@ The stream of the inboxes triggers the delivery: `presence` wakes the inbox, and
 from loudhailer import ids
 from loudhailer.codec import JsonText
 from loudhailer.errors import ErrorCode, InvalidFieldError
-from loudhailer.inbox.model import DirectMessage, Inbox, message_id
+from loudhailer.inbox.model import MAX_DIRECT_MESSAGE_BYTES, DirectMessage, Inbox, message_id
 from loudhailer.inbox.port import InboxStore
 from loudhailer.limits.places.inboxes import take_place_in
 from loudhailer.limits.places.port import PlaceStore
@@ -15,10 +15,6 @@ from loudhailer.websocket.caller import Caller
 from loudhailer.websocket.exchange import Frame
 from loudhailer.websocket.once import CLIENT_MESSAGE_ID, Once
 from loudhailer.websocket.replies import ack_frame
-
-MAX_DIRECT_MESSAGE_BYTES = 32 * 1024
-"""Most bytes of a message as its sender wrote it: a client can send this many in one frame.
-https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
 
 class Direct:

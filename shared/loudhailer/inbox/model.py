@@ -1,5 +1,6 @@
 """A direct message, the inbox in which it waits, and the wake for an inbox."""
 
+import re
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, NamedTuple, NewType, Self
@@ -12,6 +13,19 @@ from loudhailer.ids import ConnectionId, PlayerId, TenantId
 from loudhailer.queues.port import FifoMessage
 
 VERSION = 1
+
+MAX_DIRECT_MESSAGE_BYTES = 32 * 1024
+"""Most bytes of a message as its sender wrote it: a client can send this many in one frame.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
+
+MAX_LIFETIME_SECONDS = 365 * 24 * 3600
+"""Longest lifetime of a message that Terraform admits."""
+
+MAX_MOVES = 1_000
+"""Most moves of a message from cell to cell: each is a move of its player, or one that met it."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_+/=.-]{1,128}")
+_CLOCK_SKEW_SECONDS = 60
 
 MessageId = NewType("MessageId", str)
 """`{received_at:013d}-{request id}`; sorts by the time."""
@@ -75,6 +89,27 @@ class DirectMessage:
         """Return the message as it is put into the inbox on another cell, where no connection has it."""
         return replace(self, taken_by=frozenset(), moves=self.moves + 1)
 
+    def check(self, now: int) -> None:
+        """Raise MalformedMessageError unless `send_message` can have stored it by `now`, epoch seconds.
+
+        A cell of another account may have written it. It becomes part of a frame here, and must not stay for ever.
+        """
+        request_id = self.message_id.partition("-")[2]
+        latest = self.sent_at // 1_000 + MAX_LIFETIME_SECONDS
+        try:
+            codec.decode(self.message)
+            ids.player_id(self.source)
+        except (codec.NotJsonError, InvalidFieldError) as error:
+            raise MalformedMessageError(f"not a direct message: {error}") from error
+        if len(self.message.encode()) > MAX_DIRECT_MESSAGE_BYTES:
+            raise MalformedMessageError("the message is too long")
+        if self.message_id != message_id(self.sent_at, request_id) or _REQUEST_ID.fullmatch(request_id) is None:
+            raise MalformedMessageError("the message's id is not of its time")
+        if self.sent_at > (now + _CLOCK_SKEW_SECONDS) * 1_000 or self.expires_at > latest:
+            raise MalformedMessageError("the message is from the future, or stays for too long")
+        if not 0 <= self.moves < MAX_MOVES:
+            raise MalformedMessageError("the message was moved too often")
+
 
 @dataclass(frozen=True, slots=True)
 class Wake:
@@ -86,15 +121,18 @@ class Wake:
         inbox: the inbox.
         behind: the connection that misses a message which another one took, and is to be closed.
         connected: the player has a new connection.
+        only_fetches: nothing is to be delivered, but messages that wait on other cells are to be brought here.
     """
 
     inbox: Inbox
     behind: ConnectionKey | None = None
     connected: bool = False
+    only_fetches: bool = False
 
     def to_message(self, event_id: str) -> FifoMessage:
         """Return the message for the inbox queue, which keeps an inbox's order and drops a second wake of an event.
 
+        A wake that only fetches has a group of its own: the inbox does not wait for it.
         An inbox's key may be longer than the 128 characters of a group's id, so it is hashed:
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
         """
@@ -103,7 +141,11 @@ class Wake:
             wire |= {"partition": self.behind.partition, "connectionId": self.behind.connection_id, "behind": True}
         if self.connected:
             wire["connected"] = True
-        return FifoMessage(codec.encode_text(wire), sha256(self.inbox.key.encode()).hexdigest(), event_id)
+        group = self.inbox.key
+        if self.only_fetches:
+            wire["fetch"] = True
+            group = f"fetch#{group}"
+        return FifoMessage(codec.encode_text(wire), sha256(group.encode()).hexdigest(), event_id)
 
     @classmethod
     def of_body(cls, body: str) -> Self:
@@ -118,6 +160,7 @@ class Wake:
                 if wire.get("behind") is True
                 else None
             )
-            return cls(Inbox.of_key(str(wire.get("inbox"))), behind, wire.get("connected") is True)
+            inbox = Inbox.of_key(str(wire.get("inbox")))
+            return cls(inbox, behind, wire.get("connected") is True, wire.get("fetch") is True)
         except (codec.NotJsonError, InvalidFieldError) as error:
             raise MalformedMessageError(f"not a wake: {error}") from error

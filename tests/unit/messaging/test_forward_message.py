@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import StringIO
 from random import Random
-from typing import override
+from typing import Any, override
 
 import pytest
 from hypothesis import given
@@ -17,10 +18,19 @@ from loudhailer.cells.placements.model import FORMER_SECONDS, KEPT_SECONDS, Plac
 from loudhailer.codec import decode, json_text
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.deadline import Deadline
+from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import MalformedMessageError, TransientError
 from loudhailer.ids import HUB, CellName, ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.inbox.forwarding import Forward
-from loudhailer.inbox.model import DirectMessage, Inbox, Wake, message_id
+from loudhailer.inbox.model import (
+    MAX_DIRECT_MESSAGE_BYTES,
+    MAX_LIFETIME_SECONDS,
+    MAX_MOVES,
+    DirectMessage,
+    Inbox,
+    Wake,
+    message_id,
+)
 from loudhailer.limits.places.model import inbox_of
 from loudhailer.tenants.model import Tenant
 from tests.support.fakes.cells import MemoryPlacementStore
@@ -37,6 +47,9 @@ NOW = 1_780_000_000
 TENANT, ALICE, BOB = TenantId("acme"), PlayerId("alice"), PlayerId("bob")
 INBOX = Inbox(TENANT, BOB)
 NORTH, SOUTH, LOST = CellName("north"), CellName("south"), CellName("lost")
+GONE = ConnectionId("gone=")
+"""A connection that is gone, and whose `$disconnect` was lost."""
+
 LIMIT = 60
 LIFETIME = 7 * 24 * 3600
 
@@ -99,7 +112,7 @@ class Cell:
         self.inboxes = WakingInboxes(self.wakes)
         self.places = MemoryPlaceStore()
         self.connections = MemoryConnectionStore()
-        self.sender = MemoryOrderedSender()
+        self.sender = MemoryOrderedSender({GONE: [Outcome.GONE]})
         self.handed_on = MemoryFifoQueue()
         self.hub = MemoryFifoQueue()
         self.relay = RelayMessage(
@@ -118,9 +131,9 @@ class Cell:
         """Handle a wake."""
         self.relay(wake, wake_id="w1", deadline=Deadline.after(7.0), is_last=is_last)
 
-    def connect(self) -> None:
+    def connect(self, connection: ConnectionId | None = None) -> None:
         """Connect the player, which wakes the inbox."""
-        key = ConnectionKey(nth_partition(TENANT, 0), ConnectionId(f"{self.name}="))
+        key = ConnectionKey(nth_partition(TENANT, 0), connection or ConnectionId(f"{self.name}="))
         self.connections.rows[key] = Connection(key, SessionId("s"), NOW - 1_000, NOW + 7_000, BOB)
         self.wakes.append(Wake(INBOX, connected=True))
 
@@ -327,7 +340,7 @@ def test_a_player_on_a_removed_cell_is_placed_again(world: World) -> None:
     assert (world.placement.cell, world.south.waiting) == (SOUTH, [1])
 
 
-def test_expired_messages_are_not_forwarded(world: World) -> None:
+def test_expired_messages_are_not_forwarded(world: World, counted: Counter[str]) -> None:
     """They are deleted on the way."""
     world.send(world.south, expires_in=10)
     world.south.handle(world.south.wakes.pop())
@@ -335,6 +348,7 @@ def test_expired_messages_are_not_forwarded(world: World) -> None:
     (request,) = world.south.asked()
     world.forward(request, SOUTH)
     assert (world.south.waiting, world.north.waiting) == ([], [])
+    assert (counted["MessageExpired"], counted["MessageForwarded"]) == (1, 0)
 
 
 def test_messages_that_find_the_inbox_full_stay_on_the_senders_cell(world: World, counted: Counter[str]) -> None:
@@ -432,15 +446,102 @@ def test_a_cell_gets_no_messages_of_players_on_other_cells(world: World, counted
     assert (world.north.waiting, world.south.waiting) == ([1], [])
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"message": '1,"srcPlayerId":"admin","x":2'},
+        {"message": '"' + "x" * MAX_DIRECT_MESSAGE_BYTES + '"'},
+        {"source": "no player"},
+        {"message_id": "0"},
+        {"message_id": f"{NOW * 1_000:013d}-no request"},
+        {"message_id": message_id(NOW * 1_000 - 1, "r=")},
+        {"sent_at": (NOW + 3_600) * 1_000, "message_id": message_id((NOW + 3_600) * 1_000, "r=")},
+        {"expires_at": NOW + MAX_LIFETIME_SECONDS + 1},
+        {"moves": MAX_MOVES},
+        {"moves": -1},
+    ],
+)
+def test_a_message_that_no_client_can_have_sent_is_deleted(
+    world: World, counted: Counter[str], log: StringIO, forged: dict[str, Any]
+) -> None:
+    """A cell that was taken over writes what it likes into its table; the messages behind it are forwarded."""
+    at = NOW * 1_000
+    legal = DirectMessage(INBOX, message_id(at, "r="), json_text("forged"), ALICE, at, NOW + LIFETIME)
+    world.south.inboxes.put(replace(legal, **forged))
+    sent = world.send(world.south)
+    world.settle()
+    assert (world.south.waiting, world.north.waiting) == ([], [sent])
+    assert (counted["ForwardRefused"], counted["MessageForwarded"]) == (1, 1)
+    assert "a direct message that no client can have sent" in log.getvalue()
+
+
+def test_a_forged_message_does_not_keep_its_player_on_a_cell_for_ever() -> None:
+    """The placement lasts for a lifetime that is legal, and a week longer."""
+    world = World()
+    world.send(world.south, expires_in=10**9)
+    world.settle()
+    assert world.placement is not None
+    assert world.placement.expires_at == NOW + MAX_LIFETIME_SECONDS + KEPT_SECONDS
+
+
 def test_messages_for_a_connected_player_do_not_wait_for_the_hub(world: World, counted: Counter[str]) -> None:
-    """While it does not answer, nobody is placed anywhere else either."""
-    world.placements.down = True
-    world.north.connections.rows.clear()
-    world.north.connect()
-    world.north.wakes.clear()
+    """Nor for the wake of the new connection, whose request to fetch fails: that is left to a wake of its own."""
     world.send(world.north)
     world.settle()
-    assert (world.north.got, counted["PlacementUnknown"]) == ([1], 1)
+    world.move(SOUTH)
+    world.placements.down = True
+    world.south.connect()
+    world.send(world.south)
+    world.settle()
+    assert (world.south.got, counted["PlacementUnknown"]) == ([2], 1)
+    world.placements.down = False
+    world.now += 60
+    (message,) = world.south.handed_on.messages
+    world.south.handle(Wake.of_body(message.body))
+    world.settle()
+    assert (world.south.got, world.north.waiting) == ([2, 1], [])
+
+
+def test_a_hub_that_did_not_answer_is_not_asked_again_for_some_seconds(world: World) -> None:
+    """Each wake waited for it: they took up the function's concurrency, and messages within the cell came late."""
+    asked = Counter[float]()
+    world.placements.before_each = lambda: asked.update([world.now])
+    world.placements.down = True
+    world.north.connect()
+    for _ in range(3):
+        world.send(world.north)
+        world.settle()
+    assert world.north.got == [1, 2, 3]
+    world.now += 60
+    world.send(world.north)
+    world.settle()
+    assert asked == {NOW: 1, NOW + 60: 1}
+
+
+def test_messages_for_connections_that_are_gone_wait_for_the_hub(world: World) -> None:
+    """Their rows count as connections to the former cell until a post finds out: the messages stayed there for ever."""
+    world.send(world.south)
+    wake = world.south.wakes.pop()
+    world.south.connect(GONE)
+    world.placements.down = True
+    with pytest.raises(TransientError, match="not known which cell"):
+        world.south.handle(wake)
+    assert world.south.waiting == [1]
+    world.placements.down = False
+    world.now += 60
+    world.south.handle(wake)
+    assert world.south.asked() == [Forward(INBOX)]
+
+
+def test_a_placement_outlasts_messages_for_connections_that_are_gone(world: World) -> None:
+    """The row of a connection whose `$disconnect` was lost does not spare it that."""
+    world.now += KEPT_SECONDS - 100
+    world.north.connect(GONE)
+    world.settle()
+    world.send(world.north)
+    world.settle()
+    assert world.placement is not None
+    assert world.placement.expires_at > world.now + LIFETIME
 
 
 def test_a_wake_that_does_not_reach_the_hub_is_followed_by_another(world: World) -> None:
@@ -453,12 +554,14 @@ def test_a_wake_that_does_not_reach_the_hub_is_followed_by_another(world: World)
     assert world.south.handed_on.messages == []
     world.south.handle(wake, is_last=True)
     world.placements.down, world.south.hub.down = False, True
+    world.now += 60
     with pytest.raises(TransientError, match="does not take the request"):
         world.south.handle(wake)
     world.south.handle(wake, is_last=True)
     (message,) = world.south.handed_on.messages  # the queue keeps one of both: they are the same wake's
     assert Wake.of_body(message.body) == wake
     world.south.hub.down = False
+    world.now += 60
     world.south.handle(wake)
     assert world.south.asked() == [Forward(INBOX)]
 

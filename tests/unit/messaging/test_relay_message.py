@@ -212,10 +212,32 @@ def test_an_inbox_that_fills_faster_than_it_is_emptied_is_handed_over(counted: C
     assert counted["WakeHandedOn"] == 1
 
 
-@pytest.mark.parametrize("outcome", [GONE, Outcome.REJECTED])
-def test_closed_connections_are_skipped(outcome: Outcome) -> None:
-    """One that is there is enough; if none is, the messages wait. So it is with one that the gateway never takes."""
-    receiver = RelayMessageFixture({PHONE: [outcome]})
+def test_a_message_that_api_gateway_rejects_holds_up_no_other(counted: Counter[str]) -> None:
+    """Such as one that is too long; it stayed first in its inbox, so that no later message was delivered."""
+    receiver = RelayMessageFixture({PHONE: [Outcome.REJECTED, DELIVERED]})
+    receiver.connect(PHONE)
+    receiver.store("ab")
+    receiver.wake()
+    assert (receiver.got(PHONE), receiver.waiting) == (["b"], [])
+    assert (counted["MessageRejected"], counted["MessageDelivered"]) == (1, 1)
+
+
+def test_a_rejected_message_is_kept_while_another_connection_may_take_it() -> None:
+    """The wake comes again, and then the connection that rejects it is behind the other one."""
+    receiver = RelayMessageFixture({PHONE: [Outcome.REJECTED], LAPTOP: [FAILED, DELIVERED]})
+    receiver.connect(PHONE)
+    receiver.connect(LAPTOP)
+    receiver.store("a")
+    with pytest.raises(TransientError):
+        receiver.wake()
+    assert receiver.waiting == ["a"]
+    receiver.wake()
+    assert (receiver.got(LAPTOP), receiver.waiting) == (["a"], [])
+
+
+def test_closed_connections_are_skipped() -> None:
+    """One that is there is enough; if none is, the messages wait."""
+    receiver = RelayMessageFixture({PHONE: [GONE]})
     receiver.connect(PHONE)
     receiver.store("a")
     receiver.wake()

@@ -80,3 +80,11 @@ def test_a_malformed_wake_is_refused(body: str) -> None:
     """No retry can help."""
     with pytest.raises(MalformedMessageError):
         Wake.of_body(body)
+
+
+def test_a_wake_that_only_fetches_does_not_hold_up_its_inbox() -> None:
+    """It has another group, in which it may fail and come again."""
+    wake = Wake(INBOX, only_fetches=True)
+    message = wake.to_message("e1")
+    assert Wake.of_body(message.body) == wake
+    assert message.group != Wake(INBOX).to_message("e1").group
