@@ -21,6 +21,7 @@ variables {
     tables                   = { broadcasts = "loudhailer-dev-broadcasts", cells = "loudhailer-dev-cells", tenants = "loudhailer-dev-tenants" }
     weights                  = { hub = 1, north = 1 }
     placement                = { home_connections = 20000, beat_seconds = 5, lease_seconds = 15 }
+    messages                 = { role_arn = "arn:aws:iam::222222222222:role/loudhailer-dev/loudhailer-dev-cell-north-messages", queue_url = "https://sqs.eu-central-1.amazonaws.com/222222222222/loudhailer-dev-forward-north.fifo", placements_table = "loudhailer-dev-placements" }
     message_lifetime_seconds = 300
   }
   region          = "us-east-1"
