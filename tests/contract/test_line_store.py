@@ -51,6 +51,16 @@ def test_a_line_is_extended_from_now_or_from_its_end(once: LineStore) -> None:
     about(once.extend(NORTH, Kind.SLOT, 0.1, NOW + 2), NOW + 2.1, 0)
 
 
+def test_a_line_ends_where_it_was_extended_to(once: LineStore) -> None:
+    """A line that was never extended ends at zero."""
+    about(once.ends(HUB), 0, 0)
+    once.extend(HUB, Kind.SLOT, 0.25, NOW)
+    about(once.ends(HUB), NOW + 0.25, 0)
+    once.extend(HUB, Kind.APPOINTMENT, 3, NOW)
+    about(once.ends(HUB), NOW + 0.25, NOW + 3)
+    about(once.ends(NORTH), 0, 0)
+
+
 def test_a_line_that_no_crowd_can_have_made_is_begun_again(once: LineStore) -> None:
     """A clock that was a day ahead made all clients wait for a day."""
     once.extend(HUB, Kind.SLOT, 1, NOW + 86_400)

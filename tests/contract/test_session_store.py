@@ -169,6 +169,18 @@ def test_a_removed_session_is_not_brought_back(case: Case) -> None:
     assert case.store.get(ACME, S1) is None
 
 
+def test_a_session_is_extended_and_never_shortened(case: Case) -> None:
+    """Also one that has expired; player and connections stay, and one that is gone does not come back."""
+    case.store.renew(ACME, S1, player=ANN, expires_at=200, now=0)
+    case.add(FIRST)
+    for given, expires_at in ((199, 200), (900, 900), (300, 900)):
+        case.store.extend(ACME, S1, given)
+        assert case.store.get(ACME, S1) == Session(ACME, S1, expires_at, ANN, frozenset({FIRST}))
+    case.store.delete(ACME, S1)
+    case.store.extend(ACME, S1, 1_000)
+    assert case.store.get(ACME, S1) is None
+
+
 @pytest.mark.parametrize("how", ["deleted", "expired"])
 def test_a_session_deleted_during_a_renewal_stays_deleted(
     how: str, aws: Callable[[str], Any], table: Callable[[TableKind], str], monkeypatch: pytest.MonkeyPatch
@@ -389,6 +401,8 @@ def test_a_session_of_a_former_release_works_like_any_other(case: Case) -> None:
     case.store.forget_all({(ACME, session): [FIRST] for session in (S1, new, SessionId("none"))})
     case.store.forget(ACME, S1, [SECOND])
     assert case.store.get(ACME, S1) == Session(ACME, S1, 310, ANN)
+    case.store.extend(ACME, S1, 320)
+    assert case.store.get(ACME, S1) == Session(ACME, S1, 320, ANN)
     case.store.delete(ACME, S1)
     assert [case.store.get(ACME, session) is None for session in (S1, new)] == [True, False]
 

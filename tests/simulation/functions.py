@@ -170,8 +170,8 @@ def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
         "DISCONNECT": "disconnect",
     }
     return {
-        **VARIABLES,
-        **{f"{table.upper()}_TABLE": table for table in KEYS},
+        **{name: value for name, value in VARIABLES.items() if not name.startswith(("CELL", "HUB"))},  # one cell
+        **{f"{table.upper()}_TABLE": table for table in KEYS if table != "cells"},
         **{f"{name}_QUEUE_URL": _QUEUES + queue for name, queue in queues.items()},
         "QUEUE_URL": f"{_QUEUES}pool",
         **left,

@@ -3,12 +3,14 @@
 The mark on its summary stops `swarm` and `query`. The chunks that wait for a lane are replaced by cancelled ones,
 which `post_message` settles as failed without posting; a chunk that a worker has at the moment is posted to its end.
 
-All of it is done on the hub's cell, and on each further cell that the broadcast is for. A further cell that has not
-heard of the broadcast yet gets its summary with the mark.
+All of it is done on the hub's cell, and on each further cell that the broadcast is for: all are marked first, then the
+chunks are replaced on all of them side by side. A further cell that has not heard of the broadcast yet gets its summary
+with the mark.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,6 +27,12 @@ from tools.operations.received import Received, received
 from tools.stack.deployment import EXPRESS_QUEUE, Deployment
 
 _BOUND_SECONDS = 120.0
+_ANSWER_SECONDS = 3.0
+"""Time that a further cell has for an answer: one that hangs holds up the others for a few times that."""
+
+_SILENCE_SECONDS = 10.0
+"""Time after which a further cell that answers nothing is given up."""
+
 _LOOKS = 2
 """Receipts that a message may have had: a queue gives up what was received five times."""
 
@@ -38,15 +46,34 @@ def cancel(deployment: Deployment, broadcast_id: BroadcastId, progress: Callable
     summary = deployment.broadcasts.summary(broadcast_id)
     if summary is None or not deployment.broadcasts.cancel(broadcast_id):
         raise OperatorError("There is no such broadcast.", "Its id is what `loudhailer broadcast` printed.")
-    cells = {HUB: deployment} | {name: deployment.cells[name] for name in _declared(deployment, summary)}
-    left = set(cells)
+    others = {name: deployment.cells[name].answering_within(_ANSWER_SECONDS) for name in _declared(deployment, summary)}
+    with ThreadPoolExecutor(len(others) + 1) as pool:
+        return _see_to_its_end(deployment, others, summary, pool, progress)
+
+
+def _see_to_its_end(
+    deployment: Deployment,
+    others: Mapping[CellName, Deployment],
+    summary: Summary,
+    pool: Executor,
+    progress: Callable[[Report], None],
+) -> Report:
+    """Stop the broadcast on all cells side by side, until each has ended it.
+
+    All cells are marked before the first chunk is replaced: a cell finds recipients and posts until it is marked.
+    """
+    cells: dict[CellName, Deployment] = {HUB: deployment, **others}
+    left, unmarked = set(cells), set(others)
+    silent: dict[CellName, float] = {}
     ends = time.monotonic() + _BOUND_SECONDS
     while time.monotonic() < ends:
-        unheard = {name for name in left if not _stop(cells[name], name, summary)}
+        unmarked = _on_each(pool, unmarked, lambda name: _mark(cells[name], summary))
+        unheard = unmarked | _on_each(pool, left - unmarked, lambda name: _replace_waiting(cells[name], summary))
+        silent = {name: silent.get(name, time.monotonic()) for name in unheard}
         report = report_over_cells(
             deployment.broadcasts,
             deployment.snapshots,
-            broadcast_id,
+            summary.broadcast_id,
             now=time.time(),
             grace=deployment.report_grace_seconds,
         )
@@ -55,10 +82,12 @@ def cancel(deployment: Deployment, broadcast_id: BroadcastId, progress: Callable
             left = _unfinished(report) & cells.keys() | unheard
             if not left:
                 return report
-            if left <= unheard | dead_cells(deployment, time.time()):
+            given_up = {name for name, since in silent.items() if time.monotonic() - since >= _SILENCE_SECONDS}
+            if left <= given_up | dead_cells(deployment, time.time()):
                 raise OperatorError(
                     f"The broadcast is cancelled, but {_named(left)} {'does' if len(left) == 1 else 'do'} not answer.",
-                    "The report counts what is left there as failed when the broadcast's lifetime is over.",
+                    "Cancel it again once all cells answer."
+                    " The report counts what is left there as failed when the broadcast's lifetime is over.",
                 )
         time.sleep(0.2)
     raise OperatorError(
@@ -81,19 +110,14 @@ def _named(cells: set[CellName]) -> str:
     return " and ".join(sorted(cells))
 
 
-def _stop(cell: Deployment, name: CellName, summary: Summary) -> bool:
-    """Mark the broadcast in a cell and replace its waiting chunks; return False if a further cell does not answer."""
-    try:
-        if name != HUB:
-            _mark(cell, summary)
-        # Others' small broadcasts would wait for a look at a queue that never has a chunk of a large one.
-        names = [queue for queue in cell.chunk_queue_names if queue != EXPRESS_QUEUE or summary.express]
-        _replace_waiting(cell, summary.broadcast_id, names)
-    except (TransientError, ClientError, BotoCoreError):
-        if name == HUB:
-            raise
-        return False
-    return True
+def _on_each(pool: Executor, names: Collection[CellName], act: Callable[[CellName], None]) -> set[CellName]:
+    """Act on cells side by side; return the further cells that did not answer. An error of the hub's is raised."""
+    acting = {name: pool.submit(act, name) for name in names}
+    errors = {name: each.exception() for name, each in acting.items()}
+    for name, error in errors.items():
+        if error is not None and (name == HUB or not isinstance(error, (TransientError, ClientError, BotoCoreError))):
+            raise error
+    return {name for name, error in errors.items() if error is not None}
 
 
 def _mark(cell: Deployment, summary: Summary) -> None:
@@ -112,13 +136,15 @@ def _mark(cell: Deployment, summary: Summary) -> None:
         cell.broadcasts.cancel(summary.broadcast_id)
 
 
-def _replace_waiting(deployment: Deployment, broadcast_id: BroadcastId, names: Sequence[str]) -> None:
+def _replace_waiting(deployment: Deployment, summary: Summary) -> None:
     client = deployment.client("sqs")
-    for name in names:
+    for name in deployment.chunk_queue_names:
+        if name == EXPRESS_QUEUE and not summary.express:
+            continue  # others' small broadcasts would wait for a look at a queue that never has a chunk of a large one
         others: list[Received] = []
         for message in received(client, deployment.queue_urls[name]):
             chunk = _chunk(message.body)
-            if chunk is None or chunk.broadcast_id != broadcast_id or chunk.cancelled:
+            if chunk is None or chunk.broadcast_id != summary.broadcast_id or chunk.cancelled:
                 others.append(message)
                 continue
             deployment.queue(name).send_all([replace(chunk, cancelled=True).to_wire()], group=chunk.group)

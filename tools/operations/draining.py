@@ -15,8 +15,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from loudhailer import codec
+from loudhailer.cells.placements.model import FORMER_SECONDS
 from loudhailer.cells.taking_part import cells_taking_part
 from loudhailer.connections.model import ConnectionKey
+from loudhailer.errors import TransientError
 from loudhailer.ids import HUB, CellName, PlayerId, SessionId, TenantId
 from loudhailer.sessions.model import Session
 from tools.errors import OperatorError
@@ -27,9 +29,6 @@ MOST_A_SECOND = 1_000
 
 _SPARE_SECONDS = 30
 """Time that a client has for its handshake, beside the overlap, before it is asked again."""
-
-_KEPT_SECONDS = 60
-"""Time that a session lives beyond the overlap on the cell that it leaves."""
 
 _MOST_TIMES = 3
 _PARALLEL = 16
@@ -73,6 +72,9 @@ def overlap_of(deployment: Deployment, name: CellName) -> int:
 class Draining:
     """Asks a cell's clients to move until none is left.
 
+    Before the first is asked, all sessions are extended. A client that has moved, or that does not say that it only
+    renews its session, renews it elsewhere; here the session would end, and its end closes its connections.
+
     Attributes:
         cell: the cell.
         tenants: the tenants that may have sessions there.
@@ -93,13 +95,14 @@ class Draining:
     asked: Counter[ConnectionKey] = field(default_factory=Counter)
     _asked_at: dict[ConnectionKey, float] = field(default_factory=dict)
     _gone: set[ConnectionKey] = field(default_factory=set)
+    _extended: set[tuple[TenantId, SessionId]] = field(default_factory=set)
     _total: int = 0
     _shown_at: float = 0.0
 
     def __call__(self) -> int:
         """Ask them all; return how many connections have stayed although they were asked three times."""
         while groups := self._groups():
-            due = [sessions for sessions in groups if any(map(self._is_due, self._connections(sessions)))]
+            due = [sessions for sessions in groups if self._are_due(sessions)]
             if due:
                 self._ask(due)
             elif all(map(self._has_stayed, left := [key for group in groups for key in self._connections(group)])):
@@ -113,18 +116,37 @@ class Draining:
         return self.cell.gateway
 
     def _groups(self) -> list[list[Session]]:
-        """The live sessions that have connections here: those of a player together, others each alone."""
+        """The sessions that have connections here: those of a player together, others each alone.
+
+        Each is extended when it is found. An expired one that is not deleted yet has open connections, too.
+        """
         found: dict[tuple[TenantId, PlayerId | SessionId], list[Session]] = defaultdict(list)
-        now = self.clock()
-        for tenant in self.tenants:
-            for page in self.cell.sessions.of_tenant(tenant):
-                for session in page:
-                    if session.is_live(now) and self._connections([session]):
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            for tenant in self.tenants:
+                for page in self.cell.sessions.of_tenant(tenant):
+                    connected = [session for session in page if self._connections([session])]
+                    list(pool.map(self._extend, connected))
+                    for session in connected:
                         found[tenant, session.player_id or session.session_id].append(session)
         return list(found.values())
 
+    def _extend(self, session: Session) -> None:
+        """Let the session live as long as its connections may; once, since new ones are placed elsewhere."""
+        key = session.tenant_id, session.session_id
+        if key in self._extended:
+            return
+        try:
+            self.cell.sessions.extend(*key, int(self.clock()) + FORMER_SECONDS)
+        except TransientError:
+            return  # it is not asked before it has been extended, at a later look
+        self._extended.add(key)
+
     def _connections(self, sessions: Sequence[Session]) -> list[ConnectionKey]:
         return sorted(key for session in sessions for key in session.connections - self._gone)
+
+    def _are_due(self, sessions: Sequence[Session]) -> bool:
+        are_extended = all((session.tenant_id, session.session_id) in self._extended for session in sessions)
+        return are_extended and any(map(self._is_due, self._connections(sessions)))
 
     def _is_due(self, key: ConnectionKey) -> bool:
         return self.asked[key] < _MOST_TIMES and self._is_over(key)
@@ -150,13 +172,6 @@ class Draining:
                 group.result()
 
     def _ask_group(self, sessions: Sequence[Session]) -> None:
-        for session in sessions:
-            self.cell.sessions.keep_alive(
-                session.tenant_id,
-                session.session_id,
-                session_seconds=self.overlap_seconds + _KEPT_SECONDS,
-                now=int(self.clock()),
-            )
         for key in self._connections(sessions):
             self.asked[key] += 1
             self._asked_at[key] = self.clock()

@@ -29,12 +29,12 @@ _SESSION_ROW_BYTES = 200
 _TALLY_ROW_BYTES = 500
 _DAYS_KEPT = 7
 
-_WRITES_A_CONNECTION = 13
-"""The session put (1); the total reserved (1); two minutes counted (2); row and session in one transaction (4); the row
-deleted (1); taken out of its session (1); counted twice (2), released (1). One of a player costs 2 more, its device in
-the transaction, and each wake that finds messages 2 reads; no players are assumed here."""
-_READS_A_CONNECTION = 5
-"""Tenant and session for PUT and authorizer (3); a checkpoint for each change (2)."""
+_WRITES_A_CONNECTION = 14
+"""The line of its cell (1); the session put (1); the total reserved (1); two minutes counted (2); row and session in
+one transaction (4); the row deleted (1); taken out of its session (1); counted twice (2), released (1). One of a player
+costs 2 more, its device in the transaction, and each wake that finds messages 2 reads; no players are assumed here."""
+_READS_A_CONNECTION = 6
+"""The line of its cell (1); tenant and session for PUT and authorizer (3); a checkpoint for each change (2)."""
 _SOURCE_ROW_BYTES = 1024
 
 WARM_MB = 3 * 512 + 1_024 + 2 * 1_769

@@ -80,7 +80,9 @@ def deadline_table(load: Load, deadline: float) -> Table:
     table.add_row(
         "requests a second to the hub's HTTP API",
         f"{load.session_requests_per_second:,.0f}",
-        "while a crowd comes back: they count in the hub's quota; hub_cell.weight = 0 leaves it to them",
+        "while a crowd comes back: they count in the hub's quota"
+        + (", ask for it: L-8A5B8E43" if load.session_requests_per_second > _DEFAULT_POSTS else "")
+        + "; hub_cell.weight = 0, which takes one account more, leaves it to them",
     )
     busy = sum(concurrency(load).values())
     environments = "the default" if busy <= LAMBDA_CONCURRENCY else "ask for it: quota L-B99A9384"

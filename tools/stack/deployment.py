@@ -4,7 +4,7 @@ boto3 is imported with the first client: it takes a quarter of a second, and `lo
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from tools.stack.local_aws import ACCOUNT, REGION, local_endpoint
 
 if TYPE_CHECKING:
     import boto3
+    from botocore.config import Config
 
     from loudhailer.broadcast.port import BroadcastStore
     from loudhailer.broadcast.snapshots.port import SnapshotStore
@@ -73,6 +74,7 @@ class Deployment:
         outputs: Terraform's.
         account: the account.
         cell_outputs: Terraform's of each further cell, by its name.
+        answer_seconds: time that a call has for its answer, made twice at most; None leaves both to the SDK.
     """
 
     aws_endpoint: str
@@ -80,6 +82,7 @@ class Deployment:
     outputs: dict[str, Any]
     account: str = ACCOUNT
     cell_outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    answer_seconds: float | None = None
 
     @classmethod
     def of(cls, state: "StackState | None") -> "Deployment":
@@ -104,6 +107,10 @@ class Deployment:
     def all_cells(self) -> "dict[CellName, Deployment]":
         """The hub's own cell and the further ones, by their names."""
         return {HUB: self, **self.cells}
+
+    def answering_within(self, seconds: float) -> "Deployment":
+        """The same, but a call fails soon if there is no answer: for a cell that may be lost, or cut off."""
+        return replace(self, answer_seconds=seconds)
 
     @property
     def http_url(self) -> str:
@@ -237,8 +244,17 @@ class Deployment:
         """A client of one of the AWS services that the stack runs on."""
         with _making:
             return _session(self.account, self.secret).client(  # type: ignore[call-overload] # the caller knows its type
-                service, endpoint_url=endpoint or self.aws_endpoint
+                service, endpoint_url=endpoint or self.aws_endpoint, config=self._config
             )
+
+    @property
+    def _config(self) -> "Config | None":
+        from botocore.config import Config  # noqa: PLC0415
+
+        seconds = self.answer_seconds
+        if seconds is None:
+            return None
+        return Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 2})
 
     def _table(self, name: str) -> str:
         return str(self.outputs["tables"][name])

@@ -7,8 +7,10 @@ session before they connect, and the answer names the time of each client of a c
   apart as the rate says: clients that come late, or past the line, make others wait and exceed nothing.
 - A client that finds others waiting gets an *appointment*, and asks again then. Appointments are a little further
   apart than slots; the difference is the *reserve*.
-- The first clients of each tenant in a minute go past the line. So the clients of a small tenant wait for a slot alone,
-  however long the line of another tenant is.
+- The first clients of each tenant in a minute go past the line, as long as slots are near. So the clients of a small
+  tenant wait for a slot alone, however long the line of another tenant is.
+- A slot that nobody takes is given to the next client that asks, even if many have an appointment later.
+- A tenant gets as many appointments in a minute as it may have attempts to connect: more would be refused later.
 
 The turns of a session, its slots and appointments, are kept. So a client that asks too early gets no second one.
 Decision 0044 has the reasons and the numbers.
@@ -17,14 +19,16 @@ Decision 0044 has the reasons and the numbers.
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import ceil
+from enum import Enum, auto
+from math import ceil, inf
+from random import Random
 from typing import NamedTuple
 
-from loudhailer.errors import TransientError
+from loudhailer.errors import BusyError, TransientError
 from loudhailer.ids import CellName, SessionId, TenantId
 from loudhailer.limits.line.model import Kind, LineEnds, Turn
-from loudhailer.limits.line.port import LineStore
-from loudhailer.limits.model import connects_past_the_line, minute_of
+from loudhailer.limits.line.port import LONGEST_SECONDS, LineStore
+from loudhailer.limits.model import appointments_of_tenant, connects_past_the_line, minute_of
 from loudhailer.limits.port import LimitStore
 from loudhailer.observability import count, logger
 from loudhailer.tenants.model import Tenant
@@ -37,8 +41,11 @@ _EARLY_SECONDS = 0.3
 for clients that are late."""
 
 _CROWD_SECONDS = 0.15
-"""A line begins when slots are taken so far ahead. It is less than the time above, so that a client with an appointment
-usually gets a slot at once."""
+"""A line begins when slots are taken so far ahead, and clients go past it while they are no further ahead. It is less
+than the time above, so that a client with an appointment usually gets a slot at once."""
+
+_IDLE_SECONDS = 0.05
+"""Slots that are taken no further ahead are idle, whatever appointments were given."""
 
 _LATE_SECONDS = {Kind.SLOT: 1.5, Kind.APPOINTMENT: 300.0}
 """Time for which a turn is kept. `Retry-After` has whole seconds, so a client may come a second after its slot. One
@@ -48,7 +55,16 @@ _WRITES_A_SECOND = 500.0
 """The most often that slots of a cell are taken: above that rate an environment takes several at once."""
 
 _APPOINTMENTS_SECONDS = 0.02
-"""Length of the appointments that an environment takes at once, and gives to one client after the other."""
+"""Length of the most appointments that an environment takes at once, and gives to one client after the other."""
+
+_PART_TAKEN = 10
+"""An environment takes one time for so many that it gave to clients before, since no client may come for the last."""
+
+_KNOWN_SECONDS = 0.1
+"""Time for which an environment believes the ends of a line that it saw."""
+
+_BUSY_SECONDS = 1.0, 3.0
+"""Bounds of the time after which a client asks again if the store takes no more."""
 
 _TENANTS_PAST_THE_LINE = 10
 """Tenants that may all send as many clients past the line as a tenant may, within the reserve."""
@@ -60,46 +76,74 @@ class Wait(NamedTuple):
     seconds: float
 
 
-class _Times:
-    """Times of one kind that this environment has taken from a cell's line, and not given to a client yet."""
+class LimitReached(Enum):
+    """A limit for which a client is refused, and gets no turn."""
 
-    def __init__(self, kind: Kind, rate: float, together: int) -> None:
+    TENANT_MINUTE = auto()
+
+
+class _Times:
+    """Times of one kind that this environment has taken from a cell's line, and not given to a client yet.
+
+    It takes from `least` to `most` at once.
+    """
+
+    def __init__(self, kind: Kind, rate: float, *, least: int, most: int) -> None:
         self.kind = kind
-        self.seconds = together / rate
-        self._each = 1 / rate
-        self._together = together
+        self.apart = 1 / rate
+        self._least = least
+        self._most = most
+        self._given = 0
+        self._end = 0.0
         self._unused: deque[float] = deque()
 
-    def fill(self, end: float) -> None:
+    def number(self, now: float) -> int:
+        """Return the number of times to take next; it begins at the least again once those taken last are over."""
+        if self._end < now - _EARLY_SECONDS:
+            self._given = 0
+        return min(self._most, max(self._least, self._given // _PART_TAKEN))
+
+    def fill(self, end: float, number: int) -> None:
         """Add the times that were taken last; they end there."""
-        self._unused.extend(end - self._each * number for number in range(self._together, 0, -1))
+        self._end = end
+        self._unused.extend(end - self.apart * each for each in range(number, 0, -1))
 
     def next(self, now: float) -> float | None:
         """Remove the next time that is not over, and return it; None if there is none."""
         while self._unused:
             if (at := self._unused.popleft()) >= now - _EARLY_SECONDS:
+                self._given += 1
                 return at
         return None
 
-    def give_back(self, at: float) -> None:
-        """Put a time back that no client got."""
-        self._unused.appendleft(at)
+    @property
+    def is_used_up(self) -> bool:
+        """True if further times must be taken from the line for the next client."""
+        return not self._unused
 
 
 @dataclass(slots=True)
 class _Line:
-    """A cell's line, as far as this environment knows."""
+    """A cell's line, as far as this environment knows; its ends were seen at that time."""
 
     slots: _Times
     appointments: _Times
     ends: LineEnds = field(default_factory=LineEnds)
+    seen_at: float = -inf
 
 
 class Admission:
     """Lets in `per_second` clients of each cell, 0 for any number; the part `reserve` is for clients past the line."""
 
     def __init__(
-        self, store: LineStore, limits: LimitStore, *, per_second: float, reserve: float, clock: Callable[[], float]
+        self,
+        store: LineStore,
+        limits: LimitStore,
+        *,
+        per_second: float,
+        reserve: float,
+        clock: Callable[[], float],
+        random: Random,
     ) -> None:
         self._store = store
         self._limits = limits
@@ -107,35 +151,42 @@ class Admission:
         self._reserve = reserve
         self._most_past_the_line = max(1, int(60 * per_second * reserve / _TENANTS_PAST_THE_LINE))
         self._clock = clock
+        self._random = random
         self._lines: dict[CellName, _Line] = {}
         self._minute = 0
         self._in_line: set[TenantId] = set()
+        self._refused: set[TenantId] = set()
 
-    def admit(self, cell: CellName, tenant: Tenant, session: SessionId) -> Wait | None:
+    def admit(self, cell: CellName, tenant: Tenant, session: SessionId) -> Wait | LimitReached | None:
         """Return None if a client of the session may connect to the cell now, else the time until it is to ask again.
 
-        Clients are let in while the store does not answer: API Gateway may refuse their handshakes, as without a line.
+        A client of a tenant that has used up its minute is refused.
+
+        If the store takes no more, it is a storm, and clients ask again: none of them may enter without a slot. If it
+        does not answer, clients are let in: API Gateway may refuse their handshakes, as without a line.
         """
         if not self._rate:
             return None
         try:
-            wait = self._admit(cell, tenant, session)
+            answer = self._admit(cell, tenant, session)
+        except BusyError:
+            answer = Wait(self._random.uniform(*_BUSY_SECONDS))
         except TransientError as error:
             count("AdmissionUnknown")
             logger.warning("a client is let in though the line does not answer", cell=cell, error=str(error))
             return None
-        if wait is not None:
+        if isinstance(answer, Wait):
             count("ClientDelayed")
-        return wait
+        return answer
 
-    def _admit(self, cell: CellName, tenant: Tenant, session: SessionId) -> Wait | None:
+    def _admit(self, cell: CellName, tenant: Tenant, session: SessionId) -> Wait | LimitReached | None:
         now = self._clock()
         line = self._line(cell)
-        if line.ends.last <= now + _CROWD_SECONDS:
-            slot = self._next(cell, line, line.slots, now)
-            if line.ends.appointment <= now + _CROWD_SECONDS:
-                return self._keep(tenant, session, Turn(Kind.SLOT, slot), now)
-            line.slots.give_back(slot)  # others have begun to wait
+        if line.seen_at < now - _KNOWN_SECONDS:
+            line.ends, line.seen_at = self._store.ends(cell), now
+        self._begin_minute(int(now))
+        if line.ends.last <= now + _CROWD_SECONDS and tenant.tenant_id not in self._refused:
+            return self._slot(cell, line, tenant, session, now)
         kept = self._store.turns(tenant.tenant_id, session)
         held = [turn for turn in kept if turn.at >= now - _LATE_SECONDS[turn.kind]]
         due = [turn for turn in held if turn.at <= now + _EARLY_SECONDS]
@@ -145,27 +196,33 @@ class Admission:
         early = [turn.at for turn in held if turn not in due]
         if len(early) >= tenant.connections_per_session:
             return Wait(min(early) - now)
-        if self._goes_past_the_line(tenant.tenant_id, int(now)):
+        if tenant.tenant_id in self._refused:
+            return LimitReached.TENANT_MINUTE
+        if self._may_take_a_slot(line, tenant.tenant_id, now):
             return self._slot(cell, line, tenant, session, now)
-        appointment = self._next(cell, line, line.appointments, now)
-        if appointment <= now + _CROWD_SECONDS:
-            return self._slot(cell, line, tenant, session, now)
-        return self._keep(tenant, session, Turn(Kind.APPOINTMENT, appointment), now)
+        return self._appointment(cell, line, tenant, session, now)
+
+    def _may_take_a_slot(self, line: _Line, tenant: TenantId, now: float) -> bool:
+        """Tell whether a client that has no turn takes the next slot, though others have appointments."""
+        ahead = line.ends.slot - now
+        return ahead <= _IDLE_SECONDS or (ahead <= _CROWD_SECONDS and self._goes_past_the_line(tenant, int(now)))
 
     def _line(self, cell: CellName) -> _Line:
         if cell not in self._lines:
             rate = self._rate * (1 - self._reserve)
+            together = ceil(self._rate / _WRITES_A_SECOND)
             self._lines[cell] = _Line(
-                _Times(Kind.SLOT, self._rate, ceil(self._rate / _WRITES_A_SECOND)),
-                _Times(Kind.APPOINTMENT, rate, max(1, round(rate * _APPOINTMENTS_SECONDS))),
+                _Times(Kind.SLOT, self._rate, least=together, most=together),
+                _Times(Kind.APPOINTMENT, rate, least=1, most=max(1, round(rate * _APPOINTMENTS_SECONDS))),
             )
         return self._lines[cell]
 
     def _next(self, cell: CellName, line: _Line, times: _Times, now: float) -> float:
         """Return the next slot or appointment that no client has."""
         while (at := times.next(now)) is None:
-            line.ends = self._store.extend(cell, times.kind, times.seconds, now)
-            times.fill(line.ends.of(times.kind))
+            number = times.number(now)
+            line.ends, line.seen_at = self._store.extend(cell, times.kind, number * times.apart, now), now
+            times.fill(line.ends.of(times.kind), number)
         return at
 
     def _slot(self, cell: CellName, line: _Line, tenant: Tenant, session: SessionId, now: float) -> Wait | None:
@@ -173,22 +230,50 @@ class Admission:
         slot = self._next(cell, line, line.slots, now)
         return self._keep(tenant, session, Turn(Kind.SLOT, slot), now)
 
+    def _appointment(
+        self, cell: CellName, line: _Line, tenant: Tenant, session: SessionId, now: float
+    ) -> Wait | LimitReached | None:
+        """Give the client the next appointment, or a slot if that is soon."""
+        times = line.appointments
+        if times.is_used_up and self._has_used_up_its_minute(tenant, times.number(now), int(now)):
+            return LimitReached.TENANT_MINUTE
+        appointment = self._next(cell, line, times, now)
+        if appointment <= now + _CROWD_SECONDS:
+            return self._slot(cell, line, tenant, session, now)
+        return self._keep(tenant, session, Turn(Kind.APPOINTMENT, appointment), now)
+
     def _keep(self, tenant: Tenant, session: SessionId, turn: Turn, now: float) -> Wait | None:
         """Let the client in if its slot is near; else keep the turn, and let the client wait."""
         if turn.kind is Kind.SLOT and turn.at <= now + _EARLY_SECONDS:
             return None
-        expires_at = ceil(turn.at + _LATE_SECONDS[turn.kind]) + 1
+        # All turns of a session expire together, so a later one must not make those before it expire earlier.
+        expires_at = ceil(now + LONGEST_SECONDS + _LATE_SECONDS[Kind.APPOINTMENT])
         self._store.keep(tenant.tenant_id, session, turn, expires_at=expires_at)
         return Wait(turn.at - now)
 
     def _goes_past_the_line(self, tenant: TenantId, now: int) -> bool:
         """Tell whether the client is one of its tenant's first in this minute; others are counted no more."""
-        if minute_of(now) != self._minute:
-            self._minute = minute_of(now)
-            self._in_line.clear()
         if tenant in self._in_line:
             return False
         if self._limits.count_in_minute(connects_past_the_line(tenant), now) <= self._most_past_the_line:
             return True
         self._in_line.add(tenant)
         return False
+
+    def _has_used_up_its_minute(self, tenant: Tenant, number: int, now: int) -> bool:
+        """Tell whether the tenant has as many appointments in this minute as it may have attempts to connect.
+
+        They are counted as they are taken from the line, several at once, for the tenant of the first client.
+        """
+        counted = self._limits.count_in_minute(appointments_of_tenant(tenant.tenant_id), now, number)
+        if counted - number < tenant.tenant_per_minute:
+            return False
+        self._refused.add(tenant.tenant_id)
+        return True
+
+    def _begin_minute(self, now: int) -> None:
+        """Forget the tenants of the former minute."""
+        if minute_of(now) != self._minute:
+            self._minute = minute_of(now)
+            self._in_line.clear()
+            self._refused.clear()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import cache
+from random import SystemRandom
 from typing import Any
 
 from functions.sessions.session_api.admission import Admission
@@ -20,6 +21,10 @@ from loudhailer.sessions.dynamodb import DynamoSessionStore
 _CELL_ATTEMPTS = 2
 _CELL_SECONDS = 2.0
 """Patience with a cell: one that does not answer has its clients try again, and is no candidate soon."""
+
+LINE_ATTEMPTS = 2
+LINE_SECONDS = 1.0
+"""Patience with the line: if it does not answer, the client is let in before it and the function give up."""
 
 
 def placing(settings: Settings, client: Any, *, clock: Callable[[], float]) -> Placing:
@@ -62,6 +67,7 @@ def admission(settings: Settings, client: Any, *, clock: Callable[[], float]) ->
         per_second=settings.connects_per_second,
         reserve=settings.connects_reserve,
         clock=clock,
+        random=SystemRandom(),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.sessions.session_api.dynamodb import admission, placing
+from functions.sessions.session_api.dynamodb import LINE_ATTEMPTS, LINE_SECONDS, admission, placing
 from functions.sessions.session_api.session_api import SessionApi
 from functions.sessions.session_api.settings import Settings
 from loudhailer.aws.clients import client
@@ -23,7 +23,7 @@ session_api = SessionApi(
     placing(settings, dynamodb, clock=time.time),
     DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time),
     DynamoSnapshotStore(dynamodb, settings.broadcasts_table, clock=time.time),
-    admission(settings, dynamodb, clock=time.time),
+    admission(settings, client("dynamodb", attempts=LINE_ATTEMPTS, seconds=LINE_SECONDS), clock=time.time),
     list_tenants=settings.list_tenants,
     silo_tenants=settings.silo_tenants,
     needs_token=settings.session_auth == "jwt",

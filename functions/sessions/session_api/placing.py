@@ -73,8 +73,13 @@ class SessionCell:
 class Placing(Protocol):
     """Knows the cells of sessions."""
 
-    def place(self, tenant: Tenant, session: SessionId, player: PlayerId | None) -> SessionCell | None:
-        """Return the cell that the session is to live on from now on; None if it is bound to another player."""
+    def place(
+        self, tenant: Tenant, session: SessionId, player: PlayerId | None, *, is_renewal: bool = False
+    ) -> SessionCell | None:
+        """Return the cell that the session is to live on from now on; None if it is bound to another player.
+
+        A renewal leaves a session whose client is connected where it is.
+        """
 
     def cells_of(self, tenant: Tenant, session: SessionId) -> Sequence[tuple[CellName, SessionStore]]:
         """The cells that the session may live on, the present one first."""
@@ -87,9 +92,11 @@ class OneCell(Placing):
         self._stores = stores
         self._websocket_url = websocket_url
 
-    def place(self, tenant: Tenant, session: SessionId, player: PlayerId | None) -> SessionCell:
+    def place(
+        self, tenant: Tenant, session: SessionId, player: PlayerId | None, *, is_renewal: bool = False
+    ) -> SessionCell:
         """Return the hub's cell."""
-        del session
+        del session, is_renewal
         return SessionCell(
             name=HUB,
             sessions=self._stores.sessions,
@@ -158,7 +165,9 @@ class SeveralCells(Placing):
         # The tenant's revision is in the key: the next tenant of an erased one's id has a later one, and no note yet.
         self._noted: dict[tuple[TenantId, int, CellName], float] = {}
 
-    def place(self, tenant: Tenant, session: SessionId, player: PlayerId | None) -> SessionCell | None:
+    def place(
+        self, tenant: Tenant, session: SessionId, player: PlayerId | None, *, is_renewal: bool = False
+    ) -> SessionCell | None:
         """Write where the session and its player are, and return it; see `Placing.place`.
 
         Raises:
@@ -177,7 +186,10 @@ class SeveralCells(Placing):
             if current is not None and current != cell:
                 live, bound = self._session_to_move(own, current, tenant, session)
                 if bound is not None and bound != player:
-                    return None if player else self.place(tenant, session, bound)
+                    return None if player else self.place(tenant, session, bound, is_renewal=is_renewal)
+                if is_renewal and live is not None and live.connections and bound == player and current in cells.urls:
+                    # The client does not follow: elsewhere the session would live without it, and end where it is.
+                    return self._session_cell(tenant, current, player, cells)
                 if live is not None and player is not None and bound is None:
                     # As on one cell: a session that is bound only now is made anew, and its connections are closed.
                     self._stores(current).sessions.delete(tenant.tenant_id, session)

@@ -17,14 +17,15 @@ that is bound to another player is neither opened nor ended: 409.
 
 A session lives on one cell, see `placing`. If a further cell does not answer, or does not have the tenant's last change
 yet, the request is answered 503. A client that is about to connect may have to wait, see `admission`: the answer is 429
-with `Retry-After`, and the session is not renewed. `renew=true` says that the client is connected, and does not wait.
+with `Retry-After`, and the session is not renewed. `renew=true` says that the client is connected: its session stays on
+its cell, and it does not wait, unless its session is over.
 """
 
 from collections.abc import Callable, Collection, Mapping
 from math import ceil
 from typing import Any, NamedTuple, Self
 
-from functions.sessions.session_api.admission import Admission
+from functions.sessions.session_api.admission import Admission, LimitReached
 from functions.sessions.session_api.placing import Placing, SessionCell, TenantNotCopiedError
 from loudhailer import ids
 from loudhailer.broadcast.combined import report_over_cells
@@ -132,37 +133,41 @@ class SessionApi:
             return respond(400, _INVALID)
         session = tenant.session_id_of(named.secret)
         try:
-            cell = self._placing.place(tenant, session, named.player)
+            cell = self._placing.place(tenant, session, named.player, is_renewal=named.is_renewal)
         except TenantNotCopiedError as error:
             count("SessionDeferred")
             logger.info("session deferred", reason=str(error))
             return _TRY_AGAIN
         if cell is None:
             return _BOUND_TO_ANOTHER
-        delayed = None if named.is_renewal else self._delayed(cell.name, tenant, session)
-        return delayed or self._open(cell, tenant, session)
+        return self._open(cell, tenant, session, is_renewal=named.is_renewal)
 
     def _delayed(self, cell: ids.CellName, tenant: Tenant, session: ids.SessionId) -> Response | None:
-        """The answer to a client that is to ask again; None if it may connect now."""
+        """The answer to a client that is to ask again, or is refused; None if it may connect now."""
         wait = None if self._admission is None else self._admission.admit(cell, tenant, session)
         if wait is None:
             return None
+        if wait is LimitReached.TENANT_MINUTE:
+            return _over_limit("tenantPerMinute")
         # Clients of others know whole seconds alone.
         body = {"message": "Too Many Requests", "reason": "connects", "retryAfterMs": ceil(wait.seconds * 1_000)}
         return respond(429, body, {"retry-after": str(ceil(wait.seconds))})
 
-    def _open(self, cell: SessionCell, tenant: Tenant, session: ids.SessionId) -> Response:
+    def _open(self, cell: SessionCell, tenant: Tenant, session: ids.SessionId, *, is_renewal: bool) -> Response:
         try:
-            return self._renew(cell, tenant, session)
+            existing = cell.sessions.get(tenant.tenant_id, session)
+            is_live = existing is not None and existing.is_live(self._clock())
+            if not (is_renewal and is_live) and (delayed := self._delayed(cell.name, tenant, session)) is not None:
+                return delayed
+            return self._renew(cell, tenant, session, is_live=is_live)
         except TransientError as error:
             return _unreachable(cell.name, error)
 
-    def _renew(self, cell: SessionCell, tenant: Tenant, session: ids.SessionId) -> Response:
+    def _renew(self, cell: SessionCell, tenant: Tenant, session: ids.SessionId, *, is_live: bool) -> Response:
         now = int(self._clock())
         expires_at = now + tenant.session_seconds
         key = (tenant.tenant_id, session)
-        existing = cell.sessions.get(*key)
-        if (existing is None or not existing.is_live(now)) and not self._has_place(cell, tenant.tenant_id, now):
+        if not is_live and not self._has_place(cell, tenant.tenant_id, now):
             return _over_limit("tenantSessions")
         if not cell.sessions.renew(*key, player=cell.player, expires_at=expires_at, now=now):
             return _BOUND_TO_ANOTHER

@@ -5,7 +5,10 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from loudhailer.errors import TransientError
+from loudhailer.errors import BusyError, TransientError
+
+_THROTTLED = {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"}
+"""Error codes after which it is certain that nothing was written."""
 
 _CONDITIONS = {"ConditionalCheckFailedException", "TransactionCanceledException"}
 
@@ -20,9 +23,11 @@ def calling(action: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] in _CONDITIONS:
+        code = error.response["Error"]["Code"]
+        if code in _CONDITIONS:
             raise
-        raise TransientError(f"{action} failed: {error}") from error
+        kind = BusyError if code in _THROTTLED else TransientError
+        raise kind(f"{action} failed: {error}") from error
     except BotoCoreError as error:
         raise TransientError(f"{action} failed: {error}") from error
 

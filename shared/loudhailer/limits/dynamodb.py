@@ -10,10 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, override
 
 from loudhailer.aws.batches import delete_rows, paged
-from loudhailer.aws.errors import calling, code_of
+from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
 from loudhailer.aws.tables import DynamoTable
-from loudhailer.errors import TransientError
+from loudhailer.errors import BusyError
 from loudhailer.ids import ProbeId, TenantId
 from loudhailer.limits.model import Inquiry, MinuteCounter, TenantTotal, minute_of
 from loudhailer.limits.port import LimitStore
@@ -34,9 +34,6 @@ _COUNT = "SET itemTTL = :ttl ADD itemCount :times"
 
 _OF_TENANT = "#key = :tenant OR begins_with(#key, :others)"
 """The keys of a tenant's rows begin with its id, which contains no colon."""
-
-_THROTTLED = {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"}
-"""Error codes after which it is certain that nothing was written."""
 
 
 class DynamoLimitStore(DynamoTable, LimitStore):
@@ -159,10 +156,9 @@ class DynamoLimitStore(DynamoTable, LimitStore):
                 self._pause(0.05 * 2**attempt)
             try:
                 return update()
-            except TransientError as error:
-                if code_of(error) not in _THROTTLED:
-                    raise
-        raise TransientError(f"UpdateItem was throttled in {_ATTEMPTS} attempts")
+            except BusyError:
+                continue
+        raise BusyError(f"UpdateItem was throttled in {_ATTEMPTS} attempts")
 
 
 def _refusal_key(counter: MinuteCounter, now: int) -> str:

@@ -57,6 +57,11 @@ def connects_past_the_line(tenant: TenantId) -> MinuteCounter:
     return MinuteCounter(f"{tenant}:past")
 
 
+def appointments_of_tenant(tenant: TenantId) -> MinuteCounter:
+    """Appointments of the tenant, see the line of clients that wait."""
+    return MinuteCounter(f"{tenant}:appointments")
+
+
 def messages_of_tenant(tenant: TenantId) -> MinuteCounter:
     """Messages to the silo and the pool, of all sessions of the tenant."""
     return MinuteCounter(f"{tenant}:minutemsg")

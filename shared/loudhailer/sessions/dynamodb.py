@@ -142,6 +142,12 @@ class DynamoSessionStore(DynamoTable, SessionStore):
         return replace(seen, expires_at=expires_at) if renewed else None
 
     @override
+    def extend(self, tenant: TenantId, session: SessionId, expires_at: int) -> None:
+        condition = f"{_EXISTS} AND sessionTTL < :expiresAt"
+        values: Item = {":expiresAt": {"N": str(expires_at)}}
+        self._update(tenant, session, "SET sessionTTL = :expiresAt", condition, values)
+
+    @override
     def count(self, tenant: TenantId, now: int) -> Iterator[int]:
         live: Item = {":now": {"N": str(now)}}
         return (page["Count"] for page in self._pages_of(tenant, live, FilterExpression=_LIVE, Select="COUNT"))

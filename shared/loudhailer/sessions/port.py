@@ -41,6 +41,12 @@ class SessionStore(Protocol):
         or expired is never recreated, even if it is deleted between the read and the write.
         """
 
+    def extend(self, tenant: TenantId, session: SessionId, expires_at: int) -> None:
+        """Have the session live until `expires_at` at least, also one that has expired and is not deleted yet.
+
+        A session that is gone is not recreated.
+        """
+
     def count(self, tenant: TenantId, now: int) -> Iterator[int]:
         """Yield the number of the tenant's live sessions in each page, read consistently on demand."""
 

@@ -8,6 +8,11 @@ output "http_api_id" {
   value       = module.http_api.id
 }
 
+output "session_throttle" {
+  description = "Throttle of PUT /session: its rate and burst; null: that of all routes."
+  value       = local.session_throttle
+}
+
 output "functions" {
   description = "Name of every function, by its name in the code."
   value       = merge([for web in module.web : { for name, function in web.functions : name => function.name }]...)

@@ -47,7 +47,7 @@ variable "jwt" {
 }
 
 variable "connects_per_second" {
-  description = "Rate at which clients are let in, of which each asks PUT /session several times; 0: none waits."
+  description = "Rate at which clients are let in to all cells together, of which each asks PUT /session several times; 0: none waits."
   type        = number
 }
 

@@ -86,6 +86,9 @@ variable "placement" {
 locals {
   weights = merge({ hub = var.hub_cell.weight }, { for name, cell in var.cells : name => cell.weight })
 
+  # The clients of all cells ask the hub for their sessions. A further cell without weight may still have clients.
+  connects_per_second = var.connects.per_second * (length(var.cells) + (var.hub_cell.weight > 0 ? 1 : 0))
+
   cells = length(var.cells) == 0 ? null : {
     declared = var.cells
     json = jsonencode({

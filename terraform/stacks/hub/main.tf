@@ -76,7 +76,7 @@ module "control" {
   list_tenants  = var.list_tenants
   console       = var.console
 
-  connects_per_second = var.connects.per_second
+  connects_per_second = local.connects_per_second
   aws_endpoint        = var.aws_endpoint
 }
 

@@ -7,6 +7,7 @@ crowd that asks at once.
 import asyncio
 import itertools
 import time
+from random import SystemRandom
 from typing import Any
 
 from aiohttp import web
@@ -54,7 +55,7 @@ def _environments(url: str, tenants: list[str], per_second: float) -> list[Sessi
             placing,
             MemoryBroadcastStore(),
             MemorySnapshotStore(),
-            Admission(line, limits, per_second=per_second, reserve=0.03, clock=time.time),
+            Admission(line, limits, per_second=per_second, reserve=0.03, clock=time.time, random=SystemRandom()),
             list_tenants=False,
             silo_tenants=(),
             needs_token=False,

@@ -311,8 +311,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "limits/repeats-what-may-be-done": Mutant(
         "loudhailer.limits.dynamodb",
-        ("                if code_of(error) not in _THROTTLED:\n                    raise\n"),
-        "                pass\n",
+        "            except BusyError:\n",
+        "            except Exception:  # noqa: BLE001\n",
     ),
     "streams/numbers-compare-as-texts": Mutant(
         "loudhailer.streams.records",

@@ -14,19 +14,24 @@ class MemoryLineStore(LineStore):
     """Keeps the ends and the turns in dictionaries; one lock makes each change whole."""
 
     def __init__(self) -> None:
-        self.ends: dict[CellName, LineEnds] = {}
+        self.lines: dict[CellName, LineEnds] = {}
         self.kept: defaultdict[tuple[TenantId, SessionId], set[Turn]] = defaultdict(set)
+        self.expire_at: dict[tuple[TenantId, SessionId], int] = {}
         self._lock = Lock()
+
+    @override
+    def ends(self, cell: CellName) -> LineEnds:
+        return self.lines.get(cell, LineEnds())
 
     @override
     def extend(self, cell: CellName, kind: Kind, seconds: float, now: float) -> LineEnds:
         with self._lock:
-            ends = self.ends.get(cell, LineEnds())
+            ends = self.ends(cell)
             end = ends.of(kind)
             end = (end if now <= end <= now + LONGEST_SECONDS else now) + seconds
             is_slot = kind is Kind.SLOT
-            self.ends[cell] = LineEnds(end if is_slot else ends.slot, ends.appointment if is_slot else end)
-            return self.ends[cell]
+            self.lines[cell] = LineEnds(end if is_slot else ends.slot, ends.appointment if is_slot else end)
+            return self.lines[cell]
 
     @override
     def turns(self, tenant: TenantId, session: SessionId) -> Collection[Turn]:
@@ -34,8 +39,8 @@ class MemoryLineStore(LineStore):
 
     @override
     def keep(self, tenant: TenantId, session: SessionId, turn: Turn, *, expires_at: int) -> None:
-        del expires_at
         self.kept[tenant, session].add(turn)
+        self.expire_at[tenant, session] = expires_at
 
     @override
     def use(self, tenant: TenantId, session: SessionId, turn: Turn, late: Collection[Turn]) -> bool:

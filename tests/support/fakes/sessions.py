@@ -49,6 +49,12 @@ class MemorySessionStore(SessionStore):
                 row = self.rows[tenant, session] = replace(row, expires_at=now + session_seconds)
             return row
 
+    @override
+    def extend(self, tenant: TenantId, session: SessionId, expires_at: int) -> None:
+        with self.lock:
+            if row := self.rows.get((tenant, session)):
+                self.rows[tenant, session] = replace(row, expires_at=max(row.expires_at, expires_at))
+
     def count(self, tenant: TenantId, now: int) -> Iterator[int]:
         """See `SessionStore.count`: each session is a page."""
         return (int(row.is_live(now)) for (of, _), row in self.rows.items() if of == tenant)

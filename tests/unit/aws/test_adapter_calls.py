@@ -220,6 +220,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("GetItem", lambda client: sessions(client).get(ACME, S1)),
     ("UpdateItem", lambda client: sessions(client).renew(ACME, S1, player=None, expires_at=1, now=0)),
     ("GetItem", lambda client: sessions(client).keep_alive(ACME, S1, session_seconds=1, now=0)),
+    ("UpdateItem", lambda client: sessions(client).extend(ACME, S1, 1)),
     ("DeleteItem", lambda client: sessions(client).delete(ACME, S1)),
     ("UpdateItem", lambda client: sessions(client).forget(ACME, S1, [KEY])),
     ("BatchExecuteStatement", lambda client: sessions(client).forget_all({(ACME, S1): [KEY]})),

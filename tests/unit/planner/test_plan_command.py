@@ -88,6 +88,7 @@ def test_a_deadline_is_answered_with_cells_quotas_and_cost() -> None:
         "a broadcast takes 4.4 ",
         "requests a second, each account 10,000 the default",
         "new connections a second, each account 500 the default, quota L-9ED1E49A: all are back after 87 s",
+        "they count in the hub's quota, ask for it: L-8A5B8E43; hub_cell.weight = 0",
         "USD a month",
         "connection minutes 43,200,000,000 10,800.00",
     ):
@@ -99,6 +100,7 @@ def test_a_deadline_of_given_cells_is_answered_with_their_quota() -> None:
     words = " ".join(run("--connections", "1000000", "--cells", "2", "--deadline", "20").output.split())
     assert "cells 2 500,000 connections each" in words
     assert "requests a second, each account 29,000 ask for it: quota L-8A5B8E43" in words
+    assert "they count in the hub's quota; hub_cell.weight = 0" in words
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from botocore.httpsession import URLLib3Session
 
 from functions.broadcast.publish import dynamodb as publish_tables
 from functions.broadcast.publish.settings import Settings as PublishSettings
-from functions.sessions.session_api.dynamodb import placing
+from functions.sessions.session_api.dynamodb import LINE_ATTEMPTS, LINE_SECONDS, placing
 from functions.sessions.session_api.placing import OneCell, SeveralCells
 from functions.sessions.session_api.settings import Settings
 from functions.web.console import dynamodb as console_tables
@@ -137,3 +137,8 @@ def test_the_page_reads_the_leases_with_its_functions_credentials(wire: CellWire
     assert hosts() == ["wss://*.execute-api.us-east-2.amazonaws.com"]
     assert wire.assumed == []
     assert {credentials for credentials, _ in wire.read} == {"ASIA-FUNCTION"}
+
+
+def test_a_silent_line_lets_clients_in_before_the_function_gives_up() -> None:
+    """It may be silent once: after that, the client is let in. The function has ten seconds for its other calls too."""
+    assert LINE_ATTEMPTS * LINE_SECONDS <= 3

@@ -21,13 +21,15 @@ class Client:
     def __init__(self, *ends: Exception | None) -> None:
         self._ends = list(ends)
         self.calls = 0
+        self.changes: list[str] = []
 
-    def update_item(self, **_: Any) -> dict[str, Any]:
+    def update_item(self, **request: Any) -> dict[str, Any]:
         """Raise an error, or return."""
         self.calls += 1
+        self.changes.append(request["UpdateExpression"])
         if end := self._ends.pop(0):
             raise end
-        return {"Attributes": {"itemCount": {"N": "1"}}}
+        return {"Attributes": {"itemCount": {"N": "1"}, "slotEnd": {"N": "1001000000"}}}
 
 
 def error(code: str) -> ClientError:
@@ -86,3 +88,12 @@ def test_a_line_that_others_extend_all_the_time_is_transient() -> None:
     with pytest.raises(TransientError):
         DynamoLineStore(client, "limits").extend(HUB, Kind.SLOT, 1, 1_000)
     assert client.calls == 6
+
+
+def test_a_line_is_extended_with_one_write() -> None:
+    """It begins anew if it was over when it was seen last, and is made longer if it was not."""
+    client: Any = Client(None, None, None)
+    line = DynamoLineStore(client, "limits")
+    for now in (1_000, 1_000, 1_002):
+        line.extend(HUB, Kind.SLOT, 1, now)
+    assert [changes[:3] for changes in client.changes] == ["SET", "ADD", "SET"]

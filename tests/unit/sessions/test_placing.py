@@ -14,11 +14,12 @@ from loudhailer import codec
 from loudhailer.cells.model import DeclaredCell, Lease
 from loudhailer.cells.placements.model import FORMER_SECONDS, KEPT_SECONDS, Placement, name_of_player, name_of_session
 from loudhailer.cells.rendezvous import ranked
+from loudhailer.connections.model import ConnectionKey
 from loudhailer.errors import TransientError
-from loudhailer.ids import HUB, CellName, PlayerId, SessionId, TenantId
+from loudhailer.ids import HUB, CellName, ConnectionId, PlayerId, SessionId, TenantId
 from loudhailer.sessions.model import Session
 from loudhailer.tenants.model import Tenant
-from tests.support.broadcasts import NORTH, NOW, SOUTH
+from tests.support.broadcasts import NORTH, NOW, SOUTH, partition
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.cells import MemoryCellDirectory, MemoryPlacementStore
 from tests.support.fakes.places import MemoryPlaceStore
@@ -45,6 +46,7 @@ CELLS = {
 }
 HUB_URL = "ws://127.0.0.1:1/hub/live"
 URLS = {HUB: HUB_URL, NORTH: "ws://127.0.0.1:2/north/live", SOUTH: "ws://127.0.0.1:3/south/live"}
+CONNECTION = ConnectionKey(partition(0), ConnectionId("c1"))
 SESSIONS = [SessionId(f"s{number}") for number in range(60)]
 
 
@@ -117,6 +119,11 @@ class PlacingFixture:
             ACME, SessionId(session), player=found.player, expires_at=int(self.now) + 9_999, now=int(self.now)
         )
         return found.name
+
+    def connect(self, session: str, cell: CellName) -> None:
+        """Have a client of the session connected to the cell."""
+        row = self.sessions[cell].rows[ACME, SessionId(session)]
+        self.sessions[cell].rows[ACME, SessionId(session)] = replace(row, connections=frozenset({CONNECTION}))
 
     def cell_of(self, session: str, player: PlayerId | None = None) -> SessionCell:
         """Return the cell of a session that is placed."""
@@ -240,6 +247,55 @@ def test_a_cell_that_is_not_a_candidate_gets_no_session(
     }
     moved = placing.placements.rows[ACME, name_of_session(placing.named_of(NORTH))]
     assert (moved.version, moved.former, moved.former_until) == (2, NORTH, int(placing.now) + FORMER_SECONDS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda placing: placing.later(16, SOUTH),
+        lambda placing: placing.beat(NORTH, is_well=False),
+        lambda placing: placing.directory.order(NORTH, 0),
+    ],
+    ids=["late", "sick", "drained"],
+)
+@pytest.mark.parametrize("player", [{}, {"playerId": "ann"}], ids=["unbound", "bound"])
+def test_a_renewal_leaves_the_session_of_a_connected_client_where_it_is(
+    placing: PlacingFixture, change: Callable[[PlacingFixture], object], player: dict[str, str]
+) -> None:
+    """Elsewhere the session would live without its client; a client that asks for its session anew moves."""
+    session = placing.named_of(NORTH)
+    if player:
+        elsewhere(placing, ANN, NORTH)
+    placing.place(session, ANN if player else None)
+    placing.connect(session, NORTH)
+    before = dict(placing.placements.rows)
+    change(placing)
+    placing.now += 1
+    named = {"tenantId": "acme", "sessionId": session}
+    for query in (named, named | player):
+        status, body, _ = placing.call("PUT", renew="true", **query)
+        assert (status, body["webSocketUrl"]) == (200, URLS[NORTH])
+    row = placing.sessions[NORTH].rows[ACME, session]
+    assert (row.expires_at, row.connections) == (int(placing.now) + TENANT.session_seconds, frozenset({CONNECTION}))
+    assert placing.placements.rows == before
+    assert placing.call("PUT", **named)[1]["webSocketUrl"] != URLS[NORTH]
+
+
+@pytest.mark.parametrize("state", ["no client", "over", "unreachable", "newly bound"])
+def test_a_renewal_moves_a_session_that_has_no_connection_to_keep(placing: PlacingFixture, state: str) -> None:
+    """Nothing would be closed by it, or it cannot be kept."""
+    session = placing.named_of(NORTH)
+    placing.place(session)
+    if state != "no client":
+        placing.connect(session, NORTH)
+    placing.directory.order(NORTH, 0)
+    placing.now += 10_000 if state == "over" else 1
+    placing.beat(NORTH, SOUTH)
+    placing.sessions[NORTH].is_down = state == "unreachable"
+    player = {"playerId": "ann"} if state == "newly bound" else {}
+    status, body, _ = placing.call("PUT", tenantId="acme", sessionId=session, renew="true", **player)
+    assert status == 200
+    assert body["webSocketUrl"] != URLS[NORTH]
 
 
 def test_a_cell_without_the_tenants_last_change_keeps_its_sessions_and_gets_no_new_one(placing: PlacingFixture) -> None:

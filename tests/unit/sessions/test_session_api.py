@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
+from random import SystemRandom
 from typing import Any
 
 import pytest
@@ -73,7 +74,14 @@ class SessionApiFixture:
                 placing or OneCell(stores, "wss://example.test/live"),
                 self.broadcasts,
                 self.snapshots,
-                Admission(self.line, MemoryLimitStore(), per_second=per_second, reserve=0.03, clock=lambda: self.now),
+                Admission(
+                    self.line,
+                    MemoryLimitStore(),
+                    per_second=per_second,
+                    reserve=0.03,
+                    clock=lambda: self.now,
+                    random=SystemRandom(),
+                ),
                 list_tenants=list_tenants,
                 silo_tenants=silo_tenants,
                 needs_token=needs_token,
@@ -119,7 +127,8 @@ def stores() -> SessionApiFixture:
 def test_a_client_that_finds_a_crowd_gets_a_turn() -> None:
     """It makes no session before. A client that is connected only renews its session, and never waits."""
     stores = SessionApiFixture(per_second=1)
-    assert stores.call("PUT /session", tenantId="acme", sessionId="s1", renew="true")[0] == 200
+    assert stores.call("PUT /session", tenantId="acme", sessionId="s1")[0] == 200
+    stores.now += 1.011
     assert stores.call("PUT /session", tenantId="acme", sessionId="s2")[0] == 200
     body = {"message": "Too Many Requests", "reason": "connects", "retryAfterMs": 1011}
     assert stores.call("PUT /session", tenantId="acme", sessionId="s3") == (429, body)
@@ -129,6 +138,29 @@ def test_a_client_that_finds_a_crowd_gets_a_turn() -> None:
     stores.now += 1.011
     assert stores.call("PUT /session", tenantId="acme", sessionId="s3")[0] == 200
     assert stores.retry_after is None
+
+
+def test_a_client_beyond_its_tenants_minute_is_refused(counted: Counter[str]) -> None:
+    """It gets no turn while others wait, and makes no session."""
+    stores = SessionApiFixture(per_second=1)
+    answers = [stores.call("PUT /session", tenantId="acme", sessionId=f"s{number}") for number in range(70)]
+    assert [body.get("reason") for _, body in answers[3:60]] == ["connects"] * 57
+    assert answers[-1] == (429, {"message": "Too Many Requests", "limit": "tenantPerMinute"})
+    assert stores.retry_after is None
+    assert stores.sessions.get(ACME, SessionId("s69")) is None
+    assert counted["SessionRefused"]
+
+
+def test_a_session_that_is_over_is_not_renewed_past_the_line() -> None:
+    """A client that only says that it is connected waits like others."""
+    stores = SessionApiFixture(per_second=1)
+    for session in ("s1", "s2"):
+        answer = stores.call("PUT /session", tenantId="acme", sessionId=session, renew="true")
+    assert answer == (429, {"message": "Too Many Requests", "reason": "connects", "retryAfterMs": 1011})
+    stores.now += 201
+    for session in ("s3", "s1"):
+        answer = stores.call("PUT /session", tenantId="acme", sessionId=session, renew="true")
+    assert answer[0] == 429
 
 
 @pytest.mark.parametrize("renew", ["", "yes", "True"])

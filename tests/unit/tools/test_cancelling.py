@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from loudhailer.broadcast.model import Summary, Tally, TallyKey
 from loudhailer.broadcast.report import Report, summed
 from loudhailer.cells.model import Lease
 from loudhailer.errors import TransientError
-from loudhailer.ids import HUB, BroadcastId
+from loudhailer.ids import HUB, BroadcastId, CellName
 from tests.support.broadcasts import (
     BROADCAST,
     LIFETIME,
@@ -24,9 +25,11 @@ from tests.support.broadcasts import (
     source,
     summary,
 )
+from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.unit.tools.queues import DeploymentStandIn
 from tools.errors import OperatorError
 from tools.operations import cancelling
+from tools.operations.received import received as received_from
 
 SIZE = 3
 SHARD = "shard-0"
@@ -68,9 +71,16 @@ def deployment() -> DeploymentStandIn:
 @pytest.fixture
 def three_cells() -> DeploymentStandIn:
     """The same on the hub and on north; the broadcast is not for south, which is alive as north is."""
+    return over_cells(NORTH)
+
+
+def over_cells(*cells: CellName) -> DeploymentStandIn:
+    """The same on the hub and on these cells of north and south."""
     own = replace(summary(), ends_at=NOW + LIFETIME)
-    hub = waiting(DeploymentStandIn(), replace(own, cells={NORTH: SIZE}))
-    hub.cells = {NORTH: waiting(DeploymentStandIn(), replace(own, announced=True)), SOUTH: DeploymentStandIn()}
+    hub = waiting(DeploymentStandIn(), replace(own, cells=dict.fromkeys(cells, SIZE)))
+    hub.cells = {NORTH: DeploymentStandIn(), SOUTH: DeploymentStandIn()}
+    for cell in cells:
+        waiting(hub.cells[cell], replace(own, announced=True))
     for cell in hub.cells:
         hub.directory.leases[cell] = Lease(at=NOW, is_well=True, websocket_url="", connections=SIZE, tenants=1)
     return hub
@@ -219,6 +229,61 @@ def test_a_cell_that_has_not_heard_of_the_broadcast_gets_its_summary_with_the_ma
     assert north.broadcasts.summary(BROADCAST) == replace(
         summary(), announced=True, ends_at=NOW + LIFETIME, cancelled=True
     )
+
+
+def test_every_cell_is_marked_before_a_chunk_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of chunks take a minute, in which a cell without the mark would find and post on."""
+    three = over_cells(NORTH, SOUTH)
+    marked: list[list[bool]] = []
+
+    def received(client: Any, url: str) -> Iterator[Any]:
+        heads = [cell.broadcasts.summary(BROADCAST) for cell in (three, *three.cells.values())]
+        marked.append([head is not None and head.cancelled for head in heads])
+        return received_from(client, url)
+
+    monkeypatch.setattr(cancelling, "received", received)
+    assert cancel(three, monkeypatch)[-1].status == "finished"
+    assert marked[0] == [True] * 3
+
+
+def test_a_cell_that_hangs_keeps_no_other_from_being_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answers only after the other one was asked, so they must be asked side by side."""
+    three = over_cells(NORTH, SOUTH)
+    asked = {cell: Event() for cell in three.cells}
+
+    def hang(store: MemoryBroadcastStore, own: Event, other: Event) -> None:
+        find = store.summary
+
+        def summary_when_both_are_asked(broadcast_id: BroadcastId) -> Summary | None:
+            own.set()
+            if not other.wait(5):
+                pytest.fail("the other cell waits for this one")
+            return find(broadcast_id)
+
+        monkeypatch.setattr(store, "summary", summary_when_both_are_asked)
+
+    hang(three.cells[NORTH].broadcasts, asked[NORTH], asked[SOUTH])
+    hang(three.cells[SOUTH].broadcasts, asked[SOUTH], asked[NORTH])
+    assert cancel(three, monkeypatch)[-1].status == "finished"
+
+
+def test_a_refused_call_does_not_give_a_cell_up(
+    three_cells: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call among thousands may be throttled; the cell is marked as soon as it answers."""
+    north = three_cells.cells[NORTH]
+    mark, refused = north.broadcasts.cancel, iter([True] * 3)
+
+    def throttled(broadcast_id: BroadcastId) -> bool:
+        if next(refused, False):
+            raise TransientError("throttled")
+        return mark(broadcast_id)
+
+    monkeypatch.setattr(north.broadcasts, "cancel", throttled)
+    cancel(three_cells, monkeypatch)
+    recorded = north.broadcasts.summary(BROADCAST)
+    assert recorded is not None
+    assert recorded.cancelled
 
 
 @pytest.mark.parametrize("is_reached", [True, False])

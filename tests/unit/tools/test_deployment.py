@@ -8,6 +8,14 @@ def deployment(**outputs: object) -> Deployment:
     return Deployment("http://127.0.0.1:1", "secret", outputs)
 
 
+def test_a_call_of_a_cell_that_may_be_lost_fails_soon() -> None:
+    """The SDK alone would wait a minute for each of several attempts; other calls are left to it."""
+    patient = deployment()
+    impatient = patient.answering_within(3).client("sqs").meta.config
+    assert (impatient.connect_timeout, impatient.read_timeout, impatient.retries["total_max_attempts"]) == (3, 3, 2)
+    assert patient.client("sqs").meta.config.read_timeout == 60
+
+
 def test_an_erased_tenant_waits_for_the_slowest_function_that_makes_rows() -> None:
     """Terraform sets the timeouts, so the wait follows them; other functions make nothing of a tenant's."""
     makers = dict.fromkeys(["connect", "default_route", "echo", "join_room", "send_message"], 10)

@@ -11,8 +11,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from loudhailer import codec
 from loudhailer.cells.model import Lease
+from loudhailer.cells.placements.model import FORMER_SECONDS
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.ids import HUB, CellName, ConnectionId, PlayerId, SessionId
+from loudhailer.errors import TransientError
+from loudhailer.ids import HUB, CellName, ConnectionId, PlayerId, SessionId, TenantId
 from loudhailer.partitions.model import PartitionCount
 from loudhailer.sessions.model import Session
 from tests.support.broadcasts import NORTH, NOW, SOUTH, TENANT, partition
@@ -66,7 +68,8 @@ class CellFixture:
     def pause(self, seconds: float) -> None:
         """Let time pass, in which connections end."""
         self.now += seconds
-        for name in [name for name, at in self._ends.items() if at <= self.now]:
+        # Threads that post add to it meanwhile.
+        for name in [name for name, at in list(self._ends.items()) if at <= self.now]:
             del self._ends[name]
             self.end(name)
 
@@ -141,13 +144,51 @@ def test_all_devices_of_a_player_are_asked_in_one_step(cell: CellFixture) -> Non
     assert max(together) - min(together) == 2
 
 
-def test_a_session_outlives_the_overlap(cell: CellFixture) -> None:
-    """Its old connections would be closed in the middle; a session that lives longer is not shortened."""
+def test_a_session_lives_as_long_as_its_connections_may(cell: CellFixture) -> None:
+    """They would be closed at its end; a session that lives longer is not shortened, and one that has none may end."""
     cell.add("short", "a", expires_at=NOW + 1)
     cell.add("long", "b", expires_at=NOW + 99_999)
+    cell.add("without", expires_at=NOW + 1)
     cell.drain()
     ends = {name: row.expires_at for (_, name), row in cell.sessions.rows.items()}
-    assert ends == {"short": NOW + OVERLAP + 60, "long": NOW + 99_999}
+    assert ends == {"short": NOW + FORMER_SECONDS, "long": NOW + 99_999, "without": NOW + 1}
+
+
+def test_no_session_ends_in_a_slow_drain(cell: CellFixture) -> None:
+    """400 sessions of 300 seconds are asked, one a second; each has its overlap."""
+    for number in range(400):
+        cell.add(f"s{number}", f"c{number}", expires_at=NOW + 300)
+    pause = cell.pause
+
+    def reconcile(seconds: float) -> None:
+        pause(seconds)
+        for row in list(cell.sessions.rows.values()):
+            if row.connections and not row.is_live(cell.now):
+                pytest.fail(f"{row.session_id} has expired under its connection")
+
+    cell.pause = reconcile  # type: ignore[method-assign]  # it is what the test varies
+    assert cell.drain(rate=1) == 0
+    assert len(set(names(cell))) == 400
+
+
+def test_a_session_that_cannot_be_extended_yet_is_asked_later(
+    cell: CellFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are asked meanwhile, and its player's other sessions wait for it."""
+    cell.add("s1", "a", player=ANN)
+    cell.add("s2", "b", player=ANN)
+    cell.add("s3", "c")
+    extend, refused = cell.sessions.extend, iter([True, True])
+
+    def throttled(tenant: TenantId, session: SessionId, expires_at: int) -> None:
+        if session == "s2" and next(refused, False):
+            raise TransientError("throttled")
+        extend(tenant, session, expires_at)
+
+    monkeypatch.setattr(cell.sessions, "extend", throttled)
+    assert cell.drain() == 0
+    assert (names(cell)[0], sorted(names(cell)[1:])) == ("c", ["a", "b"])
+    assert cell.sessions.rows[TENANT, SessionId("s2")].expires_at > NOW + FORMER_SECONDS
 
 
 def test_a_client_that_stays_is_asked_three_times(cell: CellFixture) -> None:
@@ -194,11 +235,12 @@ def test_a_connection_that_cannot_be_asked_holds_up_no_other(cell: CellFixture, 
     assert "a" in names(cell)
 
 
-def test_expired_sessions_are_left_alone(cell: CellFixture) -> None:
-    """Their connections are closed by their end."""
-    cell.add("s1", "a", expires_at=NOW)
+def test_an_expired_session_with_connections_is_asked_too(cell: CellFixture) -> None:
+    """It is not deleted yet, and its sockets are open: nobody may say that the cell has no clients."""
+    cell.add("s1", "a", expires_at=NOW - 1)
     assert cell.drain() == 0
-    assert cell.posted == []
+    assert names(cell) == ["a"]
+    assert cell.sessions.rows[TENANT, SessionId("s1")].expires_at == NOW + FORMER_SECONDS
 
 
 class DeploymentFixture:

@@ -387,6 +387,24 @@ test("a move that fails leaves the first socket alone, and is tried again with i
   assert.equal(socket.isClosed, true);
 });
 
+test("a socket that is lost while a move asks for its URL is opened again, though the URL is refused", async () => {
+  let refuse;
+  const answers = [Promise.resolve("wss://north/live"), new Promise((_, reject) => (refuse = reject))];
+  const { told, socket } = await opened({ url: async () => answers.shift() ?? "wss://south/live" });
+  socket.says(MOVE);
+  await settle();
+  socket.drops();
+  refuse(new Error("503"));
+  await settle();
+  await pass(1_000);
+  FakeSocket.all.at(-1).opens();
+  assert.deepEqual(
+    FakeSocket.all.map(({ url }) => url),
+    ["wss://north/live", "wss://south/live"],
+  );
+  assert.equal(states(told).at(-1), STATES.OPEN);
+});
+
 for (const [said, kept] of [
   [undefined, 2_000],
   ["soon", 2_000],
@@ -428,6 +446,16 @@ test("only duplicates with the same identity are dropped", async () => {
   socket.says({ action: "joinroom" });
   socket.says({ action: "joinroom" });
   assert.deepEqual(told.frames, [...frames, frames[2], { action: "joinroom" }, { action: "joinroom" }]);
+});
+
+test("a broadcast is not forgotten for what is said in a room", async () => {
+  const { told, socket } = await opened({ remembered: 2 });
+  socket.says({ type: "broadcast", id: "1" });
+  for (const sentAt of [1, 2, 3]) {
+    socket.says({ action: "sendmessage", roomKey: "r", content: "a", sentAt });
+  }
+  socket.says({ type: "broadcast", id: "1" });
+  assert.deepEqual(told.frames.map(({ type }) => type), ["broadcast", undefined, undefined, undefined]);
 });
 
 test("the number of remembered frames is bounded", async () => {

@@ -22,11 +22,11 @@
  *   attempt made then.
  * - API Gateway closes a connection after two hours. Before that a second one is opened, and the first one closed when
  *   the second one carries. Where the session may have one connection only, the two hours are used up.
- * - A server that is to rest asks its clients to move: `{"type":"move","overlapSeconds":250}`. The next connection is opened at
- *   once, and the old one kept for that long, since messages from before may still come on it.
+ * - A cell that is being emptied asks its clients to move: `{"type":"move","overlapSeconds":250}`. The next connection is
+ *   opened at once, and the old one kept for that long, since messages from before may still come on it.
  * - API Gateway closes a connection on which nothing was sent for ten minutes, so `{"action":"ping"}` is sent; what does
  *   not answer it is dead. `check()` asks at once: for when a device wakes up, or gets its network back.
- * - A frame that comes again is dropped, by the id of its broadcast or message; of what has come, only so much is kept.
+ * - A frame that comes again is dropped, by the id of its broadcast or message; the last thousand of each are remembered.
  */
 
 import { elapsed } from "./clock.js";
@@ -62,7 +62,8 @@ export class Connection {
   #url;
   #handlers;
   #options;
-  #seen;
+  #broadcasts; // what has come of them; apart from the messages of a room, of which a thousand may come in an overlap
+  #messages;
   #line = null; //        the socket that carries frames, or is to
   #successor = null; //   the one that takes over from it
   #leaving = new Set(); // replaced sockets, which may still bring a frame or two
@@ -78,7 +79,8 @@ export class Connection {
     this.#handlers = { onOpen() {}, onFrame() {}, onStatus() {}, ...handlers };
     this.#options = { WebSocket: globalThis.WebSocket, random: Math.random, elapsed, ...DEFAULTS, ...options };
     this.#overlap = this.#options.overlap;
-    this.#seen = new Recent(this.#options.remembered);
+    this.#broadcasts = new Recent(this.#options.remembered);
+    this.#messages = new Recent(this.#options.remembered);
   }
 
   /** Connect, and stay connected until `close`. */
@@ -210,7 +212,8 @@ export class Connection {
         this.#successor = this.#dial(url);
       }
     } catch (error) {
-      if (turn === this.#turn) {
+      // A line that was lost meanwhile is opened again by a timer of its own.
+      if (turn === this.#turn && this.#line !== null) {
         this.#after(error.retryAfter ?? this.#backoff(), () => this.#renew());
       }
     } finally {
@@ -244,7 +247,8 @@ export class Connection {
       return;
     }
     const identity = identityOf(frame);
-    if (identity === null || this.#seen.add(identity)) {
+    const seen = frame?.type === "broadcast" ? this.#broadcasts : this.#messages;
+    if (identity === null || seen.add(identity)) {
       this.#handlers.onFrame(frame, text);
     }
   }

@@ -12,17 +12,20 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-ke
 
 from collections.abc import Collection, Iterable
 from itertools import cycle, islice
-from typing import Literal, override
+from typing import TYPE_CHECKING, Literal, override
 
 from botocore.exceptions import ClientError
 
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
 from loudhailer.aws.tables import DynamoTable
-from loudhailer.errors import TransientError
+from loudhailer.errors import BusyError
 from loudhailer.ids import CellName, SessionId, TenantId
 from loudhailer.limits.line.model import Kind, LineEnds, Turn
 from loudhailer.limits.line.port import LONGEST_SECONDS, LineStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _ATTEMPTS = 6
 
@@ -34,6 +37,15 @@ type Returned = Literal["ALL_NEW", "UPDATED_OLD"]
 class DynamoLineStore(DynamoTable, LineStore):
     """Keeps the lines and the turns in one DynamoDB table."""
 
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        super().__init__(client, table)
+        self._seen: dict[CellName, LineEnds] = {}
+
+    @override
+    def ends(self, cell: CellName) -> LineEnds:
+        self._seen[cell] = _ends(self._get_row({"key": {"S": f":line:{cell}"}}) or {})
+        return self._seen[cell]
+
     @override
     def extend(self, cell: CellName, kind: Kind, seconds: float, now: float) -> LineEnds:
         end = f"{kind}End"
@@ -44,12 +56,15 @@ class DynamoLineStore(DynamoTable, LineStore):
             f"attribute_not_exists({end}) OR {end} < :now OR {end} > :longest",
             {":anew": _microseconds(now + seconds)},
         )
-        # One of the two conditions holds at any moment, but others may write between the attempts.
-        for changes, condition, value in islice(cycle((longer, anew)), _ATTEMPTS):
+        # One of the two conditions holds at any moment, but others may write between the attempts. A refused write
+        # costs as much as one that is done, so the first is the one that the ends seen last allow.
+        is_over = self._seen.get(cell, LineEnds()).of(kind) < now
+        for changes, condition, value in islice(cycle((anew, longer) if is_over else (longer, anew)), _ATTEMPTS):
             row = self._updated(f":line:{cell}", changes, condition, values | value, returned="ALL_NEW")
             if row is not None:
-                return LineEnds(_seconds(row, "slotEnd"), _seconds(row, "appointmentEnd"))
-        raise TransientError("others extended the line all the time")
+                self._seen[cell] = _ends(row)
+                return self._seen[cell]
+        raise BusyError("others extended the line all the time")
 
     @override
     def turns(self, tenant: TenantId, session: SessionId) -> Collection[Turn]:
@@ -101,6 +116,10 @@ def _turns_key(tenant: TenantId, session: SessionId) -> str:
 
 def _microseconds(seconds: float) -> Item:
     return {"N": str(round(seconds * _MICROSECONDS))}
+
+
+def _ends(row: Item) -> LineEnds:
+    return LineEnds(_seconds(row, "slotEnd"), _seconds(row, "appointmentEnd"))
 
 
 def _seconds(row: Item, name: str) -> float:

@@ -98,6 +98,10 @@ run "the_stack_with_all_its_roles" {
     error_message = "Each cell has its account, Region and external id."
   }
   assert {
+    condition     = module.control.session_throttle == { rate = 6000, burst = 6000 }
+    error_message = "PUT /session must take four times the rate of the hub's own cell and both others."
+  }
+  assert {
     condition     = jsonencode(output.cells.north.weights) == jsonencode({ hub = 1, north = 1, south = 2 })
     error_message = "Each cell knows the weights of all."
   }
