@@ -8,7 +8,7 @@ from loudhailer.queues.port import Queue
 
 
 class EveryFewSeconds:
-    """Does the work for each tick, and the `thorough` one for the schedule's event, once a minute.
+    """Calls `work` for each tick, and `thorough` in place of it for the schedule's event, once a minute.
 
     For that event it asks a queue to bring a tick every `seconds` until the next one. As long as the work is not
     wanted, there is no other event than the schedule's.

@@ -52,16 +52,16 @@ _LATE_SECONDS = {Kind.SLOT: 1.5, Kind.APPOINTMENT: 300.0}
 that sleeps may come minutes after its appointment, and takes the next slot like any other."""
 
 _WRITES_A_SECOND = 500.0
-"""The most often that slots of a cell are taken: above that rate an environment takes several at once."""
+"""Most writes a second to the row of a line: at a higher rate of slots, each write takes several."""
 
 _APPOINTMENTS_SECONDS = 0.02
-"""Length of the most appointments that an environment takes at once, and gives to one client after the other."""
+"""Seconds of the line that an environment takes at once at most, as appointments for its next clients."""
 
 _PART_TAKEN = 10
-"""An environment takes one time for so many that it gave to clients before, since no client may come for the last."""
+"""An environment takes one time at once for so many that it has given: times that no client comes for are lost."""
 
 _KNOWN_SECONDS = 0.1
-"""Time for which an environment believes the ends of a line that it saw."""
+"""Time for which an environment uses the ends of a line without reading them again."""
 
 _BUSY_SECONDS = 1.0, 3.0
 """Bounds of the time after which a client asks again if the store takes no more."""
@@ -98,7 +98,7 @@ class _Times:
         self._unused: deque[float] = deque()
 
     def number(self, now: float) -> int:
-        """Return the number of times to take next; it begins at the least again once those taken last are over."""
+        """Return the number of times to take next. After an idle time it is the least again."""
         if self._end < now - _EARLY_SECONDS:
             self._given = 0
         return min(self._most, max(self._least, self._given // _PART_TAKEN))

@@ -149,7 +149,7 @@ class SessionApi:
             return None
         if wait is LimitReached.TENANT_MINUTE:
             return _over_limit("tenantPerMinute")
-        # Clients of others know whole seconds alone.
+        # `Retry-After` has whole seconds; our own clients read the milliseconds.
         body = {"message": "Too Many Requests", "reason": "connects", "retryAfterMs": ceil(wait.seconds * 1_000)}
         return respond(429, body, {"retry-after": str(ceil(wait.seconds))})
 

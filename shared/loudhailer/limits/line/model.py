@@ -35,5 +35,5 @@ class LineEnds:
 
     @property
     def last(self) -> float:
-        """The later one of both."""
+        """The later of the two ends."""
         return max(self.slot, self.appointment)
