@@ -2,7 +2,9 @@
 
 import io
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -134,3 +136,11 @@ def written() -> io.StringIO:
 def terminal(written: io.StringIO) -> Terminal:
     """A terminal that is none: plain lines into `written`."""
     return Terminal(Console(file=written), Console(file=written, width=200))
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT interrupts this process; a shell that starts a command in the background has it ignore SIGINT."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)

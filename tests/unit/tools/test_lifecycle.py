@@ -254,6 +254,7 @@ def test_a_cell_that_fails_is_named_and_the_other_one_is_applied(
     assert process_of(stack, AWS) == aws
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_ends_every_terraform(stack: Stack, terraform: TerraformStandIn) -> None:
     """While two cells are applied; the next `up` starts over, as nobody saw how far they came."""
     with_cells = replace(stack, variables=cell_variables(3))

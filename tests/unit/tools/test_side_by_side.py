@@ -93,6 +93,7 @@ def test_another_error_than_the_operators_is_raised_as_it_is() -> None:
         side_by_side([NORTH, SOUTH], work, not_interrupted)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_ends_the_work_that_was_begun_and_begins_no_other() -> None:
     """The work is ended until no part of it runs on; a second interruption meanwhile changes nothing."""
     stacks = [Dependent("cell", str(number)) for number in range(3 * MOST_AT_ONCE)]
