@@ -19,6 +19,7 @@ _PARTS = (
     "tools",
     "shared",
     "functions",
+    "clients",
     "terraform",
 )
 _PLAIN_PATH = "/usr/bin:/bin"
