@@ -97,7 +97,7 @@ class SimulatedInvocation:
     answer: Any = None
     notes: dict[str, Any] = field(default_factory=dict)
 
-    def left(self, now: float) -> float:
+    def seconds_left(self, now: float) -> float:
         """The seconds until it is killed."""
         return self.deadline - now
 
@@ -225,7 +225,7 @@ class SimulatedSystem:
         return task.owner if task is not None and isinstance(task.owner, SimulatedInvocation) else None
 
     def say(self, text: str) -> None:
-        """Note a step, if anybody wants to read them."""
+        """Note a step, if steps are printed."""
         if self.trace is not None:
             self.trace.append(f"{self.scheduler.now - 1_800_000_000:10.3f}  {self.invocation or 'system'}: {text}")
 

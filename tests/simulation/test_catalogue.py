@@ -3,6 +3,7 @@
 import pytest
 
 from tests.simulation.mutants.catalogue import MUTANTS
+from tools.prose import problems_of_name
 
 
 @pytest.mark.parametrize("name", MUTANTS)
@@ -11,3 +12,9 @@ def test_every_mutant_matches_the_present_code(name: str) -> None:
     mutant = MUTANTS[name]
     source = mutant.path.read_text()
     assert mutant.applied_to(source) != source
+
+
+def test_the_names_of_mutants_are_plain_language() -> None:
+    """A mutant that is not caught is reported by its name alone."""
+    names = (name.partition("/")[2].replace("-", "_") for name in MUTANTS)
+    assert [problem for name in names for problem in problems_of_name(name)] == []

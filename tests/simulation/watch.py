@@ -61,7 +61,7 @@ class Observer:
         """See a client get a frame."""
 
     def reported(self, broadcast: str, report: Any, begun: float) -> None:
-        """See a report as somebody read it, who began to at a time."""
+        """Note a report, with the time at which its reader began."""
 
     def redriven(self, broadcast: str) -> None:
         """See an operator send something of a broadcast again."""

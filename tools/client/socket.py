@@ -32,7 +32,7 @@ class Departure(Enum):
 
 @dataclass(frozen=True)
 class Refusal:
-    """A handshake that did not succeed: the HTTP status, 0 when there was no answer at all, and what was said."""
+    """A failed handshake: the HTTP status, 0 without an answer, and the reason."""
 
     status: int
     reason: str

@@ -1,4 +1,4 @@
-"""A container engine: the one that the machine has, or one of the project's own for as long as somebody needs it."""
+"""A container engine: the one that the machine has, or one of the project's own for as long as a command needs it."""
 
 import os
 import shutil

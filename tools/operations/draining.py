@@ -105,8 +105,8 @@ class Draining:
             due = [sessions for sessions in groups if self._are_due(sessions)]
             if due:
                 self._ask(due)
-            elif all(map(self._has_stayed, left := [key for group in groups for key in self._connections(group)])):
-                return len(left)
+            elif all(map(self._has_stayed, remaining := [key for group in groups for key in self._connections(group)])):
+                return len(remaining)
             self._wait()
         self._show()
         return 0
@@ -201,11 +201,11 @@ class Draining:
 
     def _show(self) -> int:
         """Show the progress; the number of connections that are left by the counts, which lag by a second or two."""
-        left = sum(max(0, row.count) for row in self.cell.partitions.everywhere())
-        self._total = max(self._total, left)
+        remaining = sum(max(0, row.count) for row in self.cell.partitions.everywhere())
+        self._total = max(self._total, remaining)
         self._shown_at = self.clock()
-        self.progressed(self._total - left, self._total)
-        return left
+        self.progressed(self._total - remaining, self._total)
+        return remaining
 
 
 def _placement(deployment: Deployment) -> dict[str, int]:

@@ -15,7 +15,8 @@ _LAMBDA = "https://aws.amazon.com/lambda/pricing/"
 _SQS = "https://aws.amazon.com/sqs/pricing/"
 _DYNAMODB = "https://aws.amazon.com/dynamodb/pricing/on-demand/"
 _CLOUDWATCH = "https://aws.amazon.com/cloudwatch/pricing/"
-"""Tiers of Lambda's logs: https://aws.amazon.com/blogs/compute/aws-lambda-introduces-tiered-pricing-for-amazon-cloudwatch-logs-and-additional-logging-destinations/"""
+"""Tiers of Lambda's logs:
+https://aws.amazon.com/blogs/compute/aws-lambda-introduces-tiered-pricing-for-amazon-cloudwatch-logs-and-additional-logging-destinations/"""
 _XRAY = "https://aws.amazon.com/xray/pricing/"
 _TRANSFER = "https://aws.amazon.com/ec2/pricing/on-demand/#Data_Transfer"
 
@@ -108,7 +109,8 @@ SQS_REQUESTS = _price(
 )
 """Requests to standard queues; one for each 64 KB begun."""
 SQS_FAIR_QUEUES = _price(_SQS, (_REST, "0.10"), per=_MILLION)
-"""More for a request whose message has a group. It is not said which requests count: here all three of a message do."""
+"""More for a request whose message has a group. AWS does not document which requests count: here all three of a message
+do."""
 SQS_REQUEST_BYTES = 64 * 1024
 
 LOGS = _price(_CLOUDWATCH, (_REST, "0.50"), free=5)

@@ -31,7 +31,7 @@ def as_the_talk_has_it() -> list[BillItem]:
 
 
 def what_it_leaves_out(room_size: int) -> list[BillItem]:
-    """The other services' lines if each of these requests is said in a room of so many members.
+    """Return the other services' lines if each of these requests is a message to a room of so many members.
 
     At least: one connection for each concurrent request, 100 characters a message, nobody comes or goes.
     """

@@ -56,7 +56,7 @@ class Change:
         kind: its type.
         name: its name in AWS before the apply; None if it has none, or is new.
         url: the URL of a queue before the apply.
-        lost_indexes: names of a table's indexes that the apply removes, or makes anew.
+        lost_indexes: names of a table's indexes that the apply removes, or makes again.
     """
 
     verb: str

@@ -292,7 +292,7 @@ class Promotion:
             raise OperatorError(
                 f"The functions of {manifest.commit} do not know the keys of today's sessions: nobody could connect.",
                 "Promote the release that runs with deployment = { former_release = true }, wait until the sessions of "
-                "before are over, and roll back then. If all clients put their sessions anew: LOSE_SESSIONS=true.",
+                "before are over, and roll back then. If all clients put their sessions again: LOSE_SESSIONS=true.",
             )
 
     async def _shift(self, outputs: dict[str, Any], manifest: Manifest, steps: Steps, since: float) -> None:

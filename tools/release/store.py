@@ -187,12 +187,12 @@ class History:
         return self._read().revision
 
     def begin(self, manifest: Manifest, sources: str, revision: str | None) -> None:
-        """Write down that a release is about to be applied; OperatorError if somebody wrote after that revision."""
+        """Write down that a release is about to be applied; OperatorError after a write of another command."""
         read = replace(self._read(), revision=revision)
         self._write(replace(read, begun=_entry(Action.BEGUN, manifest, sources)))
 
     def append(self, action: Action, manifest: Manifest, sources: str) -> None:
-        """Write down that a release runs now; OperatorError if somebody else wrote at the same time."""
+        """Write down that a release runs now; OperatorError if another command wrote at the same time."""
         read = self._read()
         self._write(replace(read, entries=[*read.entries, _entry(action, manifest, sources)], begun=None))
 

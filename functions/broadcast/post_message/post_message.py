@@ -37,7 +37,7 @@ MAX_ATTEMPTS = 8
 
 REFUSED_SECONDS = (1, 4, 10, 16)
 """Delays in seconds before refused posts are tried again: after the first refusal, the second and so on.
-Each return costs as much as a chunk, and a client that has not read for five seconds hardly will in the next one."""
+Each return costs as much as a chunk, and a client that has not read for five seconds rarely reads in the next one."""
 
 CLOSED_AT_REFUSAL = 5
 """Refusals in a row after which a connection whose client does not read is closed: 31 s after the first one."""
@@ -96,7 +96,7 @@ class PostMessage:
                 return
             if chunk.expires_at <= self._clock():
                 count("ChunkExpired")
-                if chunk.has_deadline:  # an end that the publisher asked for is no fault for an operator to look at
+                if chunk.has_deadline:  # the publisher asked for this end: an operator need not look at it
                     self._report(chunk, account, failed=chunk.remaining, expired=True)
                 else:
                     self._give_up(chunk, account, "the broadcast expired", expired=True)
@@ -215,6 +215,6 @@ class PostMessage:
 
 
 def _connections(chunk: ChunkMessage, positions: Bitmap) -> dict[int, ConnectionId]:
-    """The connections at these positions of the chunk."""
+    """Return the connections at these positions of the chunk."""
     connections = [connection for found in chunk.recipients.values() for connection in found]
     return {position: connections[position] for position in bitmaps.members(positions)}

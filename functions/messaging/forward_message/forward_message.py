@@ -3,15 +3,15 @@
 A message is stored in the cell of its sender, and is acknowledged there. If the player of the inbox is on another cell,
 `relay_message` of the sender's cell asks for the inbox to be forwarded. If a player comes from another cell,
 `relay_message` of the new cell asks for the messages that wait elsewhere. The messages of an inbox are put into the
-inbox on the other cell in their order, and only then deleted in the first one. So each of them is in an inbox at any
-time. It may be in two, or arrive twice: its id stays the same. Two invocations may bring a message there and back at
-the same time. It is another row after each move, so neither deletes the row that the other one has put.
+inbox on the other cell in their order, and only then deleted in the first one. So each message is in an inbox at any
+time. It may be in two, or arrive twice: its id stays the same. Two invocations may move a message to the other cell and
+back at the same time. Each move makes a new row, so neither invocation deletes the row that the other one has put.
 
-The placement is read after the messages. If the player moves at the same time, the messages reach a cell that is not
-the player's any more. Their arrival there wakes the inbox, and they are forwarded once more.
+The placement is read after the messages. If the player moves at the same time, the messages reach the player's former
+cell. Their arrival wakes the inbox there, and they are forwarded once more.
 
-A further cell is another account, which may have been taken over. So messages are checked before they are stored on
-another cell. One that no client can have sent is deleted: it would hold up the others.
+A further cell is another account, which an attacker may control. So messages are checked before they are stored on
+another cell. A message that no client can have sent is deleted: it would delay the others.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -45,7 +45,7 @@ class CellInboxes:
 
 
 class ForwardMessage:
-    """Handles the requests of the cells; `cells` are the names of all, the hub's included."""
+    """Handles the requests of the cells; `cells` are the names of all cells, the hub's included."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class ForwardMessage:
     def __call__(self, request: Forward, sender: CellName, *, deadline: Deadline) -> None:
         """Handle a request of the cell `sender`; if time runs out, another request is made for the rest.
 
-        A cell is heard about tenants alone that have sessions on it.
+        Requests about a tenant without sessions on that cell are ignored.
 
         Raises:
             TransientError: a table or queue did not answer, or the inbox on the player's cell is full.
@@ -89,7 +89,7 @@ class ForwardMessage:
                 self._forward(request.inbox, sender, deadline)
 
     def _ask(self, inbox: Inbox, sender: CellName, on: Collection[CellName]) -> None:
-        """Have the player's messages forwarded from each other cell; one that is down holds up none of the others."""
+        """Have the player's messages forwarded from each other cell; a cell that does not answer delays no other."""
         name = name_of_player(inbox.player_id)
         placement = self._placements.get(inbox.tenant_id, [name]).get(name)
         if placement is None or placement.cell != sender:
@@ -137,13 +137,13 @@ class ForwardMessage:
     def _put(self, there: CellInboxes, message: DirectMessage, now: int) -> None:
         inbox, limit = message.inbox, self._messages_per_inbox
         if not take_place_in(inbox, there.inboxes, there.places, limit, now=now, expires_at=message.expires_at):
-            # It stays where it is, and so do later ones: that cell's limit then refuses their senders.
+            # This message and later ones stay in their inbox: the limit of that inbox then refuses new messages.
             count("InboxFullElsewhere")
             raise TransientError("the inbox on the player's cell is full")
         there.inboxes.put(message.moved())
 
     def _cell_of(self, inbox: Inbox, source: CellName, *, until: int) -> CellName:
-        """Return the player's cell; a placement that ends before `until`, epoch seconds, is made to last longer.
+        """Return the player's cell; a placement that ends before `until`, epoch seconds, is extended.
 
         A player without a placement is placed where the messages are: the next session of that player goes there.
         """
@@ -156,7 +156,7 @@ class ForwardMessage:
             lasting = replace(placement_after(found, cell, None, int(self._clock())), expires_at=until + KEPT_SECONDS)
             if self._placements.put(inbox.tenant_id, name, lasting):
                 return cell
-        raise TransientError("the player was placed by others all the time")
+        raise TransientError("other invocations placed the player at every attempt")
 
 
 def _is_legal(message: DirectMessage, now: int) -> bool:

@@ -58,7 +58,7 @@ module "publish" {
 }
 
 locals {
-  # No more than a lane has in its bucket: what it cannot send at once would wait for a shard all the same.
+  # No more than a lane has in its bucket: what it cannot send at once would wait for a shard nevertheless.
   express_recipients = coalesce(var.settings.express_recipients, min(var.settings.chunk_size, local.express_bucket))
 
   # The recipients of a small broadcast, where there is such a thing.

@@ -82,8 +82,8 @@ resource "aws_sqs_queue" "inbox_failure" {
   sqs_managed_sse_enabled   = true
 }
 
-# A wake that fails comes again after 2 s, 4 s and so on: five minutes in all.
-# Apart from the queue, so that neither waits for the other: the provider watches every change of a queue for 25 seconds.
+# A wake that fails is delivered again after 2 s, 4 s and so on: five minutes in all. Apart from the queue, so that
+# neither waits for the other: the provider watches every change of a queue for 25 seconds.
 resource "aws_sqs_queue_redrive_policy" "inbox" {
   queue_url = aws_sqs_queue.inbox.url
   redrive_policy = jsonencode({

@@ -116,11 +116,11 @@ class Messages(Observer):
             holds(
                 that=client.connection in echo.delivered or client.opened_at > echo.at,
                 invariant=LEFT,
-                text=f"{client} never got what {echo.sender} said to its session, and is open",
+                text=f"{client} never got the message of {echo.sender} to its session, and is open",
             )
 
     def invocation_over(self, invocation: "SimulatedInvocation") -> None:
-        """Check that what was said in a small room has reached its members."""
+        """Check that messages to a small room have reached its members."""
         answer = invocation.answer
         if invocation.function != "send_message" or answer is None:
             return
@@ -164,21 +164,21 @@ class Messages(Observer):
             holds(
                 that=found["messageId"] in self._stored,
                 invariant=ACCEPTED,
-                text=f"{client} is told that {found['messageId']} is stored, and it never was",
+                text=f"{client} gets the acknowledgement of {found['messageId']}, which was never stored",
             )
         elif "requestId" in found and (echo := self._requests.get(found["requestId"])) is not None:
             echo.refused = True
             self._not_refused_and_delivered(echo)
 
     def at_rest(self, *, healed: bool) -> None:
-        """Check that no message waits for somebody who is there."""
+        """Check that no message waits for a connected player."""
         if healed:
             return
         for inbox in self.system.tables.tables["messages"].rows:
             self._nothing_lies(inbox)
 
     def _nothing_lies(self, inbox: str) -> None:
-        """Check that no message waits for somebody who is there, unless a wake will come."""
+        """Check that no message waits for a connected player, unless a wake will come."""
         system = self.system
         wakes = (json.loads(message.body)["inbox"] for message in system.queues["inbox"].messages.values())
         records = (

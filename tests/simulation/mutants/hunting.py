@@ -46,10 +46,10 @@ def hunt(mutant: str) -> Hunt:
 def hunt_all(jobs: int) -> int:
     """Run all mutants, so many at a time; 1 if one is not caught."""
     with ThreadPoolExecutor(jobs) as pool:
-        left = []
+        not_caught = []
         for one in pool.map(hunt, MUTANTS):
             sys.stdout.write(f"{one.seconds:5.1f} s  {one.mutant}: {(one.found or 'NOT CAUGHT')[:140]}\n")
             sys.stdout.flush()
-            left += [one.mutant] if one.found is None else []
-    sys.stdout.write(f"{len(MUTANTS) - len(left)} of {len(MUTANTS)} mutants are caught\n")
-    return int(bool(left))
+            not_caught += [one.mutant] if one.found is None else []
+    sys.stdout.write(f"{len(MUTANTS) - len(not_caught)} of {len(MUTANTS)} mutants are caught\n")
+    return int(bool(not_caught))

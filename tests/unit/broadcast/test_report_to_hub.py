@@ -51,7 +51,7 @@ class ReportToHubFixture:
         self.broadcasts.record(head)
         self.broadcasts.fix_sources(head.broadcast_id, [source(0)])
 
-    def said(self, broadcast_id: BroadcastId = BROADCAST) -> Report | None:
+    def snapshot(self, broadcast_id: BroadcastId = BROADCAST) -> Report | None:
         """The report that the hub has."""
         return self.hub.of(broadcast_id, [NORTH]).get(NORTH)
 
@@ -79,8 +79,8 @@ def test_the_hub_gets_one_report_for_each_broadcast_of_a_batch(
     """Whichever of its rows have changed; spread rows belong to their broadcast."""
     records = [record(1), record(2, f"{BROADCAST}#3", part="tally#3.0"), record(3, OTHER), record(4)]
     assert world.report_to_hub(batch(*records)) == {"batchItemFailures": []}
-    assert world.said() == report_of(world.broadcasts, BROADCAST)
-    assert world.said(OTHER) == report_of(world.broadcasts, OTHER)
+    assert world.snapshot() == report_of(world.broadcasts, BROADCAST)
+    assert world.snapshot(OTHER) == report_of(world.broadcasts, OTHER)
     assert counted["SnapshotSent"] == 2
 
 
@@ -90,7 +90,7 @@ def test_a_later_report_replaces_an_earlier_one(world: ReportToHubFixture) -> No
     world.now -= 60
     world.broadcasts.complete_sources(BROADCAST, 1, 3, NOW * 1000)
     world.report_to_hub(batch(record(2)))
-    report = world.said()
+    report = world.snapshot()
     assert report is not None
     assert (report.status, report.expected) == ("delivering", 3)
 
@@ -110,7 +110,7 @@ def test_an_outdated_report_is_dropped(world: ReportToHubFixture, counted: Count
     )
     world.hub.put(BROADCAST, NORTH, (NOW + 9) * 1000, later)
     assert world.report_to_hub(batch(record(1))) == {"batchItemFailures": []}
-    assert world.said() == later
+    assert world.snapshot() == later
     assert (counted["SnapshotSuperseded"], counted["SnapshotSent"]) == (1, 0)
 
 
@@ -122,7 +122,7 @@ def test_a_recreated_cell_continues_above_its_former_versions(world: ReportToHub
     again.hub, again.now = world.hub, NOW + 60.0
     again.broadcasts.complete_sources(BROADCAST, 1, 3, NOW * 1000)
     ReportToHub(again.broadcasts, world.hub, cell=NORTH, clock=lambda: again.now)(batch(record(1)))
-    report = world.said()
+    report = world.snapshot()
     assert report is not None
     assert report.expected == 3
 
@@ -136,11 +136,11 @@ def test_rooms_of_the_cell_and_expired_rows_are_not_reported(world: ReportToHubF
 
 
 def test_a_broadcast_that_could_not_be_reported_is_retried(world: ReportToHubFixture, counted: Counter[str]) -> None:
-    """From its first record on; the reports of the others arrive all the same."""
+    """From its first record on; the reports of the others arrive nevertheless."""
     world.hub.down = {OTHER}
     answer = world.report_to_hub(batch(record(9), record(10, OTHER), record(11, OTHER), record(12)))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "10"}]}
-    assert world.said() is not None
+    assert world.snapshot() is not None
     assert counted["SnapshotFailed"] == 1
 
 
@@ -163,4 +163,4 @@ def test_the_hub_converges_to_the_true_report_in_any_interleaving(data: st.DataO
     world.report_to_hub(batch(record(1)))
     for run in data.draw(st.permutations(runs)):
         world.hub.put(BROADCAST, NORTH, *run)
-    assert world.said() == report_of(world.broadcasts, BROADCAST)
+    assert world.snapshot() == report_of(world.broadcasts, BROADCAST)

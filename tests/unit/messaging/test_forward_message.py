@@ -380,7 +380,7 @@ def test_a_request_without_time_for_all_messages_is_followed_by_another(world: W
 
 
 def test_messages_stay_where_they_are_while_the_players_cell_does_not_answer(world: World) -> None:
-    """The request comes again, and messages that were stored are not sent once more."""
+    """The request is delivered again, and messages that were stored are not sent once more."""
     world.send(world.south)
     world.north.inboxes.down = True
     with pytest.raises(TransientError):
@@ -545,7 +545,7 @@ def test_a_placement_outlasts_messages_for_connections_that_are_gone(world: Worl
 
 
 def test_a_wake_that_does_not_reach_the_hub_is_followed_by_another(world: World) -> None:
-    """Nothing else might wake the inbox on this cell; before it would be given up, it is sent anew."""
+    """Nothing else might wake the inbox on this cell; before it would be given up, it is sent again."""
     world.send(world.south)
     wake = world.south.wakes.pop()
     world.placements.down = True
@@ -567,11 +567,11 @@ def test_a_wake_that_does_not_reach_the_hub_is_followed_by_another(world: World)
 
 
 def test_a_request_that_always_meets_other_placements_is_tried_again(world: World) -> None:
-    """The request comes again."""
+    """The request is delivered again."""
     world.placements.rows.clear()
     world.send(world.south)
     world.placements.put = lambda *_: False  # type: ignore[method-assign]  # others are always first
-    with pytest.raises(TransientError, match="placed by others"):
+    with pytest.raises(TransientError, match="placed the player at every attempt"):
         world.forward(Forward(INBOX), SOUTH)
     assert world.south.waiting == [1]
 

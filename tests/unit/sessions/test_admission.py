@@ -61,7 +61,7 @@ class Storm:
         asked: the requests of each client.
         entered: when each client was connected.
         refused: the handshakes that were refused.
-        over_limit: the requests that were refused for the tenant's limit; their clients come again after 10 to 30 s.
+        over_limit: the requests that were refused for the tenant's limit; their clients ask again after 10 to 30 s.
     """
 
     rate: float = RATE

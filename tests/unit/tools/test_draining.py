@@ -266,7 +266,7 @@ class DeploymentFixture:
             is_well=True,
             websocket_url="",
             connections=0,
-            tenants=1,
+            tenant_revision=1,
             taking_part=dict.fromkeys(taking_part, 1.0),
         )
         self.directory.leases[name] = lease

@@ -116,9 +116,9 @@ def test_the_numbers_of_a_state_keep_all_their_digits(directory: StackDirectory,
 
 def test_a_template_contains_nothing_of_its_original_stack(template: Template, here: StackPlace) -> None:
     """Neither ports nor folders nor functions, but for what only looks like them."""
-    said = str((template.code, template.outputs, template.files))
+    kept = str((template.code, template.outputs, template.files))
     forbidden = [":4100/", ":8100", ":8200", "Jörg", "J\\u00f6rg", "the functions of the first stack"]
-    assert [word for word in forbidden if word in said] == []
+    assert [word for word in forbidden if word in kept] == []
     assert template.code == "{package_sha256}"
     assert template.outputs["http_url"] == "http://127.0.0.1:{aws_port}/api"
     state = json.loads(template.files["terraform.tfstate"])
@@ -160,7 +160,7 @@ def test_a_template_survives_being_written_to_a_file(template: Template) -> None
 
 
 def test_a_template_of_another_key_is_refused(template: Template) -> None:
-    """Somebody may have renamed the file."""
+    """The file may have been renamed."""
     with pytest.raises(DamagedTemplateError, match="another kind of stack"):
         Template.from_bytes(template.to_bytes(), "another key")
 

@@ -14,7 +14,7 @@ def _fault[T](default: T, text: str) -> T:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Faults that are on; rates are probabilities, of posts unless said otherwise."""
+    """Faults that are on; rates are probabilities, of posts unless stated otherwise."""
 
     error_rate: float = _fault(0.0, "probability of a 500, not delivered")
     reset_rate: float = _fault(0.0, "probability of a connection reset, not delivered")

@@ -124,7 +124,7 @@ class RequestReader:
 
 
 def _headers(lines: list[bytes]) -> dict[bytes, bytes]:
-    """Read header lines; values of a header that comes again are joined, so that none hides behind another.
+    """Read header lines; values of a header that is delivered again are joined, so that none hides behind another.
 
     https://www.rfc-editor.org/rfc/rfc9110#section-5.2; a space before the colon is an error:
     https://www.rfc-editor.org/rfc/rfc9112#section-5.1. ValueError for a line that is no header.

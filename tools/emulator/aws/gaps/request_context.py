@@ -15,7 +15,7 @@ MiniStack has none of these keys, omits the path and includes the bus. It takes 
 a subscription or a new function for one about everything.
 
 `aws:SecureTransport` is true for a request over TLS, and policies refuse what is not; MiniStack speaks plain HTTP, on
-127.0.0.1 alone, where nobody can listen: that counts as TLS, or such a policy would refuse everybody.
+127.0.0.1 alone, where nobody can listen: that counts as TLS, or such a policy would refuse every caller.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-securetransport
 
 `aws:PrincipalArn` of a role's session is the role, with its path; MiniStack gives the session's ARN, of STS: "For IAM

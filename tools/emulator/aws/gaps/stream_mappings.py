@@ -118,7 +118,7 @@ class StreamMapping:
         return position, records
 
     def _policy(self) -> RetryPolicy:
-        # MiniStack keeps what the request said, null included: then AWS's default holds.
+        # MiniStack keeps the request's value, null included: then AWS's default holds.
         retries = self._esm.get("MaximumRetryAttempts")
         age = self._esm.get("MaximumRecordAgeInSeconds")
         return RetryPolicy(

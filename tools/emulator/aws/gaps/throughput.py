@@ -249,7 +249,7 @@ def _index_writes(
 ) -> Iterator[tuple[KeyRange, float]]:
     """The ranges of global indexes that a write of an item changes, and the units that it costs there.
 
-    An entry is written where it changes. One that gets another key is deleted, and put anew:
+    An entry is written where it changes. An entry that gets another key is deleted and put again:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.ThroughputConsiderations.Writes
     """
     for index in table.get("GlobalSecondaryIndexes") or ():
