@@ -58,14 +58,14 @@ def cells_without_tenants(deployment: Deployment, seconds: float) -> list[CellNa
 
 
 def forget_removed_cells(deployment: Deployment, before: Collection[str]) -> None:
-    """Delete what the hub knows of cells that are declared no more: an order would hold for the next of that name."""
+    """Delete the rows of cells that are not declared any more: an order would apply to the next cell of that name."""
     for name in before if deployment.cells else ():
         if name not in deployment.cells:
             deployment.directory.forget(CellName(name))
 
 
 def dead_cells(deployment: Deployment, now: float) -> set[CellName]:
-    """The further cells whose lease is over, or that never had one."""
+    """Return the further cells without a valid lease."""
     return {
         cell
         for cell, status in _statuses(deployment).items()

@@ -1,7 +1,7 @@
-"""Emptying a cell: it gets no new sessions, and its clients are asked to move to others, so many a second.
+"""Drain a cell: it gets no new sessions, and its clients are asked to move to other cells, at a given rate.
 
-The order and the connections are all that is remembered. So the command may be interrupted, and continues when it is
-run again. Decision 0050 says why nobody misses a message.
+The operator's order and the connections are the only state. So the command may be interrupted, and continues when it is
+run again. Decision 0050 explains why no client misses a message.
 """
 
 import time
@@ -190,7 +190,7 @@ class Draining:
         return True
 
     def _wait(self) -> None:
-        """Wait until nobody is left by the counts, but not longer than until the next look."""
+        """Wait until the counts are 0, but at most until the next look."""
         until = self.clock() + _LOOK_SECONDS
         while self._show() and self.clock() < until:
             self.pause(_POLL_SECONDS)

@@ -48,7 +48,7 @@ class Price:
     free: Decimal = Decimal(0)
 
     def of(self, units: Decimal) -> Decimal:
-        """Return what so many units cost in a month, unrounded."""
+        """Return the price of a month's units, unrounded."""
         remaining = max(units - self.free, Decimal(0))
         cost = Decimal(0)
         for size, price in self.tiers:
@@ -88,7 +88,7 @@ LAMBDA_ARM64 = _price(
 )
 
 LAMBDA_WARM = _price(_LAMBDA, (_REST, "0.0000033334"))
-"""A GB-second of provisioned concurrency on arm64; what runs in it is charged as well."""
+"""A GB-second of provisioned concurrency on arm64; its invocations are charged as well."""
 
 DYNAMODB_WRITES = _price(_DYNAMODB, (_REST, "0.625"), per=_MILLION)
 """Units of 1 KB; in a transaction two of them."""
@@ -116,7 +116,7 @@ SQS_REQUEST_BYTES = 64 * 1024
 LOGS = _price(_CLOUDWATCH, (_REST, "0.50"), free=5)
 """A GB that is taken in, as the access logs of an API are."""
 LAMBDA_LOGS = _price(_CLOUDWATCH, (10_000, "0.50"), (20_000, "0.25"), (20_000, "0.10"), (_REST, "0.05"))
-"""A GB of what Lambda or a function logs; the free 5 GB are counted with the other logs."""
+"""A GB of the logs of Lambda and functions; the free 5 GB are counted with the other logs."""
 LOG_LINE_BYTES = 26
 """Bytes that CloudWatch counts on top of every line.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html"""

@@ -1,4 +1,4 @@
-"""Seed C's bill: what 1,000 concurrent requests of a chat cost in Lambda, as a talk has it, and what it leaves out."""
+"""Seed C's bill: the cost of 1,000 concurrent chat requests in Lambda, as a talk has it, and the costs it omits."""
 
 from decimal import Decimal
 

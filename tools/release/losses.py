@@ -20,7 +20,7 @@ def require_no_loss(
     *,
     allowed: bool,
 ) -> None:
-    """Raise OperatorError if a plan destroys a table or queue that a version works with, or that nobody gave up.
+    """Raise OperatorError if a plan destroys a table or queue that a version uses, or whose loss is not allowed.
 
     So it does for a queue that still has messages, for an index of a table, and for an API.
 

@@ -91,7 +91,7 @@ class PlanSummary:
 
     @classmethod
     def of(cls, plan: Mapping[str, Any]) -> "PlanSummary":
-        """The summary of what `terraform show -json` prints.
+        """Return the summary of the output of `terraform show -json`.
 
         https://developer.hashicorp.com/terraform/internals/json-format#plan-representation
         """

@@ -27,8 +27,9 @@ locals {
   dedicated_lanes = {
     rooms = { kind = "low", workers = 2, bucket = 0, queues_for_rest = [local.queues["rooms"]] }
 
-    # Its lanes begin to post at once, out of the account's bucket: the shards' lanes post more slowly than it fills, and take of it
-    # for a moment only when a kind begins. All four take two fifths of it. Remaining connections of a chunk go to a shard.
+    # Its lanes post at once, from the account's bucket: the shards' lanes post more slowly than the bucket fills, and
+    # use it only for a moment when a kind begins. All four lanes use two fifths of it. Remaining connections of a chunk
+    # go to a shard.
     express = { kind = "express", workers = 4, bucket = local.express_bucket, queues_for_rest = local.query_shards }
   }
   dedicated_lane_posts_per_second = {

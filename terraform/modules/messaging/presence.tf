@@ -18,7 +18,7 @@ module "presence" {
       actions   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
       resources = [for stream in local.presence_streams : stream.arn]
     }
-    # Listing knows the table's streams, not one of them.
+    # The permission to list streams is for the table, not for one stream.
     ListStreams = {
       actions   = ["dynamodb:ListStreams"]
       resources = ["${local.connections.arn}/stream/*", "${local.messages.arn}/stream/*"]

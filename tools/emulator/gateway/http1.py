@@ -118,7 +118,7 @@ class RequestReader:
         return Request(method, target, headers, tuple(lines), buffer[start : start + size])
 
     def rest(self) -> bytes:
-        """Return what came after the last request: a client's first frames, once it is upgraded."""
+        """Return the bytes after the last request: a client's first frames after the upgrade."""
         rest, self._buffer = self._buffer, b""
         return rest
 

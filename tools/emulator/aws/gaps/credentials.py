@@ -70,7 +70,7 @@ def gap(options: Options) -> Gap:
 
 
 def signing_keys(secret: str) -> Callable[[Claim], SigningKey | None]:
-    """Return a function that says what an access key signs with; None if nobody has it."""
+    """Return a function that finds the secret of an access key; None for an unknown key."""
 
     def signing_key(claim: Claim) -> SigningKey | None:
         access_key = claim.access_key

@@ -37,7 +37,7 @@ _stock_parse_partiql = dynamodb._parse_partiql
 
 
 def gap(_options: Options) -> Gap:
-    """Remember what an expression's text parses to."""
+    """Cache the parsed form of an expression's text."""
     return Gap(
         patches=(
             Patch(
