@@ -246,10 +246,10 @@ class Invariants:
             found = holds()
             if (await found) if asyncio.iscoroutine(found) else found:
                 return
-            assert time.monotonic() < deadline, f"after {_PATIENCE_SECONDS:.0f} s {otherwise}: {self._told()}"
+            assert time.monotonic() < deadline, f"after {_PATIENCE_SECONDS:.0f} s {otherwise}: {self._reports()}"
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _told(self) -> list[Mapping[str, Any]]:
+    def _reports(self) -> list[Mapping[str, Any]]:
         return [published.report for published in self._published.values()]
 
     def _rows(self) -> list[dict[str, Any]]:

@@ -65,7 +65,7 @@ class Party:
         assert (await party.neighbour.frame())["action"] == "joinroom"
         return party
 
-    async def is_told(self, text: str) -> None:
+    async def receives(self, text: str) -> None:
         """The fuzzer sends a frame and gets a legal answer; the friend writes once more."""
         self.fuzzer.send(text)
         frame = await self.fuzzer.receive_json(ANSWER_SECONDS)
@@ -106,8 +106,8 @@ def test_every_frame_gets_a_legal_answer_and_harms_no_other_client(system: Syste
 
         @settings(FUZZ, max_examples=frames)
         @given(ROUTES[route])
-        def is_told(text: str) -> None:
-            runner.run(guests.is_told(text))
+        def receives(text: str) -> None:
+            runner.run(guests.receives(text))
 
-        is_told()
+        receives()
         runner.run(guests.is_unharmed())
