@@ -19,7 +19,7 @@ _DEDUPLICATED_SECONDS = 300
 
 @dataclass
 class SimulatedMessage:
-    """A message that is not deleted yet."""
+    """A message that is not deleted yet; `source` is the queue that it was received from in vain, if there is one."""
 
     number: int
     body: str
@@ -30,6 +30,7 @@ class SimulatedMessage:
     receives: int = 0
     receipt: int = 0
     key: str = ""
+    source: str = ""
 
     @property
     def message_id(self) -> str:
@@ -80,6 +81,7 @@ class SimulatedQueue:
         group: str = "",
         deduplication: str | None = None,
         attributes: Mapping[str, str] | None = None,
+        source: str = "",
     ) -> None:
         """Take a message."""
         now = self._system.scheduler.now
@@ -89,7 +91,7 @@ class SimulatedQueue:
             self._seen[group, deduplication] = now
         if not self.is_fifo and self._system.dice.strikes(faults.LATE_MESSAGE):
             delay += self._system.scheduler.random.choice((1.0, 5.0, 40.0))
-        message = SimulatedMessage(next(self._numbers), body, now, now + delay, group, attributes or {})
+        message = SimulatedMessage(next(self._numbers), body, now, now + delay, group, attributes or {}, source=source)
         message.key = self._system.scheduler.chance.child_key(self.name)
         self.messages[message.number] = message
         self._system.watch.message_sent(self, message)
@@ -160,7 +162,8 @@ class SimulatedQueue:
         for message in self._visible(now):
             if message.receives >= self._most_receives and self._next_queue is not None:
                 del self.messages[message.number]
-                self._system.queues[self._next_queue].put(message.body, group=message.group)
+                letters = self._system.queues[self._next_queue]
+                letters.put(message.body, group=message.group, attributes=message.attributes, source=self.name)
                 self._system.watch.message_moved(self, message)
                 continue
             batch.append(message)

@@ -8,14 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
-from loudhailer.broadcast.messages import (
-    Announcement,
-    ChunkMessage,
-    OutcomeMessage,
-    SourceMessage,
-    message_from_wire,
-)
-from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId, ConnectionId, TenantId
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from loudhailer.tenants.model import Tenant
@@ -311,46 +303,7 @@ class Workload:
         self._broadcasts.cancel(BroadcastId(broadcast))
 
     def _redrive(self) -> None:
-        """Send the messages of the dead-letter queue again, as `loudhailer redrive` does."""
-        system, now = self._system, self._system.scheduler.now
-        letters = system.queues["dead-letter"]
-        for letter in list(letters.messages.values()):
-            try:
-                message = message_from_wire(letter.body)
-            except MalformedMessageError:
-                continue
-            summary = self._broadcasts.summary(message.broadcast_id)
-            if summary is None or summary.cancelled:
-                continue
-            if not isinstance(message, OutcomeMessage) and message.has_deadline and message.expires_at <= now:
-                continue
-            system.watch.redriven(message.broadcast_id)
-            self._send_again(message)
-            letters.delete(letter.number)
-
-    def _send_again(self, message: Any) -> None:
-        system = self._system
-        if not isinstance(message, OutcomeMessage):
-            self._broadcasts.live_again(message.broadcast_id)
-        has_deadline = not isinstance(message, OutcomeMessage) and message.has_deadline
-        changes = {} if has_deadline else {"expires_at": int(system.scheduler.now) + 300}
-        match message:
-            case Announcement():
-                self._broadcasts.reopen_sources(message.broadcast_id)
-                for source in self._broadcasts.sources(message.broadcast_id):
-                    if source.dispatched == 0:
-                        self._broadcasts.reopen_source(message.broadcast_id, source.number)
-                queue = "broadcast"
-            case SourceMessage():
-                self._broadcasts.reopen_source(message.broadcast_id, message.source)
-                queue = "partition"
-            case ChunkMessage():
-                changes |= {"attempt": 1, "refusals": 0, "slow": 0}
-                queue = "shard-0"
-            case OutcomeMessage():
-                changes = {}
-                queue = "outcome"
-        system.queues[queue].put(replace(message, **changes).to_wire())
+        Operator(self._system).redrive()
 
     def _expire(self) -> None:
         """Let DynamoDB delete some rows that have expired, as it does within days, in any order."""
