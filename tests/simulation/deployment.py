@@ -8,13 +8,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.cells.dynamodb import DynamoCellDirectory
+from loudhailer.ids import HUB
+from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.queues.sqs import SqsQueue
-from tests.simulation.system import SHARDS
-from tests.support.dynamodb.engine import EngineClient, EngineRequest
+from loudhailer.sessions.dynamodb import DynamoSessionStore
+from loudhailer.tenants.dynamodb import DynamoTenantStore
+from tests.simulation.invariants.broadcasts import LIFETIME_SECONDS
+from tests.simulation.system import LEASE_SECONDS, SHARDS, TIMEOUTS
+from tests.support.dynamodb.engine import EngineClient, EngineRequest, error
 
 if TYPE_CHECKING:
     from loudhailer.broadcast.port import BroadcastStore
+    from loudhailer.cells.port import CellDirectory
+    from loudhailer.ids import CellName, ConnectionId
+    from loudhailer.partitions.port import PartitionStore
     from loudhailer.queues.port import Queue
+    from loudhailer.sessions.port import SessionStore
+    from loudhailer.tenants.port import TenantStore
     from tests.simulation.queues import SimulatedQueue
     from tests.simulation.system import SimulatedSystem
 
@@ -40,6 +51,51 @@ class SimulatedDeployment:
         return EngineClient(carry_out)
 
     @cached_property
+    def cells(self) -> "Mapping[CellName, SimulatedDeployment]":
+        """The further cells."""
+        return {name: SimulatedDeployment(cell) for name, cell in self._system.cells.items() if cell.is_further}
+
+    @property
+    def all_cells(self) -> "Mapping[CellName, SimulatedDeployment]":
+        """The hub's cell, which this one is then, and the further ones."""
+        return {HUB: self, **self.cells}
+
+    @cached_property
+    def outputs(self) -> Mapping[str, Any]:
+        """The outputs of Terraform that commands read."""
+        described = {"placement": {"lease_seconds": LEASE_SECONDS}, "weights": dict.fromkeys(self._system.names, 1)}
+        return {
+            "cells": dict.fromkeys(self.cells, described),
+            "message_lifetime_seconds": LIFETIME_SECONDS,
+            "timeouts": TIMEOUTS,
+        }
+
+    @cached_property
+    def directory(self) -> "CellDirectory":
+        """The leases and orders."""
+        return DynamoCellDirectory(self.dynamodb, "cells")
+
+    @cached_property
+    def tenants(self) -> "TenantStore":
+        """The tenants."""
+        return DynamoTenantStore(self.dynamodb, "tenants")
+
+    @cached_property
+    def sessions(self) -> "SessionStore":
+        """The sessions."""
+        return DynamoSessionStore(self.dynamodb, "sessions")
+
+    @cached_property
+    def partitions(self) -> "PartitionStore":
+        """The partitions and their counts."""
+        return DynamoPartitionStore(self.dynamodb, "partitions")
+
+    @cached_property
+    def gateway(self) -> Any:
+        """A client of the management API."""
+        return _Gateway(self._system)
+
+    @cached_property
     def broadcasts(self) -> "BroadcastStore":
         """The broadcasts' rows."""
         return DynamoBroadcastStore(self.dynamodb, "broadcasts", clock=self._system.scheduler.time)
@@ -56,6 +112,20 @@ class SimulatedDeployment:
     def client(self, service: str) -> Any:
         """A client of SQS or DynamoDB."""
         return self._sqs if service == "sqs" else self.dynamodb
+
+
+class _Gateway:
+    """boto3's client of API Gateway's management API, as the commands use it."""
+
+    def __init__(self, system: "SimulatedSystem") -> None:
+        self._system = system
+
+    def post_to_connection(self, *, ConnectionId: "ConnectionId", Data: bytes) -> None:  # noqa: N803
+        """Post a frame."""
+        self._system.scheduler.sleep(self._system.latency())
+        status = self._system.gateway.status_of_post(ConnectionId, Data)
+        if status != 200:
+            raise error("GoneException" if status == 410 else "LimitExceededException", "PostToConnection")
 
 
 class _Sqs:

@@ -15,18 +15,20 @@ from loudhailer.tenants.dynamodb import DynamoTenantStore
 from tests.simulation.deployment import SimulatedDeployment
 from tests.simulation.gateway import ENDPOINT, SimulatedSender
 from tools.errors import OperatorError
+from tools.operations.draining import Draining, order_drain, overlap_of, require_order, stop_drain
 from tools.operations.erasing import Erasing, Stores
 from tools.operations.redriving import Redrive
 
 if TYPE_CHECKING:
     from loudhailer.broadcast.messages import BroadcastMessage
     from loudhailer.connections.model import ConnectionKey
-    from loudhailer.ids import TenantId
+    from loudhailer.ids import CellName, TenantId
     from tests.simulation.system import SimulatedSystem
 
 QUIET_SECONDS = 10.0
 """The longest timeout of the functions that make sessions, connections and messages."""
 
+_DRAIN_RATE = 5
 _TRIES = 3
 _PAUSE_SECONDS = 100.0
 
@@ -46,6 +48,14 @@ class Operator:
         """Send the messages of the dead-letter queues again, as `loudhailer redrive` does."""
         self._begin(self._redrive, interrupted=0.2, within=3.0)
 
+    def drain(self, cell: "CellName") -> None:
+        """Ask the clients of a cell to move, as `loudhailer drain` does."""
+        self._begin(lambda: self._drain(cell), interrupted=0.3, within=100.0)
+
+    def stop_drain(self, cell: "CellName") -> None:
+        """Let a cell have new sessions again."""
+        self._begin(lambda: stop_drain(self._deployment, cell))
+
     def _begin(self, command: Callable[[], None], *, interrupted: float = 0.0, within: float = 0.0) -> None:
         """Start a command; by this chance it is interrupted within so many seconds."""
         scheduler, system = self._system.scheduler, self._system
@@ -60,6 +70,27 @@ class Operator:
         task = scheduler.start(carry_out)
         if scheduler.random.random() < interrupted:
             scheduler.after(scheduler.random.random() * within, task.kill)
+
+    @property
+    def _deployment(self) -> Any:
+        return SimulatedDeployment(self._system)
+
+    def _drain(self, name: "CellName") -> None:
+        system, deployment = self._system, self._deployment
+        draining = Draining(
+            deployment.all_cells[name],
+            [tenant.tenant_id for tenant in deployment.tenants.all_tenants()],
+            rate=_DRAIN_RATE,
+            overlap_seconds=overlap_of(deployment, name),
+            require_order=lambda: require_order(deployment, name),
+            clock=system.scheduler.time,
+            pause=system.scheduler.sleep,
+        )
+        try:
+            order_drain(deployment, name, pause=system.scheduler.sleep)
+            system.say(f"{draining()} clients of {name} have stayed")
+        except OperatorError as error:
+            system.say(f"{name} is not drained: {error}")
 
     def _redrive(self) -> None:
         redrive = _WatchedRedrive(self._system)
@@ -95,7 +126,7 @@ class Operator:
             if outcome not in {Outcome.DELIVERED, Outcome.GONE}:
                 raise OperatorError(f"{key.connection_id} cannot be closed: {outcome}")
 
-        client = SimulatedDeployment(system).dynamodb
+        client = self._deployment.dynamodb
         return Stores(
             tenants=DynamoTenantStore(client, "tenants"),
             sessions=DynamoSessionStore(client, "sessions"),
