@@ -6,11 +6,16 @@ Half of the runs do everything alike. Each of the others meets a few things in a
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Literal
 
 from tests.simulation.faults import (
     ACCOUNT_THROTTLED,
+    CELL_LOST,
+    CELL_SILENT,
     CLIENT_SLOW,
     CLOCK_SKEW,
+    CROSSES_LATE,
+    CROSSES_TWICE,
     DUPLICATE,
     KILLED_AFTER,
     KILLED_BEFORE,
@@ -72,6 +77,7 @@ class Profile:
         devices: connections that a session may have, one of these in each tenant.
         tenants: connections that a tenant may have, likewise.
         strangers: share of the requests for a session that another player makes.
+        sessions: sessions of a tenant, at least and at most.
         sizes: how large everything is.
     """
 
@@ -86,6 +92,7 @@ class Profile:
     devices: Sequence[int] = (1, 2, 3, 5)
     tenants: Sequence[int] = (4, 8, 20)
     strangers: float = 0.1
+    sessions: tuple[int, int] = (1, 4)
     sizes: Sizes = Sizes()
 
 
@@ -172,12 +179,36 @@ LANES = Profile(
 )
 """The profile of runs that have lanes only, see `lanes.py`."""
 
+CELLS = Profile(
+    often={
+        "tell": 4.0,
+        "publish": 1.5,
+        "leave": 0.4,
+        **dict.fromkeys(("join", "say", "silo", "nonsense"), 0.3),
+        **dict.fromkeys(("erase", "cancel"), 0.0),
+    },
+    shares=_FEW,
+    faults=dict.fromkeys((CELL_SILENT, CELL_LOST, CROSSES_LATE, CROSSES_TWICE), 1.0),
+    paces=(1.0, 3.0, 12.0),
+    devices=(2, 3, 5),
+    tenants=(20, 40),
+    strangers=0.02,
+    sessions=(3, 8),
+)
+"""The profile of runs that have several cells, see `cells.py`."""
+
 _SHARE_OF_LANES = 0.06
+_SHARE_OF_CELLS = 0.1
+
+type KindOfRun = Literal["lanes", "cells", "one cell"]
 
 
-def is_of_lanes(seed: object) -> bool:
-    """Tell whether the run of a seed has lanes only."""
-    return Random(f"kind {seed}").random() < _SHARE_OF_LANES  # noqa: S311  # a run is to be repeated
+def kind_of(seed: object) -> KindOfRun:
+    """The kind of a seed's run: it has lanes only, or several cells, or one."""
+    drawn = Random(f"kind {seed}").random()  # noqa: S311  # a run is to be repeated
+    if drawn < _SHARE_OF_LANES:
+        return "lanes"
+    return "cells" if drawn < _SHARE_OF_LANES + _SHARE_OF_CELLS else "one cell"
 
 
 def profile_of(seed: object) -> Profile:
