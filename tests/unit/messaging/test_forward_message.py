@@ -256,8 +256,8 @@ def test_a_message_on_the_players_own_cell_is_not_forwarded(world: World) -> Non
     assert world.north.asked() == []
 
 
-def test_messages_on_the_former_cell_follow_a_player(world: World) -> None:
-    """It is asked for when the player connects."""
+def test_messages_on_the_former_cell_follow_a_player(world: World, counted: Counter[str]) -> None:
+    """It is asked for when the player connects, once."""
     world.send(world.north)
     world.settle()
     world.move(SOUTH)
@@ -266,6 +266,7 @@ def test_messages_on_the_former_cell_follow_a_player(world: World) -> None:
     world.south.connect()
     world.settle()
     assert (world.south.got, world.north.waiting) == ([1], [])
+    assert counted["InboxFetched"] == 1
 
 
 def test_messages_on_both_former_cells_follow_a_player(world: World) -> None:
@@ -282,7 +283,7 @@ def test_messages_on_both_former_cells_follow_a_player(world: World) -> None:
     assert sorted(map(str, world.hub.got)) == ["1", "2"]
 
 
-def test_a_player_that_stays_asks_for_nothing(world: World) -> None:
+def test_a_player_that_stays_asks_for_nothing(world: World, counted: Counter[str]) -> None:
     """Nor does one who moved a week ago: all messages of that time have been delivered or have expired."""
     world.north.connect()
     world.settle()
@@ -290,6 +291,7 @@ def test_a_player_that_stays_asks_for_nothing(world: World) -> None:
     world.now += KEPT_SECONDS + 1
     world.south.handle(Wake(INBOX, connected=True))
     assert world.north.asked() == world.south.asked() == []
+    assert counted["InboxFetched"] == 0
 
 
 def test_a_message_to_a_player_without_a_placement_stays_and_places_the_player() -> None:
