@@ -196,7 +196,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("flood", FLOODS)
 async def test_a_session_that_floods_is_ended_on_every_route(scene: Scene, flood: str) -> None:
-    """Ten times over its limit, whatever it sends: all its connections are closed, and no other session is."""
+    """Ten times over its limit, all its connections are closed, and no other session is; pings count for nobody."""
     tenant = scene.tenant(messages_per_minute=2)
     session = await scene.session(tenant)
     ann, bob = await scene.guests(session, 2)

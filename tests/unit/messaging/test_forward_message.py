@@ -256,8 +256,8 @@ def test_a_message_on_the_players_own_cell_is_not_forwarded(both_cells: Forwardi
     assert both_cells.north.asked() == []
 
 
-def test_messages_on_the_former_cell_follow_a_player(both_cells: ForwardingFixture) -> None:
-    """It is asked for when the player connects."""
+def test_messages_on_the_former_cell_follow_a_player(both_cells: ForwardingFixture, counted: Counter[str]) -> None:
+    """It is asked for when the player connects, once."""
     both_cells.send(both_cells.north)
     both_cells.settle()
     both_cells.move(SOUTH)
@@ -266,6 +266,7 @@ def test_messages_on_the_former_cell_follow_a_player(both_cells: ForwardingFixtu
     both_cells.south.connect()
     both_cells.settle()
     assert (both_cells.south.got, both_cells.north.waiting) == ([1], [])
+    assert counted["InboxFetched"] == 1
 
 
 def test_messages_on_both_former_cells_follow_a_player(both_cells: ForwardingFixture) -> None:
@@ -282,7 +283,7 @@ def test_messages_on_both_former_cells_follow_a_player(both_cells: ForwardingFix
     assert sorted(map(str, both_cells.hub.got)) == ["1", "2"]
 
 
-def test_a_player_that_stays_asks_for_nothing(both_cells: ForwardingFixture) -> None:
+def test_a_player_that_stays_asks_for_nothing(both_cells: ForwardingFixture, counted: Counter[str]) -> None:
     """Nor does one who moved a week ago: all messages of that time have been delivered or have expired."""
     both_cells.north.connect()
     both_cells.settle()
@@ -290,6 +291,7 @@ def test_a_player_that_stays_asks_for_nothing(both_cells: ForwardingFixture) -> 
     both_cells.now += KEPT_SECONDS + 1
     both_cells.south.handle(Wake(INBOX, connected=True))
     assert both_cells.north.asked() == both_cells.south.asked() == []
+    assert counted["InboxFetched"] == 0
 
 
 def test_a_message_to_a_player_without_a_placement_stays_and_places_the_player() -> None:

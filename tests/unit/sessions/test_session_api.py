@@ -272,7 +272,9 @@ def test_a_token_of_another_tenant_opens_and_ends_no_session(
 
 
 @pytest.mark.parametrize("route", ["PUT /session", "DELETE /session"])
-def test_a_request_without_claims_is_refused_if_a_token_is_required(stores: SessionApiFixture, route: str) -> None:
+def test_a_request_without_claims_is_refused_if_a_token_is_required(
+    stores: SessionApiFixture, route: str, counted: Counter[str]
+) -> None:
     """The function does not take it for a caller that needs no token, however it came past the authorizer."""
     stores.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
     before = dict(stores.sessions.rows)
@@ -281,6 +283,7 @@ def test_a_request_without_claims_is_refused_if_a_token_is_required(stores: Sess
         status, _ = stores.reply(stores.jwt_api, route, None, query)
         assert status == 403
     assert stores.sessions.rows == before
+    assert counted["TokenMissing"] == 2
 
 
 def test_a_tenants_token_ends_its_session(stores: SessionApiFixture) -> None:

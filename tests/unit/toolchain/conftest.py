@@ -20,6 +20,10 @@ fi
 for argument; do
     if [[ $argument == -plugin-dir=* ]]; then mirror=${{argument#*=}}; fi
 done
+if [[ -f {registry}/problem ]]; then
+    echo "$(<{registry}/problem)"
+    exit 1
+fi
 if [[ ! -f ${{mirror:-{registry}}}/{address}/locked ]]; then
     echo "Error: Failed to query available provider packages"
     exit 1
@@ -75,6 +79,10 @@ class Computer:
             "HOME": str(self.home),
             "LOUDHAILER_HASHICORP_RELEASES": self.releases.as_uri(),
         }
+
+    def fail_installing(self, problem: str) -> None:
+        """Let the stand-in fail with this text, whatever it installs the provider from."""
+        (self.registry / "problem").write_text(problem)
 
     def install_terraform(self, version: str = "1.11.0") -> Path:
         """Put the stand-in on PATH."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.messaging.send_message import rooms as say_in_room
-from functions.messaging.send_message.rooms import SendToRoom
+from functions.messaging.send_message.rooms import SendToRoom, SmallRoom
 from loudhailer import codec
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import InRoom
@@ -26,6 +26,7 @@ from loudhailer.websocket.once import Once
 from loudhailer.websocket.sent.model import Attempt
 from tests.support.broadcasts import ENDPOINT
 from tests.support.fakes.broadcast import MemoryBroadcastStore, MemoryTopic
+from tests.support.fakes.delivery import MemoryOrderedSender
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.fakes.sent import MemorySentStore
 from tests.support.limits import MAX_CONTENT, SMALL_ROOM
@@ -44,6 +45,7 @@ class Talk(RoomFixture):
         self.closing = MemoryQueue()
         self.requests = 0
         self.seconds_later = 0
+        self.monotonic = 0.0
         self.said_in: dict[int, SendToRoom] = {}
         self.caller: dict[str, Any] = {}
 
@@ -61,13 +63,18 @@ class Talk(RoomFixture):
             id(self.sender),
             SendToRoom(
                 self.rooms,
-                self.sender,
+                SmallRoom(
+                    self.rooms,
+                    self.sender,
+                    self.closing,
+                    endpoint=ENDPOINT,
+                    pause=self.pause,
+                    monotonic=lambda: self.monotonic,
+                ),
                 self.posts,
                 self.broadcasts,
                 announce,
-                ends=self.closing,
                 once=once,
-                endpoint=ENDPOINT,
             ),
         )
         sender = caller(one, **self.caller)
@@ -76,6 +83,10 @@ class Talk(RoomFixture):
             sender = replace(sender, request_id=f"r{self.requests}")
         answer = say(sender, codec.decode_object(text, verbatim=VERBATIM_MEMBERS))
         return None if answer is None else codec.decode(answer)
+
+    def pause(self, seconds: float) -> None:
+        """Let that many seconds pass."""
+        self.monotonic += seconds
 
     @property
     def announced(self) -> list[Announcement]:
@@ -190,6 +201,37 @@ def test_a_stale_member_is_removed_and_the_others_receive_the_message(
     assert talk.posted == {"ann": [message_frame("ann")], "dan": [message_frame("ann")]}
     assert set(talk.connections.rows) == {ann, cid, dan}
     assert (counted["StaleConnectionDeleted"], counted["RoomPostFailed"]) == (1, 1)
+
+
+def test_a_member_throttled_for_a_moment_stays_and_receives_the_message(talk: Talk, counted: Counter[str]) -> None:
+    """It reads, and the account is throttled: it is posted to once more, a second later, in the rest of the time."""
+    ann, bob, cid = talk.join("ann", "bob", "cid")
+    talk.sender = MemoryOrderedSender(
+        {
+            bob.connection_id: [Outcome.THROTTLED, Outcome.DELIVERED],
+            cid.connection_id: [Outcome.THROTTLED, Outcome.GONE],
+        }
+    )
+    assert talk.say(ann) is None
+    assert talk.posted == {"ann": [said("ann")], "bob": [said("ann")]}
+    assert talk.closing.bodies == []
+    assert set(talk.connections.rows) == {ann, bob}
+    assert talk.sender.calls == [(ENDPOINT, 3.0), (ENDPOINT, 2.0)]
+    assert counted["RoomPostFailed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "seconds", "attempts"),
+    [(Outcome.THROTTLED, 0.0, 2), (Outcome.THROTTLED, 2.5, 1), (Outcome.SLOW, 0.0, 1), (Outcome.UNSENT, 3.0, 1)],
+)
+def test_a_member_that_stays_throttled_is_closed(first: Outcome, seconds: float, attempts: int, talk: Talk) -> None:
+    """At once if it is known to be slow, or if the time for posts is almost over."""
+    ann, bob = talk.join("ann", "bob")
+    talk.ends({bob: first})
+    talk.sender.before = lambda: talk.pause(seconds)
+    assert talk.say(ann) is None
+    assert talk.closing.bodies == [End(bob, close=True).to_body()]
+    assert len(talk.sender.calls) == attempts
 
 
 def test_a_message_is_not_finished_until_members_that_miss_it_are_closed(talk: Talk) -> None:
