@@ -1,5 +1,9 @@
 """The catalogue of mutants follows the code."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.simulation.mutants.catalogue import MUTANTS
@@ -11,3 +15,17 @@ def test_every_mutant_matches_the_present_code(name: str) -> None:
     mutant = MUTANTS[name]
     source = mutant.path.read_text()
     assert mutant.applied_to(source) != source
+
+
+def test_every_mutant_is_a_program_without_undefined_names(tmp_path: Path) -> None:
+    """Otherwise it fails with an error of its own, and proves nothing about the invariants."""
+    for name, mutant in MUTANTS.items():
+        (tmp_path / f"{name.replace('/', '-')}.py").write_text(mutant.applied_to(mutant.path.read_text()))
+    rules = ["--isolated", "--target-version", "py313", "--select", "F821,F823"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", *rules, "--output-format", "concise", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
