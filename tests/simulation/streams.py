@@ -1,8 +1,8 @@
 """The streams of the tables, and the mappings by which Lambda reads them.
 
 The records of a partition key are on one shard, in order. A batch that fails is delivered again from its first failure
-on, in halves if the function ended with an error. A record that is an hour old, or has failed ten times, is given up:
-then a message goes to the queue for failures, if there is one, and the shard continues.
+on, in halves if the function ended with an error. A record that is an hour old is given up: then a message goes to the
+queue for failures, if there is one, and the shard continues.
 """
 
 from collections.abc import Callable, Iterator

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from tests.support.dynamodb.engine import Write
 
 
+UNEXPECTED = "0: a function meets no error but those that it knows"
+
+
 class BrokenError(BaseException):
     """An invariant does not hold: its name, and what is wrong. No `except Exception` of the functions sees it."""
 

@@ -104,8 +104,7 @@ class PostMessage:
             shard = queues_for_rest[shard_of(chunk.broadcast_id, chunk.chunk_id, len(queues_for_rest))]
             found = self._post(chunk, frame, deadline.seconds_left)
             delivered, gone, rejected = found[Outcome.DELIVERED], found[Outcome.GONE], found[Outcome.REJECTED]
-            if self._clock() < chunk.young_until:
-                gone &= ~chunk.young
+            gone &= ~self._young(chunk)
             self._report(chunk, account, delivered=delivered, gone=gone)
             if rejected:
                 self._give_up(replace(chunk, remaining=rejected), account, "the gateway refuses the frame")
@@ -142,16 +141,23 @@ class PostMessage:
         return found
 
     def _close(self, chunk: ChunkMessage, slow: Bitmap, account: str) -> Bitmap:
-        """Close the connections and report them as failed; return the ones that are closed now or were closed before.
+        """Close the connections; return the ones that are closed now, reported as failed, or that were gone before.
 
-        Their rows go with `$disconnect`, or with the next 410.
+        The row of a closed connection goes with `$disconnect`. A connection that was gone before is reported as gone:
+        `settle` deletes its row. If its handshake may not be over, it is reported as failed and its row stays.
         """
         connections = _connections(chunk, slow)
         closing = close(self._closer, self._endpoint, connections, seconds=_CLOSE_SECONDS)
         note_closed([connections[position] for position in closing.over])
-        over = sum(1 << position for position in closing.over)
-        self._report(chunk, account, failed=over)
-        return over
+        closed = sum(1 << position for position in closing.closed)
+        gone = sum(1 << position for position in closing.gone)
+        young = gone & self._young(chunk)
+        self._report(chunk, account, failed=closed | young, gone=gone & ~young)
+        return closed | gone
+
+    def _young(self, chunk: ChunkMessage) -> Bitmap:
+        """The connections whose handshake may not be over, so that a 410 does not mean that they are gone."""
+        return chunk.young if self._clock() < chunk.young_until else 0
 
     def _send_refused(self, chunk: ChunkMessage, slow: Bitmap, throttled: Bitmap, shard: Queue, account: str) -> None:
         """Return refused connections to the shard; close those whose client has not read for half a minute."""

@@ -112,6 +112,11 @@ class Messages(Observer):
             return
         echo = self._echoes[json.loads(message.body)["text"]]
         if not echo.delivered:
+            holds(
+                that=echo.refused or echo.sender.state != "open" or self._is_over_the_limit(echo),
+                invariant=LEFT,
+                text=f"{echo.sender} is open, and got neither what it said to its session nor an error for it",
+            )
             return
         for client in self._in_session_of(echo.sender):
             holds(
@@ -295,6 +300,16 @@ class Messages(Observer):
             invariant=REFUSED,
             text=f"what {echo.sender} said is reported as refused, and others have it",
         )
+
+    def _is_over_the_limit(self, echo: _Echo) -> bool:
+        """Tell whether its session sent so many frames in the minute that it gets no error for further ones."""
+        limit = int(echo.sender.context["messagesPerMinute"])
+        same = [
+            other
+            for other in self._echoes.values()
+            if other.sender.session == echo.sender.session and other.at // 60 == echo.at // 60
+        ]
+        return len(same) > 2 * limit
 
     def _room_frame_received(self, client: "SimulatedClient", frame: Any) -> None:
         self._heard[client.connection].add(frame.get("content", ""))

@@ -13,12 +13,14 @@ class Mutant:
 
     Attributes:
         first: the first seed that is tried; for a mutant that few seeds catch, one shortly before such a seed.
+        crashes: it is caught by an error that no function knows. Otherwise such an error does not count as caught.
     """
 
     module: str
     before: str
     after: str
     first: int = 0
+    crashes: bool = False
 
     @property
     def path(self) -> Path:
@@ -295,13 +297,20 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "post/closes-connections-without-an-outcome": Mutant(
         "functions.broadcast.post_message.post_message",
-        "        self._report(chunk, account, failed=over)\n        return over",
-        "        return over",
+        "        self._report(chunk, account, failed=closed | young, gone=gone & ~young)\n",
+        "",
     ),
     "post/believes-a-410-of-a-young-connection": Mutant(
         "functions.broadcast.post_message.post_message",
-        "                gone &= ~chunk.young",
-        "                pass",
+        "            gone &= ~self._young(chunk)\n",
+        "",
+    ),
+    "echo/answers-nobody": Mutant(
+        "functions.messaging.echo.echo",
+        """        return [
+            reply for message in messages for reply in _replies(message, session, rulings[message.record.message_id])
+        ]""",
+        "        return [reply for message in messages[:0] for reply in _replies(message, session, rulings[''])]",
     ),
     "echo/refuses-a-redelivered-frame": Mutant(
         "functions.messaging.echo.echo",
@@ -366,7 +375,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "swarm/ends-before-all-partitions-are-planned": Mutant(
         "functions.broadcast.swarm.swarm",
         (" for source in fixed for partition in _partitions(source)}\n            if not unplanned:"),
-        (" for source in fixed for partition in _partitions(source)}\n            if not left or fixed:"),
+        (" for source in fixed for partition in _partitions(source)}\n            if not unplanned or fixed:"),
     ),
     "broadcasts/reads-rows-without-consistency": Mutant(
         "loudhailer.broadcast.dynamodb",

@@ -304,13 +304,21 @@ def test_a_client_that_does_not_read_for_half_a_minute_is_closed(counted: Counte
 
 @pytest.mark.parametrize("answer", [Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT])
 def test_the_close_of_a_client_is_retried(answer: Outcome, counted: Counter[str]) -> None:
-    """The client is not reported meanwhile; one that was gone before counts as closed."""
+    """The client is not reported meanwhile; one that was gone before is reported as gone, and its row goes."""
     worker = PostMessageFixture({0: [Outcome.SLOW], 1: [Outcome.SLOW]})
     worker.closer = MemoryOrderedSender({connection(0): [answer], connection(1): [Outcome.GONE]})
     worker.run(chunk_message(3, refusals=CLOSED_AT_REFUSAL - 1, slow=0b111))
     assert worker.requeued().remaining == 0b001
-    assert worker.tally().failed == 0b010
+    assert (worker.tally().gone, worker.tally().failed) == (0b010, 0)
     assert counted["ConnectionClosed"] == 1
+
+
+def test_a_young_client_that_is_gone_when_it_is_closed_keeps_its_row() -> None:
+    """Its handshake may not be over: it is reported as failed."""
+    worker = PostMessageFixture({0: [Outcome.SLOW], 1: [Outcome.SLOW]})
+    worker.closer = MemoryOrderedSender({connection(0): [Outcome.GONE], connection(1): [Outcome.GONE]})
+    worker.run(chunk_message(3, refusals=CLOSED_AT_REFUSAL - 1, slow=0b111, young=0b001, young_until=NOW + 1))
+    assert (worker.tally().gone, worker.tally().failed) == (0b010, 0b001)
 
 
 def test_a_chunk_that_has_expired_is_failed_without_a_post(counted: Counter[str]) -> None:
