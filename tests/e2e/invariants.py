@@ -130,7 +130,7 @@ class Invariants:
         """Add rows of connections that vanished long ago to all partitions, counted like all others, and as old."""
         assert self._session is not None
         system, now = self.scene.system, int(time.time())
-        partitions = cycle(system.deployment.partitions.of_tenant(self.tenant))
+        partitions = cycle(system.deployment.partitions.of(self.tenant))
         keys = (ConnectionKey(next(partitions).partition, ConnectionId(new_id())) for _ in range(number))
         ghosts = [Connection(key, self._session.session, now - _MINUTE, now + CONNECTION_SECONDS) for key in keys]
         for first in range(0, number, 25):
@@ -285,7 +285,7 @@ class Invariants:
         """Let what `reconcile` has noted be a minute older, of counts as old as it must be, and let it look again."""
         system = self.scene.system
         partitions = DynamoPartitionStore(system.dynamodb, system.table("partitions"))
-        for row in partitions.of_tenant(self.tenant):
+        for row in partitions.of(self.tenant):
             if (seen := row.sample) is not None:
                 older = Sample(seen.count, seen.checkpoint, seen.at - QUIET_SECONDS)
                 partitions.keep_sample(row.partition, older, recount=row.recount)

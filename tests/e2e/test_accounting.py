@@ -16,7 +16,7 @@ TWO_HOURS = 2 * 3600
 
 def count_again(scene: Scene, tenant: TenantId, event: str, images: dict[str, Item]) -> None:
     """Hand `accounting` the last record once more that it has counted of a tenant's only partition."""
-    ((partition,), (row,)) = scene.system.deployment.partitions.of_tenant(tenant), images.values()
+    ((partition,), (row,)) = scene.system.deployment.partitions.of(tenant), images.values()
     keys = {name: row[name] for name in ("partition", "connectionId")}
     change = {"Keys": keys, "SequenceNumber": partition.checkpoint, "StreamViewType": "NEW_AND_OLD_IMAGES", **images}
     record = {"eventID": "again", "eventName": event, "eventSource": "aws:dynamodb", "dynamodb": change}

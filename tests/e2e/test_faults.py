@@ -203,10 +203,10 @@ async def test_the_stream_consumer_killed_between_its_write_and_its_answer(scene
     async with Invariants(scene) as invariants:
         everyone = await invariants.join(CROWD)
         await scene.counted(invariants.tenant, CROWD)
-        (partition,) = scene.system.deployment.partitions.of_tenant(invariants.tenant)
+        (partition,) = scene.system.deployment.partitions.of(invariants.tenant)
 
         def written() -> bool:
-            (now,) = scene.system.deployment.partitions.of_tenant(invariants.tenant)
+            (now,) = scene.system.deployment.partitions.of(invariants.tenant)
             return now.checkpoint != partition.checkpoint
 
         kill = await Workers(scene.system, "accounting").kill_when(written)

@@ -32,7 +32,7 @@ class TenantCount:
 def count_tenant(deployment: Deployment, tenant: TenantId) -> TenantCount:
     """Count one tenant's connections on all cells, by consistent reads."""
     cells = deployment.all_cells.values()
-    partitions = [(cell, partition) for cell in cells for partition in cell.partitions.of_tenant(tenant)]
+    partitions = [(cell, partition) for cell in cells for partition in cell.partitions.of(tenant)]
     return TenantCount(
         tenant=tenant,
         partitions=len(partitions),

@@ -268,7 +268,7 @@ class Publish:
                 if len(known) > _MOST_COUNTED:
                     return None
             case OfTenant(tenant):
-                known = self._partitions.of_tenant(tenant)
+                known = self._partitions.of(tenant)
             case _:
                 return None
         return {one.partition: max(0, one.count) for one in known}

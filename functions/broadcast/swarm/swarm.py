@@ -110,7 +110,7 @@ class Swarm:
 
     def _counts(self, audience: Everyone | OfTenant) -> list[PartitionCount]:
         if isinstance(audience, OfTenant):
-            return self._partitions.of_tenant(audience.tenant)
+            return self._partitions.of(audience.tenant)
         return self._partitions.everywhere()
 
     def _fix_partitions(self, broadcast_id: BroadcastId, counts: Iterable[PartitionCount]) -> None:

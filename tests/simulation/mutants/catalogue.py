@@ -368,8 +368,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "swarm/reads-partitions-without-consistency": Mutant(
         "functions.broadcast.swarm.swarm",
-        "self._partitions.of_tenant(audience.tenant)",
-        "self._partitions.of_tenant(audience.tenant, consistent=False)",
+        "self._partitions.of(audience.tenant)",
+        "self._partitions.of(audience.tenant, consistent=False)",
         first=400,
     ),
     "swarm/ends-before-all-partitions-are-planned": Mutant(

@@ -197,7 +197,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("BatchExecuteStatement", lambda client: connections(client).delete_all([KEY])),
     ("DeleteItem", lambda client: connections(client).delete_if_expired(KEY, 0)),
     ("DeleteItem", lambda client: connections(client).delete_if_older(KEY, 0)),
-    ("Query", lambda client: partitions(client).of_tenant(ACME)),
+    ("Query", lambda client: partitions(client).of(ACME)),
     ("Scan", lambda client: partitions(client).everywhere()),
     ("Scan", lambda client: partitions(client).first_everywhere(10)),
     ("PutItem", lambda client: partitions(client).open(FIRST)),

@@ -686,7 +686,7 @@ def test_reads_that_wait_are_cancelled_once_the_recipients_are_too_many() -> Non
     assert [future.cancelled() for future in executor.futures] == [False, True, True, True]
 
 
-@pytest.mark.parametrize("method", ["of_tenant", "in_partition", "record_small"])
+@pytest.mark.parametrize("method", ["of", "in_partition", "record_small"])
 def test_a_broadcast_takes_the_long_way_if_its_recipients_cannot_be_read_or_recorded_at_once(method: str) -> None:
     """Accepting a broadcast needs no more tables than it did without a short path."""
     fixture = PublishFixture(most=10)
@@ -701,7 +701,7 @@ def test_a_broadcast_takes_the_long_way_if_its_recipients_cannot_be_read_or_reco
     status, answer = fixture.post({**REQUEST, "priority": "express"})
     assert (status, answer["priority"]) == (202, "bulk")
     assert answer["note"] == "the recipients could not be read and recorded at once"
-    assert answer["expected"] == (None if method == "of_tenant" else 2)
+    assert answer["expected"] == (None if method == "of" else 2)
     assert [one.broadcast_id for one in fixture.announced] == ["b1"]
     assert fixture.chunks == []
 
@@ -747,7 +747,7 @@ def test_only_a_broadcast_that_may_be_small_leaves_the_short_path(
 ) -> None:
     """The number of another broadcast's recipients is missing in its answer, and nothing else."""
     fixture = PublishFixture(most)
-    fixture.partitions.of_tenant = failing  # type: ignore[method-assign]
+    fixture.partitions.of = failing  # type: ignore[method-assign]
     status, answer = fixture.post({**REQUEST, **fields})
     assert (status, answer["expected"], counted["ShortPathLeft"]) == (202, None, long_paths)
     assert len(fixture.announced) == 1
@@ -757,7 +757,7 @@ def test_a_repeat_of_a_large_broadcast_leaves_no_short_path(counted: Counter[str
     """It has taken its path before; that its recipients cannot be counted now changes nothing."""
     fixture = PublishFixture(most=10)
     fixture.post({**REQUEST, "priority": "bulk"})
-    fixture.partitions.of_tenant = failing  # type: ignore[method-assign]
+    fixture.partitions.of = failing  # type: ignore[method-assign]
     assert fixture.post(REQUEST)[0] == 202
     assert counted["ShortPathLeft"] == 0
 
@@ -780,5 +780,5 @@ def test_a_repeat_reads_no_recipients() -> None:
 
     fixture.publish = fixture.publish_through(call)
     assert fixture.post(REQUEST)[1]["expected"] == 2
-    assert not {"of_tenant", "in_partition", "record_small"} & {*read}
+    assert not {"of", "in_partition", "record_small"} & {*read}
     assert len(fixture.chunks) == 1

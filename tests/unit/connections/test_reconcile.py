@@ -166,7 +166,7 @@ def test_changes_given_up_by_the_stream_cause_a_recount_of_every_partition(
     assert tables.failures.failures == []
     assert all(row.recount for row in tables.partitions.everywhere())
     tables.run(QUIET)
-    assert tables.partitions.of_tenant(ACME) == [PartitionCount(FIRST, 1), PartitionCount(SECOND, 3)]
+    assert tables.partitions.of(ACME) == [PartitionCount(FIRST, 1), PartitionCount(SECOND, 3)]
     assert counted["PartitionRecounted"] == 2
     assert counted["AccountingGaveUp"] == 1
 
@@ -176,7 +176,7 @@ def test_a_count_below_zero_is_doubtful(tables: ReconcileFixture) -> None:
     tables.put(PartitionCount(FIRST, -2))
     tables.connect("a")
     tables.run(QUIET + 2)
-    assert tables.partitions.of_tenant(ACME) == [PartitionCount(FIRST, 1)]
+    assert tables.partitions.of(ACME) == [PartitionCount(FIRST, 1)]
 
 
 def test_a_partition_is_not_recounted_while_records_arrive(tables: ReconcileFixture) -> None:
@@ -190,7 +190,7 @@ def test_a_partition_is_not_recounted_while_records_arrive(tables: ReconcileFixt
     assert tables.partitions.rows[FIRST].count == 8
     assert tables.partitions.rows[FIRST].recount
     tables.run()
-    assert tables.partitions.of_tenant(ACME)[0].count == 2
+    assert tables.partitions.of(ACME)[0].count == 2
 
 
 def test_a_stopped_stream_is_not_mistaken_for_a_quiet_one(tables: ReconcileFixture) -> None:
@@ -215,7 +215,7 @@ def test_a_wrong_count_is_found_by_the_sweep(tables: ReconcileFixture, counted: 
     assert tables.partitions.rows[FIRST].count == 7
     assert not tables.partitions.rows[FIRST].recount
     tables.run()
-    assert tables.partitions.of_tenant(ACME) == [PartitionCount(FIRST, 1), PartitionCount(SECOND, 1)]
+    assert tables.partitions.of(ACME) == [PartitionCount(FIRST, 1), PartitionCount(SECOND, 1)]
     assert counted["PartitionRecounted"] == 1
 
 
@@ -596,7 +596,7 @@ def test_a_retired_partition_with_new_connections_is_reinstated(tables: Reconcil
     tables.connect("a", SECOND)
     tables.connect("b", third)
     tables.run(QUIET + 3)
-    assert tables.partitions.of_tenant(ACME) == [PartitionCount(SECOND, 1), PartitionCount(third, 1)]
+    assert tables.partitions.of(ACME) == [PartitionCount(SECOND, 1), PartitionCount(third, 1)]
 
 
 def test_attempts_in_progress_at_every_look_are_no_excess(tables: ReconcileFixture) -> None:

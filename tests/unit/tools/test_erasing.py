@@ -180,9 +180,9 @@ def test_all_rows_of_a_tenant_are_erased(cell: ErasingFixture) -> None:
     erased = cell.erase().erased
     assert erased == {"sessions": 3, "connections": 6, "messages": 250, "partitions": 2}
     assert cell.rows(ACME) == []
-    assert all(row.retired_at and not row.count for row in cell.partitions.of_tenant(ACME))
+    assert all(row.retired_at and not row.count for row in cell.partitions.of(ACME))
     assert cell.rows(OTHER) == others
-    assert not any(row.retired_at for row in cell.partitions.of_tenant(OTHER))
+    assert not any(row.retired_at for row in cell.partitions.of(OTHER))
     assert cell.tenants.tombstones() == [Tombstone(ACME, int(cell.now))]
 
 
@@ -306,7 +306,7 @@ def test_a_tenant_with_uncounted_connections_is_not_erased(cell: ErasingFixture)
 def test_connections_not_yet_in_the_stream_are_waited_for(cell: ErasingFixture) -> None:
     """Their coming is not counted either: the counts are 0, and their total is still to be released."""
     cell.accounting_runs = False
-    for partition in [row.partition for row in cell.partitions.of_tenant(ACME)]:
+    for partition in [row.partition for row in cell.partitions.of(ACME)]:
         cell.count(partition, -cell.partitions.rows[partition].count)
     with pytest.raises(OperatorError, match="not all of its connections are counted as gone"):
         cell.erase()
