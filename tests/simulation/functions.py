@@ -57,7 +57,7 @@ _WIRING = {
 """Modules that make clients for a handler."""
 
 _NO_FAILURES: Mapping[str, Any] = {"batchItemFailures": []}
-"""What Lambda takes the answer of a handler for that has none."""
+"""The answer that Lambda assumes of a handler that returns none."""
 
 type StandIns = Mapping[str, Mapping[str, Any]]
 """Stand-ins for names of modules, by the modules' names."""
@@ -168,7 +168,10 @@ def _stand_ins(environment: SimulatedEnvironment) -> StandIns:
         "loudhailer.delivery.ordered": {"CurlOrderedSender": lambda *_, **__: sender},
         "functions.broadcast.post_message.identity": {"identity": identity},
         "functions.messaging.presence.leaves": {"Leaves": partial(leaves.Leaves, monotonic=monotonic)},
-        "functions.messaging.send_message.rooms": {"SmallRoom": partial(rooms.SmallRoom, monotonic=monotonic)},
+        "functions.messaging.send_message.rooms": {
+            "SendToRoom": rooms.SendToRoom,
+            "SmallRoom": partial(rooms.SmallRoom, monotonic=monotonic),
+        },
         "functions.connections.reconcile.sqs": {
             "SqsFailureQueue": lambda client, url: SqsFailureQueue(client, url, pause=pause)
         },

@@ -63,7 +63,7 @@ def require_order(deployment: Deployment, name: CellName) -> None:
     """Raise OperatorError if the cell's clients must not be asked any more: they would come back to it at once."""
     if deployment.directory.statuses([name])[name].ordered_weight != 0:
         raise OperatorError(
-            f"The cell {name} gets new sessions again: somebody has stopped the drain.",
+            f"The cell {name} gets new sessions again: the drain was stopped.",
             "Clients that have moved stay where they are.",
         )
     _require_another(deployment, name)
@@ -216,7 +216,7 @@ class Draining:
     def _show(self) -> int:
         """Show the progress; the number of connections that are left by the counts, which lag by a second or two.
 
-        The order is looked at as often: a client that is asked without it comes back, and would be asked again for ever.
+        The order is checked as often. Without it, a client that is asked to move returns, and would be asked for ever.
         """
         self.require_order()
         remaining = sum(max(0, row.count) for row in self.cell.partitions.everywhere())

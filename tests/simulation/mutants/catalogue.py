@@ -305,7 +305,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "            gone &= ~self._young(chunk)\n",
         "",
     ),
-    "echo/answers-nobody": Mutant(
+    "echo/sends-no-reply": Mutant(
         "functions.messaging.echo.echo",
         """        return [
             reply for message in messages for reply in _replies(message, session, rulings[message.record.message_id])

@@ -213,7 +213,7 @@ def test_a_member_throttled_for_a_moment_stays_and_receives_the_message(talk: Ta
         }
     )
     assert talk.say(ann) is None
-    assert talk.posted == {"ann": [said("ann")], "bob": [said("ann")]}
+    assert talk.posted == {"ann": [message_frame("ann")], "bob": [message_frame("ann")]}
     assert talk.closing.bodies == []
     assert set(talk.connections.rows) == {ann, bob}
     assert talk.sender.calls == [(ENDPOINT, 3.0), (ENDPOINT, 2.0)]
