@@ -57,7 +57,7 @@ _WIRING = {
 """Modules that make clients for a handler."""
 
 _NO_FAILURES: Mapping[str, Any] = {"batchItemFailures": []}
-"""What Lambda takes the answer of a handler for that has none."""
+"""The answer of a queue's handler that returns nothing, as Lambda takes it."""
 
 type StandIns = Mapping[str, Mapping[str, Any]]
 """Stand-ins for names of modules, by the modules' names."""

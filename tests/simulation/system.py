@@ -184,7 +184,7 @@ class SimulatedSystem:
 
     @property
     def websocket_url(self) -> str:
-        """Where its clients connect."""
+        """The URL that its clients connect to."""
         return f"wss://{self.name:0<10}.execute-api.eu-west-1.amazonaws.com/live"
 
     def reaches(self, other: "SimulatedSystem") -> bool:
@@ -214,7 +214,7 @@ class SimulatedSystem:
         self.silent_until = self.scheduler.now + seconds
 
     def lose(self, seconds: float) -> None:
-        """Let everything of this cell stand still for so many seconds; its clients are disconnected."""
+        """Stop everything of this cell for so many seconds; its clients are disconnected."""
         self.fall_silent(seconds)
         self.say(f"the cell {self.name} is lost")
         self.lost_until = self.silent_until

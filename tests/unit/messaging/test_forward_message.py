@@ -193,9 +193,9 @@ class World:
         after = placement_after(self.placement, cell, None, self.now)
         assert self.placements.put(TENANT, name_of_player(BOB), after)
 
-    def forward(self, request: Forward, sender: CellName, *, seconds: float = 7.0) -> None:
+    def forward(self, request: Forward, sender: CellName, *, seconds: float = 7.0, is_last: bool = False) -> None:
         """Handle a request of a cell."""
-        self.forward_message(request, sender, deadline=Deadline.after(seconds))
+        self.forward_message(request, sender, deadline=Deadline.after(seconds), is_last=is_last)
 
     def settle(self) -> None:
         """Handle all wakes and requests, and their own."""
@@ -292,18 +292,35 @@ def test_a_player_that_stays_asks_for_nothing(world: World) -> None:
     assert world.north.asked() == world.south.asked() == []
 
 
-def test_a_message_to_a_player_without_a_placement_stays_and_places_the_player() -> None:
-    """The player's next session goes where it waits; and the placement outlasts the message."""
+def test_messages_to_a_player_without_a_placement_are_collected_where_the_first_is() -> None:
+    """Nobody is placed by that; but the placement outlasts the messages, so that they are found."""
     world = World()
     world.send(world.south)
     world.settle()
-    assert world.south.waiting == [1]
-    assert world.placement is not None
-    assert (world.placement.cell, world.placement.version) == (SOUTH, 1)
-    assert world.placement.expires_at > NOW + LIFETIME
-    world.south.connect()
+    world.send(world.hub)
     world.settle()
-    assert world.south.got == [1]
+    assert world.south.waiting == [1, 2]
+    assert world.placement is not None
+    assert (world.placement.cell, world.placement.is_provisional) == (SOUTH, True)
+    assert world.placement.expires_at > NOW + LIFETIME
+    world.now += LIFETIME
+    world.send(world.south)
+    world.settle()
+    assert world.placement.is_provisional
+
+
+@pytest.mark.parametrize("cell", [SOUTH, NORTH], ids=["same cell", "other cell"])
+def test_messages_of_before_the_first_session_reach_the_player(cell: CellName) -> None:
+    """The first session is placed anywhere; if that is another cell, it counts as a move."""
+    world = World()
+    world.send(world.south)
+    world.settle()
+    world.move(cell)
+    assert world.placement is not None
+    assert not world.placement.is_provisional
+    world.cells[cell].connect()
+    world.settle()
+    assert world.cells[cell].got == [1]
 
 
 def test_a_connected_player_without_a_placement_gets_messages_at_once() -> None:
@@ -337,7 +354,7 @@ def test_a_player_on_a_removed_cell_is_placed_again(world: World) -> None:
     world.send(world.south)
     world.settle()
     assert world.placement is not None
-    assert (world.placement.cell, world.south.waiting) == (SOUTH, [1])
+    assert (world.placement.cell, world.placement.is_provisional, world.south.waiting) == (SOUTH, True, [1])
 
 
 def test_expired_messages_are_not_forwarded(world: World, counted: Counter[str]) -> None:
@@ -368,6 +385,80 @@ def test_messages_that_find_the_inbox_full_stay_on_the_senders_cell(world: World
     world.forward(request, SOUTH)
     world.settle()
     assert world.north.got == list(range(1, LIMIT + 2))
+
+
+def given_up(world: World) -> None:
+    """A message waits on the cell south, and its request is given up, since the inbox on the player's cell is full."""
+    for _ in range(LIMIT):
+        assert world.north.places.take(TENANT, inbox_of(*INBOX).name, LIMIT, expires_at=0)
+        world.send(world.north)
+    world.send(world.south)
+    world.south.handle(world.south.wakes.pop())
+    (request,) = world.south.asked()
+    world.forward(request, SOUTH, is_last=True)
+
+
+def test_a_request_that_was_given_up_is_made_again_at_the_next_connection(
+    world: World, counted: Counter[str]
+) -> None:
+    """Before, they stayed on the sender's cell until a redrive, unless the player moved or got another message."""
+    given_up(world)
+    assert world.placement is not None
+    assert (world.placement.waits_elsewhere, counted["ForwardGivenUp"]) == (True, 1)
+    world.now += 60
+    world.north.connect()
+    world.settle()
+    assert (world.north.got, world.south.waiting) == (list(range(1, LIMIT + 2)), [])
+    assert not world.placement.waits_elsewhere
+    world.north.connect()
+    world.north.handle(world.north.wakes.pop())
+    assert world.north.asked() == []
+
+
+def test_a_move_keeps_the_note_that_messages_wait(world: World) -> None:
+    """The player may move more than a week before the next connection."""
+    given_up(world)
+    world.move(HUB)
+    world.now += KEPT_SECONDS
+    assert world.placement is not None
+    assert world.placement.waits_elsewhere
+
+
+def test_a_request_to_a_cell_that_does_not_answer_is_noted_and_given_up(world: World) -> None:
+    """An operator is to know of it, so it is a failure all the same."""
+    world.send(world.south)
+    world.south.handle(world.south.wakes.pop())
+    (request,) = world.south.asked()
+
+    def fail() -> None:
+        raise TransientError("north does not answer")
+
+    world.north.inboxes.around = fail
+    with pytest.raises(TransientError, match="north does not answer"):
+        world.forward(request, SOUTH, is_last=True)
+    assert world.placement is not None
+    assert world.placement.waits_elsewhere
+
+
+def test_a_note_that_meets_another_placement_is_made_at_the_next_attempt(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two more attempts are left for that."""
+    monkeypatch.setattr(world.placements, "put", lambda *_: False)
+    with pytest.raises(TransientError, match="placed at the same time"):
+        given_up(world)
+
+
+def test_a_note_outlasts_a_change_of_the_placement_at_the_same_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for once more, which does no harm."""
+    given_up(world)
+    monkeypatch.setattr(world.placements, "put", lambda *_: False)
+    world.forward(Forward(INBOX, has_come=True), NORTH)
+    assert len(world.south.asked()) == 1
+    assert world.placement is not None
+    assert world.placement.waits_elsewhere
 
 
 def test_a_request_without_time_for_all_messages_is_followed_by_another(world: World) -> None:
