@@ -48,10 +48,13 @@ def test_a_placement_is_read_as_it_was_put(store: PlacementStore) -> None:
     assert store.get(TENANT, []) == {}
 
 
-@pytest.mark.parametrize("flags", [{"is_provisional": True}, {"waits_elsewhere": True}], ids=str)
-def test_a_flag_of_a_placement_is_kept(store: PlacementStore, flags: dict[str, bool]) -> None:
+@pytest.mark.parametrize(
+    "flagged",
+    [replace(FIRST, player=None, is_provisional=True), replace(FIRST, player=None, waits_elsewhere=True)],
+    ids=["provisional", "messages wait elsewhere"],
+)
+def test_a_flag_of_a_placement_is_kept(store: PlacementStore, flagged: Placement) -> None:
     """Both are false where a row has none: a former release wrote it."""
-    flagged = replace(FIRST, player=None, **flags)
     assert store.put(TENANT, ANN, flagged)
     assert store.get(TENANT, [ANN]) == {ANN: flagged}
     assert store.put(TENANT, ANN, SECOND)

@@ -37,7 +37,7 @@ class SimulatedDeployment:
 
     def __init__(self, system: "SimulatedSystem") -> None:
         self._system = system
-        self._sqs = _Sqs(system)
+        self._sqs: Any = _Sqs(system)
 
     @cached_property
     def dynamodb(self) -> Any:

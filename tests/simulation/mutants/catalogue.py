@@ -677,6 +677,21 @@ MUTANTS: Mapping[str, Mutant] = {
         'return int(deployment.outputs["message_lifetime_seconds"]) + int(longest)',
         "return 2",
     ),
+    "admission/gives-more-slots-than-it-takes": Mutant(
+        "functions.sessions.session_api.admission",
+        "for each in range(number, 0, -1))",
+        "for each in range(number + 1, 0, -1))",
+    ),
+    "admission/a-due-appointment-becomes-another": Mutant(
+        "functions.sessions.session_api.admission",
+        "return None if turn.kind is Kind.SLOT else self._slot(cell, line, tenant, session, now)",
+        "return None if turn.kind is Kind.SLOT else self._appointment(cell, line, tenant, session, now)",
+    ),
+    "line/a-slot-is-given-again": Mutant(
+        "loudhailer.limits.line.dynamodb",
+        "OR {end} < :now OR {end} > :longest",
+        "OR {end} < :longest OR {end} > :longest",
+    ),
     "redrive/a-deadline-is-longer": Mutant(
         "tools.operations.redriving",
         "message.expires_at if message.has_deadline else int(self._clock()) + LIFETIME_SECONDS",

@@ -398,9 +398,7 @@ def given_up(world: World) -> None:
     world.forward(request, SOUTH, is_last=True)
 
 
-def test_a_request_that_was_given_up_is_made_again_at_the_next_connection(
-    world: World, counted: Counter[str]
-) -> None:
+def test_a_request_that_was_given_up_is_made_again_at_the_next_connection(world: World, counted: Counter[str]) -> None:
     """Before, they stayed on the sender's cell until a redrive, unless the player moved or got another message."""
     given_up(world)
     assert world.placement is not None
