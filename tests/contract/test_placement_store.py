@@ -81,7 +81,7 @@ def test_one_of_many_concurrent_placements_succeeds(once: PlacementStore) -> Non
 
 
 def test_the_cells_of_a_tenant_are_recorded(store: PlacementStore) -> None:
-    """Anew each time; those of another tenant whose id begins alike are not its."""
+    """Again each time; those of another tenant whose id begins alike are not its."""
     for cell, now in ((HUB, NOW), (NORTH, NOW), (NORTH, NOW + 9)):
         store.add_cell(TENANT, cell, now)
     store.add_cell(TenantId(f"{TENANT}2"), SOUTH, NOW)

@@ -158,7 +158,7 @@ class _Sqs:
         self._queue(QueueUrl).delete(int(ReceiptHandle.partition(".")[0]))
 
     def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:  # noqa: N803
-        """Have a message come again at another time."""
+        """Have a message delivered again at another time."""
         self._queue(QueueUrl).postpone(ReceiptHandle, VisibilityTimeout)
 
     def send_message(

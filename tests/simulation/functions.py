@@ -168,6 +168,10 @@ def _stand_ins(environment: SimulatedEnvironment) -> StandIns:
         "loudhailer.delivery.ordered": {"CurlOrderedSender": lambda *_, **__: sender},
         "functions.broadcast.post_message.identity": {"identity": identity},
         "functions.messaging.presence.leaves": {"Leaves": partial(leaves.Leaves, monotonic=monotonic)},
+        "functions.messaging.send_message.rooms": {
+            "SendToRoom": rooms.SendToRoom,
+            "SmallRoom": partial(rooms.SmallRoom, monotonic=monotonic),
+        },
         "functions.connections.reconcile.sqs": {
             "SqsFailureQueue": lambda client, url: SqsFailureQueue(client, url, pause=pause)
         },
@@ -182,9 +186,9 @@ def _pause_by_chance(system: SimulatedSystem, _: float) -> None:
 def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
     """The environment variables of a function; those of the older release are other ones."""
     release, sizes = environment.release, environment.system.sizes
-    left = {}
+    queues_for_rest = {}
     if environment.function == "post_message-express":
-        left = {"LEFT_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS])}
+        queues_for_rest = {"LEFT_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS])}
     queues = {
         "BROADCAST": "broadcast",
         "PARTITION": "partition",
@@ -201,7 +205,7 @@ def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
         **{f"{table.upper()}_TABLE": table for table in KEYS if table != "cells"},
         **{f"{name}_QUEUE_URL": _QUEUES + queue for name, queue in queues.items()},
         "QUEUE_URL": f"{_QUEUES}pool",
-        **left,
+        **queues_for_rest,
         "SHARD_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS[: 2 + release]]),
         "BROADCAST_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{environment.system.account}:broadcast",
         "UNDELIVERED_QUEUE_ARN": f"arn:aws:sqs:eu-west-1:{environment.system.account}:undelivered",
@@ -308,7 +312,7 @@ class _Context:
 
     def get_remaining_time_in_millis(self) -> int:
         """The time until the invocation is killed."""
-        return int(self._invocation.left(self._invocation.environment.system.scheduler.now) * 1000)
+        return int(self._invocation.seconds_left(self._invocation.environment.system.scheduler.now) * 1000)
 
 
 class _Quiet:

@@ -52,7 +52,7 @@ class SimulatedClient:
         player: the player that it says it is.
         connection: the connection's id.
         state: how far the connection has come.
-        context: what the authorizer said of it.
+        context: the authorizer's context of the connection.
         opened_at: when the handshake was over.
         closed_at: when the connection ended.
         closed_by: why it ended.

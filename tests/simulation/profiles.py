@@ -75,7 +75,7 @@ class Profile:
         paces: seconds between two things that are done, on average, one of these in each run.
         gaps: seconds for which nobody does anything now and then, one of these each time.
         gap_share: share of the things that are done behind such a gap.
-        all_leave: everybody leaves before it.
+        all_leave: all clients leave before it.
         jumps: seconds by which the time may jump.
         devices: connections that a session may have, one of these in each tenant.
         tenants: connections that a tenant may have, likewise.

@@ -98,7 +98,7 @@ class SimulatedQueue:
         self._look(message.visible_at + self._window)
 
     def postpone(self, receipt: str, seconds: float) -> None:
-        """Have a message that is worked on come again after so many seconds."""
+        """Have a message that is worked on are delivered again after so many seconds."""
         number, _, receipt_number = receipt.partition(".")
         message = self.messages.get(int(number))
         if message is not None and message.receipt == int(receipt_number):
@@ -122,7 +122,7 @@ class SimulatedQueue:
             self._system.watch.message_deleted(self, message)
 
     def is_empty(self) -> bool:
-        """Tell whether nothing is left that anybody would read."""
+        """Tell whether no message is left that a function would read."""
         return self.reader is None or not self.messages
 
     def _look(self, when: float) -> None:
@@ -255,7 +255,7 @@ class SqsClient:
         return self._in_batch(f"SendMessageBatch {QueueUrl}", send, Entries)
 
     def change_message_visibility_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
-        """Have messages come again at another time."""
+        """Have messages are delivered again at another time."""
         queue = self._queue(QueueUrl)
 
         def postpone(entry: Mapping[str, Any]) -> None:

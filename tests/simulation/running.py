@@ -19,10 +19,8 @@ from tests.simulation.profiles import kind_of, profile_of
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.storm import StormWorkload, storm_plan_of
 from tests.simulation.system import SimulatedSystem
-from tests.simulation.watch import BrokenError
+from tests.simulation.watch import UNEXPECTED, BrokenError
 from tests.simulation.workload import Plan, Workload, plan_of
-
-UNEXPECTED = "0: a function meets no error but those that it knows"
 
 
 @dataclass(frozen=True)

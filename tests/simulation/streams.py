@@ -1,8 +1,8 @@
 """The streams of the tables, and the mappings by which Lambda reads them.
 
-The records of a partition key are on one shard, in order. A batch that fails comes again from its first failure on, in
-halves if the function ended with an error. A record that is an hour old, or has failed ten times, is given up: then a
-message goes to the queue for failures, if there is one, and the shard continues.
+The records of a partition key are on one shard, in order. A batch that fails is delivered again from its first failure
+on, in halves if the function ended with an error. A record that is an hour old is given up: then a message goes to the
+queue for failures, if there is one, and the shard continues.
 """
 
 from collections.abc import Callable, Iterator
@@ -156,12 +156,12 @@ class Mapping:
             sequences = [str(record.sequence) for record in batch]
             handled = sequences.index(failures[0]["itemIdentifier"]) if failures else 0
             self._over(shard, handled)
-            left = len(batch) - handled
+            unhandled = len(batch) - handled
             shard.retries = 0 if handled else shard.retries + 1
-            if answer is None and left > 1:
-                shard.size, shard.retries = (left + 1) // 2, 0
+            if answer is None and unhandled > 1:
+                shard.size, shard.retries = (unhandled + 1) // 2, 0
             else:
-                shard.size = left
+                shard.size = unhandled
             self.give_up_old()
         if shard.records:
             pause = min(2.0**shard.retries, 60.0) if shard.retries or answer is None else 0.0

@@ -29,33 +29,11 @@ from tests.simulation.tables import Past, Replicas
 from tests.simulation.watch import Watch
 from tests.support.dynamodb.engine import Engine, Table, Write, error
 from tests.support.tables import INDEXES, KEYS
+from tests.support.terraform_defaults import timeouts
 
 SHARDS = ("shard-0", "shard-1", "shard-2")
 
-TIMEOUTS: Mapping[str, float] = {
-    "authorizer": 10,
-    "connect": 10,
-    "disconnect": 10,
-    "default_route": 5,
-    "join_room": 10,
-    "send_message": 10,
-    "presence": 30,
-    "relay_message": 10,
-    "accounting": 30,
-    "swarm": 20,
-    "query": 20,
-    "post_message": 10,
-    "post_message-express": 10,
-    "settle": 20,
-    "reconcile": 60,
-    "end_session": 60,
-    "echo": 10,
-    "publish": 10,
-    "session_api": 10,
-    "forward_message": 20,
-    "beat": 20,
-    "report": 30,
-}
+TIMEOUTS: Mapping[str, float] = timeouts()
 """The functions' timeouts in seconds, as Terraform has them."""
 
 _READ_FAULTS = (faults.KILLED_BEFORE, faults.LOST_REQUEST, faults.THROTTLED_CALL, faults.SLOW_CALL)
@@ -112,7 +90,7 @@ class SimulatedInvocation:
     answer: Any = None
     notes: dict[str, Any] = field(default_factory=dict)
 
-    def left(self, now: float) -> float:
+    def seconds_left(self, now: float) -> float:
         """The seconds until it is killed."""
         return self.deadline - now
 
@@ -342,7 +320,7 @@ class SimulatedSystem:
         return task.owner if task is not None and isinstance(task.owner, SimulatedInvocation) else None
 
     def say(self, text: str) -> None:
-        """Note a step, if anybody wants to read them."""
+        """Note a step, if steps are printed."""
         if self.trace is not None:
             self.trace.append(f"{self.scheduler.now - 1_800_000_000:10.3f}  {self.invocation or 'system'}: {text}")
 

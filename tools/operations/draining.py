@@ -1,7 +1,7 @@
-"""Emptying a cell: it gets no new sessions, and its clients are asked to move to others, so many a second.
+"""Drain a cell: it gets no new sessions, and its clients are asked to move to other cells, at a given rate.
 
-The order and the connections are all that is remembered. So the command may be interrupted, and continues when it is
-run again. Decision 0050 says why nobody misses a message.
+The operator's order and the connections are the only state. So the command may be interrupted, and continues when it is
+run again. Decision 0050 explains why no client misses a message.
 """
 
 import time
@@ -63,7 +63,7 @@ def require_order(deployment: Deployment, name: CellName) -> None:
     """Raise OperatorError if the cell's clients must not be asked any more: they would come back to it at once."""
     if deployment.directory.statuses([name])[name].ordered_weight != 0:
         raise OperatorError(
-            f"The cell {name} gets new sessions again: somebody has stopped the drain.",
+            f"The cell {name} gets new sessions again: the drain was stopped.",
             "Clients that have moved stay where they are.",
         )
     _require_another(deployment, name)
@@ -119,8 +119,8 @@ class Draining:
             due = [sessions for sessions in groups if self._are_due(sessions)]
             if due:
                 self._ask(due)
-            elif all(map(self._has_stayed, left := [key for group in groups for key in self._connections(group)])):
-                return len(left)
+            elif all(map(self._has_stayed, remaining := [key for group in groups for key in self._connections(group)])):
+                return len(remaining)
             self._wait()
         self._show()
         return 0
@@ -204,7 +204,7 @@ class Draining:
         return True
 
     def _wait(self) -> None:
-        """Wait until nobody is left by the counts, but not longer than until the next look."""
+        """Wait until the counts are 0, but at most until the next look."""
         until = self.clock() + _LOOK_SECONDS
         while self._show() and self.clock() < until:
             self.pause(_POLL_SECONDS)
@@ -219,11 +219,11 @@ class Draining:
         The order is looked at as often: a client that is asked without it comes back, and is asked again for ever.
         """
         self.require_order()
-        left = sum(max(0, row.count) for row in self.cell.partitions.everywhere())
-        self._total = max(self._total, left)
+        remaining = sum(max(0, row.count) for row in self.cell.partitions.everywhere())
+        self._total = max(self._total, remaining)
         self._shown_at = self.clock()
-        self.progressed(self._total - left, self._total)
-        return left
+        self.progressed(self._total - remaining, self._total)
+        return remaining
 
 
 def _require_another(deployment: Deployment, drained: CellName) -> None:

@@ -3,18 +3,18 @@
 A message is stored in the cell of its sender, and is acknowledged there. If the player of the inbox is on another cell,
 `relay_message` of the sender's cell asks for the inbox to be forwarded. If a player comes from another cell,
 `relay_message` of the new cell asks for the messages that wait elsewhere. The messages of an inbox are put into the
-inbox on the other cell in their order, and only then deleted in the first one. So each of them is in an inbox at any
-time. It may be in two, or arrive twice: its id stays the same. Two invocations may bring a message there and back at
-the same time. It is another row after each move, so neither deletes the row that the other one has put.
+inbox on the other cell in their order, and only then deleted in the first one. So each message is in an inbox at any
+time. It may be in two, or arrive twice: its id stays the same. Two invocations may move a message to the other cell and
+back at the same time. Each move makes a new row, so neither invocation deletes the row that the other one has put.
 
-The placement is read after the messages. If the player moves at the same time, the messages reach a cell that is not
-the player's any more. Their arrival there wakes the inbox, and they are forwarded once more.
+The placement is read after the messages. If the player moves at the same time, the messages reach the player's former
+cell. Their arrival wakes the inbox there, and they are forwarded once more.
 
 A request that fails for half an hour is given up. The player's placement then says so, and the next connection of the
 player asks for what waits.
 
-A further cell is another account, which may have been taken over. So messages are checked before they are stored on
-another cell. One that no client can have sent is deleted: it would hold up the others.
+A further cell is another account, which an attacker may control. So messages are checked before they are stored on
+another cell. A message that no client can have sent is deleted: it would delay the others.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -58,7 +58,7 @@ class InboxFullError(TransientError):
 
 
 class ForwardMessage:
-    """Handles the requests of the cells; `cells` are the names of all, the hub's included."""
+    """Handles the requests of the cells; `cells` are the names of all cells, the hub's included."""
 
     def __init__(
         self,
@@ -82,8 +82,9 @@ class ForwardMessage:
     def __call__(self, request: Forward, sender: CellName, *, deadline: Deadline, is_last: bool = False) -> None:
         """Handle a request of the cell `sender`; if time runs out, another request is made for the rest.
 
-        A cell is heard about tenants alone that have sessions on it. `is_last` says that the request is given up if it
-        fails once more. A full inbox is no failure then: the player is away, and is sent what waits on coming back.
+        Requests about a tenant without sessions on that cell are ignored. `is_last` says that the request is given up
+        if it fails once more. A full inbox is then no failure: the player is away, and gets what waits at the next
+        connection.
 
         Raises:
             TransientError: a table or queue did not answer, or the inbox on the player's cell is full.
@@ -103,7 +104,7 @@ class ForwardMessage:
                 self._forward_or_note(request.inbox, sender, deadline, is_last=is_last)
 
     def _ask(self, inbox: Inbox, sender: CellName, on: Collection[CellName]) -> None:
-        """Have the player's messages forwarded from each other cell; one that is down holds up none of the others."""
+        """Have the player's messages forwarded from each other cell; a cell that does not answer delays no other."""
         name = name_of_player(inbox.player_id)
         placement = self._placements.get(inbox.tenant_id, [name]).get(name)
         if placement is None or placement.cell != sender:
@@ -131,7 +132,9 @@ class ForwardMessage:
         count("ForwardGivenUp")
         name = name_of_player(inbox.player_id)
         found = self._placements.get(inbox.tenant_id, [name]).get(name)
-        noted = replace(self._next(found, source), waits_elsewhere=True)
+        after = self._next(found, source)
+        expires_at = after.expires_at if found is None else max(found.expires_at, after.expires_at)
+        noted = replace(after, expires_at=expires_at, waits_elsewhere=True)
         if not self._placements.put(inbox.tenant_id, name, noted):
             raise TransientError("the player was placed at the same time")
 
@@ -178,7 +181,7 @@ class ForwardMessage:
         there.inboxes.put(message.moved())
 
     def _cell_of(self, inbox: Inbox, source: CellName, *, until: int) -> CellName:
-        """Return the player's cell; a placement that ends before `until`, epoch seconds, is made to last longer.
+        """Return the player's cell; a placement that ends before `until`, epoch seconds, is extended.
 
         Messages to a player without a placement are collected where the first one is.
         """
@@ -190,7 +193,7 @@ class ForwardMessage:
                 return found.cell
             if self._placements.put(inbox.tenant_id, name, replace(after, expires_at=until + KEPT_SECONDS)):
                 return after.cell
-        raise TransientError("the player was placed by others all the time")
+        raise TransientError("other invocations placed the player at every attempt")
 
     def _next(self, found: Placement | None, source: CellName) -> Placement:
         """The placement that follows; it is provisional on the messages' cell if nobody has placed the player."""

@@ -22,7 +22,7 @@ from loudhailer.settings import from_env
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 
 RESERVE_SECONDS = 8.0
-"""Part of the invocation's time that is kept for the message at work, and for deleting the forwarded ones."""
+"""Part of the invocation's time that is kept for the current message, and for deleting the forwarded messages."""
 
 GIVEN_UP_AFTER = 28
 """Deliveries of a request, of the thirty that Terraform allows: from then on it may be the last one."""

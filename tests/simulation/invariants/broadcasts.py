@@ -279,7 +279,7 @@ class Broadcasts(Observer):
         return next(one for one in hub if isinstance(one, Broadcasts)).broadcasts[broadcast].deadline
 
     def _is_for(self, broadcast: str, client: "SimulatedClient") -> None:
-        """Check that somebody who gets a broadcast is, or was, in its audience."""
+        """Check that a client that gets a broadcast is, or was, in its audience."""
         summary = self.system.tables.tables["broadcasts"].get((broadcast, "summary"))
         audience = {} if summary is None else codec.decode(summary["audience"]["S"])
         rooms = self._rooms[client.connection]
@@ -335,8 +335,12 @@ class Broadcasts(Observer):
         for number, source in chosen.items():
             holds(that=source.complete, invariant=ENDS, text=f"source {number} of {broadcast} is not complete")
             for place, recipients in enumerate(source.chunks):
-                left = bitmaps.full(len(recipients)) & ~self._settled((broadcast, f"{number}.{place}"))
-                holds(that=not left, invariant=ENDS, text=f"chunk {number}.{place} of {broadcast} lacks {left:b}")
+                unsettled = bitmaps.full(len(recipients)) & ~self._settled((broadcast, f"{number}.{place}"))
+                holds(
+                    that=not unsettled,
+                    invariant=ENDS,
+                    text=f"chunk {number}.{place} of {broadcast} lacks {unsettled:b}",
+                )
         if known.cancelled or not {"expired", "cutShort"}.isdisjoint(summary):
             return
         missing = [key for key in self._present(summary, known) if key not in known.recipients]
@@ -405,12 +409,12 @@ class Broadcasts(Observer):
         begun = invocation.deadline - TIMEOUTS["swarm"]
         sources = [self.broadcasts[broadcast].sources[number] for number in range(int(summary["sources"]["N"]))]
         planned = {partition for source in sources for partition in source.partitions}
-        left = [
+        unplanned = [
             partition
             for partition, at in self._opened.items()
             if at <= begun and partition not in planned and audience.get("tenantId") in {None, tenant_of(partition)}
         ]
-        holds(that=not left, invariant=PLANNED, text=f"{left} are in no source of {broadcast}")
+        holds(that=not unplanned, invariant=PLANNED, text=f"{unplanned} are in no source of {broadcast}")
 
     def _source_written(self, broadcast: str, number: int, row: "Item") -> None:
         known = self.broadcasts[broadcast]
@@ -583,16 +587,16 @@ class Broadcasts(Observer):
         )
 
     def _is_accounted_for(self, place: ChunkPlace, places: int, text: str) -> None:
-        left = places & ~self._settled(place)
+        unsettled = places & ~self._settled(place)
         for other in self._on_its_way[place].values():
-            left &= ~other
+            unsettled &= ~other
         number = int(place[1].partition(".")[0])
         source = self.broadcasts[place[0]].sources.get(number)
         is_alive = source is not None and not source.complete and bool(self._source_messages[place[0], number])
         holds(
-            that=not left or is_alive,
+            that=not unsettled or is_alive,
             invariant=PLACES,
-            text=f"{text}, and nothing is left of places {left:b} of chunk {place[1]} of {place[0]}",
+            text=f"{text}, and nothing is left of places {unsettled:b} of chunk {place[1]} of {place[0]}",
         )
 
     def _source_is_accounted_for(self, broadcast: str, number: int, why: str) -> None:

@@ -112,16 +112,21 @@ class Messages(Observer):
             return
         echo = self._echoes[json.loads(message.body)["text"]]
         if not echo.delivered:
+            holds(
+                that=echo.refused or echo.sender.state != "open" or self._is_over_the_limit(echo),
+                invariant=LEFT,
+                text=f"{echo.sender} is open, and got neither what it said to its session nor an error for it",
+            )
             return
         for client in self._in_session_of(echo.sender):
             holds(
                 that=client.connection in echo.delivered or client.opened_at > echo.at,
                 invariant=LEFT,
-                text=f"{client} never got what {echo.sender} said to its session, and is open",
+                text=f"{client} never got the message of {echo.sender} to its session, and is open",
             )
 
     def invocation_over(self, invocation: "SimulatedInvocation") -> None:
-        """Check that what was said in a small room has reached its members."""
+        """Check that messages to a small room have reached its members."""
         answer = invocation.answer
         if invocation.function != "send_message" or answer is None:
             return
@@ -165,21 +170,21 @@ class Messages(Observer):
             holds(
                 that=found["messageId"] in self._stored,
                 invariant=ACCEPTED,
-                text=f"{client} is told that {found['messageId']} is stored, and it never was",
+                text=f"{client} gets the acknowledgement of {found['messageId']}, which was never stored",
             )
         elif "requestId" in found and (echo := self._requests.get(found["requestId"])) is not None:
             echo.refused = True
             self._not_refused_and_delivered(echo)
 
     def at_rest(self, *, healed: bool) -> None:
-        """Check that no message waits for somebody who is there."""
+        """Check that no message waits for a connected player."""
         if healed:
             return
         for inbox in self.system.tables.tables["messages"].rows:
             self._nothing_lies(inbox)
 
     def _nothing_lies(self, inbox: str) -> None:
-        """Check that no message waits for somebody who is there, unless a wake will come."""
+        """Check that no message waits for a connected player, unless a wake will come."""
         system = self.system
         wakes = (json.loads(message.body)["inbox"] for message in system.queues["inbox"].messages.values())
         records = (
@@ -295,6 +300,16 @@ class Messages(Observer):
             invariant=REFUSED,
             text=f"what {echo.sender} said is reported as refused, and others have it",
         )
+
+    def _is_over_the_limit(self, echo: _Echo) -> bool:
+        """Tell whether its session sent so many frames in the minute that it gets no error for further ones."""
+        limit = int(echo.sender.context["messagesPerMinute"])
+        same = [
+            other
+            for other in self._echoes.values()
+            if other.sender.session == echo.sender.session and other.at // 60 == echo.at // 60
+        ]
+        return len(same) > 2 * limit
 
     def _room_frame_received(self, client: "SimulatedClient", frame: Any) -> None:
         self._heard[client.connection].add(frame.get("content", ""))

@@ -44,8 +44,13 @@ class Sessions(Observer):
                 self._recorded_at[write.key] = self.system.scheduler.now
                 self._recorded(write.new, [other for other in writes if other.table == "sessions"], invocation)
             elif write.table == "sessions" and write.old is None:
-                by = invocation.function if invocation is not None else "nobody"
-                holds(that=by == "session_api", invariant=MADE, text=f"session {write.key[1]} is made by {by}")
+                by = "nobody" if invocation is None else invocation.function
+                route = "" if invocation is None else invocation.event.get("routeKey", "")
+                holds(
+                    that=(by, route) == ("session_api", "PUT /session"),
+                    invariant=MADE,
+                    text=f"session {write.key[1]} is made by {by} {route}",
+                )
             elif write.table == "sessions" and write.old is not None and write.new is None and invocation is not None:
                 self._removed(write.key[1], write.old, invocation)
 

@@ -268,7 +268,7 @@ class DeploymentFixture:
             is_well=True,
             websocket_url="",
             connections=0,
-            tenants=1,
+            tenant_revision=1,
             taking_part=dict.fromkeys(taking_part, 1.0),
         )
         self.directory.leases[name] = lease
@@ -350,7 +350,7 @@ def lose_the_others(two: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda three: stop_drain(three, "north"), r"somebody has stopped the drain\."),
+        (lambda three: stop_drain(three, "north"), r"the drain was stopped\."),
         (lose_the_others, r"No other cell could take its clients\."),
     ],
     ids=["stopped", "others are lost"],
