@@ -37,7 +37,7 @@ class SimulatedDeployment:
 
     def __init__(self, system: "SimulatedSystem") -> None:
         self._system = system
-        self._sqs = _Sqs(system)
+        self._sqs: Any = _Sqs(system)
 
     @cached_property
     def dynamodb(self) -> Any:
@@ -158,7 +158,7 @@ class _Sqs:
         self._queue(QueueUrl).delete(int(ReceiptHandle.partition(".")[0]))
 
     def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:  # noqa: N803
-        """Deliver a message again at another time."""
+        """Have a message delivered again at another time."""
         self._queue(QueueUrl).postpone(ReceiptHandle, VisibilityTimeout)
 
     def send_message(

@@ -57,7 +57,7 @@ _WIRING = {
 """Modules that make clients for a handler."""
 
 _NO_FAILURES: Mapping[str, Any] = {"batchItemFailures": []}
-"""The answer that Lambda assumes of a handler that returns none."""
+"""The answer of a queue's handler that returns nothing, as Lambda takes it."""
 
 type StandIns = Mapping[str, Mapping[str, Any]]
 """Stand-ins for names of modules, by the modules' names."""
@@ -212,7 +212,7 @@ def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
         "WEBSOCKET_URL": environment.system.websocket_url,
         "CALLBACK_ENDPOINT": ENDPOINT,
         "CHUNK_SIZE": str(sizes.chunk[release]),
-        "CONNECTS_PER_SECOND": "0",  # nobody waits: a storm is simulated in tests/unit/sessions/test_admission.py
+        "CONNECTS_PER_SECOND": str(environment.system.connects_per_second),
         "LANE_COUNT": "2",
         "EXPRESS_RECIPIENTS": str(sizes.chunk[release]),
         "BROADCAST_KEYS": str(sizes.keys[release]),

@@ -23,6 +23,7 @@ from tests.simulation.faults import (
     LOST_REQUEST,
     NO_DISCONNECT,
     POST_FAILS,
+    REPEATED_CALL,
     SLOW_CALL,
     STREAM_REPEATS,
     THROTTLED_CALL,
@@ -45,6 +46,7 @@ class Sizes:
         partitions: partitions of a tenant, at most.
         pages: rows on a page of DynamoDB's, one of these in each run.
         workers: functions that read one shard at the same time.
+        environments: environments of a function, at most, before work waits for none.
         receives: receives after which a message of a broadcast counts as undelivered.
     """
 
@@ -58,6 +60,7 @@ class Sizes:
     partitions: int = 6
     pages: tuple[int, ...] = (1, 2, 3, 8)
     workers: int = 2
+    environments: int = 2
     receives: int = 3
 
 
@@ -197,18 +200,30 @@ CELLS = Profile(
 )
 """The profile of runs that have several cells, see `cells.py`."""
 
+STORM = Profile(
+    shares=(0.0,),
+    faults=dict.fromkeys((THROTTLED_CALL, REPEATED_CALL, KILLED_BEFORE, KILLED_AFTER), 3.0),
+    sizes=Sizes(environments=6),
+)
+"""The profile of runs in which a crowd is let in, see `storm.py`."""
+
 _SHARE_OF_LANES = 0.06
 _SHARE_OF_CELLS = 0.1
 
-type KindOfRun = Literal["lanes", "cells", "one cell"]
+_SHARE_OF_STORMS = 0.03
+
+type KindOfRun = Literal["lanes", "cells", "storm", "one cell"]
 
 
 def kind_of(seed: object) -> KindOfRun:
-    """The kind of a seed's run: it has lanes only, or several cells, or one."""
+    """The kind of a seed's run: it has lanes only, or several cells, or a crowd that is let in, or none of these."""
     drawn = Random(f"kind {seed}").random()  # noqa: S311  # a run is to be repeated
-    if drawn < _SHARE_OF_LANES:
-        return "lanes"
-    return "cells" if drawn < _SHARE_OF_LANES + _SHARE_OF_CELLS else "one cell"
+    shares: Mapping[KindOfRun, float] = {"lanes": _SHARE_OF_LANES, "cells": _SHARE_OF_CELLS, "storm": _SHARE_OF_STORMS}
+    for kind, share in shares.items():
+        if drawn < share:
+            return kind
+        drawn -= share
+    return "one cell"
 
 
 def profile_of(seed: object) -> Profile:

@@ -17,6 +17,7 @@ from tests.simulation.invariants import OBSERVERS
 from tests.simulation.lanes import LanesWorkload, lanes_plan_of
 from tests.simulation.profiles import kind_of, profile_of
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.storm import StormWorkload, storm_plan_of
 from tests.simulation.system import SimulatedSystem
 from tests.simulation.watch import UNEXPECTED, BrokenError
 from tests.simulation.workload import Plan, Workload, plan_of
@@ -44,6 +45,8 @@ class SimulatedScenario:
                 plan = lanes_plan_of(seed)
             case "cells":
                 plan = cells_plan_of(seed, calls)
+            case "storm":
+                plan = storm_plan_of(seed)
             case "one cell":
                 plan = plan_of(seed, calls, profile_of(seed))
         random = Random(f"kinds {seed}")  # noqa: S311  # a run is to be repeated
@@ -81,6 +84,7 @@ def _system(scheduler: Scheduler, dice: Dice, plan: Plan) -> SimulatedSystem:
     """The hub's cell, which knows the further ones."""
     hub, *further = plan.names
     system = SimulatedSystem(scheduler, dice, plan.profile.sizes, name=hub, names=plan.names)
+    system.connects_per_second = plan.connects_per_second
     for name in further:
         SimulatedSystem(scheduler, dice, plan.profile.sizes, name=name, names=plan.names, hub=system)
     return system
@@ -89,6 +93,8 @@ def _system(scheduler: Scheduler, dice: Dice, plan: Plan) -> SimulatedSystem:
 def _carry_out(system: SimulatedSystem, scenario: SimulatedScenario) -> None:
     if scenario.plan.lanes:
         LanesWorkload(system, scenario.plan).run()
+    elif scenario.plan.connects_per_second:
+        StormWorkload(system, scenario.plan).run(scenario.calls)
     elif system.has_cells:
         CellsWorkload(system, scenario.plan).run(scenario.calls)
     else:

@@ -5,7 +5,7 @@ faults and the trace. `call` is the one place where a function meets the rest of
 and faults strike.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from math import inf
@@ -44,8 +44,6 @@ _WRITE_FAULTS = (
     faults.REPEATED_CALL,
     faults.CONFLICT,
 )
-_ENVIRONMENTS = 2
-
 ACCOUNTS: Mapping[CellName, str] = {HUB: "111111111111", CellName("north"): "444444444444"}
 """The AWS account of each cell."""
 
@@ -121,6 +119,8 @@ class SimulatedSystem:
         self.hub = hub or self
         self.cells: dict[CellName, SimulatedSystem] = {} if hub is None else hub.cells
         self.cells[name] = self
+        self.connects_per_second = 0.0
+        self.unanswered = 0
         self.silent_until = 0.0
         self.lost_until = 0.0
         self.numbers = count(1)
@@ -128,22 +128,22 @@ class SimulatedSystem:
         self.watch = Watch(self)
         self.trace: list[str] | None = None
         self.make: Callable[[SimulatedEnvironment], Callable[[Any, SimulatedInvocation], Any]]
-        self._invocations = count(1) if hub is None else hub._invocations
+        self._invocations: Iterator[int] = count(1) if hub is None else hub._invocations
         self._environments: dict[str, list[SimulatedEnvironment]] = {}
         self._sequence = count(_FIRST_SEQUENCE)
         self.running: dict[int, SimulatedInvocation] = {}
         self.commands = 0
         self.rests_since = inf
-        self.tables = Engine(
+        self.tables: Engine = Engine(
             [Table(kind, keys, INDEXES.get(kind, {})) for kind, keys in KEYS.items()],
             page_size=self.scheduler.random.choice(sizes.pages),
         )
         self.tables.written = self._written
-        self.queues = {queue.name: queue for queue in self._queues()}
+        self.queues: dict[str, SimulatedQueue] = {queue.name: queue for queue in self._queues()}
         self.mappings = self._mappings()
-        self.gateway = SimulatedGateway(self)
-        self.replicas = Replicas(self)
-        self.past = Past(self)
+        self.gateway: SimulatedGateway = SimulatedGateway(self)
+        self.replicas: Replicas = Replicas(self)
+        self.past: Past = Past(self)
 
     @property
     def has_cells(self) -> bool:
@@ -192,7 +192,7 @@ class SimulatedSystem:
         self.silent_until = self.scheduler.now + seconds
 
     def lose(self, seconds: float) -> None:
-        """Stop everything in this cell for so many seconds; its clients are disconnected."""
+        """Stop everything of this cell for so many seconds; its clients are disconnected."""
         self.fall_silent(seconds)
         self.say(f"the cell {self.name} is lost")
         self.lost_until = self.silent_until
@@ -260,8 +260,16 @@ class SimulatedSystem:
             part = record.write.key[1]
             return record.name != "REMOVE" and (part == "summary" or part.startswith(("source#", "tally#")))
 
-        report = {"batch_size": 5, "window": 1.0, "failures": "report-failure", "oldest": _DAY_SECONDS}
-        reports = streams.Mapping(self, "report", KEYS["broadcasts"], wanted=is_reported, **report)
+        reports = streams.Mapping(
+            self,
+            "report",
+            KEYS["broadcasts"],
+            batch_size=5,
+            window=1.0,
+            failures="report-failure",
+            oldest=_DAY_SECONDS,
+            wanted=is_reported,
+        )
         of_further = {"broadcasts": [reports]} if self.is_further else {}
         return {
             **of_further,
@@ -352,6 +360,7 @@ class SimulatedSystem:
         """Let a call take so long; ReadTimeoutError if its caller does not wait for it, and it is lost."""
         self.scheduler.sleep(min(seconds, patience))
         if seconds > patience:
+            self.unanswered += 1
             raise ReadTimeoutError(endpoint_url=name)
 
     def _faulty(self, name: str, fault: str, effect: Callable[[slice], Any], size: int, patience: float) -> Any:
@@ -491,7 +500,7 @@ class SimulatedSystem:
         environments = self._environments.setdefault(function, [])
         idle = [environment for environment in environments if not environment.is_busy]
         random = self.scheduler.random
-        if idle and (len(environments) >= _ENVIRONMENTS or random.random() < 0.8):
+        if idle and (len(environments) >= self.sizes.environments or random.random() < 0.8):
             found = random.choice(idle)
         else:
             skew = random.uniform(-2, 2) if self.dice.strikes(faults.CLOCK_SKEW) else 0.0

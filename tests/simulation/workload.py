@@ -53,7 +53,8 @@ class Operation:
 class Plan:
     """The whole of a run but its order and its faults.
 
-    `lanes` are the shares of a run that has lanes only, `names` those of its cells.
+    `lanes` are the shares of a run that has lanes only, `names` those of its cells. With `connects_per_second`, clients
+    are let in at that rate; 0 lets in everyone at once.
     """
 
     tenants: Sequence[Tenant]
@@ -62,6 +63,7 @@ class Plan:
     profile: Profile
     lanes: Mapping[str, float] = field(default_factory=dict)
     names: Sequence[CellName] = (HUB,)
+    connects_per_second: float = 0.0
 
 
 def plan_of(seed: object, calls: int, profile: Profile) -> Plan:

@@ -216,7 +216,7 @@ class Draining:
     def _show(self) -> int:
         """Show the progress; the number of connections that are left by the counts, which lag by a second or two.
 
-        The order is checked as often. Without it, a client that is asked to move returns, and would be asked for ever.
+        The order is looked at as often: a client that is asked without it comes back, and is asked again for ever.
         """
         self.require_order()
         remaining = sum(max(0, row.count) for row in self.cell.partitions.everywhere())

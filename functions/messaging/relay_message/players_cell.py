@@ -44,6 +44,8 @@ class PlayersCell(Protocol):
     def fetch(self, inbox: Inbox) -> None:
         """Have messages forwarded to this cell that wait on other cells, if the player has moved here from another one.
 
+        So it is if a request to bring them was given up.
+
         Raises:
             HubUnreachableError: the hub does not answer.
         """
@@ -97,8 +99,9 @@ class ByPlacement(PlayersCell):
     def fetch(self, inbox: Inbox) -> None:
         """Ask the hub to forward what waits on other cells, if the player came from another cell."""
         placement = self._placement(inbox)
-        is_new_here = placement is not None and placement.has_moved_since(self._clock() - KEPT_SECONDS)
-        if placement is not None and placement.cell == self._name and is_new_here:
+        if placement is None or placement.cell != self._name:
+            return
+        if placement.waits_elsewhere or placement.has_moved_since(self._clock() - KEPT_SECONDS):
             self._send(Forward(inbox, has_come=True))
             count("InboxFetched")
 

@@ -178,7 +178,7 @@ class SeveralCells(Placing):
         for _ in range(_ATTEMPTS):
             names = [name_of_session(session)] if player is None else [name_of_session(session), name_of_player(player)]
             found = self._placements.get(tenant.tenant_id, names)
-            own, players = found.get(names[0]), found.get(names[-1])
+            own, players = found.get(names[0]), _asked_for(found.get(names[-1]))
             live = None if own else self._live(HUB, tenant, session)
             current = own.cell if own else HUB if live else None
             wanted = players.cell if players else current
@@ -305,7 +305,8 @@ class SeveralCells(Placing):
             bound = player if name.startswith("session#") else None
             if before is not None and bound is None:
                 bound = before.player
-            if before is not None and before.is_fresh(now) and (before.cell, before.player) == (cell, bound):
+            known = _asked_for(before)
+            if known is not None and known.is_fresh(now) and (known.cell, known.player) == (cell, bound):
                 continue
             if not self._placements.put(tenant.tenant_id, name, placement_after(before, cell, bound, now)):
                 return False
@@ -332,3 +333,8 @@ class SeveralCells(Placing):
             tenant_sessions=self._shares.part(tenant, cell, cells.taking_part).tenant_sessions,
             player=player,
         )
+
+
+def _asked_for(placement: Placement | None) -> Placement | None:
+    """The placement, unless only messages have made it: where they came from does not decide about a session."""
+    return None if placement is None or placement.is_provisional else placement

@@ -1,7 +1,8 @@
-"""The thirteen invariants, in groups that look at the same things."""
+"""The fourteen invariants, in groups that look at the same things."""
 
 from collections.abc import Sequence
 
+from tests.simulation.invariants.admission import Admission
 from tests.simulation.invariants.broadcasts import Broadcasts
 from tests.simulation.invariants.cells import Cells
 from tests.simulation.invariants.counting import Counting
@@ -11,4 +12,13 @@ from tests.simulation.invariants.messages import Messages
 from tests.simulation.invariants.sessions import Sessions
 from tests.simulation.watch import Observer
 
-OBSERVERS: Sequence[type[Observer]] = (Counting, Sessions, Broadcasts, Messages, Erasure, LanesInvariant, Cells)
+OBSERVERS: Sequence[type[Observer]] = (
+    Counting,
+    Sessions,
+    Broadcasts,
+    Messages,
+    Erasure,
+    LanesInvariant,
+    Cells,
+    Admission,
+)

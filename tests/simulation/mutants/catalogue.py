@@ -305,7 +305,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "            gone &= ~self._young(chunk)\n",
         "",
     ),
-    "echo/sends-no-reply": Mutant(
+    "echo/answers-no-connection": Mutant(
         "functions.messaging.echo.echo",
         """        return [
             reply for message in messages for reply in _replies(message, session, rulings[message.record.message_id])
@@ -613,6 +613,103 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.delivery.lane",
         "_BUCKET_SECONDS = 0.05",
         "_BUCKET_SECONDS = 5.0",
+    ),
+    "placing/does-not-note-the-cell": Mutant(
+        "functions.sessions.session_api.placing",
+        "            self._placements.add_cell(tenant.tenant_id, cell, now)\n",
+        "",
+    ),
+    "combined/has-the-status-of-the-hub": Mutant(
+        "loudhailer.broadcast.combined",
+        'status=reports[0].status if len(states) == 1 else "delivering"',
+        "status=reports[0].status",
+    ),
+    "report/reads-before-it-takes-a-version": Mutant(
+        "functions.broadcast.report.report",
+        "        version = self._broadcasts.take_version(broadcast_id, int(self._clock() * 1000))\n"
+        "        found = summed(self._broadcasts, broadcast_id)\n",
+        "        found = summed(self._broadcasts, broadcast_id)\n"
+        "        version = self._broadcasts.take_version(broadcast_id, int(self._clock() * 1000))\n",
+    ),
+    "snapshots/an-older-one-counts": Mutant(
+        "loudhailer.broadcast.snapshots.dynamodb",
+        '"attribute_not_exists(part) OR version <= :version"',
+        '"attribute_not_exists(part) OR attribute_exists(version) OR version <= :version"',
+    ),
+    "forward/deletes-before-it-stores": Mutant(
+        "functions.messaging.forward_message.forward_message",
+        "        for message in messages:\n            if deadline.is_over():\n                return\n",
+        "        for message in messages:\n            done.append(message)\n",
+    ),
+    "forward/a-moved-message-is-the-same-row": Mutant(
+        "functions.messaging.forward_message.forward_message",
+        "there.inboxes.put(message.moved())",
+        "there.inboxes.put(message)",
+    ),
+    "forward/asks-no-other-cell": Mutant(
+        "functions.messaging.forward_message.forward_message",
+        "            if cell != sender:\n",
+        "            if cell == sender:\n",
+    ),
+    "relay/fetches-nothing-at-a-connection": Mutant(
+        "functions.messaging.relay_message.relay_message",
+        "        if is_finished and wake.connected:\n            self._fetch(wake, wake_id)\n",
+        "",
+    ),
+    "relay/does-not-fetch-later": Mutant(
+        "functions.messaging.relay_message.relay_message",
+        '            self._wakes.send_all([Wake(wake.inbox, only_fetches=True).to_message(f"{wake_id}.fetch")])\n',
+        "            return\n",
+    ),
+    "relay/hands-over-without-a-request": Mutant(
+        "functions.messaging.relay_message.players_cell",
+        "        self._send(Forward(inbox))\n        count",
+        "        count",
+    ),
+    "placements/forget-the-cell-before": Mutant(
+        "loudhailer.cells.placements.model",
+        "        former=seen.cell if has_moved else seen.former,\n",
+        "        former=seen.former,\n",
+    ),
+    "shares/each-cell-gets-the-rest": Mutant(
+        "loudhailer.cells.rendezvous",
+        "    for each in list(parts)[: limit - sum(parts.values())]:\n",
+        "    for each in list(parts):\n",
+    ),
+    "shares/the-hub-has-all": Mutant(
+        "loudhailer.limits.shares",
+        "        return self._shares.part(tenant, HUB, self._taking_part())\n",
+        "        return tenant\n",
+    ),
+    "drain/clients-close-after-two-seconds": Mutant(
+        "tools.operations.draining",
+        'return int(deployment.outputs["message_lifetime_seconds"]) + int(longest)',
+        "return 2",
+    ),
+    "admission/gives-more-slots-than-it-takes": Mutant(
+        "functions.sessions.session_api.admission",
+        "for each in range(number, 0, -1))",
+        "for each in range(number + 1, 0, -1))",
+    ),
+    "admission/a-due-appointment-becomes-another": Mutant(
+        "functions.sessions.session_api.admission",
+        "return None if turn.kind is Kind.SLOT else self._slot(cell, line, tenant, session, now)",
+        "return None if turn.kind is Kind.SLOT else self._appointment(cell, line, tenant, session, now)",
+    ),
+    "line/a-slot-is-given-again": Mutant(
+        "loudhailer.limits.line.dynamodb",
+        "OR {end} < :now OR {end} > :longest",
+        "OR {end} < :longest OR {end} > :longest",
+    ),
+    "redrive/a-deadline-is-longer": Mutant(
+        "tools.operations.redriving",
+        "message.expires_at if message.has_deadline else int(self._clock()) + LIFETIME_SECONDS",
+        "int(self._clock()) + LIFETIME_SECONDS",
+    ),
+    "redrive/a-source-stays-complete": Mutant(
+        "tools.operations.redriving",
+        "                self._broadcasts.reopen_source(message.broadcast_id, message.source)\n",
+        "",
     ),
 }
 """Every mutant, by name."""

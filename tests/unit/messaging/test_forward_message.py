@@ -193,9 +193,9 @@ class ForwardingFixture:
         after = placement_after(self.placement, cell, None, self.now)
         assert self.placements.put(TENANT, name_of_player(BOB), after)
 
-    def forward(self, request: Forward, sender: CellName, *, seconds: float = 7.0) -> None:
+    def forward(self, request: Forward, sender: CellName, *, seconds: float = 7.0, is_last: bool = False) -> None:
         """Handle a request of a cell."""
-        self.forward_message(request, sender, deadline=Deadline.after(seconds))
+        self.forward_message(request, sender, deadline=Deadline.after(seconds), is_last=is_last)
 
     def settle(self) -> None:
         """Handle all wakes and requests, and their own."""
@@ -294,18 +294,35 @@ def test_a_player_that_stays_asks_for_nothing(both_cells: ForwardingFixture, cou
     assert counted["InboxFetched"] == 0
 
 
-def test_a_message_to_a_player_without_a_placement_stays_and_places_the_player() -> None:
-    """The player's next session goes where it waits; and the placement outlasts the message."""
+def test_messages_to_a_player_without_a_placement_are_collected_where_the_first_is() -> None:
+    """Nobody is placed by that; but the placement outlasts the messages, so that they are found."""
     both_cells = ForwardingFixture()
     both_cells.send(both_cells.south)
     both_cells.settle()
-    assert both_cells.south.waiting == [1]
-    assert both_cells.placement is not None
-    assert (both_cells.placement.cell, both_cells.placement.version) == (SOUTH, 1)
-    assert both_cells.placement.expires_at > NOW + LIFETIME
-    both_cells.south.connect()
+    both_cells.send(both_cells.hub)
     both_cells.settle()
-    assert both_cells.south.got == [1]
+    assert both_cells.south.waiting == [1, 2]
+    assert both_cells.placement is not None
+    assert (both_cells.placement.cell, both_cells.placement.is_provisional) == (SOUTH, True)
+    assert both_cells.placement.expires_at > NOW + LIFETIME
+    both_cells.now += LIFETIME
+    both_cells.send(both_cells.south)
+    both_cells.settle()
+    assert both_cells.placement.is_provisional
+
+
+@pytest.mark.parametrize("cell", [SOUTH, NORTH], ids=["same cell", "other cell"])
+def test_messages_of_before_the_first_session_reach_the_player(cell: CellName) -> None:
+    """The first session is placed anywhere; if that is another cell, it counts as a move."""
+    both_cells = ForwardingFixture()
+    both_cells.send(both_cells.south)
+    both_cells.settle()
+    both_cells.move(cell)
+    assert both_cells.placement is not None
+    assert not both_cells.placement.is_provisional
+    both_cells.cells[cell].connect()
+    both_cells.settle()
+    assert both_cells.cells[cell].got == [1]
 
 
 def test_a_connected_player_without_a_placement_gets_messages_at_once() -> None:
@@ -339,7 +356,11 @@ def test_a_player_on_a_removed_cell_is_placed_again(both_cells: ForwardingFixtur
     both_cells.send(both_cells.south)
     both_cells.settle()
     assert both_cells.placement is not None
-    assert (both_cells.placement.cell, both_cells.south.waiting) == (SOUTH, [1])
+    assert (both_cells.placement.cell, both_cells.placement.is_provisional, both_cells.south.waiting) == (
+        SOUTH,
+        True,
+        [1],
+    )
 
 
 def test_expired_messages_are_not_forwarded(both_cells: ForwardingFixture, counted: Counter[str]) -> None:
@@ -372,6 +393,80 @@ def test_messages_that_find_the_inbox_full_stay_on_the_senders_cell(
     both_cells.forward(request, SOUTH)
     both_cells.settle()
     assert both_cells.north.got == list(range(1, LIMIT + 2))
+
+
+def given_up(both_cells: ForwardingFixture) -> None:
+    """A message waits on the cell south, and its request is given up, since the inbox on the player's cell is full."""
+    for _ in range(LIMIT):
+        assert both_cells.north.places.take(TENANT, inbox_of(*INBOX).name, LIMIT, expires_at=0)
+        both_cells.send(both_cells.north)
+    both_cells.send(both_cells.south)
+    both_cells.south.handle(both_cells.south.wakes.pop())
+    (request,) = both_cells.south.asked()
+    both_cells.forward(request, SOUTH, is_last=True)
+
+
+def test_a_request_that_was_given_up_is_made_again_at_the_next_connection(
+    both_cells: ForwardingFixture, counted: Counter[str]
+) -> None:
+    """Before, they stayed on the sender's cell until a redrive, unless the player moved or got another message."""
+    given_up(both_cells)
+    assert both_cells.placement is not None
+    assert (both_cells.placement.waits_elsewhere, counted["ForwardGivenUp"]) == (True, 1)
+    both_cells.now += 60
+    both_cells.north.connect()
+    both_cells.settle()
+    assert (both_cells.north.got, both_cells.south.waiting) == (list(range(1, LIMIT + 2)), [])
+    assert not both_cells.placement.waits_elsewhere
+    both_cells.north.connect()
+    both_cells.north.handle(both_cells.north.wakes.pop())
+    assert both_cells.north.asked() == []
+
+
+def test_a_move_keeps_the_note_that_messages_wait(both_cells: ForwardingFixture) -> None:
+    """The player may move more than a week before the next connection."""
+    given_up(both_cells)
+    both_cells.move(HUB)
+    both_cells.now += KEPT_SECONDS
+    assert both_cells.placement is not None
+    assert both_cells.placement.waits_elsewhere
+
+
+def test_a_request_to_a_cell_that_does_not_answer_is_noted_and_given_up(both_cells: ForwardingFixture) -> None:
+    """It is a failure nevertheless: an operator is to know of it."""
+    both_cells.send(both_cells.south)
+    both_cells.south.handle(both_cells.south.wakes.pop())
+    (request,) = both_cells.south.asked()
+
+    def fail() -> None:
+        raise TransientError("north does not answer")
+
+    both_cells.north.inboxes.around = fail
+    with pytest.raises(TransientError, match="north does not answer"):
+        both_cells.forward(request, SOUTH, is_last=True)
+    assert both_cells.placement is not None
+    assert both_cells.placement.waits_elsewhere
+
+
+def test_a_note_that_meets_another_placement_is_made_at_the_next_attempt(
+    both_cells: ForwardingFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two more attempts are left for that."""
+    monkeypatch.setattr(both_cells.placements, "put", lambda *_: False)
+    with pytest.raises(TransientError, match="placed at the same time"):
+        given_up(both_cells)
+
+
+def test_a_note_outlasts_a_change_of_the_placement_at_the_same_time(
+    both_cells: ForwardingFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for once more, which does no harm."""
+    given_up(both_cells)
+    monkeypatch.setattr(both_cells.placements, "put", lambda *_: False)
+    both_cells.forward(Forward(INBOX, has_come=True), NORTH)
+    assert len(both_cells.south.asked()) == 1
+    assert both_cells.placement is not None
+    assert both_cells.placement.waits_elsewhere
 
 
 def test_a_request_without_time_for_all_messages_is_followed_by_another(both_cells: ForwardingFixture) -> None:

@@ -211,6 +211,18 @@ def test_all_devices_of_a_player_are_on_one_cell(placing: PlacingFixture) -> Non
     assert {row.player for (_, name), row in placing.placements.rows.items() if name != name_of_player(ANN)} == {ANN}
 
 
+@pytest.mark.parametrize("cell", URLS)
+def test_messages_do_not_decide_where_a_player_is_placed(placing: PlacingFixture, cell: CellName) -> None:
+    """Else a bot that writes to many absent players would have all of them placed on its own cell."""
+    wanted = PlacingFixture().place("s1", ANN)
+    collected = Placement(cell=cell, version=1, expires_at=NOW + KEPT_SECONDS, is_provisional=True)
+    assert placing.placements.put(ACME, name_of_player(ANN), collected)
+    assert placing.place("s1", ANN) == wanted
+    after = placing.placements.rows[ACME, name_of_player(ANN)]
+    assert (after.cell, after.version, after.is_provisional) == (wanted, 2, False)
+    assert after.former == (None if cell == wanted else cell)
+
+
 def test_a_placement_is_written_on_a_change_or_after_half_its_lifetime(placing: PlacingFixture) -> None:
     """Its expiry is seven days after that."""
     name = name_of_session(SessionId("s1"))

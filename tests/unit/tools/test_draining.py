@@ -350,7 +350,7 @@ def lose_the_others(two: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda three: stop_drain(three, "north"), r"somebody has stopped the drain\."),
+        (lambda three: stop_drain(three, "north"), r"the drain was stopped\."),
         (lose_the_others, r"No other cell could take its clients\."),
     ],
     ids=["stopped", "others are lost"],

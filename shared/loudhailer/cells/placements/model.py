@@ -23,6 +23,9 @@ class Placement:
         player: the player that a session is bound to, as far as is known; None for a player's own.
         former: the cell before this one.
         former_until: epoch seconds; until then the former cell may have connections.
+        is_provisional: nobody has asked for a session yet. It says where messages to the player are collected, and the
+            first session is placed as if there were no placement.
+        waits_elsewhere: messages to the player may wait on other cells: a request to forward them was given up.
     """
 
     cell: CellName
@@ -31,6 +34,8 @@ class Placement:
     player: PlayerId | None = None
     former: CellName | None = None
     former_until: int = 0
+    is_provisional: bool = False
+    waits_elsewhere: bool = False
 
     def is_fresh(self, now: float) -> bool:
         """Tell whether more than half of its time remains, so that it need not be extended."""
@@ -54,6 +59,7 @@ def placement_after(seen: Placement | None, cell: CellName, player: PlayerId | N
         player=player,
         former=seen.cell if has_moved else seen.former,
         former_until=now + FORMER_SECONDS if has_moved else seen.former_until,
+        waits_elsewhere=seen.waits_elsewhere,
     )
 
 
