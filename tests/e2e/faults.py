@@ -108,7 +108,7 @@ def paused(system: System, *queues: str, cell: CellName = HUB) -> Iterator[None]
 
 @contextmanager
 def visible_again_after(system: System, seconds: int, *queues: str) -> Iterator[None]:
-    """A message that is received during the block, and whose worker dies, comes again after so many seconds.
+    """A message that is received during the block, and whose worker dies, is delivered again after so many seconds.
 
     Otherwise that takes half a minute, or a whole one; nothing else happens meanwhile.
     """

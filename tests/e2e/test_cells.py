@@ -285,7 +285,7 @@ async def test_a_broadcast_is_cancelled_on_every_cell(cells: CellScene, system: 
 
 
 async def test_a_tenant_is_changed_and_deleted_on_every_cell(scene: Scene) -> None:
-    """Its limits are shared out; once it is being erased, no cell lets anybody in."""
+    """Its limits are shared out; once it is being erased, no cell admits a client."""
     cells = await CellScene.of(scene, tenant_connections=60)
     deployment = scene.system.deployment
     await cells.fill(1)

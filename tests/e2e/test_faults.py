@@ -23,7 +23,7 @@ TRIES = 5
 
 @pytest.fixture
 def soon_visible_again(system: System) -> Iterator[None]:
-    """A message whose worker was killed comes again after 10 s: more than any worker needs for it here."""
+    """A message whose worker was killed is delivered again after 10 s: more than any worker needs for it here."""
     with visible_again_after(system, 10, *system.deployment.shard_names, "broadcast", "partition", "outcome"):
         yield
 
@@ -35,7 +35,7 @@ async def posts(scene: Scene, counter: str) -> int:
 
 
 async def test_a_fifth_of_the_sockets_has_vanished(scene: Scene) -> None:
-    """Nobody said that they left: the broadcast finds out, deletes their rows, and costs nobody else anything."""
+    """No `$disconnect` announced them: the broadcast detects them, deletes their rows, and delays no other client."""
     async with Invariants(scene) as invariants:
         everyone = await invariants.join(CROWD)
         await invariants.lose(everyone[::5])
@@ -199,14 +199,14 @@ async def test_an_outcome_queue_missing_for_a_while(scene: Scene) -> None:
 
 
 async def test_the_stream_consumer_killed_between_its_write_and_its_answer(scene: Scene) -> None:
-    """The batch comes again and counts nothing twice; the total, which was not released, is repaired by `reconcile`."""
+    """The repeated batch counts nothing twice; `reconcile` repairs the total, which was not released."""
     async with Invariants(scene) as invariants:
         everyone = await invariants.join(CROWD)
         await scene.counted(invariants.tenant, CROWD)
-        (partition,) = scene.system.deployment.partitions.of_tenant(invariants.tenant)
+        (partition,) = scene.system.deployment.partitions.of(invariants.tenant)
 
         def written() -> bool:
-            (now,) = scene.system.deployment.partitions.of_tenant(invariants.tenant)
+            (now,) = scene.system.deployment.partitions.of(invariants.tenant)
             return now.checkpoint != partition.checkpoint
 
         kill = await Workers(scene.system, "accounting").kill_when(written)

@@ -120,8 +120,8 @@ def main() -> None:
     found = statuses(names)
     counts = Counter(found.values())
     killed = counts["killed"] + counts["timeout"]
-    left = [name for name, status in found.items() if status in {"survived", "no tests"}]
-    missed = [name for name in left if name not in meaningless()]
+    undetected = [name for name, status in found.items() if status in {"survived", "no tests"}]
+    missed = [name for name in undetected if name not in meaningless()]
     meant = killed + len(missed)
     summary = (
         f"{killed} of {len(names)} mutants detected ({killed / len(names):.1%}), "
@@ -131,7 +131,7 @@ def main() -> None:
     with chdir(PLACE):
         diffs = "\n".join(
             f"`{name}`: {found[name]}\n\n```diff\n{get_diff_for_mutant(name)}```\n"
-            for name in [*missed, *sorted(set(left).difference(missed))]
+            for name in [*missed, *sorted(set(undetected).difference(missed))]
         )
     (PLACE / "report.md").write_text(f"# Mutants\n\n{summary}\n\n{diffs}")
     print(summary, *missed, f"see {PLACE / 'report.md'}", sep="\n")  # noqa: T201

@@ -44,7 +44,7 @@ class Reception:
         return sum(self.counts.values()) - len(self.counts)
 
     def missing(self, members: Collection[int]) -> set[int]:
-        """Return those of the members who have received nothing."""
+        """Return the members that have received nothing."""
         return set(members).difference(self.counts)
 
     def strays(self, members: Collection[int]) -> set[int]:

@@ -322,7 +322,7 @@ class Stack:
             return None
         template = self._found(self.templates, key)
         if template is None:
-            with suppress(OSError):  # the cache cannot be written, which is said when the template is to be kept
+            with suppress(OSError):  # a cache that cannot be written is reported when the template is kept
                 held.enter_context(self.templates.turn(key, self._wait_for_the_template))
                 template = self._found(self.templates, key)
         if template is None:
@@ -438,7 +438,7 @@ class Stack:
 
         outputs = side_by_side(dependents, applied, self._end_terraform)
         self._destroy_dependents(state, [each for each in self.directory.dependents() if each not in dependents])
-        return {dependent.name: said for dependent, said in outputs.items() if dependent.kind == "cell"}
+        return {dependent.name: output for dependent, output in outputs.items() if dependent.kind == "cell"}
 
     def _variables_of(
         self, state: StackState, dependent: Dependent, description: Any, package: Mapping[str, Any]

@@ -54,12 +54,12 @@ class Document:
 
     @classmethod
     def of(cls, name: str, text: str) -> "Document":
-        """The document of that name; its ending says what it is."""
+        """Return the document of that name; its ending determines its type."""
         return cls(text, _TYPES[Path(name).suffix], f'"{_digest(text.encode())}"')
 
 
 def read_files(root: Path) -> dict[str, str]:
-    """The files of the page and of the client that it imports, by name, below a checkout or Lambda's task root."""
+    """Return the files of the page and of its client by name; the root is a checkout's, or Lambda's task root."""
     folders = (root / "functions" / "web" / "console" / "page", root / "clients" / "javascript" / "src")
     return {path.name: path.read_text() for folder in folders for path in sorted(folder.iterdir())}
 
@@ -95,7 +95,7 @@ class Console:
         }
 
     def __call__(self, event: Mapping[str, Any]) -> Response:
-        """The response to a request in payload format 2.0; its `routeKey` is one of the routes above."""
+        """Return the response to a request in payload format 2.0; its `routeKey` is one of the routes above."""
         return self._routes[event["routeKey"]](event)
 
     def _get_index(self, event: Mapping[str, Any]) -> Response:

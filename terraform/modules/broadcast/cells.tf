@@ -1,10 +1,10 @@
-# Further cells, each in an account of its own. Their queues receive what is on the topic. The role of a cell lets it write about
-# its broadcasts and itself, under keys that lead to nothing else, and read the tenants.
+# Further cells, each in an account of its own. Their queues subscribe to the topic. The role of a cell may write its
+# snapshots and its lease, whose keys hold nothing else, and read the tenants.
 
 locals {
   further_cells = try(var.cells.declared, {})
 
-  # Named, since they may not exist yet. A cell has the hub's prefix.
+  # Composed from their parts, since they may not exist yet. A cell has the hub's prefix.
   cell_reporter_role_arns = {
     for name, cell in local.further_cells : name => [
       for function in ["beat", "report"] : join(":", [
@@ -57,7 +57,7 @@ resource "aws_iam_role" "cell" {
   })
 }
 
-# LeadingKeys is the partition key alone, and ForAllValues holds where a request has none: the key must be there.
+# LeadingKeys has only partition keys, and ForAllValues also holds for a request without any: Null demands one.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
 resource "aws_iam_role_policy" "cell" {
   for_each = local.further_cells

@@ -43,7 +43,7 @@ output "functions" {
     query        = module.query
     post_message = module.post_message
     settle       = module.settle
-  }, { for name, function in module.post_message_own : "post_message-${name}" => function })
+  }, { for name, function in module.post_message_dedicated : "post_message-${name}" => function })
 }
 
 output "cell_roles" {

@@ -1,6 +1,6 @@
 # Permissions of another account's post_message in this account. Its own role reads its shards, by their queues'
-# policies, and assumes one of these roles for all it says to the cell: so there is one place per account, with an
-# external id, that gives this away and takes it back.
+# policies, and assumes one of these roles for all other requests to the cell. So one role per account, with an external
+# id, grants and revokes these permissions.
 
 locals {
   subscriber_function_role_arns = {
@@ -53,7 +53,8 @@ locals {
           Action   = local.mark_lanes
           Resource = [local.lanes.arn]
         },
-        # To its own shards, too: what is left when the time ends goes back.
+        # To its own shards, too: the remaining connections of a chunk return to the shard when the function's time
+        # ends.
         {
           Sid    = "SendOutcomes"
           Effect = "Allow"

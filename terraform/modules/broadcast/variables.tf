@@ -70,7 +70,8 @@ variable "functions" {
   description = "Timeout, memory and concurrency of `publish`, `swarm`, `query`, `post_message`, `post_message-rooms`, `post_message-express` and `settle`: see the stack `hub`."
   type        = any
 
-  # A message is invisible for six timeouts when its function was killed. It must come again while anybody may still be sent it.
+  # A message is invisible for six timeouts when its function was killed. It must be delivered again before the
+  # broadcast expires.
   validation {
     condition = alltrue([
       for name in ["swarm", "query", "post_message", "post_message-rooms", "post_message-express", "settle"] : 2 * 6 * var.functions[name].timeout < var.settings.lifetime_seconds

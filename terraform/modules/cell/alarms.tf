@@ -1,10 +1,10 @@
-# Alarms watch queues and streams: whatever is down or fails, a message or a record waits, or ends in a queue of failures.
-# If a client waits for the answer instead, they watch the function, the API and the tables. docs/runbook.md says how
+# Alarms watch queues and streams: after any failure a message or a record waits, or ends in a queue of failures. If a
+# client waits for the answer instead, alarms watch the function, the API and the tables. docs/runbook.md explains how
 # to react.
 
 locals {
-  # A broadcast's message may wait for half of its lifetime; the other half is left to the person on call. Nobody who
-  # waits for an answer or a direct message should wait longer.
+  # A broadcast's message may wait for half of its lifetime; the other half is for the person on call. A client that
+  # waits for an answer or a direct message should not wait longer.
   longest_wait_seconds = floor(module.broadcast.lifetime_seconds / 2)
 
   work_queues = merge(
@@ -131,7 +131,7 @@ locals {
     IntegrationError = { threshold = 1000, description = "Functions refuse handshakes, or fail: look for ConnectionRefused, and for errors of connect and authorizer." }
   }
 
-  # On-demand tables throttle for a moment when they grow, and the SDK tries again: that wakes nobody.
+  # On-demand tables throttle for a moment when they grow, and the SDK tries again: that raises no alarm.
   # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
   tolerated_throttles = 100
   watched_tables = {

@@ -13,13 +13,13 @@ locals {
   has_hub   = try(var.hub.messages, null) != null
   cell_name = local.has_hub ? var.hub.name : var.cells == null ? null : "hub"
 
-  # The role of the hub in each cell, which has the hub's prefix; the function puts in the account.
+  # The hub's role in each cell, with the hub's prefix; the function inserts the account.
   cell_role_arn = join(":", [
     "arn", data.aws_partition.current.partition, "iam", "", "{accountId}",
     "role/${var.deployment.prefix}/${var.deployment.prefix}-hub-messages",
   ])
 
-  # In the hub's own cell by forward_message itself, in a further one by the role that it has there.
+  # Permissions on inboxes: of forward_message itself in the hub's own cell, of the hub's role in a further cell.
   keep_inboxes = {
     KeepInboxes = {
       actions   = ["dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query"]
@@ -96,7 +96,7 @@ resource "aws_iam_role_policy" "cell" {
   })
 }
 
-# In a further cell: the hub's `forward_message` puts messages into inboxes here and takes them out, and nobody else from there.
+# In a further cell: only the hub's `forward_message` puts messages into inboxes here and deletes them.
 resource "aws_iam_role" "hub" {
   count = local.has_hub ? 1 : 0
 

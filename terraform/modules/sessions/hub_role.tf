@@ -1,4 +1,4 @@
-# In a further cell: the hub's `session_api` keeps the sessions that it has placed here, and nobody else from there.
+# In a further cell: only the hub's `session_api` reaches the sessions that it has placed here.
 
 resource "aws_iam_role" "hub" {
   count = var.hub == null ? 0 : 1

@@ -49,7 +49,7 @@ class Directory(MemoryCellDirectory):
 
 def lease(at: int) -> Lease:
     """A lease of that second."""
-    return Lease(at=at, is_well=True, websocket_url="wss://x", connections=0, tenants=1)
+    return Lease(at=at, is_well=True, websocket_url="wss://x", connections=0, tenant_revision=1)
 
 
 def taking_part(directory: Directory, own: CellName = HUB) -> Mapping[CellName, float]:

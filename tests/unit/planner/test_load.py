@@ -23,8 +23,8 @@ from tools.planner.work import assumed_per_second
 def test_the_floor_is_that_of_the_design(connections: int, accounts: int, rate: int, burst: int) -> None:
     """(N - bucket x A) / (left x A) seconds, never below none; `left` is the rate without what clients send."""
     of_clients = connections / accounts * (1 / (60 * 8) + 2 / (60 * 115))
-    left = rate - of_clients
-    assume(left > 1)
+    rate_of_posts = rate - of_clients
+    assume(rate_of_posts > 1)
     load = Load(
         connections=connections,
         cells=accounts,
@@ -33,8 +33,8 @@ def test_the_floor_is_that_of_the_design(connections: int, accounts: int, rate: 
         burst=burst,
         broadcasts_per_hour=Decimal(0),
     )
-    bucket = max(0.0, (connections - burst * accounts) / (left * accounts))
-    assert float(load.floor_seconds) == pytest.approx(connections / (left * accounts))
+    bucket = max(0.0, (connections - burst * accounts) / (rate_of_posts * accounts))
+    assert float(load.floor_seconds) == pytest.approx(connections / (rate_of_posts * accounts))
     assert float(load.floor_seconds_with_bucket) == pytest.approx(bucket)
     assert load.floor_seconds_with_bucket <= load.floor_seconds <= load.lanes_seconds
 

@@ -111,7 +111,7 @@ def test_no_job_saves_or_restores_a_cache() -> None:
 
 
 def test_no_action_caches_by_itself() -> None:
-    """Setting up a language does, for one. A new action goes onto this list once somebody has looked."""
+    """Setting up a language does, for one. A new action is added to this list after a review."""
     lines = [line for path in ROOT.glob(".github/**/*.yml") for line in path.read_text().splitlines()]
     assert {match["action"] for match in map(PINNED.match, lines) if match} == WITHOUT_A_CACHE
 

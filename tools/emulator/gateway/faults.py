@@ -14,7 +14,7 @@ def _fault[T](default: T, text: str) -> T:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Faults that are on; rates are probabilities, of posts unless said otherwise."""
+    """Faults that are on; rates are probabilities, of posts unless stated otherwise."""
 
     error_rate: float = _fault(0.0, "probability of a 500, not delivered")
     reset_rate: float = _fault(0.0, "probability of a connection reset, not delivered")
@@ -28,7 +28,7 @@ class Faults:
     seed: int = _fault(1, "seed of the probabilities, so that a run can be repeated")
 
     def __post_init__(self) -> None:
-        """Refuse what is no probability or no time."""
+        """Refuse a value that is no probability or no time."""
         for name in ("error_rate", "reset_rate", "lost_response_rate", "throttle_rate", "drop_disconnect"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")

@@ -111,7 +111,7 @@ class Lifecycle:
         await self._quiet.wait()
 
     async def stop(self) -> None:
-        """Drop what is left of connections and events."""
+        """Drop all remaining connections and events."""
         self._stopped = True
         for connection in self._connections:
             connection.abort()

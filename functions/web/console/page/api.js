@@ -1,4 +1,4 @@
-/** The HTTP API, relative to where the page lies, and what to do about its errors. */
+/** The HTTP API, relative to the page, with advice about its errors. */
 
 import { elapsed } from "./clock.js";
 import { LoudhailerError, answerOf } from "./loudhailer.js";
@@ -65,7 +65,7 @@ export class Api {
   }
 }
 
-/** What went wrong, and what the person before the page can do about it. */
+/** A sentence about the error, and what the user can do about it. */
 function advice({ status, field, message }, request) {
   const details = message ? ` (${message})` : "";
   switch (status) {

@@ -1,4 +1,4 @@
-/** The page: what is typed and pressed, what the service answers, and what is shown of it. */
+/** The page: connects its inputs to the service, and shows the answers. */
 
 import { Api } from "./api.js";
 import { ServerClock } from "./clock.js";
@@ -150,7 +150,7 @@ byId("end").addEventListener("click", async () => {
   }
 });
 
-/** What can be done now can be pressed, and nothing else. */
+/** Enable the controls that can be used now, and disable all others. */
 function enable() {
   byId("toggle").textContent = client !== null ? "Disconnect" : session ? "Connect" : "Create session and connect";
   byId("end").disabled = session === null;

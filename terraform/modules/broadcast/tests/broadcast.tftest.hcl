@@ -118,7 +118,7 @@ run "every_part_is_as_documented_by_default" {
       for key, redrive in aws_sqs_queue_redrive_policy.work :
       jsondecode(redrive.redrive_policy).maxReceiveCount == lookup({ broadcast = 10, partition = 10, undelivered = 20 }, key, 5)
     ])
-    error_message = "A chunk must be tried five times, what comes again soon ten times, and each as often again to be settled as failed."
+    error_message = "A chunk must be tried five times, a broadcast or source ten times, and each as often again to be settled as failed."
   }
 
   # A shard delivers one chunk at a time to a limited number of workers.
@@ -160,11 +160,11 @@ run "every_part_is_as_documented_by_default" {
   assert {
     condition = alltrue([
       for name, workers in { rooms = 2, express = 4 } : (
-        aws_lambda_event_source_mapping.own[name].function_name == module.post_message_own[name].alias.arn
-        && aws_lambda_event_source_mapping.own[name].batch_size == 1
-        && aws_lambda_event_source_mapping.own[name].function_response_types == toset(["ReportBatchItemFailures"])
-        && aws_lambda_event_source_mapping.own[name].scaling_config[0].maximum_concurrency == workers
-        && local.own_lanes[name].workers == workers
+        aws_lambda_event_source_mapping.post_message_dedicated[name].function_name == module.post_message_dedicated[name].alias.arn
+        && aws_lambda_event_source_mapping.post_message_dedicated[name].batch_size == 1
+        && aws_lambda_event_source_mapping.post_message_dedicated[name].function_response_types == toset(["ReportBatchItemFailures"])
+        && aws_lambda_event_source_mapping.post_message_dedicated[name].scaling_config[0].maximum_concurrency == workers
+        && local.dedicated_lanes[name].workers == workers
       )
     ])
     error_message = "No more workers may post than the rate of their kind is divided by."
@@ -175,7 +175,7 @@ run "every_part_is_as_documented_by_default" {
     condition = alltrue([
       for name in ["rooms", "express"] :
       anytrue([
-        for statement in module.post_message_own[name].statements :
+        for statement in module.post_message_dedicated[name].statements :
         contains(statement.Action, "sqs:SendMessage") && contains(statement.Resource, local.queues[name].arn)
       ])
     ])
@@ -184,17 +184,17 @@ run "every_part_is_as_documented_by_default" {
 
   # The rest of a small broadcast goes to the shards.
   assert {
-    condition     = jsonencode(local.own_lanes.express.queues_for_rest) == jsonencode(local.query_shards)
+    condition     = jsonencode(local.dedicated_lanes.express.queues_for_rest) == jsonencode(local.query_shards)
     error_message = "No small broadcast may wait for the remaining connections of another one."
   }
   assert {
-    condition     = local.own_lanes.express.bucket * 4 == 2000 && local.own_lanes.rooms.bucket == 0
+    condition     = local.dedicated_lanes.express.bucket * 4 == 2000 && local.dedicated_lanes.rooms.bucket == 0
     error_message = "The express lanes together must take two fifths of the account's bucket, and no others any of it."
   }
 
   # Lambda does not stop messages that return to a queue.
   assert {
-    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow" && alltrue([for way in aws_lambda_function_recursion_config.post_message_own : way.recursive_loop == "Allow"])
+    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow" && alltrue([for way in aws_lambda_function_recursion_config.post_message_dedicated : way.recursive_loop == "Allow"])
     error_message = "Lambda must not take the way back to the shard for a loop."
   }
   assert {
@@ -461,9 +461,9 @@ run "both_functions_that_post_have_their_own_concurrency" {
   assert {
     condition = (
       jsonencode(module.post_message.concurrency) == jsonencode({ reserved = 16, provisioned = null })
-      && jsonencode(module.post_message_own["rooms"].concurrency) == jsonencode({ reserved = 2, provisioned = 1 })
+      && jsonencode(module.post_message_dedicated["rooms"].concurrency) == jsonencode({ reserved = 2, provisioned = 1 })
     )
-    error_message = "The workers of large rooms must get what is said for them, and those of the shards what is said for those."
+    error_message = "The workers of large rooms must get their own concurrency, and those of the shards theirs."
   }
 }
 
@@ -531,7 +531,7 @@ run "small_broadcasts_have_as_many_recipients_as_a_lane_posts_at_once" {
   }
 
   assert {
-    condition     = local.express_recipients == 125 && local.own_lanes.express.bucket == 125
+    condition     = local.express_recipients == 125 && local.dedicated_lanes.express.bucket == 125
     error_message = "In a Region with a small quota fewer recipients must make a broadcast small."
   }
 }
@@ -846,7 +846,7 @@ run "only_send_message_publishes_where_publish_is_missing" {
 
   assert {
     condition     = !strcontains(aws_sns_topic_policy.broadcast.policy, "-publish") && strcontains(aws_sns_topic_policy.broadcast.policy, "-send_message")
-    error_message = "A further cell's topic carries what is said in its rooms alone."
+    error_message = "A further cell's topic must carry messages to its own rooms only."
   }
   assert {
     condition     = length(module.publish) == 0
