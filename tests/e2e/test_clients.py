@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -162,6 +163,12 @@ class InNode:
             self.events.append(event)
 
 
+async def killed(process: asyncio.subprocess.Process) -> None:
+    """Kill a process with its children: the command `node` of the wheel starts one."""
+    os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
 @asynccontextmanager
 async def driven(language: str, scene: Scene, tenant: TenantId) -> AsyncIterator[ClientDriver]:
     """A driver of the clients of a tenant; nothing of it is left after the block."""
@@ -176,14 +183,13 @@ async def driven(language: str, scene: Scene, tenant: TenantId) -> AsyncIterator
         return
     pipe = asyncio.subprocess.PIPE
     command = (NODE, Path(__file__).with_name("client.mjs"), scene.system.deployment.http_url, tenant)
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, start_new_session=True)
     node = InNode(scene, process)
     reading = asyncio.create_task(node.read())
     try:
         yield node
     finally:
-        process.kill()
-        await process.wait()
+        await killed(process)
         await reading
 
 
@@ -347,6 +353,7 @@ async def backend(name: str, folder: Path, scene: Scene, tenant: TenantId) -> As
         name,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder / WHEEL), **settings},
+        start_new_session=True,
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -362,8 +369,7 @@ async def backend(name: str, folder: Path, scene: Scene, tenant: TenantId) -> As
             await eventually(answers)
         yield url
     finally:
-        process.kill()
-        await process.wait()
+        await killed(process)
 
 
 @pytest.fixture
