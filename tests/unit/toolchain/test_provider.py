@@ -107,7 +107,7 @@ def test_a_full_disk_is_reported_in_one_sentence_with_the_fix(equipped: Computer
     with pytest.raises(OperatorError, match=rf"The cache .*tools cannot be written: {reason}\.$") as caught:
         equipped.find_provider()
     assert caught.value.remedy.startswith("Free some space")
-    assert equipped.said == []
+    assert equipped.printed == []
     assert not any(path.name.startswith("provider-") and path.is_dir() for path in equipped.cache.iterdir())
 
 
