@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.simulation.invariants.admission import Admission
+from tests.simulation.invariants.admission import AdmissionRate
 from tests.simulation.invariants.broadcasts import Broadcasts
 from tests.simulation.invariants.cells import Cells
 from tests.simulation.invariants.counting import Counting
@@ -20,5 +20,5 @@ OBSERVERS: Sequence[type[Observer]] = (
     Erasure,
     LanesInvariant,
     Cells,
-    Admission,
+    AdmissionRate,
 )
