@@ -162,8 +162,8 @@ async def test_a_member_that_is_refused_elsewhere_tries_again(monkeypatch: pytes
     """It keeps its connection until then, and moves once, however often it is asked meanwhile."""
     moving = MovingCrowd(monkeypatch, ApiError(503, ""), HandshakeRefusedError(Refusal(429, "full")))
     give(moving.before, Frame(b'{"type": "move", "overlapSeconds": 9000}'))
-    assert await moving.move(9_000.0)
-    assert len(moving.asked) == 3
+    after = await moving.move(9_000.0)
+    assert (after.is_open, len(moving.asked)) == (True, 3)
 
 
 async def test_a_crowd_that_leaves_closes_former_connections_too(monkeypatch: pytest.MonkeyPatch) -> None:
