@@ -662,3 +662,21 @@ def end_long_ago(system: System, broadcast_id: str) -> None:
 async def place_new_session(cells: CellScene) -> CellName:
     """The cell on which a new session is placed."""
     return cells.cell_of(await cells.scene.session(cells.tenant))
+
+
+@pytest.mark.nightly
+async def test_a_cell_that_is_taken_out_keeps_no_client_and_no_report_waiting(cells: CellScene, system: System) -> None:
+    """`up --cells 2` after `up --cells 3`. It is the last test, since the others need the cell."""
+    lost = cells.sessions[SOUTH][0]
+    fewer = await asyncio.to_thread(system.loudhailer, "up", "--cells", "2")
+    assert fewer.returncode == 0, fewer.stderr
+    url = await eventually(
+        partial(cells.scene.api.open_session, lost.tenant, lost.session), lambda url: cells.names[url] != SOUTH
+    )
+    guest = await cells.scene.connect(SceneSession(lost.tenant, lost.session, url))
+    broadcast_id = await cells.scene.broadcast({"tenantId": cells.tenant}, "with a cell less")
+    assert (await guest.frame())["id"] == broadcast_id
+    report = await cells.scene.report(broadcast_id)
+    assert (set(report["byCell"]), report["waitingFor"], report["silent"]) == ({HUB, NORTH}, [], [])
+    status = await asyncio.to_thread(system.loudhailer, "status")
+    assert (SOUTH in status.stdout, NORTH in status.stdout) == (False, True)
