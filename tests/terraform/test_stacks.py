@@ -179,3 +179,12 @@ def test_a_cell_refuses_the_values_that_the_hub_refuses(variable: str) -> None:
         for declared in [sources.partition(f'variable "{variable}" {{\n')[2]]
     )
     assert hub == cell != []
+
+
+def test_a_cell_that_is_declared_twice_is_refused(tmp_path: Path) -> None:
+    """As JSON, in which environments declare cells; of two in HCL, Terraform takes the last without a word."""
+    (tmp_path / "main.tf").write_text('variable "cells" {\n  type = map(object({ account_id = string }))\n}\n')
+    north = '"north": {"account_id": "444444444444"}'
+    (tmp_path / "cells.tfvars.json").write_text(f'{{"cells": {{{north}, {north}}}}}')
+    with pytest.raises(AssertionError, match='An attribute named "north" was already defined'):
+        LinkedTerraform().run(tmp_path, "plan", "-input=false", "-no-color", "-var-file=cells.tfvars.json")
