@@ -250,6 +250,15 @@ test("a ping goes out in less than ten minutes, its pong is not shown", async ()
   assert.equal(observed.states.at(-1).state, STATES.OPEN);
 });
 
+test("an empty frame is not shown, and answers a ping", async () => {
+  const { connection, observed, socket } = await opened();
+  connection.check();
+  socket.says("");
+  await pass(10_000);
+  assert.deepEqual(observed.frames, []);
+  assert.equal(observed.states.at(-1).state, STATES.OPEN);
+});
+
 test("a connection that does not answer a ping is dead", async () => {
   const { connection, observed, socket } = await opened();
   connection.check();

@@ -327,7 +327,8 @@ class Line {
   #hear(text) {
     clearTimeout(this.#deadline);
     this.#deadline = null;
-    if (text !== null && !isPong(text)) {
+    // API Gateway may send an empty frame after a request that has no response: see the question empty-frame in docs/aws-answers.md.
+    if (text && !isPong(text)) {
       this.#handlers.onText(text);
     }
   }
