@@ -141,7 +141,10 @@ def _stand_ins(environment: SimulatedEnvironment) -> StandIns:
         "loudhailer.delivery.ordered": {"CurlOrderedSender": lambda *_, **__: sender},
         "functions.broadcast.post_message.identity": {"identity": identity},
         "functions.messaging.presence.leaves": {"Leaves": partial(leaves.Leaves, monotonic=monotonic)},
-        "functions.messaging.send_message.rooms": {"SmallRoom": partial(rooms.SmallRoom, monotonic=monotonic)},
+        "functions.messaging.send_message.rooms": {
+            "SendToRoom": rooms.SendToRoom,
+            "SmallRoom": partial(rooms.SmallRoom, monotonic=monotonic),
+        },
         "functions.connections.reconcile.sqs": {
             "SqsFailureQueue": lambda client, url: SqsFailureQueue(client, url, pause=pause)
         },
