@@ -116,8 +116,8 @@ image-base: setup ## Write down the digest of AWS's base; releases stand on it.
 ##@ Measure
 
 .PHONY: bench
-bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 10,000 sockets; writes docs/benchmarks.md.
-	$(RUN) python -m tests.bench
+bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 10,000 sockets; writes docs/benchmarks.md; ONLY="sender lanes" runs two.
+	$(RUN) python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 .PHONY: mutants
 mutants: setup ## A sample of 450 mutants of functions/ and shared/: how many the fast tests detect; writes build/mutants/report.md.
