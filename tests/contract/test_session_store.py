@@ -467,7 +467,7 @@ def test_a_session_that_two_releases_withdraw_is_created_again_after_random_paus
         return answer
 
     client: Any = EngineClient(beside_the_other)
-    with pytest.raises(TransientError, match="made and ended"):
+    with pytest.raises(TransientError, match="created and ended"):
         DynamoSessionStore(client, "sessions-x", pause=pauses.append).renew(
             ACME, S1, player=None, expires_at=200, now=0
         )

@@ -126,7 +126,8 @@ async def test_latency_is_correct_on_a_device_with_a_wrong_clock(scene: Scene, b
 
 
 async def test_echoes_return_in_order(scene: Scene, browser: Browser) -> None:
-    """Silo and pooled, each by its own button."""
+    """Silo and pooled, each by its own button; also if API Gateway answers each request with an empty frame."""
+    await scene.faults(empty_frames=True)
     async with visits(browser, scene) as visit:
         ann = await visit()
         await ann.connect(SILO)
@@ -136,6 +137,7 @@ async def test_echoes_return_in_order(scene: Scene, browser: Browser) -> None:
             await expect(ann.log("Echoes").locator("p", has_text=f"{button} ")).to_have_text(
                 [re.compile(f"{button} {number}$") for number in range(3)]
             )
+        assert await ann.log("Frames").locator("p", has_text=re.compile("^[^a-z]*$")).count() == 0
 
 
 @pytest.mark.image_smoke

@@ -69,7 +69,7 @@ class _CellsPlanner(Planner):
 
 @dataclass
 class _Device:
-    """A client with its connections, the last one last; one that moves does not know the frame `move` again."""
+    """A client with its connections, in the order of their handshakes; while it moves it ignores the frame `move`."""
 
     number: int
     tenant: str

@@ -17,8 +17,6 @@ from tests.simulation.watch import holds
 from tests.simulation.workload import Operation, Plan, Workload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.simulation.system import SimulatedSystem
 
 LET_IN = "14: no client waits for ever"
@@ -73,12 +71,14 @@ class StormWorkload(Workload):
         del calls
         scheduler, arrivals = self._system.scheduler, self._plan.operations
         for arrival in arrivals:
-            begin: Callable[[], object] = partial(self._arrive, **arrival.arguments)
-            start = partial(scheduler.start, begin)
-            scheduler.at(BEGIN + arrival.at, partial(scheduler.on_behalf_of, f"arrive {arrival.number}", start))
+            begin = partial(self._begin, **arrival.arguments)
+            scheduler.at(BEGIN + arrival.at, partial(scheduler.on_behalf_of, f"arrive {arrival.number}", begin))
         latest = BEGIN + _PATIENCE * len(arrivals) / self._rate + _SPARE_SECONDS
         scheduler.run(until=lambda: not self._waiting, latest=latest)
         holds(that=not self._waiting, invariant=LET_IN, text=f"{self._waiting} of {len(arrivals)} clients still wait")
+
+    def _begin(self, tenant: str, session: str) -> None:
+        self._system.scheduler.start(lambda: self._arrive(tenant, session))
 
     def _arrive(self, tenant: str, session: str) -> None:
         """Ask for the session until the client is let in."""

@@ -275,7 +275,7 @@ class Stack:
         return self._saved(replace(state, aws_identity=identity_of(aws)))
 
     def _start_gateways(self, ports: Ports, state: StackState) -> tuple[StackState, bool]:
-        """See that each cell's gateway runs, and no other one; the state that fits, and whether one was started."""
+        """Run the gateway of each cell and no other; return the matching state, and whether one was started."""
         for cell in state.cell_ports.keys() - self._cells.keys():
             self.processes.stop(gateway_of(cell))
         port, started = self._start_gateway(GATEWAY, ACCOUNT, ports.gateway, state.gateway_port, state)

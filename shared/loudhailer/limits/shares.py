@@ -7,6 +7,7 @@ which the functions of the hub's own cell take its part.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from loudhailer.cells.port import CellDirectory
 from loudhailer.cells.rendezvous import homes, share
@@ -52,8 +53,14 @@ class Shares:
         )
 
 
+type _Weights = frozenset[tuple[CellName, float]]
+
+_REMEMBERED_TENANTS = 4_096
+"""Tenants whose parts are cached: each takes about 1 KB."""
+
+
 class HubShare:
-    """Computes the part of the hub's own cell."""
+    """Computes the part of the hub's own cell: once for each tenant, until the tenant or the cells change."""
 
     def __init__(
         self, directory: CellDirectory, shares: Shares, *, lease_seconds: int, clock: Callable[[], float]
@@ -62,13 +69,17 @@ class HubShare:
         self._shares = shares
         self._lease_seconds = lease_seconds
         self._clock = clock
-        self._known: tuple[float, Mapping[CellName, float]] | None = None
+        self._known: tuple[float, _Weights] | None = None
+        self._part = lru_cache(_REMEMBERED_TENANTS)(self._divide)
 
     def __call__(self, tenant: Tenant) -> Tenant:
         """Return the tenant with the hub's part of its limits."""
-        return self._shares.part(tenant, HUB, self._taking_part())
+        return self._part(tenant, self._taking_part())
 
-    def _taking_part(self) -> Mapping[CellName, float]:
+    def _divide(self, tenant: Tenant, taking_part: _Weights) -> Tenant:
+        return self._shares.part(tenant, HUB, dict(taking_part))
+
+    def _taking_part(self) -> _Weights:
         """Return the cells that took part some seconds ago; if the directory does not answer, the last known ones."""
         now = self._clock()
         if self._known is not None and now - self._known[0] < _REMEMBERED_SECONDS:
@@ -79,10 +90,11 @@ class HubShare:
             count("CellsUnknown")
             logger.warning("the directory of cells does not answer", error=str(error))
             # Without an earlier answer all cells count, which gives the smallest part.
-            found = self._shares.weights if self._known is None else self._known[1]
+            found = frozenset(self._shares.weights.items()) if self._known is None else self._known[1]
         else:
-            found = cells_taking_part(
+            taking_part = cells_taking_part(
                 statuses, self._shares.weights, own=HUB, now=now, lease_seconds=self._lease_seconds
             )
+            found = frozenset(taking_part.items())
         self._known = now, found
         return found

@@ -21,6 +21,8 @@ locals {
     { for shard in local.shard_names : shard => { consumer = "post_message", receives = 1 } },
   )
 
+  consumers = toset(values(local.work_queues)[*].consumer)
+
   account_root_arn = "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:root"
 
   # Composed from its parts: a queue's policy cannot refer to the queue's own ARN.

@@ -134,8 +134,15 @@ locals {
   # On-demand tables throttle for a moment when they grow, and the SDK tries again: that raises no alarm.
   # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
   tolerated_throttles = 100
-  watched_tables = {
-    for pair in setproduct(keys(local.tables), ["Read", "Write"]) : "${pair[0]}-${lower(pair[1])}s" => { table = pair[0], metric = "${pair[1]}ThrottleEvents" }
+
+  # A table's metric leaves out the table's indexes.
+  throttled = merge(
+    { for name, table in local.tables : name => { TableName = table.name } },
+    { for name, index in module.connections.indexes : name => { TableName = index.table, GlobalSecondaryIndexName = index.name } },
+  )
+  watched_throttles = {
+    for pair in setproduct(keys(local.throttled), ["Read", "Write"]) :
+    "${pair[0]}-${lower(pair[1])}s" => { name = pair[0], metric = "${pair[1]}ThrottleEvents", dimensions = local.throttled[pair[0]] }
   }
 }
 
@@ -182,17 +189,17 @@ module "placement_alarm" {
 
 module "throttled_alarm" {
   source   = "../alarm"
-  for_each = local.watched_tables
+  for_each = local.watched_throttles
 
   name        = "${var.deployment.prefix}-${each.key}-throttled"
-  description = "DynamoDB throttles ${each.value.table}: a key takes more than it can, or the table has reached its quota."
+  description = "DynamoDB throttles ${each.value.name}: a key takes more than it can, or the table has reached its quota."
   threshold   = local.tolerated_throttles
   topic_arn   = var.deployment.alarm_topic_arn
 
   metric = {
     namespace  = "AWS/DynamoDB"
     name       = each.value.metric
-    dimensions = { TableName = local.tables[each.value.table].name }
+    dimensions = each.value.dimensions
     statistic  = "Sum"
   }
 }

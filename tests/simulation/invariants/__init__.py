@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from tests.simulation.invariants.admission import Admission
+from tests.simulation.invariants.admission import AdmissionInvariant
 from tests.simulation.invariants.broadcasts import Broadcasts
-from tests.simulation.invariants.cells import Cells
+from tests.simulation.invariants.cells import CellsInvariant
 from tests.simulation.invariants.counting import Counting
 from tests.simulation.invariants.erasure import Erasure
 from tests.simulation.invariants.lanes import LanesInvariant
@@ -19,6 +19,6 @@ OBSERVERS: Sequence[type[Observer]] = (
     Messages,
     Erasure,
     LanesInvariant,
-    Cells,
-    Admission,
+    CellsInvariant,
+    AdmissionInvariant,
 )

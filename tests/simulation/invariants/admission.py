@@ -20,7 +20,7 @@ EARLY_SECONDS = 0.3
 _ROUNDING_SECONDS = 0.001
 
 
-class Admission(Observer):
+class AdmissionInvariant(Observer):
     """Keeps the slots of the hub's line, and counts the clients that are let in."""
 
     def __init__(self, system: "SimulatedSystem") -> None:

@@ -59,7 +59,7 @@ class _Together:
     renewed_at: float = 0.0
 
 
-class Cells(Observer):
+class CellsInvariant(Observer):
     """Looks at one of several cells; what must hold over all of them is kept by the hub's observer."""
 
     def __init__(self, system: "SimulatedSystem") -> None:
@@ -68,7 +68,7 @@ class Cells(Observer):
 
     @property
     def _together(self) -> _Together:
-        return _observer(self.system.hub, Cells)._of_hub  # its own kind
+        return _observer(self.system.hub, CellsInvariant)._of_hub  # its own kind
 
     def written(self, writes: "Sequence[Write]", invocation: "SimulatedInvocation | None") -> None:
         """Check messages that are deleted and connections that are recorded; note which cells take part."""

@@ -76,6 +76,8 @@ def test_every_test_runs_at_night() -> None:
     """The long forms too, a long simulation, and a sample of mutants."""
     wanted = [["test-all"], ["simulation-crowd", "simulation-long"], ["mutants"]]
     assert [targets("nightly", job) for job in jobs("nightly")] == wanted
+    (seeds,) = (step["env"] for _, step in steps("nightly") if step.get("run") == "make simulation-long")
+    assert seeds == {"FIRST_SEED": "${{ github.run_number }}00000"}, "every night would run the same seeds"
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)

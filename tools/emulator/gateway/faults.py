@@ -24,6 +24,7 @@ class Faults:
     connect_delay_ms: float = _fault(0.0, "time between the answer of $connect and the open connection")
     drop_disconnect: float = _fault(0.0, "probability that a $disconnect event is never sent")
     drop_authorizer_context: bool = _fault(False, "$disconnect events come without the authorizer's context")
+    empty_frames: bool = _fault(False, "a client gets an empty frame after a request without a response")
     skip_connect: bool = _fault(False, "connections open unasked: no authorizer, no $connect, no quota of connects")
     seed: int = _fault(1, "seed of the probabilities, so that a run can be repeated")
 

@@ -123,6 +123,10 @@ run "every_part_is_as_documented_by_default" {
 
   # A shard delivers one chunk at a time to a limited number of workers.
   assert {
+    condition     = local.consumers == toset(["swarm", "query", "post_message", "post_message-rooms", "post_message-express", "settle"])
+    error_message = "The timeout of every function that reads a queue of the pipeline must be bounded by the broadcast's lifetime."
+  }
+  assert {
     condition = alltrue([
       for mapping in aws_lambda_event_source_mapping.post_message :
       mapping.batch_size == 1 && mapping.scaling_config[0].maximum_concurrency == 5
@@ -212,7 +216,7 @@ run "every_part_is_as_documented_by_default" {
 
   # No cell may subscribe, and `publish` reads none without further cells.
   assert {
-    condition     = !strcontains(aws_sns_topic_policy.broadcast.policy, "sns:Subscribe") && length(aws_iam_role.cell) == 0
+    condition     = !strcontains(aws_sns_topic_policy.broadcast.policy, "sns:Subscribe") && length(module.cell_roles.roles) == 0
     error_message = "The topic is as it was."
   }
   assert {
@@ -358,7 +362,7 @@ run "lanes_share_the_quota_and_leave_headroom" {
     error_message = "Twenty lanes must share 8,330 posts per second."
   }
   assert {
-    condition     = jsonencode(local.own_lane_posts_per_second) == jsonencode({ rooms = 490, express = 122 })
+    condition     = jsonencode(local.dedicated_lane_posts_per_second) == jsonencode({ rooms = 490, express = 122 })
     error_message = "The two lanes of large rooms must share 980, and the four of small broadcasts the other 490."
   }
 }
@@ -372,7 +376,7 @@ run "all_lanes_together_keep_to_the_quota" {
   }
 
   assert {
-    condition     = local.lane_posts_per_second * 12 + local.own_lane_posts_per_second.rooms * 2 + local.own_lane_posts_per_second.express * 4 <= 27000
+    condition     = local.lane_posts_per_second * 12 + local.dedicated_lane_posts_per_second.rooms * 2 + local.dedicated_lane_posts_per_second.express * 4 <= 27000
     error_message = "All lanes must share what the quota leaves to posts."
   }
   assert {
@@ -390,7 +394,7 @@ run "a_small_quota_leaves_large_rooms_a_post_a_second" {
   }
 
   assert {
-    condition     = local.own_lane_posts_per_second.rooms == 1
+    condition     = local.dedicated_lane_posts_per_second.rooms == 1
     error_message = "A lane without a rate would never post."
   }
 }
@@ -668,7 +672,7 @@ run "a_subscribers_roles_are_bounded_in_both_accounts" {
   }
 
   assert {
-    condition     = aws_iam_role.subscriber["blue"].permissions_boundary == "arn:aws:iam::111111111111:policy/ci/loudhailer-test-boundary"
+    condition     = module.subscriber_roles.roles.blue.permissions_boundary == "arn:aws:iam::111111111111:policy/ci/loudhailer-test-boundary"
     error_message = "The role that it assumes must have this account's boundary."
   }
   assert {
@@ -686,7 +690,7 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role.subscriber["blue"].assume_role_policy).Statement == [{
+    condition = jsondecode(module.subscriber_roles.roles.blue.trust).Statement == [{
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
       Principal = { AWS = "arn:aws:iam::222222222222:root" }
@@ -698,17 +702,17 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
     error_message = "Only the subscriber's function, and only with the external id, may assume the role."
   }
   assert {
-    condition = (
-      local.subscriber_policies.blue.Statement[0].Action == ["execute-api:ManageConnections"]
-      && local.subscriber_policies.blue.Statement[0].Resource == [
+    condition = {
+      for statement in jsondecode(module.subscriber_roles.roles.blue.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      } == {
+      Post = [["execute-api:ManageConnections"], [
         for method in ["POST", "DELETE"] : "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/${method}/@connections/*"
-      ]
-      && local.subscriber_policies.blue.Statement[1].Action == ["dynamodb:GetItem", "dynamodb:UpdateItem"]
-      && local.subscriber_policies.blue.Statement[1].Resource == [local.lanes.arn]
-      && local.subscriber_policies.blue.Statement[2].Action == ["sqs:SendMessage"]
-      && length(local.subscriber_policies.blue.Statement[2].Resource) == 4
-      && length(local.subscriber_policies.blue.Statement) == 3
-    )
+      ]]
+      MarkLanes = [["dynamodb:GetItem", "dynamodb:UpdateItem"], [local.lanes.arn]]
+      SendOutcomes = [["sqs:SendMessage"], [
+        local.shards[0].arn, local.shards[2].arn, local.queues["outcome"].arn, local.queues["dead-letter"].arn
+      ]]
+    }
     error_message = "It must be let post, mark its lanes, and send to its two shards, to the outcomes and the dead letters, and nothing else."
   }
   assert {
@@ -733,7 +737,7 @@ run "an_account_id_of_11_digits_is_refused" {
   command = plan
 
   plan_options {
-    target = [aws_iam_role.subscriber]
+    target = [module.subscriber_roles]
   }
 
   variables {
@@ -747,7 +751,7 @@ run "a_shard_that_two_subscribers_claim_is_refused" {
   command = plan
 
   plan_options {
-    target = [aws_iam_role.subscriber]
+    target = [module.subscriber_roles]
   }
 
   variables {
@@ -764,7 +768,7 @@ run "a_shard_that_does_not_exist_is_refused" {
   command = plan
 
   plan_options {
-    target = [aws_iam_role.subscriber]
+    target = [module.subscriber_roles]
   }
 
   variables {
@@ -779,7 +783,7 @@ run "a_fractional_shard_number_is_refused" {
   command = plan
 
   plan_options {
-    target = [aws_iam_role.subscriber]
+    target = [module.subscriber_roles]
   }
 
   variables {
@@ -793,7 +797,7 @@ run "a_subscriber_without_a_shard_is_refused" {
   command = plan
 
   plan_options {
-    target = [aws_iam_role.subscriber]
+    target = [module.subscriber_roles]
   }
 
   variables {
@@ -807,7 +811,7 @@ run "an_account_that_subscribes_twice_is_refused" {
   command = plan
 
   plan_options {
-    target = [aws_iam_role.subscriber]
+    target = [module.subscriber_roles]
   }
 
   variables {
@@ -824,7 +828,7 @@ run "a_short_external_id_and_a_name_in_capitals_are_refused" {
   command = plan
 
   plan_options {
-    target = [aws_iam_role.subscriber]
+    target = [module.subscriber_roles]
   }
 
   variables {
@@ -883,7 +887,7 @@ run "a_cell_subscribes_only_its_queue_and_reports_only_its_own_rows" {
     error_message = "The cell's account may subscribe its queue of broadcasts, and nothing else."
   }
   assert {
-    condition = jsondecode(aws_iam_role.cell["north"].assume_role_policy).Statement == [{
+    condition = jsondecode(module.cell_roles.roles.north.trust).Statement == [{
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
       Principal = { AWS = "arn:aws:iam::444444444444:root" }
@@ -899,8 +903,8 @@ run "a_cell_subscribes_only_its_queue_and_reports_only_its_own_rows" {
   }
   assert {
     condition = {
-      for statement in jsondecode(aws_iam_role_policy.cell["north"].policy).Statement : statement.Sid => [
-        join(",", statement.Action), try(values(statement.Condition)[0]["dynamodb:LeadingKeys"][0], null), try(statement.Condition.Null["dynamodb:LeadingKeys"], null)
+      for statement in jsondecode(module.cell_roles.roles.north.policy).Statement : statement.Sid => [
+        join(",", statement.Action), try(values(statement.Condition)[0]["dynamodb:LeadingKeys"][0], null), try(statement.Condition.Null["dynamodb:LeadingKeys"][0], null)
       ]
       } == {
       TellOfBroadcasts = ["dynamodb:UpdateItem", "*#cell#north", "false"]
