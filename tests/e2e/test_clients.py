@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
@@ -165,7 +165,8 @@ class InNode:
 
 async def killed(process: asyncio.subprocess.Process) -> None:
     """Kill a process with its children: the command `node` of the wheel starts one."""
-    os.killpg(process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
 
 

@@ -65,7 +65,7 @@ export class Server {
   /** The answer, and the time of the service in epoch seconds. */
   async #call(method, path, { query = {}, body } = {}) {
     const { url, token, signer, fetch, timeout } = this.#options;
-    const given = Object.entries(query).filter(([, value]) => value !== undefined);
+    const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
     const address = new URL(`${url}${path}${given.length > 0 ? `?${new URLSearchParams(given)}` : ""}`);
     const text = body && JSON.stringify(body);
     let headers = { ...(text && { "content-type": "application/json" }), ...(token && { authorization: `Bearer ${token}` }) };

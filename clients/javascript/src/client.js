@@ -287,7 +287,7 @@ class Client extends Emitter {
     if (!isText(httpUrl)) {
       throw new LoudhailerError("UNREACHABLE", "the session names no httpUrl", { channel, fatal: true });
     }
-    const given = Object.entries({ ...query, tenantId }).filter(([, value]) => value !== undefined);
+    const given = Object.entries({ ...query, tenantId }).filter(([, value]) => value !== undefined && value !== null);
     const path = `channel/${channel.replaceAll("/", ":")}/${what}?${new URLSearchParams(given)}`;
     const headers = { authorization: `Bearer ${sessionId}` };
     const signal = AbortSignal.timeout(this.#options.session);
