@@ -182,21 +182,23 @@ class Client extends Emitter {
     const entries = channels.map(({ name, options }) => {
       const stream = this.#streams.get(name);
       const since = options.recover && (stream?.epoch ? stream.since : options.since);
-      return { channel: name, ...(since && { since }), ...(options.nickname && { nickName: options.nickname }) };
+      const details = { ...(since && { since }), ...(options.nickname && { nickName: options.nickname }) };
+      return Object.keys(details).length > 0 ? { channel: name, ...details } : name;
     });
+    // A name that is refused may come back without its end.
+    const meant = (result) =>
+      channels.find(({ name }) => name === result.channel || (result.error && name.startsWith(result.channel)));
     return {
       channels,
       text: JSON.stringify({ action: "subscribe", channels: entries }),
-      answers: ({ type, results }) =>
-        type === "subscribed" && results.some((result) => result.channel === channels[0].name),
-      done: ({ results }) => results.forEach((result) => this.#onSubscribed(result)),
+      answers: ({ type, results }) => type === "subscribed" && results.every(meant),
+      done: ({ results }) => results.forEach((result) => this.#onSubscribed(meant(result), result)),
       failed: (error) => channels.forEach((channel) => this.#onRefused(channel, error)),
     };
   }
 
-  #onSubscribed(result) {
-    const channel = this.#channels.get(result.channel);
-    if (channel === undefined) {
+  #onSubscribed(channel, result) {
+    if (this.#channels.get(channel.name) !== channel) {
       return; // it was left meanwhile
     }
     if (result.error) {

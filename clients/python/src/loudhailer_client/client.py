@@ -228,14 +228,22 @@ class Client(Emitter):
         for channel in channels:
             del self._unsubscribed[channel]
 
+        def meant(result: Mapping[str, Any]) -> Channel | None:
+            """A name that is refused may come back without its end."""
+            exact = [channel for channel in channels if channel.name == result["channel"]]
+            begun = [
+                channel for channel in channels if "error" in result and channel.name.startswith(result["channel"])
+            ]
+            return next(iter(exact + begun), None)
+
         def answers(frame: Frame) -> bool:
-            return frame.get("type") == "subscribed" and any(
-                result["channel"] == channels[0].name for result in frame["results"]
-            )
+            return frame.get("type") == "subscribed" and all(meant(result) for result in frame["results"])
 
         def done(frame: Frame) -> None:
             for result in frame["results"]:
-                self._on_subscribed(result)
+                channel = meant(result)
+                if channel is not None and self._channels.get(channel.name) is channel:
+                    self._on_subscribed(channel, result)
 
         def failed(error: LoudhailerError) -> None:
             for channel in channels:
@@ -244,8 +252,8 @@ class Client(Emitter):
         frame = {"action": "subscribe", "channels": [self._entry(channel) for channel in channels]}
         return Request(json.dumps(frame), answers, done, failed, is_subscription=True)
 
-    def _entry(self, channel: Channel) -> dict[str, Any]:
-        entry: dict[str, Any] = {"channel": channel.name}
+    def _entry(self, channel: Channel) -> dict[str, Any] | str:
+        entry: dict[str, Any] = {}
         stream = self._streams.get(channel.name)
         if channel.options.recover and stream is not None and stream.epoch is not None:
             entry["since"] = stream.since
@@ -253,12 +261,9 @@ class Client(Emitter):
             entry["since"] = channel.options.since
         if channel.options.nickname is not None:
             entry["nickName"] = channel.options.nickname
-        return entry
+        return {"channel": channel.name, **entry} if entry else channel.name
 
-    def _on_subscribed(self, result: Mapping[str, Any]) -> None:
-        channel = self._channels.get(result["channel"])
-        if channel is None:
-            return  # it was left meanwhile
+    def _on_subscribed(self, channel: Channel, result: Mapping[str, Any]) -> None:
         if result.get("error"):
             self._on_refused(channel, result["error"]["code"], result["error"]["message"], None)
             return
