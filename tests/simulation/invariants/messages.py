@@ -113,7 +113,9 @@ class Messages(Observer):
         echo = self._echoes[json.loads(message.body)["text"]]
         if not echo.delivered:
             holds(
-                that=echo.refused or echo.sender.state != "open" or self._is_over_the_limit(echo),
+                that=echo.refused
+                or echo.sender not in self._in_session_of(echo.sender)
+                or self._is_over_the_limit(echo),
                 invariant=LEFT,
                 text=f"{echo.sender} is open, and got neither what it said to its session nor an error for it",
             )
