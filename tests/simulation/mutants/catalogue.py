@@ -656,7 +656,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "shares/the-hub-has-all": Mutant(
         "loudhailer.limits.shares",
-        "        return self._shares.part(tenant, HUB, self._taking_part())\n",
+        "        return self._part(tenant, self._taking_part())\n",
         "        return tenant\n",
     ),
     "drain/clients-close-after-two-seconds": Mutant(
