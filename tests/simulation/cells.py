@@ -14,7 +14,6 @@ from loudhailer import codec
 from loudhailer.ids import HUB, CellName, ConnectionId
 from tests.simulation import faults
 from tests.simulation.gateway import MOVED, SimulatedClient
-from tests.simulation.operator import Operator
 from tests.simulation.profiles import CELLS
 from tests.simulation.system import ACCOUNTS
 from tests.simulation.workload import REST_SECONDS, Arguments, Operation, Plan, Planner, Workload
@@ -91,7 +90,6 @@ class CellsWorkload(Workload):
         super().__init__(system, plan)
         self._devices: dict[int, _Device] = {}
         self._urls: Mapping[str, SimulatedSystem] = {cell.websocket_url: cell for cell in self._cells}
-        self._operator = Operator(system)
 
     @override
     def _carry_out(self, operation: Operation) -> None:

@@ -14,6 +14,7 @@ from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from tests.simulation.deployment import SimulatedDeployment
 from tests.simulation.gateway import ENDPOINT, SimulatedSender
+from tests.simulation.scheduler import Task
 from tools.errors import OperatorError
 from tools.operations.draining import Draining, order_drain, overlap_of, require_order, stop_drain
 from tools.operations.erasing import Erasing, Stores
@@ -38,6 +39,7 @@ class Operator:
 
     def __init__(self, system: "SimulatedSystem") -> None:
         self._system = system
+        self._redrives: list[Task] = []
 
     def erase(self, tenant: "TenantId") -> None:
         """Erase a tenant, some seconds after the first try once more if that was interrupted."""
@@ -46,7 +48,12 @@ class Operator:
 
     def redrive(self) -> None:
         """Send the messages of the dead-letter queues again, as `loudhailer redrive` does."""
-        self._begin(self._redrive, interrupted=0.2, within=3.0)
+        self._redrives.append(self._begin(self._redrive, interrupted=0.2, within=3.0))
+
+    def redrive_again(self) -> None:
+        """Run a redrive once more if one was interrupted: it may have opened a broadcast, and sent nothing yet."""
+        if any(redrive.killed for redrive in self._redrives):
+            self._redrives = [self._begin(self._redrive)]
 
     def drain(self, cell: "CellName") -> None:
         """Ask the clients of a cell to move, as `loudhailer drain` does."""
@@ -56,7 +63,7 @@ class Operator:
         """Let a cell have new sessions again."""
         self._begin(lambda: stop_drain(self._deployment, cell))
 
-    def _begin(self, command: Callable[[], None], *, interrupted: float = 0.0, within: float = 0.0) -> None:
+    def _begin(self, command: Callable[[], None], *, interrupted: float = 0.0, within: float = 0.0) -> Task:
         """Start a command; by this chance it is interrupted within so many seconds."""
         scheduler, system = self._system.scheduler, self._system
 
@@ -70,6 +77,7 @@ class Operator:
         task = scheduler.start(carry_out)
         if scheduler.random.random() < interrupted:
             scheduler.after(scheduler.random.random() * within, task.kill)
+        return task
 
     @property
     def _deployment(self) -> Any:

@@ -221,6 +221,7 @@ class Workload:
         self._clients: dict[int, SimulatedClient] = {}
         self._stopped = False
         self._audiences: dict[str, Any] = {}
+        self._operator = Operator(system)
         client: Any = engine.EngineClient(system.tables.carry_out)
         self._broadcasts = DynamoBroadcastStore(client, "broadcasts", clock=system.scheduler.time)
         tenants = DynamoTenantStore(client, "tenants", "cells" if system.has_cells else None)
@@ -236,6 +237,8 @@ class Workload:
         scheduler.run(until=lambda: sum(cell.calls for cell in self._cells) >= calls, latest=BEGIN + end + 1)
         self._stopped = True
         self._system.dice.off = True
+        self._bring_to_rest()
+        self._operator.redrive_again()
         self._bring_to_rest()
         for cell in self._cells:
             cell.rests_since = scheduler.now
@@ -324,7 +327,7 @@ class Workload:
         self._broadcasts.cancel(BroadcastId(broadcast))
 
     def _redrive(self) -> None:
-        Operator(self._system).redrive()
+        self._operator.redrive()
 
     def _expire(self) -> None:
         """Let DynamoDB delete some rows that have expired, as it does within days, in any order."""
@@ -347,7 +350,7 @@ class Workload:
                     system.tables.remove(kind, key)
 
     def _erase(self, tenant: str) -> None:
-        Operator(self._system).erase(TenantId(tenant))
+        self._operator.erase(TenantId(tenant))
 
     def _join(self, client: int, room: str, nickname: str) -> None:
         self._frame(client, {"action": "joinroom", "roomKey": room, "nickName": nickname})

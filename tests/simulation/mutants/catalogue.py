@@ -624,27 +624,10 @@ MUTANTS: Mapping[str, Mutant] = {
         'status=reports[0].status if len(states) == 1 else "delivering"',
         "status=reports[0].status",
     ),
-    "report/reads-before-it-takes-a-version": Mutant(
-        "functions.broadcast.report.report",
-        "        version = self._broadcasts.take_version(broadcast_id, int(self._clock() * 1000))\n"
-        "        found = summed(self._broadcasts, broadcast_id)\n",
-        "        found = summed(self._broadcasts, broadcast_id)\n"
-        "        version = self._broadcasts.take_version(broadcast_id, int(self._clock() * 1000))\n",
-    ),
-    "snapshots/an-older-one-counts": Mutant(
-        "loudhailer.broadcast.snapshots.dynamodb",
-        '"attribute_not_exists(part) OR version <= :version"',
-        '"attribute_not_exists(part) OR attribute_exists(version) OR version <= :version"',
-    ),
     "forward/deletes-before-it-stores": Mutant(
         "functions.messaging.forward_message.forward_message",
         "        for message in messages:\n            if deadline.is_over():\n                return\n",
         "        for message in messages:\n            done.append(message)\n",
-    ),
-    "forward/a-moved-message-is-the-same-row": Mutant(
-        "functions.messaging.forward_message.forward_message",
-        "there.inboxes.put(message.moved())",
-        "there.inboxes.put(message)",
     ),
     "forward/asks-no-other-cell": Mutant(
         "functions.messaging.forward_message.forward_message",
@@ -655,11 +638,6 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.messaging.relay_message.relay_message",
         "        if is_finished and wake.connected:\n            self._fetch(wake, wake_id)\n",
         "",
-    ),
-    "relay/does-not-fetch-later": Mutant(
-        "functions.messaging.relay_message.relay_message",
-        '            self._wakes.send_all([Wake(wake.inbox, only_fetches=True).to_message(f"{wake_id}.fetch")])\n',
-        "            return\n",
     ),
     "relay/hands-over-without-a-request": Mutant(
         "functions.messaging.relay_message.players_cell",
@@ -678,7 +656,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "shares/the-hub-has-all": Mutant(
         "loudhailer.limits.shares",
-        "        return self._shares.part(tenant, HUB, self._taking_part())\n",
+        "        return self._part(tenant, self._taking_part())\n",
         "        return tenant\n",
     ),
     "drain/clients-close-after-two-seconds": Mutant(
@@ -700,16 +678,6 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.limits.line.dynamodb",
         "OR {end} < :now OR {end} > :longest",
         "OR {end} < :longest OR {end} > :longest",
-    ),
-    "redrive/a-deadline-is-longer": Mutant(
-        "tools.operations.redriving",
-        "message.expires_at if message.has_deadline else int(self._clock()) + LIFETIME_SECONDS",
-        "int(self._clock()) + LIFETIME_SECONDS",
-    ),
-    "redrive/a-source-stays-complete": Mutant(
-        "tools.operations.redriving",
-        "                self._broadcasts.reopen_source(message.broadcast_id, message.source)\n",
-        "",
     ),
 }
 """Every mutant, by name."""
