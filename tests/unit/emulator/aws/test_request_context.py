@@ -62,7 +62,7 @@ def test_the_resource_of_a_request_is_identified_by_its_arn(service: str, body: 
 @pytest.mark.parametrize(
     ("service", "form", "arn"),
     [
-        ("sns", {"SubscriptionArn": ["arn:topic:1"]}, "arn:topic:1"),
+        ("sns", {"SubscriptionArn": ["arn:topic:1"]}, "arn:topic"),
         ("monitoring", {"ResourceARN": ["arn:alarm"]}, "arn:alarm"),
         ("monitoring", {"AlarmNames.member.1": ["waiting"]}, "arn:aws:cloudwatch:us-east-1:1:alarm:waiting"),
     ],
