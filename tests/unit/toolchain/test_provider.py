@@ -2,13 +2,15 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import ROOT
 from tests.unit.toolchain.conftest import ADDRESS, Computer, hold_provider
 from tools.errors import OperatorError
-from tools.toolchain.provider import mirrors_below
+from tools.toolchain.provider import SHARED_PLACES, mirrors_below
 
 
 @pytest.fixture
@@ -45,6 +47,13 @@ def test_a_mirror_in_the_usual_places_is_used(equipped: Computer, tmp_path: Path
     assert equipped.printed == [f"The AWS provider comes from {mirror}, which holds the locked one."]
     assert len(list((provider.folder / ADDRESS).glob("*/*/terraform-provider-aws*"))) == 1
     assert provider.lock.read_text() == "the lock\nhash of this platform\n"
+
+
+def test_the_usual_places_are_the_ones_that_the_readme_names() -> None:
+    """A machine whose mirror is in one of them needs no variable."""
+    (row,) = re.findall(r"^\| its AWS provider \| (.*) \| .* \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    named = re.findall("`(.+?)`", row.partition("a mirror in ")[2])
+    assert named == ["~/.terraform.d", *map(str, SHARED_PLACES)]
 
 
 def test_a_mirror_without_the_locked_provider_is_skipped(equipped: Computer, tmp_path: Path) -> None:

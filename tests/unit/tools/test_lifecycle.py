@@ -454,6 +454,23 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def interrupt_at(step: str, number: int, command: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the command, and do what Ctrl-C does at the call of that number of a function or method."""
+    owner, _, name = step.rpartition(".")
+    real = getattr(pkgutil.resolve_name(owner), name)
+    calls = itertools.count(1)
+
+    def interrupted(*arguments: object, **options: object) -> object:
+        if next(calls) == number:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            command()
+
+
 @pytest.mark.parametrize(
     ("step", "number"),
     [
@@ -470,19 +487,7 @@ def test_every_interrupted_step_is_completed_by_the_next_up(
 ) -> None:
     """Ctrl-C between any two steps of `up` leaves nothing in the way, and no process of the first try runs on."""
     earlier = running_children()
-    owner, _, name = step.rpartition(".")
-    real = getattr(pkgutil.resolve_name(owner), name)
-    calls = itertools.count(1)
-
-    def interrupted(*arguments: object, **options: object) -> object:
-        if next(calls) == number:
-            raise KeyboardInterrupt
-        return real(*arguments, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(step, interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            stack.up()
+    interrupt_at(step, number, stack.up, monkeypatch)
     stack.up()
     assert state_of(stack).applied is not None
     assert not state_of(stack).applying
