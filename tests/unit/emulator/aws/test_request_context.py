@@ -72,6 +72,13 @@ def test_the_resource_of_a_form_request_is_found(service: str, form: dict[str, l
     assert resource_arn(service, "POST", "/", {}, b"", form, "us-east-1", "1") == arn
 
 
+def test_provisioned_concurrency_is_one_of_its_alias() -> None:
+    """A policy that names the function without its aliases does not allow it."""
+    path, query = "/2019-09-30/functions/swarm/provisioned-concurrency", {"Qualifier": ["live"]}
+    arn = "arn:aws:lambda:us-east-1:1:function:swarm:live"
+    assert resource_arn("lambda", "GET", path, {}, b"", query, "us-east-1", "1") == arn
+
+
 @pytest.mark.parametrize("action", ["iam:CreateRole", "iam:PutRolePermissionsBoundary"])
 def test_the_boundary_in_a_request_is_its_context_key(action: str) -> None:
     """The former boundary of the role does not count."""

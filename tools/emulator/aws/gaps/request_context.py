@@ -2,8 +2,8 @@
 
 AWS: `iam:PermissionsBoundary` is the boundary that a request sets, or that the role has which it gives rights to;
 `iam:PolicyARN` the policy that it attaches; `lambda:FunctionArn` the function of a mapping; `sns:Endpoint` and
-`sns:Protocol` those of a new subscription. A role's ARN has its path, a rule of the default bus has no bus, a new
-function already has its later ARN, and a subscription is one of its topic's.
+`sns:Protocol` those of a new subscription. A role's ARN has its path, and a rule of the default bus has no bus. A new
+function already has its later ARN. A subscription is one of its topic's, provisioned concurrency one of its alias's.
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
@@ -97,6 +97,8 @@ def resource_arn(service: str, *request: Any) -> str:
         return f"arn:aws:iam::{get_account_id()}:role{below}{name}"
     if service == "events" and (rule := _fields(body).get("Rule")):
         return f"arn:aws:events:{region}:{account}:rule/{rule}"
+    if service == "lambda" and path.endswith("/provisioned-concurrency"):
+        arn = f"{arn}:{iam_actions._query_param(params, 'Qualifier')}"
     if arn == "*" and service in _NAMING:
         fields = _fields(body) or {name: iam_actions._query_param(params, name) for name in params}
         arn = next((str(fields[name]) for name in _ARNS if fields.get(name)), arn)
