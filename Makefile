@@ -67,8 +67,8 @@ simulation: setup ## The whole system in one process, a thousand times, with eve
 	$(if $(SEED),,$(RUN) python -m tests.simulation --mutants)
 
 .PHONY: simulation-long
-simulation-long: setup ## Fifty thousand such runs, as every night.
-	$(RUN) python -m tests.simulation --seeds 50000
+simulation-long: setup ## Fifty thousand such runs, as every night; FIRST_SEED=100000 begins at that seed.
+	$(RUN) python -m tests.simulation --first $(or $(FIRST_SEED),0) --seeds 50000
 
 .PHONY: simulation-crowd
 simulation-crowd: setup ## One broadcast to a million simulated connections, as every night.

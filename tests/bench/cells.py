@@ -92,7 +92,7 @@ class _Race:
     async def _counted(self, tenant: TenantId, cell: CellName, size: int) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         partitions = self.running.deployment.all_cells[cell].partitions
-        while (counted := sum(each.count for each in await asyncio.to_thread(partitions.of_tenant, tenant))) != size:
+        while (counted := sum(each.count for each in await asyncio.to_thread(partitions.of, tenant))) != size:
             if time.monotonic() > deadline:
                 raise BenchmarkError(f"{counted} of {size} connections were counted in {_PATIENCE_SECONDS:.0f} s")
             await asyncio.sleep(0.5)

@@ -81,7 +81,7 @@ class _Audiences:
         await self.running.seed(seeded_connections(tenant, sorted(ids)))
         deadline = time.monotonic() + _PATIENCE_SECONDS
         partitions = self.running.deployment.partitions
-        while sum(each.count for each in await asyncio.to_thread(partitions.of_tenant, tenant)) != len(ids):
+        while sum(each.count for each in await asyncio.to_thread(partitions.of, tenant)) != len(ids):
             if time.monotonic() > deadline:
                 raise BenchmarkError(f"{len(ids)} rows were not counted in {_PATIENCE_SECONDS:.0f} s")
             await asyncio.sleep(_POLL_SECONDS)

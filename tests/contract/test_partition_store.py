@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from loudhailer.ids import Partition, ProbeId, TenantId, nth_partition
+from loudhailer import ids
+from loudhailer.ids import Partition, ProbeId, TenantId, channel_key, nth_partition, patterns_of
 from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.partitions.model import PartitionCount, Sample
 from loudhailer.partitions.port import PartitionStore
@@ -37,7 +38,7 @@ def test_a_partition_is_opened_once(store: PartitionStore) -> None:
     assert store.advance(FIRST, seen="", checkpoint=EARLIER, delta=3)
     store.open(FIRST)
     store.open(SECOND)
-    assert store.of_tenant(ACME) == [
+    assert store.of(ACME) == [
         PartitionCount(FIRST, count=3, checkpoint=EARLIER),
         PartitionCount(SECOND),
     ]
@@ -48,9 +49,21 @@ def test_partitions_are_listed_by_tenant_or_all_together(store: PartitionStore) 
     longer = nth_partition(TenantId("acme2"), 0)
     for partition in (SECOND, FIRST, longer):
         store.open(partition)
-    assert [row.partition for row in store.of_tenant(ACME)] == [FIRST, SECOND]
+    assert [row.partition for row in store.of(ACME)] == [FIRST, SECOND]
     assert {row.partition for row in store.everywhere()} == {FIRST, SECOND, longer}
-    assert store.of_tenant(TenantId("nobody")) == []
+    assert store.of(TenantId("nobody")) == []
+
+
+def test_a_channels_partitions_are_an_audience_of_their_own(store: PartitionStore) -> None:
+    """Each pattern has its partitions, which are neither the tenant's nor another pattern's."""
+    audiences = [channel_key(ACME, pattern) for pattern in patterns_of(ids.channel("a/b"))]
+    keys = [nth_partition(audience, number) for audience in audiences for number in (0, 1)]
+    for partition in (*keys, FIRST):
+        store.open(partition)
+    assert store.advance(keys[0], seen="", checkpoint=EARLIER, delta=2)
+    assert store.checkpoints(keys) == {keys[0]: EARLIER, keys[1]: "", keys[2]: "", keys[3]: ""}
+    assert [row.partition for audience in audiences for row in store.of(audience)] == keys
+    assert [row.partition for row in store.of(ACME)] == [FIRST]
 
 
 def test_the_first_partitions_of_all_tenants_are_no_more_than_asked_for(store: PartitionStore) -> None:

@@ -105,7 +105,7 @@ class Chaos:
         system, tenant = self._scene.system, self._invariants.tenant
 
         def checkpoints() -> list[str]:
-            return [row.checkpoint for row in system.deployment.partitions.of_tenant(tenant)]
+            return [row.checkpoint for row in system.deployment.partitions.of(tenant)]
 
         match function:
             case "swarm":

@@ -48,7 +48,7 @@ _POSITIONS = ("---", "+++", "@@")
 """Beginnings of the lines of a difference that say where it is."""
 
 _DETECTED = {"killed", "timeout"}
-_LEFT = {"survived", "no tests"}
+_UNDETECTED = {"survived", "no tests"}
 
 
 def lay_out() -> None:
@@ -180,18 +180,20 @@ def report(found: dict[str, str], excused: set[str]) -> None:
     """Write the report; the command ends with an error if too many mutants are missed, or if one was not run."""
     counts = Counter(found.values())
     killed = sum(counts[status] for status in _DETECTED)
-    left = sorted((name for name, status in found.items() if status in _LEFT), key=lambda name: name in excused)
-    missed = [name for name in left if name not in excused]
+    undetected = sorted(
+        (name for name, status in found.items() if status in _UNDETECTED), key=lambda name: name in excused
+    )
+    missed = [name for name in undetected if name not in excused]
     meant = killed + len(missed)
     summary = (
         f"{killed} of {len(found)} mutants detected ({killed / len(found):.1%}), "
         f"of the {meant} meaningful ones {killed / max(meant, 1):.1%}: {dict(counts)}"
     )
     (PLACE / "results.json").write_text(json.dumps(found, indent=1))
-    diffs = "\n".join(_described(name, found[name], excused) for name in left)
+    diffs = "\n".join(_described(name, found[name], excused) for name in undetected)
     (PLACE / "report.md").write_text(f"# Mutants\n\n{summary}\n\n{diffs}")
     print(summary, *missed, f"see {PLACE / 'report.md'}", sep="\n")  # noqa: T201
-    if broken := [f"{name}: {status}" for name, status in found.items() if status not in _DETECTED | _LEFT]:
+    if broken := [f"{name}: {status}" for name, status in found.items() if status not in _DETECTED | _UNDETECTED]:
         sys.exit("\n".join(["These mutants have no result:", *broken]))
     if killed < LEAST * meant:
         sys.exit(f"The fast suites must detect {LEAST:.0%} of the meaningful mutants.")

@@ -114,7 +114,7 @@ class Scheduler:
         """The generator of whatever is at work."""
         return self.chance.random
 
-    def on_behalf_of(self, key: str, action: Callable[[], None]) -> None:
+    def on_behalf_of(self, key: str, action: Callable[[], object]) -> None:
         """Do something with the chance of a key."""
         before, self.chance = self.chance, self.chance.of(key)
         action()

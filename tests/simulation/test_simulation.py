@@ -48,7 +48,7 @@ def test_a_run_repeats_exactly_from_its_seed() -> None:
 
 
 def test_a_mutant_is_found_shrunk_and_explained() -> None:
-    """A failing run ends with the invariant, and begins with what somebody did."""
+    """A failing run begins with the operations, and ends with the invariant."""
     found = _run("--seeds", "200", "--mutant", "accounting/releases-before-the-checkpoint")
     assert found.returncode == 1
     assert "--- connect" in found.stdout

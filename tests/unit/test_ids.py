@@ -107,6 +107,85 @@ def test_a_partition_key_contains_its_tenant_and_number(tenant: str, number: int
     assert (ids.tenant_of(ids.partition(key)), ids.number_of(key)) == (tenant, number)
 
 
+LONGEST_CHANNEL = "/".join(["s" * 50] * 5)
+ROOM_IS_RESERVED = "channel: must not begin with the segment 'room': rooms are joined by joinroom"
+NO_PATTERNS: list[object] = [
+    *("", "/", "/a", "a/", "a//b", "a/b/c/d/e/f", "a/*/b", "*", "/*", "a*", "a/**", "a/*/*", "a b", "ü", "a/ü"),
+    *("a\n", "a/*\n", "a#b", "a:b", "a,b", "٣", "a\0", "x" * 129, "x" * 10_000, "a/" * 5_000, LONGEST_CHANNEL + "ss"),
+    *(LONGEST_CHANNEL + "ss/*", None, 7, True, ["a"], {"a": "b"}),
+]
+
+
+@pytest.mark.parametrize("name", ["a", "Az09_.@-", "x" * 128, "a/b/c/d/e", ".", "a/..", "rooms", LONGEST_CHANNEL + "s"])
+def test_a_channel_has_up_to_five_segments(name: str) -> None:
+    """A name is a pattern, and a pattern for what is below it is one, too."""
+    assert [ids.channel(name), ids.pattern(name)] == [name, name]
+    assert ids.pattern(f"{name}/*") == f"{name}/*"
+    with pytest.raises(InvalidFieldError, match=r"^channel: must be 1 to 5 segments of .*, 255 characters at most$"):
+        ids.channel(f"{name}/*")
+
+
+@pytest.mark.parametrize("illegal", NO_PATTERNS)
+def test_an_illegal_channel_is_refused_with_its_field(illegal: object) -> None:
+    """The error names the field and the legal form, and does not repeat the value."""
+    with pytest.raises(InvalidFieldError) as refused:
+        ids.channel(illegal, "audience.channel")
+    assert str(refused.value) == f"audience.channel: {ids._CHANNEL_FORM}"
+    with pytest.raises(InvalidFieldError) as refused:
+        ids.pattern(illegal)
+    assert str(refused.value) == f"channel: {ids._PATTERN_FORM}"
+
+
+@pytest.mark.parametrize("reserved", ["room", "room/lobby"])
+def test_rooms_are_not_channels_of_clients(reserved: str) -> None:
+    """Their members are entered by `joinroom` alone."""
+    for parse in (ids.channel, ids.pattern, lambda name: ids.pattern(f"{name}/*")):
+        with pytest.raises(InvalidFieldError) as refused:
+            parse(reserved)
+        assert str(refused.value) == ROOM_IS_RESERVED
+
+
+def test_a_channel_is_matched_by_its_name_and_its_prefixes() -> None:
+    """Five segments are matched by five patterns."""
+    assert ids.patterns_of(ids.channel("a")) == ["a"]
+    assert ids.patterns_of(ids.channel("a/b/c")) == ["a/b/c", "a/b/*", "a/*"]
+    assert len(ids.patterns_of(ids.channel("a/b/c/d/e"))) == 5
+
+
+CHANNELS = (
+    st.lists(st.text("ab1_-.@", min_size=1, max_size=128), min_size=1, max_size=5)
+    .map("/".join)
+    .filter(lambda name: len(name) <= 255)
+)
+
+
+@given(st.text("ab1_-", min_size=1, max_size=64), CHANNELS, st.integers(0, 10**7))
+def test_a_members_partition_contains_its_tenant_its_pattern_and_its_number(
+    tenant: str, name: str, number: int
+) -> None:
+    """The parts of the key are read back; it is no key of connections, and theirs is a key of recipients, too."""
+    owner = ids.tenant_id(tenant)
+    for pattern in ids.patterns_of(ids.channel(name)):
+        assert ids.pattern(pattern) == pattern
+        audience = ids.channel_key(owner, pattern)
+        key = ids.recipients_partition(ids.nth_partition(audience, number))
+        assert (ids.tenant_of(key), ids.audience_of(key), ids.number_of(key)) == (tenant, audience, number)
+        assert ids.is_of_channel(key)
+        with pytest.raises(InvalidFieldError):
+            ids.partition(key)
+    of_connections = ids.nth_partition(owner, number)
+    assert ids.recipients_partition(of_connections) == of_connections
+    assert ids.audience_of(of_connections) == owner
+    assert not ids.is_of_channel(of_connections)
+
+
+@pytest.mark.parametrize("name", [name for name in NO_PATTERNS if isinstance(name, str) and "#" not in name])
+def test_an_illegal_channel_makes_no_partition(name: str) -> None:
+    """A key in a message is checked as a frame's name is."""
+    with pytest.raises(InvalidFieldError, match=r"^partitions: must be .*, or \{tenantId\}#\{pattern\}#\{number"):
+        ids.recipients_partition(f"acme#{name}#00000", "partitions")
+
+
 def test_new_broadcast_ids_are_legal_and_sort_by_time() -> None:
     """An id made later sorts behind, and two of the same moment differ."""
     first = ids.new_broadcast_id()

@@ -25,14 +25,14 @@ class TenantCount:
     reserved: int
 
     def agrees_with(self, truth: int) -> bool:
-        """Tell whether all three say what is true."""
+        """Tell whether all three counts are right."""
         return self.rows == self.counted == self.reserved == truth
 
 
 def count_tenant(deployment: Deployment, tenant: TenantId) -> TenantCount:
     """Count one tenant's connections on all cells, by consistent reads."""
     cells = deployment.all_cells.values()
-    partitions = [(cell, partition) for cell in cells for partition in cell.partitions.of_tenant(tenant)]
+    partitions = [(cell, partition) for cell in cells for partition in cell.partitions.of(tenant)]
     return TenantCount(
         tenant=tenant,
         partitions=len(partitions),

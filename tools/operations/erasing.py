@@ -1,4 +1,4 @@
-"""Erase a tenant: its sessions and connections, its inboxes, what it has used of its limits, and then itself.
+"""Erase a tenant: its sessions and connections, its inboxes, its counters, and then its row.
 
 From the first moment the tenant does not exist for any function of the hub's cell; further cells copy its mark before
 they are looked through. Each step may be repeated: running the command again
@@ -174,7 +174,7 @@ class Erasing:
                 self._forget_devices({session.player_id for session in sessions if session.player_id})
 
     def _await_closed(self, keys: Collection[ConnectionKey]) -> None:
-        """Wait until `end_session` has closed the connections; what it leaves is closed later."""
+        """Wait until `end_session` has closed the connections; the remaining ones are closed later."""
         until = self.clock() + _CLOSING_SECONDS
         remaining = sorted(keys)
         while remaining and self.clock() < until:
@@ -195,7 +195,7 @@ class Erasing:
 
         A probe that `reconcile` has left is counted as they are, and goes with them.
         """
-        for row in self.stores.partitions.of_tenant(self.tenant):
+        for row in self.stores.partitions.of(self.tenant):
             self.stores.connections.delete(ConnectionKey(row.partition, PROBE))
         with ThreadPoolExecutor(_PARALLEL) as pool:
             for keys in self._recorded_connections():
@@ -203,7 +203,7 @@ class Erasing:
                     self._note("connections")
 
     def _recorded_connections(self) -> Iterator[list[ConnectionKey]]:
-        for row in self.stores.partitions.of_tenant(self.tenant):
+        for row in self.stores.partitions.of(self.tenant):
             for page in self.stores.connections.in_partition(row.partition, after=None, not_expired_at=0):
                 yield [ConnectionKey(row.partition, connection) for connection, _ in page]
 
@@ -227,13 +227,13 @@ class Erasing:
         each partition gets a probe, and `accounting` notes it when it is done with all that went before.
         """
         probe = new_probe_id()
-        partitions = [row.partition for row in self.stores.partitions.of_tenant(self.tenant)]
+        partitions = [row.partition for row in self.stores.partitions.of(self.tenant)]
         for partition in partitions:
             self.stores.connections.probe(partition, probe, int(self.clock()))
         until = self.clock() + _COUNTING_SECONDS
         while any(
             row.count or row.recount or row.probe != probe
-            for row in self.stores.partitions.of_tenant(self.tenant)
+            for row in self.stores.partitions.of(self.tenant)
             if row.partition in partitions
         ):
             if self.clock() >= until:
@@ -245,7 +245,7 @@ class Erasing:
             self.pause(_POLL_SECONDS)
 
     def _retire(self) -> None:
-        for row in self.stores.partitions.of_tenant(self.tenant):
+        for row in self.stores.partitions.of(self.tenant):
             if row.retired_at is None and self.stores.partitions.retire(
                 row.partition, checkpoint=row.checkpoint, at=int(self.clock())
             ):

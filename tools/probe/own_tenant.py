@@ -47,7 +47,7 @@ class OwnTenant:
         """The ids of the connections that have a row."""
         return [
             connection
-            for row in self.deployment.partitions.of_tenant(TENANT.tenant_id)
+            for row in self.deployment.partitions.of(TENANT.tenant_id)
             for page in self.deployment.connections.in_partition(row.partition, after=None, not_expired_at=0)
             for connection, _ in page
         ]

@@ -188,4 +188,4 @@ def _reattachment(lines: Iterable[str]) -> tuple[str, str]:
     for line in lines:
         if match := re.search(rf"({_REATTACH})='(.*)'", line):
             return match[1], match[2]
-    raise OperatorError("The AWS provider has ended before it said where it is.")
+    raise OperatorError("The AWS provider has ended before it printed its address.")

@@ -1,4 +1,4 @@
-"""The hub's tables about its further cells."""
+"""The hub's tables of leases and placements."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
 
 
 def further_cells(settings: Settings, client: Any) -> FurtherCells | None:
-    """The further cells that the settings declare; None if there are none."""
+    """Return the further cells of the settings; None if the hub has the only cell."""
     if not settings.cells:
         return None
     return FurtherCells(

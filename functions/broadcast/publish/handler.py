@@ -28,7 +28,7 @@ from loudhailer.tenants.dynamodb import DynamoTenantStore
 
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
-reads = client("dynamodb", attempts=2, seconds=1)  # of recipients: if they fail, the broadcast takes the long way
+reads = client("dynamodb", attempts=2, seconds=1)  # reads of recipients: if one fails, the long way is taken
 broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time, keys=settings.broadcast_keys)
 search = Search(
     DynamoConnectionStore(reads, settings.connections_table),

@@ -66,7 +66,7 @@ class Totals:
 
     def _agrees(self, tenant: TenantId, total: TenantTotal, inquiry: Inquiry) -> bool:
         """Tell whether the difference between total and counts can be connections that are being opened or closed."""
-        counted = sum(row.count for row in self._partitions.of_tenant(tenant))
+        counted = sum(row.count for row in self._partitions.of(tenant))
         later = self._limits.total(tenant)
         is_high_enough = counted <= total.count + later.reserved - total.reserved
         return is_high_enough and later.count - counted <= later.reserved - inquiry.reserved

@@ -32,7 +32,7 @@ from loudhailer.websocket.once import Once
 from loudhailer.websocket.sent.dynamodb import DynamoSentStore
 
 settings = from_env(Settings, os.environ)
-late: Any = LateClient  # few frames need these clients: frames to large rooms, and frames that close a member
+late: Any = LateClient  # only frames to large rooms, and frames that close a member, need these clients
 broadcasts = DynamoBroadcastStore(
     late("dynamodb"), settings.broadcasts_table, clock=time.time, keys=settings.broadcast_keys
 )

@@ -193,7 +193,7 @@ class SendToRoom:
     def _members_of_small(self, caller: Caller, room: RoomKey) -> set[ConnectionKey] | None:
         """Return the members of a small room, the caller included; None for a room that is, or was just now, large.
 
-        Otherwise a large room whose members all speak at once would have a hundred keys read for each of them.
+        The size of a large room is cached: otherwise each message of a crowd would read a hundred keys.
         """
         if self._known_size(caller, room) is not None:
             return None

@@ -1,1 +1,1 @@
-"""Partitions: groups of a tenant's connections, each counted exactly."""
+"""Partitions: groups of an audience's connections, each counted exactly."""

@@ -1,6 +1,6 @@
-"""Assign new connections to partitions.
+"""Assign new connections, or members of a channel, to partitions.
 
-A tenant's connections are spread over partitions, so that a broadcast reads them in parallel and no partition is
+An audience's connections are spread over partitions, so that a broadcast reads them in parallel and no partition is
 written to faster than DynamoDB allows. The emptier of two random partitions is nearly as good as the emptiest of all,
 and does not send every environment to the same one.
 """
@@ -12,22 +12,25 @@ from math import ceil
 from random import Random
 
 from loudhailer.errors import TransientError
-from loudhailer.ids import Partition, TenantId, nth_partition
+from loudhailer.ids import AudienceKey, Partition, nth_partition
 from loudhailer.observability import count, logger
 from loudhailer.partitions.port import PartitionStore
 
 _CACHE_SECONDS = 2
 _JITTER = 0.25
-"""Random share of the cache's lifetime, so that environments that start together do not read together: a large tenant's
-key would be read by hundreds, and DynamoDB reads 3,000 units a second of a key. For the same reason reads need not be
-consistent: the counts are late by a second anyway, and opening an existing partition does nothing."""
+"""Random share of the cache's lifetime, so that environments that start together do not read together: a large
+audience's key would be read by hundreds, and DynamoDB reads 3,000 units a second of a key. For the same reason reads
+need not be consistent: the counts are late by a second anyway, and opening an existing partition does nothing."""
 
 _GROWTH = 0.25
+
+_MOST_REMEMBERED = 1_000
+"""Audiences that an environment remembers; the one that was read first is forgotten, and read again when needed."""
 
 
 @dataclass(slots=True)
 class _Partitions:
-    """A tenant's partitions as this environment knows them.
+    """An audience's partitions as this environment knows them.
 
     Attributes:
         stale_at: time at which they are read again.
@@ -62,18 +65,18 @@ class PartitionAssigner:
         self._maximum = maximum
         self._clock = clock
         self._random = random
-        self._tenants: dict[TenantId, _Partitions] = {}
+        self._audiences: dict[AudienceKey, _Partitions] = {}
 
-    def assign(self, tenant: TenantId) -> Partition:
-        """Return the partition for a new connection of the tenant; its row exists.
+    def assign(self, audience: AudienceKey) -> Partition:
+        """Return the partition for a new connection of the audience; its row exists.
 
         Raises:
             TransientError: the partitions cannot be read, or the first one cannot be opened.
         """
-        partitions = self._partitions_of(tenant)
+        partitions = self._partitions_of(audience)
         counts = partitions.counts
         if sum(counts.values()) * 2 >= len(counts) * self._capacity:
-            self._open_more(tenant, partitions)
+            self._open_more(audience, partitions)
         if not counts:
             counts.update(partitions.known)
         candidates = list(counts)
@@ -81,33 +84,36 @@ class PartitionAssigner:
         counts[chosen] += 1
         return chosen
 
-    def _partitions_of(self, tenant: TenantId) -> _Partitions:
+    def _partitions_of(self, audience: AudienceKey) -> _Partitions:
         now = self._clock()
-        cached = self._tenants.get(tenant)
+        cached = self._audiences.get(audience)
         if cached is None or now >= cached.stale_at:
-            rows = self._store.of_tenant(tenant, consistent=False)
+            rows = self._store.of(audience, consistent=False)
             cached = _Partitions(
                 stale_at=now + _CACHE_SECONDS * self._random.uniform(1 - _JITTER, 1 + _JITTER),
                 known={row.partition: row.count for row in rows},
                 counts={row.partition: row.count for row in rows if row.retired_at is None and not row.recount},
             )
-            self._tenants[tenant] = cached
+            self._audiences.pop(audience, None)
+            if len(self._audiences) >= _MOST_REMEMBERED:
+                del self._audiences[next(iter(self._audiences))]
+            self._audiences[audience] = cached
         return cached
 
-    def _open_more(self, tenant: TenantId, partitions: _Partitions) -> None:
+    def _open_more(self, audience: AudienceKey, partitions: _Partitions) -> None:
         """Open a quarter more partitions, early and together, so that a storm does not fill one new partition."""
         taken = partitions.known.keys() | partitions.counts.keys()
         wanted = min(max(1, ceil(len(taken) * _GROWTH)), self._maximum - len(taken))
         if wanted <= 0:
             return
-        free = (nth_partition(tenant, number) for number in range(self._maximum))
+        free = (nth_partition(audience, number) for number in range(self._maximum))
         opened = [partition for partition in free if partition not in taken][:wanted]
         try:
             list(self._executor.map(self._store.open, opened))
         except TransientError:
             if not taken:
                 raise
-            logger.exception("no more partitions could be opened; the existing ones are used", tenant_id=tenant)
+            logger.exception("no more partitions could be opened; the existing ones are used", audience=audience)
             return
         partitions.counts.update(dict.fromkeys(opened, 0))
         count("PartitionOpened", len(opened))

@@ -1,7 +1,8 @@
-"""The table of partitions in DynamoDB.
+"""The tables of partitions in DynamoDB.
 
-partitions: PK `tenantId`, SK `partition`; `connectionCount checkpoint probe?`, and `recount retiredAt lastSample` while
-`reconcile` repairs or retires it. `writtenBy` names the last conditional update.
+partitions, audiences: PK `tenantId`, an audience's key; SK `partition`; `connectionCount checkpoint probe?`,
+and `recount retiredAt lastSample` while `reconcile` repairs or retires it. `writtenBy` names the last conditional
+update.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,7 +13,7 @@ from loudhailer.aws.batches import get_rows
 from loudhailer.aws.conditions import new_nonce
 from loudhailer.aws.rows import Item
 from loudhailer.aws.tables import DynamoTable
-from loudhailer.ids import Partition, ProbeId, TenantId, tenant_of
+from loudhailer.ids import AudienceKey, Partition, ProbeId, audience_of
 from loudhailer.partitions.model import PartitionCount, Sample
 from loudhailer.partitions.port import PartitionStore
 
@@ -30,8 +31,8 @@ class DynamoPartitionStore(DynamoTable, PartitionStore):
     """Keeps the partitions' counts in one DynamoDB table."""
 
     @override
-    def of_tenant(self, tenant: TenantId, *, consistent: bool = True) -> list[PartitionCount]:
-        rows = self._query_rows("tenantId = :tenant", {":tenant": {"S": tenant}}, consistent=consistent)
+    def of(self, audience: AudienceKey, *, consistent: bool = True) -> list[PartitionCount]:
+        rows = self._query_rows("tenantId = :audience", {":audience": {"S": audience}}, consistent=consistent)
         return list(map(_count_from_item, rows))
 
     @override
@@ -133,7 +134,7 @@ class DynamoPartitionStore(DynamoTable, PartitionStore):
 
 
 def _partition_key(partition: Partition) -> Item:
-    return {"tenantId": {"S": tenant_of(partition)}, "partition": {"S": partition}}
+    return {"tenantId": {"S": audience_of(partition)}, "partition": {"S": partition}}
 
 
 def _sample_to_value(sample: Sample) -> Item:

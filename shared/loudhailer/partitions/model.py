@@ -19,7 +19,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class PartitionCount:
-    """A partition and its counted connections.
+    """A partition and its counted connections, or members of a channel.
 
     Attributes:
         partition: its key.

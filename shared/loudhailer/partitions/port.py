@@ -6,21 +6,24 @@ Every method may raise TransientError: the store did not answer, and the same ca
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from loudhailer.ids import Partition, ProbeId, TenantId
+from loudhailer.ids import AudienceKey, Partition, ProbeId
 from loudhailer.partitions.model import PartitionCount, Sample
 
 
 class PartitionStore(Protocol):
     """The rows of the partitions. A row is opened once; no other method makes one."""
 
-    def of_tenant(self, tenant: TenantId, *, consistent: bool = True) -> list[PartitionCount]:
-        """Return the tenant's partitions in the order of their keys, read consistently unless `consistent` is False."""
+    def of(self, audience: AudienceKey, *, consistent: bool = True) -> list[PartitionCount]:
+        """Return an audience's partitions in the order of their keys, read consistently unless `consistent` is False.
+
+        Partitions of a tenant's channels are none of the tenant's.
+        """
 
     def everywhere(self) -> list[PartitionCount]:
-        """All partitions of all tenants, in any order, read consistently."""
+        """All partitions of all audiences, in any order, read consistently."""
 
     def first_everywhere(self, most: int) -> list[PartitionCount]:
-        """Up to `most` partitions of all tenants, in any order, read consistently."""
+        """Up to `most` partitions of all audiences, in any order, read consistently."""
 
     def open(self, partition: Partition) -> None:
         """Put a row without connections for the partition; an existing row is not changed."""

@@ -1,8 +1,10 @@
-"""The twelve invariants, in groups that look at the same things."""
+"""The fourteen invariants, in groups that look at the same things."""
 
 from collections.abc import Sequence
 
+from tests.simulation.invariants.admission import AdmissionInvariant
 from tests.simulation.invariants.broadcasts import Broadcasts
+from tests.simulation.invariants.cells import CellsInvariant
 from tests.simulation.invariants.counting import Counting
 from tests.simulation.invariants.erasure import Erasure
 from tests.simulation.invariants.lanes import LanesInvariant
@@ -10,4 +12,13 @@ from tests.simulation.invariants.messages import Messages
 from tests.simulation.invariants.sessions import Sessions
 from tests.simulation.watch import Observer
 
-OBSERVERS: Sequence[type[Observer]] = (Counting, Sessions, Broadcasts, Messages, Erasure, LanesInvariant)
+OBSERVERS: Sequence[type[Observer]] = (
+    Counting,
+    Sessions,
+    Broadcasts,
+    Messages,
+    Erasure,
+    LanesInvariant,
+    CellsInvariant,
+    AdmissionInvariant,
+)

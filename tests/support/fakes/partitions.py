@@ -6,7 +6,7 @@ from operator import attrgetter
 from threading import Lock
 from typing import override
 
-from loudhailer.ids import Partition, ProbeId, TenantId, tenant_of
+from loudhailer.ids import AudienceKey, Partition, ProbeId, audience_of
 from loudhailer.partitions.model import PartitionCount, Sample
 from loudhailer.partitions.port import PartitionStore
 
@@ -19,9 +19,9 @@ class MemoryPartitionStore(PartitionStore):
         self._lock = Lock()
 
     @override
-    def of_tenant(self, tenant: TenantId, *, consistent: bool = True) -> list[PartitionCount]:  # it always is
+    def of(self, audience: AudienceKey, *, consistent: bool = True) -> list[PartitionCount]:  # it always is
         with self._lock:
-            rows = [row for row in self.rows.values() if tenant_of(row.partition) == tenant]
+            rows = [row for row in self.rows.values() if audience_of(row.partition) == audience]
         return sorted(rows, key=attrgetter("partition"))
 
     @override

@@ -271,7 +271,7 @@ def test_a_request_without_a_body_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["18446744073709551616", "1.10", "1E2", '{"b" :"\\u00e9","a":1}', NESTED], ids=len)
 def test_a_message_is_sent_as_it_was_written(text: str) -> None:
-    """To the last digit and blank: no number becomes another one, no text is spelled anew."""
+    """To the last digit and blank: no number becomes another one, no text gets another spelling."""
     topic = PublishFixture()
     assert topic.post(f'{{"audience":{{"all":true}}, "message" : {text} }}', raw=True)[0] == 202
     assert topic.announced[0].payload.open().decode().endswith(f',"data":{text}}}')
@@ -658,7 +658,7 @@ def test_a_chunk_without_its_row_cannot_be_sent() -> None:
         topic.post(REQUEST)
     topic.express.down = False
     topic.broadcasts.chunk = lambda *_: None  # type: ignore[method-assign]
-    with pytest.raises(TransientError, match="went away"):
+    with pytest.raises(TransientError, match="was deleted before the chunk was sent"):
         topic.post(REQUEST)
 
 
@@ -686,7 +686,7 @@ def test_reads_that_wait_are_cancelled_once_the_recipients_are_too_many() -> Non
     assert [future.cancelled() for future in executor.futures] == [False, True, True, True]
 
 
-@pytest.mark.parametrize("method", ["of_tenant", "in_partition", "record_small"])
+@pytest.mark.parametrize("method", ["of", "in_partition", "record_small"])
 def test_a_broadcast_takes_the_long_way_if_its_recipients_cannot_be_read_or_recorded_at_once(method: str) -> None:
     """Accepting a broadcast needs no more tables than it did without a short path."""
     fixture = PublishFixture(most=10)
@@ -701,7 +701,7 @@ def test_a_broadcast_takes_the_long_way_if_its_recipients_cannot_be_read_or_reco
     status, answer = fixture.post({**REQUEST, "priority": "express"})
     assert (status, answer["priority"]) == (202, "bulk")
     assert answer["note"] == "the recipients could not be read and recorded at once"
-    assert answer["expected"] == (None if method == "of_tenant" else 2)
+    assert answer["expected"] == (None if method == "of" else 2)
     assert [one.broadcast_id for one in fixture.announced] == ["b1"]
     assert fixture.chunks == []
 
@@ -738,18 +738,18 @@ def test_the_partitions_of_a_large_deployment_are_left_to_swarm(monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("most", "fields", "left"),
+    ("most", "fields", "long_paths"),
     [(10, {}, 1), (10, {"priority": "express"}, 1), (10, {"priority": "bulk"}, 0), (0, {"priority": "express"}, 0)],
     ids=["small", "express", "bulk", "turned off"],
 )
 def test_only_a_broadcast_that_may_be_small_leaves_the_short_path(
-    counted: Counter[str], most: int, fields: dict[str, str], left: int
+    counted: Counter[str], most: int, fields: dict[str, str], long_paths: int
 ) -> None:
     """The number of another broadcast's recipients is missing in its answer, and nothing else."""
     fixture = PublishFixture(most)
-    fixture.partitions.of_tenant = failing  # type: ignore[method-assign]
+    fixture.partitions.of = failing  # type: ignore[method-assign]
     status, answer = fixture.post({**REQUEST, **fields})
-    assert (status, answer["expected"], counted["ShortPathLeft"]) == (202, None, left)
+    assert (status, answer["expected"], counted["ShortPathLeft"]) == (202, None, long_paths)
     assert len(fixture.announced) == 1
 
 
@@ -757,7 +757,7 @@ def test_a_repeat_of_a_large_broadcast_leaves_no_short_path(counted: Counter[str
     """It has taken its path before; that its recipients cannot be counted now changes nothing."""
     fixture = PublishFixture(most=10)
     fixture.post({**REQUEST, "priority": "bulk"})
-    fixture.partitions.of_tenant = failing  # type: ignore[method-assign]
+    fixture.partitions.of = failing  # type: ignore[method-assign]
     assert fixture.post(REQUEST)[0] == 202
     assert counted["ShortPathLeft"] == 0
 
@@ -780,5 +780,5 @@ def test_a_repeat_reads_no_recipients() -> None:
 
     fixture.publish = fixture.publish_through(call)
     assert fixture.post(REQUEST)[1]["expected"] == 2
-    assert not {"of_tenant", "in_partition", "record_small"} & {*read}
+    assert not {"of", "in_partition", "record_small"} & {*read}
     assert len(fixture.chunks) == 1

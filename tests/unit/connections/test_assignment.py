@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loudhailer import ids
 from loudhailer.errors import TransientError
-from loudhailer.ids import Partition, TenantId, nth_partition
+from loudhailer.ids import AudienceKey, Partition, TenantId, channel_key, nth_partition
+from loudhailer.partitions import assignment as module
 from loudhailer.partitions.assignment import PartitionAssigner
 from loudhailer.partitions.model import PartitionCount
 from tests.support.executors import AtOnce
@@ -69,7 +71,32 @@ def test_the_first_connection_of_a_tenant_opens_its_first_partition() -> None:
     """The row exists before the partition is assigned."""
     assignment = AssignmentFixture(capacity=10, maximum=5)
     assert assignment.assigner().assign(ACME) == FIRST
-    assert assignment.store.of_tenant(ACME) == [PartitionCount(FIRST)]
+    assert assignment.store.of(ACME) == [PartitionCount(FIRST)]
+
+
+def test_the_members_of_a_channel_are_spread_as_connections_are() -> None:
+    """Its partitions are its own, beside those of its tenant."""
+    assignment = AssignmentFixture(capacity=10, maximum=5)
+    assigner, news = assignment.assigner(), channel_key(ACME, ids.pattern("news/*"))
+    assert [assigner.assign(news), assigner.assign(ACME)] == [nth_partition(news, 0), FIRST]
+    assert assignment.store.of(news) == [PartitionCount(nth_partition(news, 0))]
+
+
+def test_an_environment_remembers_a_bounded_number_of_audiences(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that was read first is forgotten, and read again when it is assigned to."""
+    monkeypatch.setattr(module, "_MOST_REMEMBERED", 2)
+    assignment, read = AssignmentFixture(capacity=10, maximum=5), list[AudienceKey]()
+
+    class CountingStore(MemoryPartitionStore):
+        def of(self, audience: AudienceKey, *, consistent: bool = True) -> list[PartitionCount]:
+            read.append(audience)
+            return super().of(audience, consistent=consistent)
+
+    assignment.store = CountingStore()
+    assigner = assignment.assigner()
+    for tenant in ("a", "b", "a", "c", "b", "a"):
+        assigner.assign(TenantId(tenant))
+    assert read == ["a", "b", "c", "a"]
 
 
 def test_the_emptier_of_two_partitions_is_taken() -> None:
@@ -107,14 +134,14 @@ def test_environments_that_started_together_do_not_read_together() -> None:
     assignment = AssignmentFixture(capacity=1000, maximum=5, environments=100)
     put(assignment, PartitionCount(FIRST))
     reads = Counter[int]()
-    read = assignment.store.of_tenant
+    read = assignment.store.of
 
-    def note(tenant: TenantId, *, consistent: bool = True) -> list[PartitionCount]:
+    def note(audience: AudienceKey, *, consistent: bool = True) -> list[PartitionCount]:
         assert not consistent, "half the units are enough, since counts are late anyhow"
         reads[round(assignment.now * 10)] += 1
-        return read(tenant)
+        return read(audience)
 
-    assignment.store.of_tenant = note  # type: ignore[method-assign]
+    assignment.store.of = note  # type: ignore[method-assign]
     for _ in range(28):
         for environment in assignment.environments:
             environment.assign(ACME)

@@ -239,7 +239,7 @@ def test_a_subject_that_cannot_be_a_player_is_refused_by_its_name(
 
 
 def test_a_session_of_another_subject_is_refused(stores: SessionApiFixture) -> None:
-    """A token does not open what is bound to somebody else."""
+    """A token does not open a session of another player."""
     stores.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
     status, body = stores.call("PUT /session", token("bob"), tenantId="acme", sessionId="s1", playerId="ann")
     assert (status, body["error"]["field"]) == (409, "playerId")
@@ -381,7 +381,7 @@ def test_a_session_created_during_its_tenants_erasure_is_removed(
 def test_a_session_renewed_during_its_tenants_erasure_is_removed(
     stores: SessionApiFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It lived when the request was read; the tenant's erasure has deleted it, and the renewal has made it anew."""
+    """It lived when the request was read; the tenant's erasure has deleted it, and the renewal has made it again."""
     stores.call("PUT /session", tenantId="acme", sessionId="s1")
     renew = stores.sessions.renew
 

@@ -39,7 +39,7 @@ class Computer:
     """A PATH, a home, a stack with a lock, HashiCorp's releases and the registry; all empty at first."""
 
     folder: Path
-    said: list[str] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
 
     @property
     def path(self) -> Path:
@@ -99,11 +99,11 @@ class Computer:
 
     def find_terraform(self, **environment: str) -> str:
         """The Terraform that the project finds or fetches."""
-        return terraform.find_terraform(self.environment | environment, self.said.append)
+        return terraform.find_terraform(self.environment | environment, self.printed.append)
 
     def find_provider(self, **environment: str) -> provider.Provider:
         """Likewise the provider."""
-        return provider.find_provider(self.stack, self.environment | environment, self.said.append)
+        return provider.find_provider(self.stack, self.environment | environment, self.printed.append)
 
     def _program(self, file: Path, version: str) -> Path:
         file.write_text(_TERRAFORM.format(version=version, address=ADDRESS, registry=self.registry))

@@ -25,7 +25,7 @@ def test_the_folder_named_by_the_user_is_used(equipped: Computer, tmp_path: Path
     mirror = hold_provider(tmp_path / "mine")
     provider = equipped.find_provider(TF_PLUGIN_DIR=str(mirror))
     assert (provider.folder, provider.lock) == (mirror, equipped.stack / ".terraform.lock.hcl")
-    assert equipped.said == []
+    assert equipped.printed == []
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "empty"])
@@ -44,7 +44,7 @@ def test_a_mirror_in_the_usual_places_is_used(equipped: Computer, tmp_path: Path
     mirror = hold_provider(tmp_path / place)
     provider = equipped.find_provider()
     assert equipped.find_provider() == provider
-    assert equipped.said == [f"The AWS provider comes from {mirror}, which holds the locked one."]
+    assert equipped.printed == [f"The AWS provider comes from {mirror}, which holds the locked one."]
     assert len(list((provider.folder / ADDRESS).glob("*/*/terraform-provider-aws*"))) == 1
     assert provider.lock.read_text() == "the lock\nhash of this platform\n"
 
@@ -62,7 +62,7 @@ def test_a_mirror_without_the_locked_provider_is_skipped(equipped: Computer, tmp
     (wrong / ADDRESS).mkdir(parents=True)
     hold_provider(equipped.registry)
     equipped.find_provider()
-    assert equipped.said == [
+    assert equipped.printed == [
         f"{wrong} does not hold the AWS provider that the lock names.",
         "Fetching the AWS provider as Terraform is configured to, from its registry by default.",
     ]
@@ -116,7 +116,7 @@ def test_a_full_disk_is_reported_in_one_sentence_with_the_fix(equipped: Computer
     with pytest.raises(OperatorError, match=rf"The cache .*tools cannot be written: {reason}\.$") as caught:
         equipped.find_provider()
     assert caught.value.remedy.startswith("Free some space")
-    assert equipped.said == []
+    assert equipped.printed == []
     assert not any(path.name.startswith("provider-") and path.is_dir() for path in equipped.cache.iterdir())
 
 

@@ -105,7 +105,7 @@ class ErasingFixture:
         self.partitions.rows[partition] = replace(row, count=row.count + delta)
 
     def pause(self, seconds: float) -> None:
-        """Let time pass for everybody."""
+        """Let time pass for all clocks."""
         self.now += seconds
         in_sessions = {key for session in self.sessions.rows.values() for key in session.connections}
         loose = {ConnectionId("loose"), PROBE}
@@ -180,24 +180,24 @@ def test_all_rows_of_a_tenant_are_erased(cell: ErasingFixture) -> None:
     erased = cell.erase().erased
     assert erased == {"sessions": 3, "connections": 6, "messages": 250, "partitions": 2}
     assert cell.rows(ACME) == []
-    assert all(row.retired_at and not row.count for row in cell.partitions.of_tenant(ACME))
+    assert all(row.retired_at and not row.count for row in cell.partitions.of(ACME))
     assert cell.rows(OTHER) == others
-    assert not any(row.retired_at for row in cell.partitions.of_tenant(OTHER))
+    assert not any(row.retired_at for row in cell.partitions.of(OTHER))
     assert cell.tenants.tombstones() == [Tombstone(ACME, int(cell.now))]
 
 
 def test_a_tenant_is_erased_on_every_cell_before_its_id_rests(cell: ErasingFixture) -> None:
     """The numbers are those of all cells; each knows before that the tenant is none."""
     north = ErasingFixture()
-    told: list[Tombstone] = []
+    tombstones: list[Tombstone] = []
 
     def spread() -> Sequence[CellName]:
-        told.extend(cell.tenants.tombstones())
+        tombstones.extend(cell.tenants.tombstones())
         return ()
 
     others = north.rows(OTHER)
     erased = cell.erase(north, spread=spread).erased
-    assert told == [Tombstone(ACME, None)]
+    assert tombstones == [Tombstone(ACME, None)]
     assert erased == {"sessions": 6, "connections": 12, "messages": 500, "partitions": 4}
     assert cell.rows(ACME) == [] == [row for row in north.rows(ACME) if row != ACME]
     assert north.rows(OTHER) == others != []
@@ -306,7 +306,7 @@ def test_a_tenant_with_uncounted_connections_is_not_erased(cell: ErasingFixture)
 def test_connections_not_yet_in_the_stream_are_waited_for(cell: ErasingFixture) -> None:
     """Their coming is not counted either: the counts are 0, and their total is still to be released."""
     cell.accounting_runs = False
-    for partition in [row.partition for row in cell.partitions.of_tenant(ACME)]:
+    for partition in [row.partition for row in cell.partitions.of(ACME)]:
         cell.count(partition, -cell.partitions.rows[partition].count)
     with pytest.raises(OperatorError, match="not all of its connections are counted as gone"):
         cell.erase()

@@ -340,7 +340,7 @@ def test_destroying_begins_with_the_subscribers(stack: Stack, terraform: Terrafo
 
 
 def test_a_killed_local_aws_loses_its_subscribers(stack: Stack, terraform: TerraformStandIn) -> None:
-    """They are applied anew, from nothing."""
+    """They are applied again, from nothing."""
     with_one = replace(stack, variables=subscriber_variables(1))
     with_one.up()
     state = stack.directory.dependent(Dependent("subscriber", "blue")).state
@@ -653,7 +653,7 @@ def test_each_stack_has_a_secret_of_its_own_that_its_processes_and_terraform_get
 
 
 def test_a_stack_of_a_release_without_secrets_is_recreated(stack: Stack) -> None:
-    """Its processes would let anybody in."""
+    """Its processes would admit any caller."""
     stack.up()
     before, path = process_of(stack, AWS).pid, stack.directory.state_file
     document = json.loads(path.read_text())

@@ -346,6 +346,16 @@ run "an_account_of_images_with_11_digits_is_refused" {
   expect_failures = [var.images]
 }
 
+run "a_prefix_of_images_with_an_upper_case_letter_is_refused" {
+  command = plan
+
+  variables {
+    images = { account_id = "444444444444", prefix = "Loudhailer-production" }
+  }
+
+  expect_failures = [var.images]
+}
+
 run "a_repository_is_named_with_both_ids_or_with_none" {
   command = plan
 

@@ -313,7 +313,7 @@ def test_clients_that_do_not_read_beside_few_others_are_tried_three_times(stuck:
 
 
 def test_a_call_may_be_given_a_single_try() -> None:
-    """Refused posts that come again get one try; failed posts are tried as often as before."""
+    """Refused posts that are delivered again get one try; failed posts are tried as often as before."""
     with running({ONE: [429], TWO: [500, 200]}) as api:
         outcomes = sender().post(api.endpoint, [ONE, TWO], FRAME, seconds=30, tries=1)
         assert outcomes == [Outcome.THROTTLED, Outcome.DELIVERED]
@@ -324,7 +324,7 @@ def test_a_call_may_be_given_a_single_try() -> None:
 def test_throttling_of_the_account_gives_up_no_connection(
     refusals: int, calls: int, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """429 for everybody is the quota: all are tried again, at a lower rate or in another call, and get the frame."""
+    """429 for all connections is the quota: all are tried again, more slowly or in another call, and get the frame."""
     everyone = [connection(number) for number in range(20)]
     with running({one: [*[429] * refusals, 200] for one in everyone}) as api:
         one_sender = sender(rate=2_450)

@@ -1,4 +1,4 @@
-"""Conditions see what a request says of roles and of Lambda's mappings; what a request is about is known by its ARN.
+"""Conditions see the roles and Lambda mappings that a request names, and the ARN of the request's resource.
 
 AWS: `iam:PermissionsBoundary` is the boundary that a request sets, or that the role has which it gives rights to;
 `iam:PolicyARN` the policy that it attaches; `lambda:FunctionArn` the function of a mapping; `sns:Endpoint` and
@@ -15,7 +15,7 @@ MiniStack has none of these keys, omits the path and includes the bus. It takes 
 a subscription or a new function for one about everything.
 
 `aws:SecureTransport` is true for a request over TLS, and policies refuse what is not; MiniStack speaks plain HTTP, on
-127.0.0.1 alone, where nobody can listen: that counts as TLS, or such a policy would refuse everybody.
+127.0.0.1 alone, where nobody can listen: that counts as TLS, or such a policy would refuse every caller.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-securetransport
 
 `aws:PrincipalArn` of a role's session is the role, with its path; MiniStack gives the session's ARN, of STS: "For IAM
@@ -60,7 +60,7 @@ _STOCK_VALUE = iam_evaluator._resolve_condition_key
 
 
 def gap(_options: Options) -> Gap:
-    """Tell conditions what they ask for."""
+    """Add the values of condition keys to the request's context."""
     return Gap(
         patches=(
             Patch(
@@ -88,7 +88,7 @@ def gap(_options: Options) -> Gap:
 
 
 def resource_arn(service: str, *request: Any) -> str:
-    """The ARN of what a request is about."""
+    """Return the ARN of a request's resource."""
     _method, path, _headers, body, params, region, account = request
     arn: str = _STOCK_ARN(service, *request)
     if service == "iam" and (name := iam_actions._query_param(params, "RoleName")):
@@ -114,7 +114,7 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def context(service: str, action: str, body: bytes, params: Any) -> dict[str, Any]:
-    """Return what the request itself says, by the names of conditions' keys."""
+    """Return the values that the request itself contains, by condition key."""
     keys: dict[str, Any] = _STOCK_CONTEXT(service, action, body, params)
     if action in _SET_BOUNDARY and (boundary := iam_actions._query_param(params, "PermissionsBoundary")):
         keys["iam:permissionsboundary"] = boundary
