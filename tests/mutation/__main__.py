@@ -33,7 +33,7 @@ from mutmut.utils.format_utils import (
     orig_function_and_class_names_from_key,
 )
 
-from tests.mutation.meaningless import MEANINGLESS, Entry, entries
+from tests.mutation.meaningless import MEANINGLESS, ListedMutant, entries
 from tests.support import aws
 
 ROOT = Path(__file__).parents[2]
@@ -115,12 +115,12 @@ def function_of(name: str) -> str:
     return ".".join(filter(None, (get_module_from_key(name), owner, function)))
 
 
-def entry_of(name: str) -> Entry:
-    """Identify a mutant by what it changes: mutmut counts them anew after each edit of their function."""
-    return Entry(function_of(name), sha256(difference(name).encode()).hexdigest()[:12])
+def entry_of(name: str) -> ListedMutant:
+    """Identify a mutant by what it changes: mutmut numbers them again after each edit of their function."""
+    return ListedMutant(function_of(name), sha256(difference(name).encode()).hexdigest()[:12])
 
 
-def meaningless(listed: set[Entry], names: Iterable[str]) -> set[str]:
+def meaningless(listed: set[ListedMutant], names: Iterable[str]) -> set[str]:
     """The mutants that are listed with a reason; the command ends if an entry is no mutant's."""
     functions = {entry.function for entry in listed}
     found = {name: entry_of(name) for name in names if function_of(name) in functions}

@@ -109,7 +109,7 @@ def weakenings(source: str) -> Iterator[Weakening]:
 
 
 def contracts_of(store: Path) -> list[list[str]]:
-    """What pytest is to run for a store: contract tests that import it, on the simulated tables; then on all others."""
+    """Return arguments of pytest: the contract tests that import a store, on the simulated tables, then on all others."""
     module = ".".join(store.with_suffix("").parts).removeprefix("shared.")
     tests = [
         path

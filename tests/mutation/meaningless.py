@@ -1,4 +1,4 @@
-"""The list of mutants that change nothing that anybody is promised."""
+"""The list of mutants that change nothing that is promised."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import NamedTuple
 MEANINGLESS = Path(__file__).with_name("meaningless.txt")
 
 
-class Entry(NamedTuple):
+class ListedMutant(NamedTuple):
     """A mutant in the list.
 
     Attributes:
@@ -19,9 +19,9 @@ class Entry(NamedTuple):
     digest: str
 
 
-def entries(text: str | None = None) -> Iterator[Entry]:
+def entries(text: str | None = None) -> Iterator[ListedMutant]:
     """The entries of the list: one a line, beside blank lines and reasons, which begin with `#`."""
     for line in (MEANINGLESS.read_text() if text is None else text).splitlines():
         if line and not line.startswith("#"):
             function, digest = line.split()
-            yield Entry(function, digest)
+            yield ListedMutant(function, digest)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutation.conditions import weakened, weakenings
-from tests.mutation.meaningless import Entry, entries
+from tests.mutation.meaningless import ListedMutant, entries
 from tests.support.checkout import ROOT
 
 ENTRIES = list(entries())
@@ -40,7 +40,7 @@ def is_in_the_sources(function: str) -> bool:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.function)
-def test_a_meaningless_mutant_is_of_a_function_that_exists(entry: Entry) -> None:
+def test_a_meaningless_mutant_is_of_a_function_that_exists(entry: ListedMutant) -> None:
     """`make mutants` compares the difference too, every night."""
     assert is_in_the_sources(entry.function)
 
@@ -63,7 +63,7 @@ def test_a_function_is_found_by_its_name(function: str, *, exists: bool) -> None
 def test_the_list_has_reasons_and_entries() -> None:
     """An entry is a function and a digest."""
     assert list(entries("# Why.\nloudhailer.ids.tenant_id 0123456789ab\n\n")) == [
-        Entry("loudhailer.ids.tenant_id", "0123456789ab")
+        ListedMutant("loudhailer.ids.tenant_id", "0123456789ab")
     ]
     assert len(set(ENTRIES)) == len(ENTRIES)
 
