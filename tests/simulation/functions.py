@@ -155,9 +155,21 @@ def _pause_by_chance(system: SimulatedSystem, _: float) -> None:
 def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
     """The environment variables of a function; those of the older release are other ones."""
     release, sizes = environment.release, environment.system.sizes
-    left = {}
-    if environment.function == "post_message-express":
-        left = {"LEFT_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS])}
+    own = {}
+    match environment.function:
+        case "post_message-express":
+            own = {"LEFT_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS])}
+        case "accounting-members" | "reconcile-members":
+            own = {
+                **dict.fromkeys(("TENANTS_TABLE", "SESSIONS_TABLE", "LIMITS_TABLE"), ""),
+                "PARTITIONS_TABLE": "audiences",
+            }
+            own |= {
+                "CONNECTIONS_TABLE": "members",
+                "ACCOUNTING_FAILURE_QUEUE_URL": f"{_QUEUES}accounting-members-failure",
+            }
+        case "leave_channels":
+            own = {"DEAD_LETTER_QUEUE_URL": f"{_QUEUES}leave-failure"}
     queues = {
         "BROADCAST": "broadcast",
         "PARTITION": "partition",
@@ -168,13 +180,13 @@ def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
         "ROOM": "rooms",
         "EXPRESS": "express",
         "DISCONNECT": "disconnect",
+        "LEAVE": "leave",
     }
     return {
         **{name: value for name, value in VARIABLES.items() if not name.startswith(("CELL", "HUB"))},  # one cell
         **{f"{table.upper()}_TABLE": table for table in KEYS if table != "cells"},
         **{f"{name}_QUEUE_URL": _QUEUES + queue for name, queue in queues.items()},
         "QUEUE_URL": f"{_QUEUES}pool",
-        **left,
         "SHARD_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS[: 2 + release]]),
         "BROADCAST_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{_ACCOUNT}:broadcast",
         "UNDELIVERED_QUEUE_ARN": f"arn:aws:sqs:eu-west-1:{_ACCOUNT}:undelivered",
@@ -191,6 +203,7 @@ def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
         "MESSAGE_LIFETIME_SECONDS": str(LIFETIME_SECONDS),
         "INBOX_LIFETIME_SECONDS": "3600",
         "MESSAGES_PER_INBOX": "6",
+        **own,
     }
 
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from loudhailer.channels.dynamodb import DynamoMemberStore, DynamoSubscriptionStore
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.delivery.outcome import Outcome
@@ -93,5 +94,7 @@ class Operator:
             places=DynamoPlaceStore(client, "places"),
             inboxes=DynamoInboxStore(client, "messages"),
             limits=DynamoLimitStore(client, "limits", pause=system.scheduler.sleep),
+            subscriptions=DynamoSubscriptionStore(client, "subscriptions"),
+            members=DynamoMemberStore(client, "members"),
             close=close,
         )

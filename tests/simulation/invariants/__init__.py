@@ -1,8 +1,9 @@
-"""The twelve invariants, in groups that look at the same things."""
+"""The sixteen invariants, in groups that look at the same things."""
 
 from collections.abc import Sequence
 
 from tests.simulation.invariants.broadcasts import Broadcasts
+from tests.simulation.invariants.channels import Channels
 from tests.simulation.invariants.counting import Counting
 from tests.simulation.invariants.erasure import Erasure
 from tests.simulation.invariants.lanes import LanesInvariant
@@ -10,4 +11,4 @@ from tests.simulation.invariants.messages import Messages
 from tests.simulation.invariants.sessions import Sessions
 from tests.simulation.watch import Observer
 
-OBSERVERS: Sequence[type[Observer]] = (Counting, Sessions, Broadcasts, Messages, Erasure, LanesInvariant)
+OBSERVERS: Sequence[type[Observer]] = (Counting, Sessions, Broadcasts, Messages, Erasure, LanesInvariant, Channels)
