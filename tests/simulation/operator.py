@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, override
 
+from loudhailer.channels.dynamodb import DynamoMemberStore, DynamoSubscriptionStore
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.delivery.outcome import Outcome
@@ -147,6 +148,8 @@ class Operator:
             places=DynamoPlaceStore(client, "places"),
             inboxes=DynamoInboxStore(client, "messages"),
             limits=DynamoLimitStore(client, "limits", pause=system.scheduler.sleep),
+            subscriptions=DynamoSubscriptionStore(client, "subscriptions"),
+            members=DynamoMemberStore(client, "members"),
             close=close,
         )
 

@@ -60,6 +60,9 @@ class Observer:
     def opened(self, client: "SimulatedClient") -> None:
         """See a handshake end well."""
 
+    def sent(self, client: "SimulatedClient", frame: "Mapping[str, Any]") -> None:
+        """See a client send a frame."""
+
     def received(self, client: "SimulatedClient", frame: str) -> None:
         """See a client get a frame."""
 
@@ -136,6 +139,11 @@ class Watch:
         """See `Observer.opened`."""
         for observer in self.observers:
             observer.opened(client)
+
+    def sent(self, client: "SimulatedClient", frame: "Mapping[str, Any]") -> None:
+        """See `Observer.sent`."""
+        for observer in self.observers:
+            observer.sent(client, frame)
 
     def received(self, client: "SimulatedClient", frame: str) -> None:
         """See `Observer.received`."""

@@ -367,9 +367,9 @@ MUTANTS: Mapping[str, Mutant] = {
         "        return []",
     ),
     "swarm/reads-partitions-without-consistency": Mutant(
-        "functions.broadcast.swarm.swarm",
-        "self._partitions.of(audience.tenant)",
-        "self._partitions.of(audience.tenant, consistent=False)",
+        "loudhailer.partitions.audiences",
+        "store.of(key)",
+        "store.of(key, consistent=False)",
         first=400,
     ),
     "swarm/ends-before-all-partitions-are-planned": Mutant(
@@ -683,6 +683,20 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.limits.line.dynamodb",
         "OR {end} < :now OR {end} > :longest",
         "OR {end} < :longest OR {end} > :longest",
+    ),
+    "presence/tells-no-end": Mutant("functions.messaging.presence.presence", "            self._ends(records)\n", ""),
+    "presence/tells-an-end-once": Mutant(
+        "functions.messaging.presence.ends",
+        "in ((False, 0), (True, SETTLED_SECONDS)):",
+        "in ((False, 0),):",
+    ),
+    "broadcast/a-channel-has-followers-of-its-name-alone": Mutant(
+        "loudhailer.broadcast.audience",
+        "in ids.patterns_of(audience.channel)]",
+        "in ids.patterns_of(audience.channel)[:1]]",
+    ),
+    "subscribe/answers-before-it-puts-the-member": Mutant(
+        "functions.channels.subscribe.subscribe", "        self._members.put(\n", "        _ = (\n"
     ),
 }
 """Every mutant, by name."""
