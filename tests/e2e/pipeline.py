@@ -32,7 +32,7 @@ REPOSITORY = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
 
 _BUCKET = f"loudhailer-local-{ACCOUNT}"
 _QUICKLY = ("--weights", "0.5", "--watch", "0")
-_SOURCES = ("functions", "shared", "terraform", "tools")
+_SOURCES = ("clients", "functions", "shared", "terraform", "tools")
 _LOUDHAILER = (sys.executable, "-c", "from tools.cli.main import main; main()")
 """The command of the checkout that it is given in, not of the one that is installed."""
 

@@ -95,7 +95,7 @@ class Checkout:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A stack of a copy of the code."""
     root = tmp_path_factory.mktemp("checkout")
-    for folder in ("terraform", "functions", "shared"):
+    for folder in ("terraform", "functions", "shared", "clients"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns(".terraform", "__pycache__"))
     templates = TemplateStore.of_the_user(os.environ)
     directory = StackDirectory(root / "state" / "upgrade")
