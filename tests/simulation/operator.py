@@ -1,4 +1,4 @@
-"""The operator of a run: what the command line does, in a task beside the functions."""
+"""The operator of a run: the commands of the command line, in a task beside the functions."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, override
