@@ -67,8 +67,8 @@ simulation: setup ## The whole system in one process, a thousand times, with eve
 	$(if $(SEED),,$(RUN) python -m tests.simulation --mutants)
 
 .PHONY: simulation-long
-simulation-long: setup ## Fifty thousand such runs, as every night.
-	$(RUN) python -m tests.simulation --seeds 50000
+simulation-long: setup ## Fifty thousand such runs, as every night; FIRST_SEED=100000 begins at that seed.
+	$(RUN) python -m tests.simulation --first $(or $(FIRST_SEED),0) --seeds 50000
 
 .PHONY: simulation-crowd
 simulation-crowd: setup ## One broadcast to a million simulated connections, as every night.
@@ -116,8 +116,8 @@ image-base: setup ## Write down the digest of AWS's base; releases stand on it.
 ##@ Measure
 
 .PHONY: bench
-bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 10,000 sockets; writes docs/benchmarks.md.
-	$(RUN) python -m tests.bench
+bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 10,000 sockets; writes docs/benchmarks.md; ONLY="sender lanes" runs two.
+	$(RUN) python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 .PHONY: mutants
 mutants: setup ## A sample of 450 mutants of functions/ and shared/: how many the fast tests detect; writes build/mutants/report.md.

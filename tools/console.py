@@ -39,7 +39,7 @@ class Bar:
         self._printed_at = time.monotonic()
 
     def update(self, done: int, total: int | None, note: str = "") -> None:
-        """Show how far it is, and what is being done; off a terminal, one line every ten seconds."""
+        """Show the progress and the current step; off a terminal, one line every ten seconds."""
         if self._live is not None:
             progress, task = self._live
             progress.update(task, completed=done, total=total, note=escape(shortened(note, _NOTE_LENGTH)))
@@ -99,7 +99,7 @@ class Terminal:
         self._bars = _Bars(self.progress)
 
     def say(self, text: str) -> None:
-        """One line about what is going on."""
+        """Print one line of progress."""
         self.progress.print(text, markup=False)
 
     def show(self, result: RenderableType) -> None:
@@ -109,7 +109,7 @@ class Terminal:
         self.output.print(result, markup=False)
 
     def fail(self, error: OperatorError) -> None:
-        """Say why the command ends, and what to do."""
+        """Print the error that ends the command, and its remedy."""
         self.progress.print(f"[bold red]Error:[/] {escape(error.problem)}")
         if error.remedy:
             self.progress.print(f"[bold]Fix:[/] {escape(error.remedy)}")

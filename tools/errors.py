@@ -1,4 +1,4 @@
-"""The one error that ends a command: what went wrong, and what the operator can do about it."""
+"""The error that ends a command, with the problem and its remedy."""
 
 import errno
 import os
@@ -10,8 +10,8 @@ class OperatorError(Exception):
     """A command cannot continue.
 
     Attributes:
-        problem: what is wrong, in one or two sentences.
-        remedy: what to do now; empty when nothing but reading the problem helps.
+        problem: the problem, in one or two sentences.
+        remedy: the operator's next step; empty if there is none.
     """
 
     def __init__(self, problem: str, remedy: str = "") -> None:
@@ -72,7 +72,7 @@ _NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 
 def of_the_system(error: OSError) -> OperatorError:
-    """Return an error that says what the operating system refused, and what helps."""
+    """Return an error for a call that the operating system refused, with a remedy."""
     number, reason, name = error.errno, error.strerror or str(error), error.filename
     if isinstance(error, shutil.Error):  # its first part: https://docs.python.org/3/library/shutil.html#shutil.Error
         _, name, text = error.args[0][0]

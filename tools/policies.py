@@ -58,7 +58,7 @@ class PlannedPolicy:
 
     Attributes:
         address: the stack, and Terraform's address in it.
-        source: the name of what declares it.
+        source: the name of the resource that declares it.
         resource: the policy as `terraform show -json` would have it.
     """
 
@@ -180,7 +180,7 @@ def _of_plan(stack: Path, change: dict[str, Any]) -> PlannedPolicy:
 
 
 def _source(folder: Path, address: list[str]) -> str:
-    """The name of what declares a resource: its modules are followed from a stack's folder on."""
+    """Return the name of the resource's declaration: its modules are followed from a stack's folder on."""
     match address:
         case ["module", name, *rest]:
             calls = "\n".join(path.read_text() for path in folder.glob("*.tf"))

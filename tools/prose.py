@@ -35,6 +35,12 @@ RIDDLES: Mapping[str, str] = {
     r"for want of": "say without, or because there is no",
     r"go(?:es)? on": "say continue",
     r"lies?|lay": "say is, is stored or is kept",
+    r"(?:some|any|every)body": "name the subject: a client, each connection, anyone who",
+    r"com(?:es?|ing) again|came again": "say is delivered again, is repeated or returns",
+    r"anew": "say again, or recreated",
+    r"all the same": "say nevertheless, or although",
+    r"makes? no sense": "say is malformed",
+    r"said": "name the speech: states, reports, sends, was printed",
 }
 """Words that hide what happens or who does it, each with plain ones in its place."""
 

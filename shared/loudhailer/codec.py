@@ -52,7 +52,7 @@ _TOO_DEEP = f"is nested more than {MAX_DEPTH:,} levels deep"
 
 
 def encode(value: object, option: int = 0) -> bytes:
-    """The value as compact JSON in UTF-8; keys keep their order."""
+    """Return the value as compact JSON in UTF-8; keys keep their order."""
     try:
         return orjson.dumps(value, option=option)
     except orjson.JSONEncodeError as error:
@@ -60,7 +60,7 @@ def encode(value: object, option: int = 0) -> bytes:
 
 
 def encode_text(value: object) -> str:
-    """The value as compact JSON."""
+    """Return the value as compact JSON."""
     return encode(value).decode()
 
 
@@ -70,7 +70,7 @@ def verbatim(text: JsonText) -> object:
 
 
 def canonical(value: object) -> bytes:
-    """The value as JSON with sorted keys: equal values give equal bytes, so that a hash can compare them."""
+    """Return the value as JSON with sorted keys: equal values give equal bytes, so that a hash can compare them."""
     return encode(value, orjson.OPT_SORT_KEYS)
 
 

@@ -3,10 +3,9 @@
     LoudhailerError
     ├── ConfigurationError    a variable is missing or bad: the function fails at init
     ├── TransientError        the same work may succeed later: it is retried
-    │   └── BusyError         AWS answered that more comes than it takes: nothing was done
-    └── PermanentError        no retry can help: acknowledged, counted, copied to the dead-letter queue
-        ├── InvalidFieldError a field of a request is missing or illegal; names the field
-        └── MalformedMessageError  an internal message is of another shape or version
+    │   └── BusyError         AWS throttled the call: nothing was done └── PermanentError        no retry can help:
+    acknowledged, counted, copied to the dead-letter queue ├── InvalidFieldError a field of a request is missing or
+    illegal; names the field └── MalformedMessageError  an internal message is of another shape or version
 
 Normal events of operation, such as a gone connection or a reached limit, are values, not errors.
 """
@@ -50,11 +49,11 @@ class ConfigurationError(LoudhailerError):
 
 
 class TransientError(LoudhailerError):
-    """The work failed now and may succeed when it is tried again."""
+    """The work failed, and may succeed when it is tried again."""
 
 
 class BusyError(TransientError):
-    """The work was refused, and surely not done, because more comes than is taken now."""
+    """The work was throttled, and certainly not done."""
 
 
 class PermanentError(LoudhailerError):

@@ -48,7 +48,7 @@ _NEEDED_CEILING = 1.25
 _SECONDS = 10.0
 _SETTLING_SECONDS = 1.5
 _SPREAD_SECONDS = 6.0
-"""The first lane may start so much earlier than the last one, and is measured to the end all the same."""
+"""The first lane may start so much earlier than the last one, and is measured to the end nevertheless."""
 
 _CEILING_SECONDS = 3.0
 _START_SECONDS = 60.0

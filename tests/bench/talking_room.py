@@ -1,6 +1,7 @@
-"""Benchmark 13: all members of a large room talk at once."""
+"""Benchmark 13: all members of a large room talk at once, while another tenant broadcasts."""
 
 import asyncio
+import itertools
 import json
 import time
 from collections import Counter
@@ -9,21 +10,30 @@ from dataclasses import dataclass, field
 
 import uvloop
 
+from loudhailer.ids import TenantId
 from tests.bench.local_stack import RunningStack, running_stack
+from tests.bench.open_loop import Times
 from tests.bench.processes import BenchmarkError
-from tests.bench.results import ReportProgress, ResultTable, Section, at_most, number
+from tests.bench.results import ReportProgress, ResultTable, Section, at_most, number, times
 from tests.bench.visitors import Talker, at_once, open_session, put_tenant
-from tools.client.http import HttpApi
+from tools.client.http import ApiError, HttpApi
 from tools.client.socket import open_socket
 from tools.demo.verdict import percentile
 
 MEMBERS = 300
+RATE = 6
+AT_REST_SECONDS = 60.0
+TIMES = 2.0
 
 _METHOD = f"""\
 {MEMBERS} members of a room say something in the same moment, each with a `clientMessageId`. A room of this size is
 large: `send_message` acknowledges what it has accepted, and the message goes the way of a broadcast, at the part of the
 account's quota that is kept for rooms. So {MEMBERS**2:,} frames arrive. An answer that is no acknowledgement, such as
-API Gateway's "Endpoint request timed out", counts as none. Everything shares this machine's cores."""
+API Gateway's "Endpoint request timed out", counts as none. Everything shares this machine's cores.
+
+A client of another tenant gets {RATE} broadcasts a second, each with a time at which it is due: for
+{AT_REST_SECONDS:.0f} s while the room is silent, and from the moment in which it talks until its last frame has
+arrived."""
 
 _ROOM = "square"
 _AT_ONCE = 24
@@ -51,6 +61,54 @@ class _Talk:
     heard: Counter[tuple[str, str]] = field(default_factory=Counter)
     last_heard: float = 0.0
 
+    def is_over(self) -> bool:
+        """Tell whether everyone has got each message, and every sender an answer."""
+        return len(self.heard) == MEMBERS**2 and len(self.acknowledged) + len(self.refused) >= MEMBERS
+
+
+class _Listener(Talker):
+    """A client of another tenant; `awaited` has the broadcasts that have not come, by their text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.awaited: dict[str, asyncio.Future[float]] = {}
+
+    def on_message(self, payload: bytes) -> None:
+        """Note when the first copy of a broadcast comes."""
+        if (arrival := self.awaited.pop(json.loads(payload).get("data"), None)) is not None and not arrival.done():
+            arrival.set_result(time.monotonic())
+
+
+@dataclass(slots=True)
+class _Broadcasts:
+    """Broadcasts to another tenant, and their times at rest and during the talk."""
+
+    api: HttpApi
+    tenant: TenantId
+    listener: _Listener
+    at_rest: Times = field(default_factory=Times)
+    meanwhile: Times = field(default_factory=Times)
+
+    async def send(self, times: Times, until: Callable[[], bool]) -> None:
+        """Publish at the rate until it holds; returns when all have arrived, or are failures."""
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as tasks:
+            for turn in itertools.count():
+                if until():
+                    return
+                due = began + turn / RATE
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                tasks.create_task(self._one(f"{began} {turn}", due, times))
+
+    async def _one(self, text: str, due: float, times: Times) -> None:
+        arrives = self.listener.awaited[text] = asyncio.get_running_loop().create_future()
+        try:
+            await self.api.publish({"tenantId": self.tenant}, text)
+        except ApiError:
+            times.failures += 1
+        else:
+            await times.add(arrives, due)
+
 
 class _Member(Talker):
     def __init__(self, name: str, talk: _Talk) -> None:
@@ -77,15 +135,15 @@ class _Member(Talker):
 
 def measure(progressed: ReportProgress) -> Section:
     """Bring a stack up, measure, take it down."""
-    progressed(0, 2, "a local stack comes up; that takes two minutes")
+    progressed(0, 3, "a local stack comes up; that takes two minutes")
     with running_stack() as running:
-        talk = uvloop.run(_measure(running, lambda done, note: progressed(done, 2, note)))
-    progressed(2, 2, "")
-    return _section(talk)
+        talk, broadcasts = uvloop.run(_measure(running, lambda done, note: progressed(done, 3, note)))
+    progressed(3, 3, "")
+    return _section(talk, broadcasts)
 
 
-async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> _Talk:
-    tenant, talk = put_tenant(running, "guests"), _Talk()
+async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> tuple[_Talk, _Broadcasts]:
+    tenant, other, talk = put_tenant(running, "guests"), put_tenant(running, "other"), _Talk()
     say(1, f"{MEMBERS} members join")
 
     async def join(name: str) -> _Member:
@@ -97,18 +155,23 @@ async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> _T
 
     async with HttpApi(running.deployment.http_url) as api:
         members = await at_once(_AT_ONCE, (join(f"member-{number}") for number in range(MEMBERS)))
-    if not await _until(lambda: talk.joined == MEMBERS):
-        raise BenchmarkError(f"{talk.joined} of {MEMBERS} are in the room")
-    await asyncio.sleep(_SETTLING_SECONDS)
-    say(1, f"{MEMBERS} members talk")
-    talk.began = time.monotonic()
-    for member in members:
-        member.say(action="sendmessage", roomKey=_ROOM, content=member.name, clientMessageId=member.name)
-    await _until(lambda: len(talk.heard) == MEMBERS**2 and len(talk.acknowledged) + len(talk.refused) >= MEMBERS)
-    await asyncio.sleep(_SETTLING_SECONDS)  # for frames that come twice
-    for member in members:
-        member.leave()
-    return talk
+        if not await _until(lambda: talk.joined == MEMBERS):
+            raise BenchmarkError(f"{talk.joined} of {MEMBERS} are in the room")
+        broadcasts = _Broadcasts(api, other, await open_socket(_Listener, await open_session(api, other)))
+        await asyncio.sleep(_SETTLING_SECONDS)
+        say(2, "the room is silent")
+        rests_until = time.monotonic() + AT_REST_SECONDS
+        await broadcasts.send(broadcasts.at_rest, lambda: time.monotonic() >= rests_until)
+        say(2, f"{MEMBERS} members talk")
+        talk.began = time.monotonic()
+        for member in members:
+            member.say(action="sendmessage", roomKey=_ROOM, content=member.name, clientMessageId=member.name)
+        heard = asyncio.create_task(_until(talk.is_over))
+        await broadcasts.send(broadcasts.meanwhile, heard.done)
+        await asyncio.sleep(_SETTLING_SECONDS)  # for frames that come twice
+    for guest in (*members, broadcasts.listener):
+        guest.leave()
+    return talk, broadcasts
 
 
 async def _until(holds: Callable[[], bool]) -> bool:
@@ -120,7 +183,7 @@ async def _until(holds: Callable[[], bool]) -> bool:
     return True
 
 
-def _section(talk: _Talk) -> Section:
+def _section(talk: _Talk, broadcasts: _Broadcasts) -> Section:
     seconds = list(talk.acknowledged.values())
     row = (
         f"{len(seconds)} of {MEMBERS}",
@@ -128,16 +191,26 @@ def _section(talk: _Talk) -> Section:
         f"{len(talk.heard):,} of {MEMBERS**2:,}",
         number(talk.last_heard),
     )
+    p99 = broadcasts.meanwhile.at(0.99) / broadcasts.at_rest.at(0.99)
     return Section(
         title="A room that talks at once",
         method=_METHOD,
         tables=[
-            ResultTable("Seconds", ("acknowledged", "p50", "p99", "frames that arrived", "the last one after"), [row])
+            ResultTable("Seconds", ("acknowledged", "p50", "p99", "frames that arrived", "the last one after"), [row]),
+            ResultTable(
+                "Broadcasts of another tenant",
+                ("room", "p50 ms", "p99 ms", "errors"),
+                [
+                    ("silent", *broadcasts.at_rest.columns()),
+                    ("talks", *broadcasts.meanwhile.columns()),
+                ],
+            ),
         ],
         targets=[
             at_most("senders without an acknowledgement", MEMBERS - len(seconds), 0, number),
             at_most("senders that were told something else", len(talk.refused), 0, number),
             at_most("frames that are missing", MEMBERS**2 - len(talk.heard), 0, number),
             at_most("frames that came twice", talk.heard.total() - len(talk.heard), 0, number),
+            at_most("p99 of another tenant's broadcast while the room talks, to a silent room", p99, TIMES, times),
         ],
     )

@@ -78,7 +78,7 @@ class Talk:
         self._frames: dict[int, OnTheWay] = {}
 
     async def visitor(self, url: str) -> "BenchVisitor":
-        """Somebody who takes part."""
+        """A client that takes part."""
         return await open_socket(lambda: BenchVisitor(self), url)
 
     def sent(self) -> tuple[int, OnTheWay]:

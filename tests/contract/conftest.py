@@ -1,7 +1,8 @@
 """A local AWS for the contract tests: the same suite runs on the in-memory twin and on the real adapter.
 
 `aws("dynamodb")` is a client; `table("sessions")` is the name of a fresh, empty table. `dynamodb_of(request)` and
-`table_of(request)` are those for a parameter of a fixture, one of `ADAPTERS`.
+`table_of(request)` are those for a parameter of a fixture, one of `ADAPTERS`; `sqs_of(request)` is the client for one
+of `QUEUES`.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from loudhailer.aws import clients
 from tests.support.aws import aws, aws_endpoint
 from tests.support.dynamodb.engine import client_of_any_table
 from tests.support.dynamodb.repeated import RepeatedWrites
-from tests.support.moto_dynamodb import moto_dynamodb
+from tests.support.second_aws import second_aws
 from tests.support.tables import TableKind, create_table
 
 __all__ = ["aws", "aws_endpoint"]
@@ -27,6 +28,11 @@ REPEATED = "dynamodb, simulated, each write repeated"
 
 MOTO = "dynamodb, moto"
 """The adapter on a second emulator of DynamoDB, by night."""
+
+MOTO_QUEUE = "sqs, moto"
+"""The adapter on a second emulator of SQS, by night."""
+
+QUEUES = ["memory", "sqs", pytest.param(MOTO_QUEUE, marks=pytest.mark.nightly)]
 
 WITHOUT_MOTO = ["memory", "dynamodb", SIMULATED, REPEATED]
 """For tests of statements of PartiQL, of which moto reads too few."""
@@ -41,10 +47,15 @@ with threads: the simulation has none."""
 def dynamodb_of(request: pytest.FixtureRequest) -> Any:
     """The client for the fixture's parameter."""
     if request.param == MOTO:
-        return request.getfixturevalue("moto")
+        return request.getfixturevalue("moto")("dynamodb")
     if request.param == REPEATED:
         return RepeatedWrites(client_of_any_table())
     return client_of_any_table() if request.param == SIMULATED else request.getfixturevalue("aws")("dynamodb")
+
+
+def sqs_of(request: pytest.FixtureRequest) -> Any:
+    """The client for the fixture's parameter, one of `QUEUES` but `memory`."""
+    return request.getfixturevalue("moto" if request.param == MOTO_QUEUE else "aws")("sqs")
 
 
 def table_of(request: pytest.FixtureRequest) -> Callable[[TableKind], str]:
@@ -52,15 +63,15 @@ def table_of(request: pytest.FixtureRequest) -> Callable[[TableKind], str]:
     if request.param in {SIMULATED, REPEATED}:
         return "{}-simulated".format
     if request.param == MOTO:
-        return partial(create_table, request.getfixturevalue("moto"))
+        return partial(create_table, request.getfixturevalue("moto")("dynamodb"))
     made: Callable[[TableKind], str] = request.getfixturevalue("table")
     return made
 
 
 @pytest.fixture(scope="session")
-def moto() -> Iterator[Any]:
-    """A client of moto's DynamoDB."""
-    with moto_dynamodb() as client:
+def moto() -> Iterator[Callable[[str], Any]]:
+    """Make clients of moto's services."""
+    with second_aws() as client:
         yield client
 
 

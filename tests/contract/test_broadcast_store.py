@@ -348,7 +348,7 @@ def test_concurrent_updates_of_a_tally_all_succeed_in_turn(store: BroadcastStore
 
 
 def test_one_of_many_concurrent_writers_fixes_a_chunk(store: BroadcastStore) -> None:
-    """Everybody gets the same chunk, and one group of sources is stored."""
+    """Each caller gets the same chunk, and one group of sources is stored."""
     with ThreadPoolExecutor(8) as pool:
         chunks = list(pool.map(lambda size: store.fix_chunk(BROADCAST, chunk("0.0", size)), range(1, 9)))
         fixed = list(pool.map(lambda expected: store.fix_sources(OTHER, [source(0, expected=expected)]), range(8)))
@@ -552,7 +552,7 @@ def test_the_sources_of_a_spread_broadcast_end_at_a_gap(
 
 
 def test_the_summary_expires_after_the_other_rows(aws: Callable[[str], Any], table: Callable[[TableKind], str]) -> None:
-    """In epoch seconds, as DynamoDB's TTL wants it; what is sent again begins anew."""
+    """In epoch seconds, as DynamoDB's TTL wants it; what is sent again starts again."""
     name = table("broadcasts")
     now = NOW
     store = DynamoBroadcastStore(aws("dynamodb"), name, clock=lambda: now)

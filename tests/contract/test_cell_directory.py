@@ -17,7 +17,7 @@ LEASE = Lease(
     is_well=True,
     websocket_url="wss://north.example.test/live",
     connections=7,
-    tenants=3,
+    tenant_revision=3,
     taking_part={HUB: 1.0, NORTH: 0.25},
 )
 
@@ -66,7 +66,7 @@ def test_a_weight_set_by_an_operator_is_kept_until_it_is_removed(directory: Cell
 
 def test_the_revision_is_0_before_the_first_tenant(directory: CellDirectory) -> None:
     """The commands that change tenants raise it."""
-    assert directory.revision() == 0
+    assert directory.tenant_revision() == 0
 
 
 def test_a_forgotten_cell_has_neither_lease_nor_order(directory: CellDirectory) -> None:

@@ -74,7 +74,8 @@ def settings(
     iam.put_role_policy(RoleName=role, PolicyName="rows", PolicyDocument=policy(rights))
     monkeypatch.setenv("MESSAGES_TABLE", tables["messages"])
     DynamoCellDirectory(aws("dynamodb"), tables["cells"]).renew(
-        NORTH, Lease(at=NOW, is_well=True, websocket_url="ws://127.0.0.1:2/north/live", connections=0, tenants=1)
+        NORTH,
+        Lease(at=NOW, is_well=True, websocket_url="ws://127.0.0.1:2/north/live", connections=0, tenant_revision=1),
     )
     return Settings(
         tenants_table="tenants",

@@ -7,15 +7,16 @@ import pytest
 
 from functions.connections.reconcile.port import Failure, FailureQueue
 from functions.connections.reconcile.sqs import SqsFailureQueue
+from tests.contract.conftest import QUEUES, sqs_of
 from tests.support.fakes.recounts import MemoryFailureQueue
 
 
-@pytest.fixture(params=["memory", "sqs"])
+@pytest.fixture(params=QUEUES)
 def queue(request: pytest.FixtureRequest) -> FailureQueue:
     """The twin, then the adapter, with twelve messages."""
     if request.param == "memory":
         return MemoryFailureQueue(*(Failure(f"receipt-{number}", time.time()) for number in range(12)))
-    sqs = request.getfixturevalue("aws")("sqs")
+    sqs = sqs_of(request)
     url = sqs.create_queue(QueueName=f"failures-{uuid4().hex[:12]}")["QueueUrl"]
     for number in range(12):
         sqs.send_message(QueueUrl=url, MessageBody=f"batch {number}")

@@ -139,7 +139,7 @@ def test_a_chunk_goes_back_to_a_shard_that_was_added_after_the_version(
 
 
 def test_a_wake_that_fails_is_reported(invoke: Callable[..., Any], surroundings: Surroundings) -> None:
-    """Its connection does not take the message now; that it comes again soon is up to SQS."""
+    """Its connection does not take the message now; that it is delivered again soon is up to SQS."""
     golden = Golden.of("relay_message", surroundings)
     surroundings.fill(golden.rows)
     surroundings.management_api.answers[ConnectionId("Ab1cdEfgHIJKLmn=")] = [429]

@@ -155,7 +155,7 @@ def test_an_inquiry_does_not_make_a_total(store: LimitStore) -> None:
 
 
 def test_attempts_are_counted_in_their_minute(store: LimitStore) -> None:
-    """The answer is what the counter says with them; the next minute begins anew."""
+    """The answer is what the counter says with them; the next minute starts again."""
     counter = connects_of_tenant(ACME)
     assert [store.count_in_minute(counter, now) for now in (120, 150, 179)] == [1, 2, 3]
     assert store.count_in_minute(counter, 180) == 1
@@ -253,8 +253,8 @@ def test_all_rows_of_a_tenant_are_deleted(aws: Any, table: Any) -> None:
         sent.begin(attempt, now=100)
         sent.finish(attempt)
     store.forget(ACME)
-    left = {row["key"]["S"].partition(":")[0] for row in client.scan(TableName=name)["Items"]}
-    assert left == {OTHER}
+    remaining_keys = {row["key"]["S"].partition(":")[0] for row in client.scan(TableName=name)["Items"]}
+    assert remaining_keys == {OTHER}
     assert sent.begin(Attempt(ACME, "player 1", ClientMessageId("m1"), "other", "r2", 2), now=101).progress is (
         Progress.OPEN
     )
@@ -274,7 +274,7 @@ def test_the_first_refusal_of_a_minute_is_kept(store: LimitStore) -> None:
 
 
 def test_a_recorded_refusal_outlives_its_minute(aws: Any, table: Any) -> None:
-    """The message that was refused may come again for a day: without the note, others would get it then."""
+    """The message that was refused may be delivered again for a day: without the note, others would get it then."""
     client, name = aws("dynamodb"), table("limits")
     DynamoLimitStore(client, name, pause=never).refuse_from(queued_of_session(ACME, SessionId("s1")), 150, "005")
     (row,) = client.scan(TableName=name)["Items"]

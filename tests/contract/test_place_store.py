@@ -108,7 +108,7 @@ def test_counting_stops_at_the_maximum(store: PlaceStore) -> None:
 
 
 def test_rows_that_take_too_long_to_count_keep_their_places(store: PlaceStore) -> None:
-    """A client waits for the answer: it is refused, and the next count begins anew."""
+    """A client waits for the answer: it is refused, and the next count starts again."""
     now = 0.0
 
     def slowly() -> Iterator[int]:

@@ -48,6 +48,19 @@ def test_a_placement_is_read_as_it_was_put(store: PlacementStore) -> None:
     assert store.get(TENANT, []) == {}
 
 
+@pytest.mark.parametrize(
+    "flagged",
+    [replace(FIRST, player=None, is_provisional=True), replace(FIRST, player=None, waits_elsewhere=True)],
+    ids=["provisional", "messages wait elsewhere"],
+)
+def test_a_flag_of_a_placement_is_kept(store: PlacementStore, flagged: Placement) -> None:
+    """Both are false where a row has none: a former release wrote it."""
+    assert store.put(TENANT, ANN, flagged)
+    assert store.get(TENANT, [ANN]) == {ANN: flagged}
+    assert store.put(TENANT, ANN, SECOND)
+    assert store.get(TENANT, [ANN]) == {ANN: SECOND}
+
+
 def test_a_placement_replaces_only_its_predecessor(store: PlacementStore) -> None:
     """So two requests that place a session at once come to one cell."""
     assert not store.put(TENANT, S1, SECOND)
@@ -68,7 +81,7 @@ def test_one_of_many_concurrent_placements_succeeds(once: PlacementStore) -> Non
 
 
 def test_the_cells_of_a_tenant_are_recorded(store: PlacementStore) -> None:
-    """Anew each time; those of another tenant whose id begins alike are not its."""
+    """Again each time; those of another tenant whose id begins alike are not its."""
     for cell, now in ((HUB, NOW), (NORTH, NOW), (NORTH, NOW + 9)):
         store.add_cell(TENANT, cell, now)
     store.add_cell(TenantId(f"{TENANT}2"), SOUTH, NOW)

@@ -10,6 +10,7 @@ import pytest
 from loudhailer.errors import PermanentError, TransientError
 from loudhailer.queues.port import FifoMessage, FifoQueue, Queue
 from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue
+from tests.contract.conftest import QUEUES, sqs_of
 from tests.support.fakes.queues import MemoryFifoQueue, MemoryQueue
 from tests.support.limits import MAX_BATCH_BYTES
 
@@ -72,14 +73,13 @@ class OnSqs:
         return found
 
 
-@pytest.fixture(params=["memory", "sqs"])
+@pytest.fixture(params=QUEUES)
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     """Each of the queues, empty."""
     if request.param == "memory":
         yield InMemory(MemoryQueue())
         return
-    aws: Callable[[str], Any] = request.getfixturevalue("aws")
-    sqs = aws("sqs")
+    sqs = sqs_of(request)
     url = sqs.create_queue(QueueName=f"queue-{uuid4().hex[:12]}", Attributes={"VisibilityTimeout": "60"})["QueueUrl"]
     yield OnSqs(SqsQueue(sqs, url, pause=lambda _: None), sqs, url)
     sqs.delete_queue(QueueUrl=url)
@@ -142,15 +142,14 @@ type Fifo = tuple[FifoQueue, Callable[[], list[FifoMessage]]]
 """A FIFO queue, and what can be received from it."""
 
 
-@pytest.fixture(params=["memory", "sqs"])
+@pytest.fixture(params=QUEUES)
 def fifo(request: pytest.FixtureRequest) -> Iterator[Fifo]:
     """Each of the FIFO queues, empty."""
     if request.param == "memory":
         twin = MemoryFifoQueue()
         yield twin, lambda: twin.messages
         return
-    aws: Callable[[str], Any] = request.getfixturevalue("aws")
-    sqs = aws("sqs")
+    sqs = sqs_of(request)
     high_throughput = {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
     url = sqs.create_queue(
         QueueName=f"queue-{uuid4().hex[:12]}.fifo", Attributes={"FifoQueue": "true", **high_throughput}
@@ -183,6 +182,7 @@ def test_a_groups_messages_arrive_in_their_order(fifo: Fifo) -> None:
         assert [one for one in found if one.group == group] == [one for one in messages if one.group == group]
 
 
+@pytest.mark.parametrize("fifo", ["memory", "sqs"], indirect=True)  # moto deduplicates over the whole queue
 def test_a_duplicate_message_is_dropped(fifo: Fifo) -> None:
     """Known by its deduplication id, within its group."""
     queue, received = fifo

@@ -143,7 +143,7 @@ def test_an_expired_or_unknown_session_refuses_a_connection(case: Case, session:
 def test_a_connection_authorized_as_another_player_is_not_recorded(
     case: Case, bound: PlayerId | None, player: PlayerId | None
 ) -> None:
-    """The session was made anew, for somebody else, between the authorizer's look at it and the transaction."""
+    """The session was recreated for another player between the authorizer's read and the transaction."""
     case.sessions.renew(ACME, S1, player=bound, expires_at=400, now=200)
     row = connection("a", player=player, at=201)
     assert case.record(row) is Entry.SESSION_OVER

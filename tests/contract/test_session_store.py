@@ -245,7 +245,7 @@ def test_a_session_is_deleted_once(case: Case) -> None:
 
 @pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
 def test_a_session_is_deleted_by_its_player(case: Case) -> None:
-    """Not by another one; what is bound to nobody, anybody may delete."""
+    """Not by another one; any caller may delete a session without a player."""
     case.store.renew(ACME, S1, player=ANN, expires_at=200, now=0)
     assert not case.store.delete(ACME, S1, BOB)
     assert case.store.get(ACME, S1) == Session(ACME, S1, 200, ANN)
@@ -481,7 +481,7 @@ def test_a_session_that_two_releases_withdraw_is_created_again_after_random_paus
         return answer
 
     client: Any = EngineClient(beside_the_other)
-    with pytest.raises(TransientError, match="made and ended"):
+    with pytest.raises(TransientError, match="created and ended"):
         DynamoSessionStore(client, "sessions-x", pause=pauses.append).renew(
             ACME, S1, player=None, expires_at=200, now=0
         )

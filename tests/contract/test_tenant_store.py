@@ -165,7 +165,7 @@ def test_each_change_of_a_tenant_raises_the_revision_in_a_deployment_with_cells(
         lambda: store.put(replace(ACME, tenant_id=GLOBEX), erased_before=501),
     ):
         answer = change()
-        seen.append((answer, directory.revision(), {row.tenant_id: row.revision for row in store.all_rows()}))
+        seen.append((answer, directory.tenant_revision(), {row.tenant_id: row.revision for row in store.all_rows()}))
     assert seen == [
         (True, 1, {ACME.tenant_id: 1}),
         (True, 2, {ACME.tenant_id: 1, GLOBEX: 2}),
@@ -187,21 +187,21 @@ def test_a_concurrent_change_is_retried_on_the_next_revision(monkeypatch: pytest
     client: Any = client_of_any_table()
     store = DynamoTenantStore(client, "tenants-simulated", cells_table="cells-simulated")
     other = DynamoTenantStore(client, "tenants-simulated", cells_table="cells-simulated")
-    read, left = DynamoCellDirectory.revision, [times]
+    read, outdated = DynamoCellDirectory.tenant_revision, [times]
 
     def overtaken(directory: DynamoCellDirectory) -> int:
         seen = read(directory)
-        if left[0]:
-            left[0] -= 1
+        if outdated[0]:
+            outdated[0] -= 1
             with monkeypatch.context() as undone:
-                undone.setattr(DynamoCellDirectory, "revision", read)
+                undone.setattr(DynamoCellDirectory, "tenant_revision", read)
                 other.put(replace(ACME, tenant_id=GLOBEX))
         return seen
 
-    monkeypatch.setattr(DynamoCellDirectory, "revision", overtaken)
+    monkeypatch.setattr(DynamoCellDirectory, "tenant_revision", overtaken)
     if times == 1:
         assert store.put(ACME)
         assert {row.tenant_id: row.revision for row in store.all_rows()} == {ACME.tenant_id: 2, GLOBEX: 1}
     else:
-        with pytest.raises(TransientError, match="changed by others all the time"):
+        with pytest.raises(TransientError, match="changed tenants at every attempt"):
             store.put(ACME)

@@ -1,4 +1,4 @@
-"""Somebody before the page, in a real browser: headless Chromium, the machine's own."""
+"""A person before the page, in a real browser: headless Chromium, the machine's own."""
 
 import re
 import shutil

@@ -3,8 +3,8 @@
 - Every socket that stays open and reads gets every broadcast; more than once only where a retry explains it.
 - The report adds up at every look. In the end nothing is in flight, and `delivered` is the truth: the number of sockets
   that got it. Two things blur it: a socket that left may have been posted to without having read it; and one whose post
-  was never answered, and was then given up or answered with 410, has got it all the same. Nobody who posts can know
-  the second: `delivered` is a lower bound then.
+  was never answered, and was then given up or answered with 410, has got it nevertheless. Nobody who posts can know the
+  second: `delivered` is a lower bound then.
 - The rows of connections that are gone are deleted, and no other; every count says what is true.
 - Whatever was given up rests in the dead-letter queue, with its ids.
 """
@@ -54,7 +54,7 @@ _POLL_SECONDS = 0.2
 
 @dataclass
 class Published:
-    """A broadcast, who was there when it was published, and what its report last said."""
+    """A broadcast, the connections at its publication, and its last report."""
 
     broadcast_id: BroadcastId
     there: set[int]
@@ -161,7 +161,7 @@ class Invariants:
         return len(self.crowd.reception(broadcast_id).counts)
 
     def report(self, broadcast_id: BroadcastId) -> Mapping[str, Any]:
-        """Return what the broadcast's report last said."""
+        """Return the broadcast's last report."""
         return self._published[broadcast_id].report
 
     async def until(self, broadcast_id: BroadcastId, **facts: int | str) -> None:
@@ -171,7 +171,7 @@ class Invariants:
             await self._look(self._published[broadcast_id])
             return facts.items() <= self.report(broadcast_id).items()
 
-        await self._until(says, f"its report never said {facts}")
+        await self._until(says, f"its report never had {facts}")
 
     async def settled(self) -> None:
         """Wait until every broadcast is finished, and nothing is left in a queue."""
@@ -207,7 +207,7 @@ class Invariants:
         for published in self._published.values():
             report, reception = published.report, self.crowd.reception(published.broadcast_id)
             is_open = {member.number for member in self.open}
-            stayed, left = published.there & is_open, set(self.crowd.members) - is_open
+            stayed, closed = published.there & is_open, set(self.crowd.members) - is_open
             ended = published.broadcast_id in cancelled
             assert report["inFlight"] == 0, report
             assert gone in (None, report["gone"]), report
@@ -215,7 +215,7 @@ class Invariants:
             assert ended or len(reception.missing(stayed)) <= report["failed"], (report, reception.missing(stayed))
             assert reception.strays(published.there) <= set(self.crowd.members) - published.known
             truth = set(reception.counts)
-            assert len(truth - left) - report["failed"] <= report["delivered"] <= len(truth | left), (report, truth)
+            assert len(truth - closed) - report["failed"] <= report["delivered"] <= len(truth | closed), (report, truth)
             assert ended or self._failed(published.broadcast_id) <= letters.get(published.broadcast_id, set())
         found = sum(self.crowd.reception(broadcast_id).duplicates for broadcast_id in self._published)
         assert duplicates is None or found <= duplicates, found
@@ -246,10 +246,10 @@ class Invariants:
             found = holds()
             if (await found) if asyncio.iscoroutine(found) else found:
                 return
-            assert time.monotonic() < deadline, f"after {_PATIENCE_SECONDS:.0f} s {otherwise}: {self._told()}"
+            assert time.monotonic() < deadline, f"after {_PATIENCE_SECONDS:.0f} s {otherwise}: {self._reports()}"
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _told(self) -> list[Mapping[str, Any]]:
+    def _reports(self) -> list[Mapping[str, Any]]:
         return [published.report for published in self._published.values()]
 
     def _rows(self) -> list[dict[str, Any]]:

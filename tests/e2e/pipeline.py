@@ -113,9 +113,9 @@ class Pipeline:
 
     def planned(self, commit: str, *stack: str) -> str:
         """Plan a release of the hub, or of `--subscriber`; the plan's fingerprint."""
-        said = self.done("plan", "local", *stack, "--commit", commit)
-        found = re.search("--plan ([0-9a-f]{64})", said)
-        assert found is not None, said
+        output = self.done("plan", "local", *stack, "--commit", commit)
+        found = re.search("--plan ([0-9a-f]{64})", output)
+        assert found is not None, output
         return found[1]
 
     def applied(self, plan: str, *stack: str) -> subprocess.CompletedProcess[str]:

@@ -60,7 +60,7 @@ class Guest(Client):
         return frames
 
     async def connection_id(self) -> str:
-        """The id of its connection, as the answer to a frame that makes no sense says it."""
+        """The id of its connection, from the answer to a malformed frame."""
         self.send("Who am I?")
         return str((await self.frame())["connectionId"])
 

@@ -80,7 +80,7 @@ async def test_a_lost_disconnect_is_healed_by_the_next_broadcast(scene: Scene) -
     """The gateway answers 410 for sockets that are gone: their rows are deleted, and the counts follow."""
     tenant = scene.tenant()
     stays, *leave = await scene.guests(await scene.session(tenant), 3)
-    left = await stays.connection_id()
+    open_connection = await stays.connection_id()
     await scene.counted(tenant, 3)
     await scene.lose(*leave)
     for row in scene.system.connections_of(tenant):
@@ -88,7 +88,7 @@ async def test_a_lost_disconnect_is_healed_by_the_next_broadcast(scene: Scene) -
     report = await scene.report(await scene.broadcast({"tenantId": tenant}))
     assert (report["dispatched"], report["delivered"], report["gone"], report["failed"]) == (3, 1, 2, 0)
     await scene.counted(tenant, 1)
-    assert [row["connectionId"]["S"] for row in scene.system.connections_of(tenant)] == [left]
+    assert [row["connectionId"]["S"] for row in scene.system.connections_of(tenant)] == [open_connection]
 
 
 async def test_tabs_with_lost_disconnects_do_not_block_their_session(scene: Scene) -> None:

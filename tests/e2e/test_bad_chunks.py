@@ -55,7 +55,7 @@ async def given_up(scene: Scene, chunk: ChunkMessage, reason: str) -> None:
 
 
 async def test_a_forged_endpoint_gets_no_signed_request(scene: Scene) -> None:
-    """A chunk in a shard names a host of somebody's own: the worker refuses it, and sends nothing there."""
+    """A chunk in a shard names a host of an attacker: the worker refuses it, and sends nothing there."""
     with running() as elsewhere:
         _, chunk = await changed(scene, lambda chunk: replace(chunk, endpoint=elsewhere.endpoint))
         assert (await scene.dead_letter(chunk.to_wire()))["reason"] == "endpoint must be that of the cell's own API"

@@ -118,7 +118,7 @@ async def test_the_same_id_with_the_same_content_is_one_broadcast(scene: Scene) 
 
 
 async def test_the_same_id_with_other_content_is_a_conflict(scene: Scene) -> None:
-    """An id names one broadcast, and what was said is not said otherwise."""
+    """An id names one broadcast, whose content cannot be changed."""
     guest = await scene.guest(tenant := scene.tenant())
     request = {"audience": {"tenantId": tenant}, "message": {"a": 1, "b": 2}, "broadcastId": uuid.uuid4().hex}
     await post(scene, json.dumps(request).encode())

@@ -6,7 +6,7 @@ Each stack is applied with its own account's credentials, and IAM is enforced: w
 import asyncio
 import time
 import uuid
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -31,6 +31,7 @@ from tests.e2e.system import System, running_system, secrets_in_logs
 from tests.support.decisions import disagreements
 from tests.support.orders import signed_by_root
 from tests.support.waiting import PATIENCE_SECONDS, eventually
+from tools.client.crowd import Crowd
 from tools.client.http import ApiError, HttpApi
 from tools.client.socket import HandshakeRefusedError
 from tools.console import Terminal
@@ -285,7 +286,7 @@ async def test_a_broadcast_is_cancelled_on_every_cell(cells: CellScene, system: 
 
 
 async def test_a_tenant_is_changed_and_deleted_on_every_cell(scene: Scene) -> None:
-    """Its limits are shared out; once it is being erased, no cell lets anybody in."""
+    """Its limits are shared out; once it is being erased, no cell admits a client."""
     cells = await CellScene.of(scene, tenant_connections=60)
     deployment = scene.system.deployment
     await cells.fill(1)
@@ -480,76 +481,35 @@ async def test_a_report_of_an_older_version_or_of_an_unknown_cell_changes_nothin
     assert await cells.scene.report(broadcast_id) == before
 
 
-class Mover:
-    """A client that moves when it is asked to, and keeps its old connection for the overlap."""
-
-    def __init__(self, cells: CellScene) -> None:
-        self.got = Counter[str]()
-        self.urls: list[str] = []
-        self._cells = cells
-        self._receiving: list[asyncio.Task[None]] = []
-
-    @property
-    def has_moved(self) -> bool:
-        """Tell whether it has a second connection."""
-        return len(self.urls) > 1
-
-    async def connect(self, session: SceneSession) -> None:
-        """Connect, and receive from then on."""
-        guest = await self._cells.scene.connect(session)
-        self.urls.append(session.websocket_url)
-        self._receiving.append(asyncio.create_task(self._receive(guest, session)))
-
-    async def _receive(self, guest: Guest, session: SceneSession) -> None:
-        while True:
-            frame = await guest.frame()
-            if frame["type"] == "broadcast":
-                self.got[frame["id"]] += 1
-                continue
-            await eventually(partial(self._connects_again, session))
-            asyncio.get_running_loop().call_later(frame["overlapSeconds"], guest.leave)
-
-    async def _connects_again(self, session: SceneSession) -> bool:
-        """Tell whether it is let in; one that is turned away tries again, as a page does."""
-        try:
-            url = await self._cells.scene.api.open_session(session.tenant, session.session)
-            await self.connect(replace(session, websocket_url=url))
-        except (ApiError, HandshakeRefusedError):
-            return False
-        return True
-
-    async def leave(self) -> None:
-        """Receive no more; an error of before is raised now, but for silence."""
-        for task in self._receiving:
-            task.cancel()
-        for task in self._receiving:
-            with suppress(asyncio.CancelledError, TimeoutError):
-                await task
-
-
 async def test_the_clients_of_a_drained_cell_move_and_miss_nothing(cells: CellScene, system: System) -> None:
     """A page and others get every broadcast, also during the overlap; no new session is placed there meanwhile."""
-    deployment, north = system.deployment, system.deployment.cells[NORTH]
-    movers = [Mover(cells) for _ in cells.sessions[NORTH]]
-    for mover, session in zip(movers, cells.sessions[NORTH], strict=True):
-        await mover.connect(session)
+    deployment, north, sessions = system.deployment, system.deployment.cells[NORTH], cells.sessions[NORTH]
+    moved_to: list[CellName] = []
+
+    async def url_again(number: int) -> str:
+        url = await cells.scene.api.open_session(sessions[number].tenant, sessions[number].session)
+        moved_to.append(cells.names[url])
+        return replace(sessions[number], websocket_url=url).url
+
+    crowd = Crowd(url_again)
+    before = await crowd.connect([session.url for session in sessions])
     async with running_browser() as browser, visits(browser, cells.scene) as visit:
         page = await visit()
         await page.connect(cells.tenant, await player_on(cells, NORTH))
-        await cells.scene.counted(cells.tenant, len(movers) + 1)
+        await cells.scene.counted(cells.tenant, len(sessions) + 1)
         try:
             await asyncio.to_thread(order_drain, deployment, NORTH)
             draining = Draining(north, [cells.tenant], rate=2, overlap_seconds=OVERLAP_SECONDS)
             command = asyncio.create_task(asyncio.to_thread(draining))
             published: list[str] = []
-            while not all(mover.has_moved for mover in movers):
+            while not all(crowd.members[number] is not member for number, member in enumerate(before)):
                 published.append(await cells.scene.broadcast({"tenantId": cells.tenant}, f"no. {len(published)}."))
                 await cells.scene.report(published[-1])
             assert await command == 0
-            assert len(draining.asked) == len(movers) + 1
-            await eventually(lambda: all(set(published) <= mover.got.keys() for mover in movers))
-            for mover in movers:
-                assert [cells.names[url] == NORTH for url in mover.urls] == [True, False]
+            assert len(draining.asked) == len(sessions) + 1
+            for broadcast_id in published:
+                assert await crowd.arrived(broadcast_id, crowd.members, PATIENCE_SECONDS)
+            assert NORTH not in moved_to
             for number in range(len(published)):
                 await expect(page.log("Broadcasts received").get_by_text(f"no. {number}.")).to_have_count(1)
             await expect(page.status).to_have_text("Connected")
@@ -558,8 +518,7 @@ async def test_the_clients_of_a_drained_cell_move_and_miss_nothing(cells: CellSc
             assert "drained" in status.stdout
         finally:
             stopped = await asyncio.to_thread(system.loudhailer, "drain", NORTH, "--stop")
-            for mover in movers:
-                await mover.leave()
+            await crowd.leave(crowd.members.values())
         assert stopped.returncode == 0, stopped.stderr
     await eventually(partial(place_new_session, cells), lambda cell: cell == NORTH)
 
@@ -703,3 +662,21 @@ def end_long_ago(system: System, broadcast_id: str) -> None:
 async def place_new_session(cells: CellScene) -> CellName:
     """The cell on which a new session is placed."""
     return cells.cell_of(await cells.scene.session(cells.tenant))
+
+
+@pytest.mark.nightly
+async def test_a_cell_that_is_taken_out_keeps_no_client_and_no_report_waiting(cells: CellScene, system: System) -> None:
+    """`up --cells 2` after `up --cells 3`. It is the last test, since the others need the cell."""
+    lost = cells.sessions[SOUTH][0]
+    fewer = await asyncio.to_thread(system.loudhailer, "up", "--cells", "2")
+    assert fewer.returncode == 0, fewer.stderr
+    url = await eventually(
+        partial(cells.scene.api.open_session, lost.tenant, lost.session), lambda url: cells.names[url] != SOUTH
+    )
+    guest = await cells.scene.connect(SceneSession(lost.tenant, lost.session, url))
+    broadcast_id = await cells.scene.broadcast({"tenantId": cells.tenant}, "with a cell less")
+    assert (await guest.frame())["id"] == broadcast_id
+    report = await cells.scene.report(broadcast_id)
+    assert (set(report["byCell"]), report["waitingFor"], report["silent"]) == ({HUB, NORTH}, [], [])
+    status = await asyncio.to_thread(system.loudhailer, "status")
+    assert (SOUTH in status.stdout, NORTH in status.stdout) == (False, True)

@@ -28,7 +28,7 @@ def wscat() -> list[str]:
 
 
 class Terminal:
-    """Somebody sits before wscat, types, and reads."""
+    """A person at wscat types and reads."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -80,7 +80,7 @@ async def test_wscat_receives_broadcasts_and_error_frames(scene: Scene, wscat: l
 
 
 async def test_wscat_receives_the_status_of_a_refused_handshake(scene: Scene, wscat: list[str]) -> None:
-    """An unknown session is forbidden to everybody's client."""
+    """Any client without a known session is refused."""
     url = scene.system.deployment.websocket_url
     async with terminal(*wscat, "--connect", f"{url}?tenantId=nobody&sessionId=none") as screen:
         assert "403" in await screen.read("error")

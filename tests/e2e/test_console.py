@@ -57,7 +57,7 @@ async def faults_of_access(visitor: BrowserVisitor) -> list[str]:
 
 
 async def test_two_browsers_talk_in_a_room(scene: Scene, browser: Browser) -> None:
-    """Both see who said what, who joined and who left; blank text is not sent."""
+    """Both see each message with its author, joins and leaves; blank text is not sent."""
     tenant = scene.tenant()
     async with visits(browser, scene) as visit:
         ann, bob = await asyncio.gather(visit(), visit(size=PHONE))
@@ -126,7 +126,8 @@ async def test_latency_is_correct_on_a_device_with_a_wrong_clock(scene: Scene, b
 
 
 async def test_echoes_return_in_order(scene: Scene, browser: Browser) -> None:
-    """Silo and pooled, each by its own button."""
+    """Silo and pooled, each by its own button; also if API Gateway answers each request with an empty frame."""
+    await scene.faults(empty_frames=True)
     async with visits(browser, scene) as visit:
         ann = await visit()
         await ann.connect(SILO)
@@ -136,6 +137,7 @@ async def test_echoes_return_in_order(scene: Scene, browser: Browser) -> None:
             await expect(ann.log("Echoes").locator("p", has_text=f"{button} ")).to_have_text(
                 [re.compile(f"{button} {number}$") for number in range(3)]
             )
+        assert await ann.log("Frames").locator("p", has_text=re.compile("^[^a-z]*$")).count() == 0
 
 
 @pytest.mark.image_smoke
@@ -224,7 +226,7 @@ async def test_the_page_reconnects_after_the_gateway_was_killed(scene: Scene, br
 
 
 async def test_messages_of_others_are_shown_as_text(scene: Scene, browser: Browser) -> None:
-    """A nickname, what is said, a direct message, a broadcast: none becomes an element, and none runs."""
+    """A nickname, a room message, a direct message, a broadcast: none becomes an element, and none runs."""
     tenant = scene.tenant()
     async with visits(browser, scene) as visit:
         ann, bob = await asyncio.gather(visit(), visit())
@@ -296,8 +298,8 @@ async def test_the_page_states_that_publishing_is_not_allowed(scene: Scene, brow
 
     async def ask_for_credentials(route: Route) -> None:
         response = await route.fetch()
-        told = '{"session":"none","broadcast":"iam"}'.replace('"', "&quot;")
-        body = (await response.text()).replace('{"session":"none","broadcast":"none"}'.replace('"', "&quot;"), told)
+        settings = '{"session":"none","broadcast":"iam"}'.replace('"', "&quot;")
+        body = (await response.text()).replace('{"session":"none","broadcast":"none"}'.replace('"', "&quot;"), settings)
         await route.fulfill(response=response, body=body)
 
     async with visits(browser, scene, "status of 403") as visit:

@@ -142,10 +142,10 @@ async def test_a_410_deletes_only_the_row_of_its_connection_and_never_a_young_on
     scene.system.change_connection(rows[ids[1]], connectedAt=int(time.time()) + HOUR)  # young for the whole test
     await scene.broadcast({"tenantId": tenant})
     await present.frame()
-    left = await eventually(
+    remaining = await eventually(
         lambda: {row["connectionId"]["S"] for row in scene.system.connections_of(tenant)}, lambda found: len(found) < 3
     )
-    assert left == set(ids[1:])
+    assert remaining == set(ids[1:])
     scene.system.change_connection(rows[ids[1]], expiresAt=int(time.time()) - MINUTE)
 
 

@@ -47,7 +47,7 @@ async def messages(receiver: Guest, number: int) -> list[Any]:
 
 
 async def distinct(receiver: Guest, number: int) -> tuple[list[Any], int]:
-    """The messages of so many different ids, as they first came, and how many came again in between."""
+    """The messages of so many different ids, as they first arrived, and the number of repetitions in between."""
     first: dict[str, Any] = {}
     frames = 0
     while len(first) < number:

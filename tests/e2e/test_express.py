@@ -35,11 +35,11 @@ async def test_the_rest_of_an_express_chunk_is_sent_through_a_shard(scene: Scene
     with paused(scene.system, *scene.system.deployment.shard_names):
         await scene.faults(throttle_rate=1.0)
         broadcast_id = await scene.broadcast({"tenantId": tenant}, priority="express")
-        left = ChunkMessage.from_wire(await taken(scene.system, scene.system.shard(broadcast_id), broadcast_id))
-        assert (left.chunk_id, left.remaining, left.group) == ("0.0", 1, tenant)
+        chunk = ChunkMessage.from_wire(await taken(scene.system, scene.system.shard(broadcast_id), broadcast_id))
+        assert (chunk.chunk_id, chunk.remaining, chunk.group) == ("0.0", 1, tenant)
         await scene.faults()
         queue = scene.system.queue(scene.system.shard(broadcast_id))
-        scene.system.sqs.send_message(QueueUrl=queue, MessageBody=left.to_wire())
+        scene.system.sqs.send_message(QueueUrl=queue, MessageBody=chunk.to_wire())
     assert (await guest.frame())["id"] == broadcast_id
     assert (await scene.report(broadcast_id))["delivered"] == 1
 

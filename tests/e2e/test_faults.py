@@ -9,7 +9,7 @@ import pytest
 from loudhailer import codec
 from loudhailer.broadcast.messages import ChunkMessage
 from loudhailer.broadcast.payload import Payload, broadcast_frame
-from tests.e2e.faults import Workers, not_written, paused, visible_again_after, without
+from tests.e2e.faults import Workers, heat, paused, visible_again_after, without
 from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Scene
 from tests.e2e.system import System, log_events
@@ -23,7 +23,7 @@ TRIES = 5
 
 @pytest.fixture
 def soon_visible_again(system: System) -> Iterator[None]:
-    """A message whose worker was killed comes again after 10 s: more than any worker needs for it here."""
+    """A message whose worker was killed is delivered again after 10 s: more than any worker needs for it here."""
     with visible_again_after(system, 10, *system.deployment.shard_names, "broadcast", "partition", "outcome"):
         yield
 
@@ -35,7 +35,7 @@ async def posts(scene: Scene, counter: str) -> int:
 
 
 async def test_a_fifth_of_the_sockets_has_vanished(scene: Scene) -> None:
-    """Nobody said that they left: the broadcast finds out, deletes their rows, and costs nobody else anything."""
+    """No `$disconnect` announced them: the broadcast detects them, deletes their rows, and delays no other client."""
     async with Invariants(scene) as invariants:
         everyone = await invariants.join(CROWD)
         await invariants.lose(everyone[::5])
@@ -101,16 +101,18 @@ def failures(system: System, function: str) -> int:
     return len({event for event in log_events(system, group) if "will be delivered again" in event})
 
 
-@pytest.mark.parametrize("function", ["swarm", "query"])
-async def test_a_throttled_post_is_retried_while_its_broadcast_lives(scene: Scene, function: str) -> None:
+@pytest.mark.parametrize(("function", "queue"), [("swarm", "broadcast"), ("query", "partition")])
+async def test_a_throttled_write_is_retried_while_its_broadcast_lives(scene: Scene, function: str, queue: str) -> None:
     """With the invisibility of production, six timeouts of 20 seconds: a message that failed must not wait for that."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
         before = failures(scene.system, function)
         with visible_again_after(scene.system, 6 * 20, "broadcast", "partition"):
-            with not_written(scene.system, function, "broadcasts"):
-                await invariants.publish()
-                await eventually(lambda: failures(scene.system, function), lambda now: now > before)
+            with paused(scene.system, queue):
+                broadcast_id = await invariants.publish()
+                await eventually(lambda: scene.system.waiting(queue))
+                heat(scene.system, broadcast_id)
+            await eventually(lambda: failures(scene.system, function), lambda now: now > before)
             await invariants.hold()
 
 
@@ -199,7 +201,7 @@ async def test_an_outcome_queue_missing_for_a_while(scene: Scene) -> None:
 
 
 async def test_the_stream_consumer_killed_between_its_write_and_its_answer(scene: Scene) -> None:
-    """The batch comes again and counts nothing twice; the total, which was not released, is repaired by `reconcile`."""
+    """The repeated batch counts nothing twice; `reconcile` repairs the total, which was not released."""
     async with Invariants(scene) as invariants:
         everyone = await invariants.join(CROWD)
         await scene.counted(invariants.tenant, CROWD)

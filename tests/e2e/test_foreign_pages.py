@@ -59,7 +59,7 @@ async def scene(system: System) -> AsyncIterator[Scene]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def foreign_port() -> AsyncIterator[int]:
-    """The port of somebody else's web server."""
+    """The port of a web server of another origin."""
 
     async def page(_request: web.Request) -> web.Response:
         return web.Response(text="<!doctype html><title>A page</title>", content_type="text/html")

@@ -29,7 +29,7 @@ FUZZ = settings(
 
 @dataclass
 class Party:
-    """Clients that are there while somebody sends nonsense, each in a session of its own but for the sibling.
+    """Clients that are connected while another one sends malformed frames, each in its own session but for the sibling.
 
     Attributes:
         scene: the test's part of the system.
@@ -51,7 +51,7 @@ class Party:
 
     @classmethod
     async def gather(cls, scene: Scene, tenant: TenantId) -> "Party":
-        """Let everybody in."""
+        """Connect all clients."""
         fuzzed = await scene.session(tenant, "ann")
         party = cls(
             scene,
@@ -65,7 +65,7 @@ class Party:
         assert (await party.neighbour.frame())["action"] == "joinroom"
         return party
 
-    async def is_told(self, text: str) -> None:
+    async def receives(self, text: str) -> None:
         """The fuzzer sends a frame and gets a legal answer; the friend writes once more."""
         self.fuzzer.send(text)
         frame = await self.fuzzer.receive_json(ANSWER_SECONDS)
@@ -75,7 +75,7 @@ class Party:
         self.written += 1
 
     async def is_unharmed(self) -> None:
-        """Everybody is still there, got what the friend wrote, and gets what comes."""
+        """Every client is still connected, has the friend's message, and gets further frames."""
         last = await self.scene.broadcast(EVERYONE, "the last")
         assert all(is_legal(frame) for frame in await self.fuzzer.frames_until(last))
         assert await self.stranger.frames_until(last) == []
@@ -106,8 +106,8 @@ def test_every_frame_gets_a_legal_answer_and_harms_no_other_client(system: Syste
 
         @settings(FUZZ, max_examples=frames)
         @given(ROUTES[route])
-        def is_told(text: str) -> None:
-            runner.run(guests.is_told(text))
+        def receives(text: str) -> None:
+            runner.run(guests.receives(text))
 
-        is_told()
+        receives()
         runner.run(guests.is_unharmed())

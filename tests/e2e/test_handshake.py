@@ -30,7 +30,7 @@ def put_session(scene: Scene, ids: dict[str, str], expires_at: int) -> None:
 
 @pytest.mark.image_smoke
 async def test_a_client_without_an_identity_is_unauthorized(scene: Scene) -> None:
-    """Both ids are needed before anybody is asked; a player's id alone is none."""
+    """Both ids are required before any function runs; a player's id alone is not enough."""
     ids = query_of(await scene.session(scene.tenant(), "1"))
     queries: list[dict[str, str]] = [
         {},
@@ -70,7 +70,7 @@ async def test_a_client_may_not_claim_another_player(scene: Scene) -> None:
 
 
 async def test_a_session_keeps_its_player(scene: Scene) -> None:
-    """A second PUT cannot bind it to somebody else."""
+    """A second PUT cannot bind it to another player."""
     session = await scene.session(scene.tenant(), "ann")
     with pytest.raises(ApiError) as refused:
         await scene.api.open_session(session.tenant, session.session, "bob")

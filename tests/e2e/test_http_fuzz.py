@@ -79,5 +79,6 @@ async def test_no_request_makes_the_api_fail_or_break_its_contract(scene: Scene,
     frames = await guest.frames_until(last)
     assert {frame["type"] for frame in frames} == {"broadcast"}
     await eventually(
-        lambda: scene.system.waiting(*scene.system.deployment.queue_urls, delayed=True), lambda left: left == letters
+        lambda: scene.system.waiting(*scene.system.deployment.queue_urls, delayed=True),
+        lambda waiting: waiting == letters,
     )

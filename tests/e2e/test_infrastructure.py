@@ -9,7 +9,7 @@ from tests.e2e.system import System
 from tests.support.permissions import Permissions, lost, permissions
 
 FORMER: Permissions = json.loads(Path(__file__).with_name("former_permissions.json").read_text())
-"""Permissions of the hub's roles in the release before; to be written anew with each release."""
+"""Permissions of the hub's roles in the release before; to be written again with each release."""
 
 
 @pytest.mark.nightly  # by day: after a full apply in tests/integration/registry, from a template in test_templates.py

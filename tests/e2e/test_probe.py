@@ -17,7 +17,7 @@ from tools.probe.questions import QUESTIONS
 from tools.stack.local_aws import ACCOUNT
 
 
-def left(scene: Scene) -> list[str]:
+def leftovers(scene: Scene) -> list[str]:
     """The APIs, queues and tenants of the probe that are there."""
     apis = scene.system.deployment.client("apigatewayv2").get_apis()["Items"]
     tenant = own_tenant.TENANT.tenant_id
@@ -44,7 +44,7 @@ async def test_a_probe_gives_the_documented_answers_of_the_stand_in(scene: Scene
     assert answers["asked"] == "the gateway stand-in"
     assert set(answers["leftOut"]) == {"callback-quota", "gone-counted", "keep-alive", "ping-frame"}
     assert written(tmp_path) == answers
-    assert left(scene) == []
+    assert leftovers(scene) == []
 
 
 @pytest.mark.nightly
@@ -60,7 +60,7 @@ async def test_an_interrupted_probe_cleans_up_and_lists_its_questions(
         await eventually(lambda: [*scene.system.deployment.sessions.of_tenant(tenant)], any)
         os.kill(process.pid, number)
         assert await process.wait() == 128 + number
-    assert left(scene) == []
+    assert leftovers(scene) == []
     assert written(tmp_path)["interrupted"] in (["keep-alive"], ["refused-connect"])
 
 
@@ -76,4 +76,4 @@ async def test_a_killed_probe_blocks_the_next_until_it_is_removed(scene: Scene) 
     assert "--remove" in refused.stderr
     removed = await asyncio.to_thread(scene.system.loudhailer, *command, "--remove")
     assert "1 APIs, 1 queues, 1 tenants" in removed.stderr
-    assert left(scene) == []
+    assert leftovers(scene) == []

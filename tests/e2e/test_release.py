@@ -171,7 +171,7 @@ def through_the_hub(pipeline: Pipeline) -> str:
 
 @pytest.mark.nightly
 def test_a_failing_digest_is_rolled_back(pipeline: Pipeline, first: str) -> None:
-    """The traffic is back when the command ends; that it has drifted is said until the rollback."""
+    """The traffic is back when the command ends; `drift` reports it until the rollback."""
     commit = pipeline.released(pipeline.build(change=FAILING, of="functions/broadcast/publish/handler.py"))
     failed = pipeline.applied(pipeline.planned(commit))
     assert failed.returncode == 1

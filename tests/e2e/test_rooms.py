@@ -50,13 +50,13 @@ def joined(nickname: str, room: str = "lobby") -> OfSomebody:
     return OfSomebody(action="joinroom", roomKey=room, nickName=nickname)
 
 
-def left(nickname: str, room: str = "lobby") -> OfSomebody:
+def leave_frame(nickname: str, room: str = "lobby") -> OfSomebody:
     """The frame that announces a leave."""
     return OfSomebody(action="leaveroom", roomKey=room, nickName=nickname)
 
 
 async def heard(guests: Sequence[Guest]) -> list[tuple[str, str]]:
-    """Return who said what, as each of the guests hears it next."""
+    """Return author and text of the next message of each guest."""
     frames = [await guest.frame() for guest in guests]
     assert {frame["action"] for frame in frames} == {"sendmessage"}, frames
     return [(frame["nickName"], frame["content"]) for frame in frames]
@@ -80,7 +80,7 @@ async def party(scene: Scene, tenant: TenantId, *nicknames: str, room: str = "lo
 
 @pytest.mark.image_smoke
 async def test_members_of_a_room_receive_its_messages(scene: Scene) -> None:
-    """The page's own frames; the nickname that it adds to what is said is not trusted."""
+    """The page's own frames; the nickname that it adds to a message is not trusted."""
     ann, bob = await party(scene, scene.tenant(), "Ann", "Bob")
     before = int(time.time() * 1000)
     spoken = {"action": "sendmessage", "roomKey": "lobby", "nickName": "Bob", "content": "Hello <b>& all</b> 👋"}
@@ -101,8 +101,8 @@ async def test_a_member_with_a_taken_nickname_is_distinguishable(scene: Scene) -
     await enter([ann, eve], "Ann", "Ann")
     who = {"nickName": "Ann", "playerId": "eve", "connectionId": await eve.connection_id()}
     say(eve, "I am Ann")
-    said = await ann.frame()
-    assert {name: said[name] for name in who} == who
+    message = await ann.frame()
+    assert {name: message[name] for name in who} == who
     for name in ("Ann\u200b", "\u2060Ann", "A\u00adnn", "An\u3164n", "\u3164"):
         join(eve, name)
     assert "error" not in await eve.frame()
@@ -125,9 +125,9 @@ async def test_a_leave_is_announced(scene: Scene) -> None:
     ann, bob, cid = await party(scene, tenant, "Ann", "Bob", "Cid")
     await scene.counted(tenant, 3)
     ann.leave()
-    assert [await bob.frame(), await cid.frame()] == [left("Ann")] * 2
+    assert [await bob.frame(), await cid.frame()] == [leave_frame("Ann")] * 2
     await bob.reset()
-    assert await cid.frame() == left("Bob")
+    assert await cid.frame() == leave_frame("Bob")
     await scene.counted(tenant, 1)
 
 
@@ -139,19 +139,19 @@ async def test_the_end_of_a_session_is_a_leave(scene: Scene) -> None:
     (bob,) = await party(scene, tenant, "Bob")
     await enter(leaving, "Ann 1", "Ann 2", among=[bob])
     await scene.api.call("DELETE", "/session", query={"tenantId": tenant, "sessionId": session.session})
-    told = [await bob.frame(), await bob.frame()]
-    assert sorted(frame["nickName"] for frame in told) == ["Ann 1", "Ann 2"]
-    assert {frame["action"] for frame in told} == {"leaveroom"}
+    leaves = [await bob.frame(), await bob.frame()]
+    assert sorted(frame["nickName"] for frame in leaves) == ["Ann 1", "Ann 2"]
+    assert {frame["action"] for frame in leaves} == {"leaveroom"}
 
 
 async def test_a_stale_member_is_detected_by_the_next_message(scene: Scene) -> None:
-    """A lost `$disconnect` leaves its row; the others hear all the same, and then that it has left."""
+    """A lost `$disconnect` leaves its row; the others hear nevertheless, and then that it has left."""
     tenant = scene.tenant()
     ann, bob, cid = await party(scene, tenant, "Ann", "Bob", "Cid")
     await scene.lose(cid)
     say(ann, "anybody there?")
     assert await heard([ann, bob]) == [("Ann", "anybody there?")] * 2
-    assert [await ann.frame(), await bob.frame()] == [left("Cid")] * 2
+    assert [await ann.frame(), await bob.frame()] == [leave_frame("Cid")] * 2
     await scene.counted(tenant, 2)
 
 
@@ -162,7 +162,7 @@ async def test_a_stale_member_expires(scene: Scene) -> None:
     (lost,) = await scene.lose(bob)
     (row,) = [row for row in scene.system.connections_of(tenant) if row["connectionId"]["S"] == lost]
     scene.system.change_connection(row, expiresAt=int(time.time()) - MINUTE)
-    assert await ann.frame() == left("Bob")
+    assert await ann.frame() == leave_frame("Bob")
 
 
 async def test_joining_another_room_leaves_the_former(scene: Scene) -> None:
@@ -172,7 +172,7 @@ async def test_joining_another_room_leaves_the_former(scene: Scene) -> None:
     (cid,) = await party(scene, tenant, "Cid", room="attic")
     join(ann, "Anna", "attic")
     assert [await ann.frame(), await cid.frame()] == [joined("Anna", "attic")] * 2
-    assert await bob.frame() == left("Ann")
+    assert await bob.frame() == leave_frame("Ann")
     say(ann, "still there?")
     assert (await ann.frame())["error"]["code"] == "NOT_IN_ROOM"
     say(bob, "alone at last")
@@ -188,9 +188,9 @@ async def test_a_nickname_can_be_changed(scene: Scene) -> None:
     join(ann, "Ann")
     assert await ann.frame() == joined("Ann")
     join(ann, "Queen Ann")
-    told = [[await guest.frame(), await guest.frame()] for guest in (ann, bob)]
-    for frames in told:
-        assert sorted(frames, key=str) == sorted([joined("Queen Ann"), left("Ann")], key=str)
+    received = [[await guest.frame(), await guest.frame()] for guest in (ann, bob)]
+    for frames in received:
+        assert sorted(frames, key=str) == sorted([joined("Queen Ann"), leave_frame("Ann")], key=str)
     say(ann, "hello")
     assert await heard([ann, bob]) == [("Queen Ann", "hello")] * 2
 
@@ -212,10 +212,10 @@ async def test_a_message_resent_with_its_id_is_delivered_once(scene: Scene) -> N
     ann, bob = await party(scene, scene.tenant(), "Ann", "Bob")
     spoken = {"action": "sendmessage", "roomKey": "lobby", "content": "hello", "clientMessageId": "m1"}
     ann.send_json(spoken)
-    ack, said = sorted([await ann.frame(), await ann.frame()], key=lambda frame: "action" in frame)
+    ack, message = sorted([await ann.frame(), await ann.frame()], key=lambda frame: "action" in frame)
     assert ack == {
         "status": "Message sent!",
-        "messageId": said["messageId"],
+        "messageId": message["messageId"],
         "roomKey": "lobby",
         "clientMessageId": "m1",
     }
@@ -224,7 +224,7 @@ async def test_a_message_resent_with_its_id_is_delivered_once(scene: Scene) -> N
     ann.send_json(spoken | {"content": "goodbye"})
     refusal = (await ann.frame())["error"]
     assert refusal == {"code": "INVALID_FIELD", "message": "clientMessageId: was used for another message"}
-    assert await bob.frame() == said
+    assert await bob.frame() == message
     assert await scene.received([ann, bob]) == [[], []]
 
 
@@ -236,7 +236,7 @@ async def test_leaving_without_a_join_is_not_announced(scene: Scene) -> None:
     stranger.leave()
     await scene.counted(tenant, 2)
     bob.leave()
-    assert await ann.frame() == left("Bob")
+    assert await ann.frame() == leave_frame("Bob")
 
 
 async def test_rooms_of_the_same_name_of_two_tenants_are_two_rooms(scene: Scene) -> None:
@@ -248,7 +248,7 @@ async def test_rooms_of_the_same_name_of_two_tenants_are_two_rooms(scene: Scene)
     assert await heard(ours) == [("Ann", "ours")] * 2
     assert await heard(theirs) == [("Ann", "theirs")] * 2
     ours[1].leave()
-    assert await ours[0].frame() == left("Bob")
+    assert await ours[0].frame() == leave_frame("Bob")
     assert await scene.received([ours[0], *theirs]) == [[], [], []]
 
 
@@ -305,7 +305,7 @@ async def test_a_broadcast_to_a_room_reaches_its_current_members(scene: Scene) -
     ann, bob, cid = await party(scene, tenant, "Ann", "Bob", "Cid")
     (stranger,) = await party(scene, scene.tenant(), "Ann")
     await enter([cid], "Cid", room="attic")
-    assert [await ann.frame(), await bob.frame()] == [left("Cid")] * 2
+    assert [await ann.frame(), await bob.frame()] == [leave_frame("Cid")] * 2
     broadcast = await scene.broadcast({"tenantId": tenant, "roomKey": "lobby"}, {"tea": "is served"})
     for guest in (ann, bob):
         frame = await guest.frame()
@@ -406,8 +406,10 @@ async def test_a_message_to_a_large_room_reaches_its_members(scene: Scene, size:
         ann.leave()
         await eventually(lambda: len(scene.system.connections_of(tenant)), lambda rows: rows == size + 1)
         assert await scene.received([bob]) == [[]]
-        said = [[payload for payload in one.heard if b'"type":"broadcast"' not in payload] for one in listeners]
-        assert {len(payloads) for payloads in said} == {1}
+        payloads_of_each = [
+            [payload for payload in one.heard if b'"type":"broadcast"' not in payload] for one in listeners
+        ]
+        assert {len(payloads) for payloads in payloads_of_each} == {1}
 
 
 def _broadcast_to_hall(scene: Scene, tenant: TenantId) -> str:

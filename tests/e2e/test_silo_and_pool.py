@@ -183,7 +183,7 @@ async def test_a_message_is_sent_directly_to_its_queue(scene: Scene, way: Way) -
 
 
 async def test_a_message_renews_its_session(scene: Scene) -> None:
-    """Its time begins anew once a tenth of it has passed."""
+    """Its time starts again once a tenth of it has passed."""
     session = await scene.session(scene.tenant())
     guest = await scene.connect(session)
     expire(scene, session, 60)
@@ -234,12 +234,12 @@ class Talker:
     heard: int = 0
 
     async def talk(self) -> None:
-        """Say the numbers until all are heard: one may come again, but none comes before its turn."""
-        said = 0
+        """Say the numbers until all are heard: one may be delivered again, but none comes before its turn."""
+        sent = 0
         while self.heard < self.messages:
-            while said < min(self.messages, self.heard + UNANSWERED):
-                said += 1
-                self.guest.send_json(self.way.message(said))
+            while sent < min(self.messages, self.heard + UNANSWERED):
+                sent += 1
+                self.guest.send_json(self.way.message(sent))
             frame = await self.guest.frame()
             assert "queue" in frame, f"after {self.heard} came {frame}"
             number = frame["message"]["message"]

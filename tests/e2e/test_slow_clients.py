@@ -58,8 +58,8 @@ async def test_a_client_that_does_not_read_delays_no_other_tenant(scene: Scene) 
     acknowledged = await heard(alice, {"action": "sendmessage", "message": "hello", "destinationPlayerId": "bob"})
     assert (acknowledged["status"], (await bob.frame())["message"]) == ("Message sent!", "hello")
     joined = await heard(alice, {"action": "joinroom", "roomKey": "lobby", "nickName": "Alice"})
-    said = await heard(alice, {"action": "sendmessage", "roomKey": "lobby", "content": "anybody?"})
-    assert (joined["action"], said["content"]) == ("joinroom", "anybody?")
+    message = await heard(alice, {"action": "sendmessage", "roomKey": "lobby", "content": "anybody?"})
+    assert (joined["action"], message["content"]) == ("joinroom", "anybody?")
     assert (await heard(bob, {"action": "PooledSQS", "message": 1}))["message"]["message"] == 1
 
     reports = [await scene.api.call("GET", f"/broadcast/{one}") for one in broadcasts]

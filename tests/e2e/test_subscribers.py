@@ -21,7 +21,9 @@ from tests.e2e.grants import GrantsAccount, TenantCredentials, allowed
 from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Scene
 from tests.e2e.system import System, running_system, started
+from tests.support.decisions import disagreements
 from tools.console import Terminal
+from tools.emulator.aws.options import DECISIONS
 from tools.stack.dependents import Dependent
 from tools.stack.lifecycle import Stack
 from tools.stack.local_aws import ACCOUNT, REGION
@@ -41,8 +43,11 @@ NOBODY = ConnectionId("Nobody=")
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A stack with two subscribers, in place of the one that all other tests share."""
-    with running_system(tmp_path_factory.mktemp("stacks"), "accounts", "--subscribers", "2") as running:
+    decisions = tmp_path_factory.mktemp("decisions") / "decisions.jsonl"
+    home = tmp_path_factory.mktemp("stacks")
+    with running_system(home, "accounts", "--subscribers", "2", **{DECISIONS: str(decisions)}) as running:
         yield running
+    assert disagreements(decisions) == []
 
 
 class Subscriber:

@@ -77,14 +77,14 @@ class Checkout:
         terraform.prepare({**self.stack.terraform_variables(self.state), "package": package})
         terraform.apply(lambda _: None)
 
-    async def shift(self, said: list[str]) -> None:
+    async def shift(self, printed: list[str]) -> None:
         """Shift to what was published, quickly."""
         shards = len(self.system.deployment.shard_names)
         broadcast = SyntheticBroadcast(
             HttpApi(self.system.deployment.http_url), self.system.tenants, shards, through=range(shards)
         )
         steps = Steps(weights=(0.5,), watch_seconds=0)
-        await GradualShift(self.traffic, ErrorLog(self.system.logs), broadcast, steps, said.append)()
+        await GradualShift(self.traffic, ErrorLog(self.system.logs), broadcast, steps, printed.append)()
 
     def logged(self, text: str) -> bool:
         """Tell whether a function has logged this."""
@@ -126,15 +126,15 @@ async def test_connections_stay_open_while_new_code_takes_over(checkout: Checkou
 
 @pytest.mark.nightly
 async def test_a_good_version_takes_over_step_by_step(checkout: Checkout) -> None:
-    """Until it is shifted nobody runs it; then everybody does, and no weights are left."""
+    """No invocation runs it before the shift; then all do, and no weights remain."""
     checkout.edit("functions/broadcast/swarm/handler.py", FASTER.replace("the new code", "the shifted code"))
     await asyncio.to_thread(checkout.publish)
     assert len(checkout.traffic.pending()) == len(checkout.system.deployment.functions)
-    said: list[str] = []
-    await checkout.shift(said)
+    printed: list[str] = []
+    await checkout.shift(printed)
     assert checkout.traffic.pending() == []
     assert checkout.traffic.unfinished() == []
-    assert ["50%" in said[0], "All invocations" in said[1]] == [True, True]
+    assert ["50%" in printed[0], "All invocations" in printed[1]] == [True, True]
     assert checkout.logged("this is the shifted code")
 
 

@@ -5,7 +5,8 @@ the sources in `src`, so a copy of the checkout is laid out that way in build/mu
 `report.md`, with the survivors' diffs, and `results.json`, the status of each mutant of the sample.
 
 A mutant is in the sample if the hash of its name is among the lowest, so a change of a function changes no other's.
-Mutants in `meaningless.txt` change no promise; each has its reason there.
+Mutants in `meaningless.txt` change no promise; each has its reason there. The command fails if one of these is no
+mutant any more, and if mutmut has not run a mutant.
 """
 
 import argparse
@@ -17,26 +18,37 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import chdir
+from difflib import unified_diff
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from mutmut.mutation.diff_apply import get_diff_for_mutant
+import libcst
+from mutmut.mutation.diff_apply import read_mutant_function, read_original_function
 from mutmut.mutation.file_mutation import mutate_file_contents
-from mutmut.utils.format_utils import get_mutant_name
+from mutmut.stats import status_by_exit_code
+from mutmut.utils.format_utils import (
+    get_module_from_key,
+    get_mutant_name,
+    orig_function_and_class_names_from_key,
+)
 
+from tests.mutation.meaningless import MEANINGLESS, ListedMutant, entries
 from tests.support import aws
 
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / "build" / "mutants"
 SOURCES = {"functions": "src/functions", "shared/loudhailer": "src/loudhailer"}
-MEANINGLESS = Path(__file__).with_name("meaningless.txt")
 SIZE = 450
 SEED = "loudhailer"
 LEAST = 0.95
 """The part of the meaningful mutants that the fast suites must detect."""
 
-_STATUS = {1: "killed", 3: "killed", 0: "survived", 33: "no tests", 5: "no tests"}
+_POSITIONS = ("---", "+++", "@@")
+"""Beginnings of the lines of a difference that say where it is."""
+
+_DETECTED = {"killed", "timeout"}
+_UNDETECTED = {"survived", "no tests"}
 
 
 def lay_out() -> None:
@@ -58,13 +70,64 @@ def lay_out() -> None:
             shutil.copy2(source, target)
 
 
+@cache
+def mutated(path: Path) -> tuple[str, list[str]]:
+    """The text of a source file with all its mutants, and their names."""
+    inside = path.relative_to(PLACE)
+    file = mutate_file_contents(str(inside), path.read_text())
+    return file.code, [get_mutant_name(inside, name) for name in file.mutant_names]
+
+
+@cache
+def module_with(path: Path) -> libcst.Module:
+    """A source file with all its mutants, parsed."""
+    return libcst.parse_module(mutated(path)[0])
+
+
+def sources() -> list[Path]:
+    """The files of the sources as they are laid out."""
+    return [path for place in SOURCES.values() for path in sorted((PLACE / place).rglob("*.py"))]
+
+
+def source_of(name: str) -> Path:
+    """The file of a mutant."""
+    path = PLACE / "src" / get_module_from_key(name).replace(".", "/")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
 def all_mutants() -> Iterable[str]:
     """The names of all mutants."""
-    for place in SOURCES.values():
-        for path in sorted((PLACE / place).rglob("*.py")):
-            inside = path.relative_to(PLACE)
-            for name in mutate_file_contents(str(inside), path.read_text()).mutant_names:
-                yield get_mutant_name(inside, name)
+    for path in sources():
+        yield from mutated(path)[1]
+
+
+def difference(name: str) -> str:
+    """The lines that a mutant changes, with some around them."""
+    module = module_with(source_of(name))
+    functions = (read_original_function(module, name), read_mutant_function(module, name))
+    before, after = (libcst.Module([function]).code.strip().split("\n") for function in functions)
+    return "\n".join(line for line in unified_diff(before, after, lineterm="") if not line.startswith(_POSITIONS))
+
+
+def function_of(name: str) -> str:
+    """The module, class and name of a mutant's function, with dots between."""
+    function, owner = orig_function_and_class_names_from_key(name)
+    return ".".join(filter(None, (get_module_from_key(name), owner, function)))
+
+
+def entry_of(name: str) -> ListedMutant:
+    """Identify a mutant by what it changes: mutmut numbers them again after each edit of their function."""
+    return ListedMutant(function_of(name), sha256(difference(name).encode()).hexdigest()[:12])
+
+
+def meaningless(listed: set[ListedMutant], names: Iterable[str]) -> set[str]:
+    """The mutants that are listed with a reason; the command ends if an entry is no mutant's."""
+    functions = {entry.function for entry in listed}
+    found = {name: entry_of(name) for name in names if function_of(name) in functions}
+    if unknown := listed.difference(found.values()):
+        lines = "\n".join(f"{entry.function} {entry.digest}" for entry in sorted(unknown))
+        sys.exit(f"No mutant matches these entries of {MEANINGLESS.name}:\n{lines}")
+    return {name for name, entry in found.items() if entry in listed}
 
 
 def sample(names: Iterable[str], size: int, seed: str) -> list[str]:
@@ -77,12 +140,7 @@ def statuses(names: list[str]) -> dict[str, str]:
     exit_codes: dict[str, int | None] = {}
     for path in (PLACE / "mutants" / "src").rglob("*.meta"):
         exit_codes |= json.loads(path.read_text())["exit_code_by_key"]
-    return {name: _STATUS.get(exit_codes[name], "timeout") for name in names}  # type: ignore[arg-type]
-
-
-def meaningless() -> set[str]:
-    """The mutants that are listed with a reason."""
-    return {line.split()[0] for line in MEANINGLESS.read_text().splitlines() if line and not line.startswith("#")}
+    return {name: status_by_exit_code[exit_codes.get(name)] for name in names}
 
 
 def run(names: list[str], endpoint: str) -> None:
@@ -110,29 +168,42 @@ def main() -> None:
     if not options.keep:
         shutil.rmtree(PLACE, ignore_errors=True)
     lay_out()
-    names = options.names or sample(all_mutants(), options.size, options.seed)
+    everything = list(all_mutants())
+    excused = meaningless(set(entries()), everything)
+    names = options.names or sample(everything, options.size, options.seed)
     with tempfile.TemporaryDirectory() as directory, aws.running(Path(directory)) as endpoint:
         run(names, endpoint)
-    found = statuses(names)
+    report(statuses(names), excused)
+
+
+def report(found: dict[str, str], excused: set[str]) -> None:
+    """Write the report; the command ends with an error if too many mutants are missed, or if one was not run."""
     counts = Counter(found.values())
-    killed = counts["killed"] + counts["timeout"]
-    left = [name for name, status in found.items() if status in {"survived", "no tests"}]
-    missed = [name for name in left if name not in meaningless()]
+    killed = sum(counts[status] for status in _DETECTED)
+    undetected = sorted(
+        (name for name, status in found.items() if status in _UNDETECTED), key=lambda name: name in excused
+    )
+    missed = [name for name in undetected if name not in excused]
     meant = killed + len(missed)
     summary = (
-        f"{killed} of {len(names)} mutants detected ({killed / len(names):.1%}), "
-        f"of the {meant} meaningful ones {killed / meant:.1%}: {dict(counts)}"
+        f"{killed} of {len(found)} mutants detected ({killed / len(found):.1%}), "
+        f"of the {meant} meaningful ones {killed / max(meant, 1):.1%}: {dict(counts)}"
     )
     (PLACE / "results.json").write_text(json.dumps(found, indent=1))
-    with chdir(PLACE):
-        diffs = "\n".join(
-            f"`{name}`: {found[name]}\n\n```diff\n{get_diff_for_mutant(name)}```\n"
-            for name in [*missed, *sorted(set(left).difference(missed))]
-        )
+    diffs = "\n".join(_described(name, found[name], excused) for name in undetected)
     (PLACE / "report.md").write_text(f"# Mutants\n\n{summary}\n\n{diffs}")
     print(summary, *missed, f"see {PLACE / 'report.md'}", sep="\n")  # noqa: T201
+    if broken := [f"{name}: {status}" for name, status in found.items() if status not in _DETECTED | _UNDETECTED]:
+        sys.exit("\n".join(["These mutants have no result:", *broken]))
     if killed < LEAST * meant:
         sys.exit(f"The fast suites must detect {LEAST:.0%} of the meaningful mutants.")
+
+
+def _described(name: str, status: str, excused: set[str]) -> str:
+    """A mutant that no test noticed, with the entry that would excuse it."""
+    entry = entry_of(name)
+    note = ", meaningless" if name in excused else ""
+    return f"`{name}`: {status}{note}, `{entry.function} {entry.digest}`\n\n```diff\n{difference(name)}\n```\n"
 
 
 if __name__ == "__main__":

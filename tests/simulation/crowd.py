@@ -158,18 +158,18 @@ def _seed(system: SimulatedSystem, gateway: CrowdGateway) -> None:
 
 def _broadcast(system: SimulatedSystem, gateway: CrowdGateway, begun: float) -> None:
     scheduler = system.scheduler
-    events, told = 0, time.monotonic()
+    events, shown_at = 0, time.monotonic()
 
     def is_over() -> bool:
-        nonlocal events, told
+        nonlocal events, shown_at
         events += 1
         if events % _LOOK_EVERY:
             return False
-        if time.monotonic() - told > _TELL_SECONDS:
-            told = time.monotonic()
+        if time.monotonic() - shown_at > _TELL_SECONDS:
+            shown_at = time.monotonic()
             share = min(1.0, gateway.delivered / gateway.size)
             _say(
-                f"{told - begun:5.0f} s  [{'=' * round(40 * share):40}] {share:4.0%}  {gateway.delivered:,} posts,"
+                f"{shown_at - begun:5.0f} s  [{'=' * round(40 * share):40}] {share:4.0%}  {gateway.delivered:,} posts,"
                 f" {scheduler.now - BEGIN:,.0f} simulated seconds"
             )
         return system.is_at_rest()

@@ -34,6 +34,10 @@ TIME_JUMPS = "the time jumps by minutes or hours"
 STALE_READ = "a read that need not be consistent sees the rows of a moment ago"
 PART_LEFT = "a service carries out a part of a batch, and says which it has left"
 STREAM_REPEATS = "a stream delivers a batch again that was handled, after a while"
+CROSSES_LATE = "a topic's message reaches another account late"
+CROSSES_TWICE = "a topic's message reaches another account twice"
+CELL_SILENT = "a cell and the hub do not reach each other for a while"
+CELL_LOST = "a cell does nothing for a while, and loses its clients"
 
 RATES: Mapping[str, float] = {
     LOST_REQUEST: 0.006,
@@ -60,6 +64,10 @@ RATES: Mapping[str, float] = {
     STALE_READ: 0.3,
     PART_LEFT: 0.04,
     STREAM_REPEATS: 0.02,
+    CROSSES_LATE: 0.2,
+    CROSSES_TWICE: 0.2,
+    CELL_SILENT: 0.015,
+    CELL_LOST: 0.005,
 }
 """The share of occasions on which a fault of the kind strikes, in a run that has it."""
 

@@ -1,7 +1,8 @@
 """The functions as they are shipped: the code of their handlers runs in each environment, as Lambda starts it.
 
 A handler imports the shipped modules, except for what reaches out of the process: the time, threads, chance, the
-variables of the environment, clients of AWS, the senders, the log. Stand-ins of the simulated system replace these.
+variables of the environment, clients of AWS, the senders, the log. Stand-ins of the simulated system replace these. So
+they do in the modules that wire a part of a function in its handler's place.
 """
 
 import builtins
@@ -24,6 +25,7 @@ from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.deadline import Deadline, RemainingTime
 from loudhailer.delivery.lending.port import ONCE
+from loudhailer.inbox import forwarding
 from loudhailer.queues import sqs as queues
 from loudhailer.sessions import dynamodb as sessions
 from tests.simulation import tables
@@ -31,30 +33,49 @@ from tests.simulation.gateway import ENDPOINT, SimulatedSender
 from tests.simulation.invariants.broadcasts import LIFETIME_SECONDS
 from tests.simulation.queues import SqsClient
 from tests.simulation.scheduler import TaskExecutor
-from tests.simulation.system import SHARDS, SimulatedEnvironment, SimulatedInvocation, SimulatedSystem
+from tests.simulation.system import (
+    ACCOUNTS,
+    LEASE_SECONDS,
+    SHARDS,
+    SimulatedEnvironment,
+    SimulatedInvocation,
+    SimulatedSystem,
+)
 from tests.support.checkout import module_of
 from tests.support.lambda_environment import VARIABLES
 from tests.support.tables import KEYS
-from tools.operations import erasing
+from tools.operations import draining, erasing
 
-_ACCOUNT = "111111111111"
 _SUBSCRIBER = "222222222222"
 _QUEUES = "https://queues.test/"
+
+_WIRING = {
+    "functions.messaging.forward_message.dynamodb",
+    "functions.messaging.relay_message.dynamodb",
+    "functions.sessions.session_api.dynamodb",
+}
+"""Modules that make clients for a handler."""
+
+_NO_FAILURES: Mapping[str, Any] = {"batchItemFailures": []}
+"""The answer of a queue's handler that returns nothing, as Lambda takes it."""
 
 type StandIns = Mapping[str, Mapping[str, Any]]
 """Stand-ins for names of modules, by the modules' names."""
 
 
 def wire(system: SimulatedSystem) -> None:
-    """Have the system run the shipped functions, with its time and its sizes."""
+    """Have all cells of a system run the shipped functions, with its time and its sizes."""
     executor, sizes = TaskExecutor(system.scheduler), system.sizes
     for module, name, value in (
         (ids, "time", _Clock(system)),
         (ids, "uuid", _Ids(system)),
         (conditions, "uuid", _Ids(system)),
+        (forwarding, "uuid4", _Ids(system).uuid4),
         (batches, "random", _Chance(system)),
         (sessions, "random", _Chance(system)),
         (erasing, "ThreadPoolExecutor", lambda _: executor),
+        (draining, "ThreadPoolExecutor", lambda _: executor),
+        (draining, "time", SimpleNamespace(time=system.scheduler.time, sleep=system.scheduler.sleep)),
         (sessions, "_SEGMENTS", 2),
         (swarm, "RECIPIENTS_A_SOURCE", sizes.recipients_a_source),
         (swarm, "PARTITIONS_A_SOURCE", sizes.partitions_a_source),
@@ -69,7 +90,8 @@ def wire(system: SimulatedSystem) -> None:
     pausing: tuple[Any, ...] = (batches.get_rows, batches.delete_rows, queues.postpone, makes_sessions)
     for function in pausing:
         function.__kwdefaults__["pause"] = system.scheduler.sleep
-    system.make = _handle
+    for cell in system.cells.values():
+        cell.make = _handle
 
 
 def _handle(environment: SimulatedEnvironment) -> Callable[[Any, SimulatedInvocation], Any]:
@@ -77,17 +99,21 @@ def _handle(environment: SimulatedEnvironment) -> Callable[[Any, SimulatedInvoca
     stand_ins = _stand_ins(environment)
 
     def import_as_wired(name: str, *arguments: Any) -> Any:
+        if name in _WIRING:
+            return SimpleNamespace(**imported(name))
         found = stand_ins.get(name)
         return __import__(name, *arguments) if found is None else SimpleNamespace(**found)
 
-    module = _module(environment.function.partition("-")[0])
-    namespace: dict[str, Any] = {
-        "__name__": module,
-        "__builtins__": {**vars(builtins), "__import__": import_as_wired},
-    }
-    exec(_code(module), namespace)  # noqa: S102  # a handler of ours, as Lambda would import it
-    handler = namespace["handler"]
-    return lambda event, invocation: handler(event, _Context(invocation))
+    def imported(module: str) -> dict[str, Any]:
+        namespace: dict[str, Any] = {
+            "__name__": module,
+            "__builtins__": {**vars(builtins), "__import__": import_as_wired},
+        }
+        exec(_code(module), namespace)  # noqa: S102  # a module of ours, as Lambda would import it
+        return namespace
+
+    handler = imported(_module(environment.function.partition("-")[0]))["handler"]
+    return lambda event, invocation: handler(event, _Context(invocation)) or _NO_FAILURES
 
 
 @cache
@@ -126,6 +152,7 @@ def _stand_ins(environment: SimulatedEnvironment) -> StandIns:
         "loudhailer.settings": {"from_env": _settings},
         "loudhailer.observability": {"logger": _QUIET, "metrics": _QUIET},
         "loudhailer.aws.clients": {"client": client, "LateClient": lambda service, make=client: make(service)},
+        "loudhailer.aws.other_role": {"OtherRole": partial(_Role, system)},
         "loudhailer.aws.tenant_credentials": {"ClientOf": Any, "PerTenant": lambda make, **_: _PerTenant(make, client)},
         "loudhailer.broadcast.dynamodb": {
             "DynamoBroadcastStore": lambda client, table, **options: DynamoBroadcastStore(
@@ -141,6 +168,10 @@ def _stand_ins(environment: SimulatedEnvironment) -> StandIns:
         "loudhailer.delivery.ordered": {"CurlOrderedSender": lambda *_, **__: sender},
         "functions.broadcast.post_message.identity": {"identity": identity},
         "functions.messaging.presence.leaves": {"Leaves": partial(leaves.Leaves, monotonic=monotonic)},
+        "functions.messaging.send_message.rooms": {
+            "SendToRoom": rooms.SendToRoom,
+            "SmallRoom": partial(rooms.SmallRoom, monotonic=monotonic),
+        },
         "functions.connections.reconcile.sqs": {
             "SqsFailureQueue": lambda client, url: SqsFailureQueue(client, url, pause=pause)
         },
@@ -183,16 +214,17 @@ def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
         "LEAVE": "leave",
     }
     return {
-        **{name: value for name, value in VARIABLES.items() if not name.startswith(("CELL", "HUB"))},  # one cell
+        **{name: value for name, value in VARIABLES.items() if not name.startswith(("CELL", "HUB"))},
         **{f"{table.upper()}_TABLE": table for table in KEYS if table != "cells"},
         **{f"{name}_QUEUE_URL": _QUEUES + queue for name, queue in queues.items()},
         "QUEUE_URL": f"{_QUEUES}pool",
         "SHARD_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS[: 2 + release]]),
-        "BROADCAST_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{_ACCOUNT}:broadcast",
-        "UNDELIVERED_QUEUE_ARN": f"arn:aws:sqs:eu-west-1:{_ACCOUNT}:undelivered",
+        "BROADCAST_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{environment.system.account}:broadcast",
+        "UNDELIVERED_QUEUE_ARN": f"arn:aws:sqs:eu-west-1:{environment.system.account}:undelivered",
+        "WEBSOCKET_URL": environment.system.websocket_url,
         "CALLBACK_ENDPOINT": ENDPOINT,
         "CHUNK_SIZE": str(sizes.chunk[release]),
-        "CONNECTS_PER_SECOND": "0",  # nobody waits: a storm is simulated in tests/unit/sessions/test_admission.py
+        "CONNECTS_PER_SECOND": str(environment.system.connects_per_second),
         "LANE_COUNT": "2",
         "EXPRESS_RECIPIENTS": str(sizes.chunk[release]),
         "BROADCAST_KEYS": str(sizes.keys[release]),
@@ -203,8 +235,61 @@ def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
         "MESSAGE_LIFETIME_SECONDS": str(LIFETIME_SECONDS),
         "INBOX_LIFETIME_SECONDS": "3600",
         "MESSAGES_PER_INBOX": "6",
+        **(_variables_of_cells(environment) if environment.system.has_cells else {}),
         **own,
     }
+
+
+def _variables_of_cells(environment: SimulatedEnvironment) -> Mapping[str, str]:
+    """The variables that functions have only where there are further cells, as Terraform sets them."""
+    system = environment.system
+    weights = dict.fromkeys(system.names, 1)
+    declared = {
+        name: {"accountId": ACCOUNTS[name], "externalId": f"{name}-1", "region": "eu-west-1", "weight": weights[name]}
+        for name in system.names[1:]
+    }
+    both = {
+        "CELL_WEIGHTS": json.dumps(weights),
+        "HOME_CONNECTIONS": "1",
+        "LEASE_SECONDS": str(LEASE_SECONDS),
+        "PLACEMENTS_TABLE": "placements",
+        "FORWARD_QUEUE_URL": f"{_QUEUES}forward-{system.name}",
+    }
+    if system.is_further:
+        return {
+            **both,
+            "CELL_NAME": system.name,
+            "BEAT_QUEUE_URL": f"{_QUEUES}beat",
+            "BEAT_SECONDS": "30",
+            "HUB_ROLE_ARN": f"arn:aws:iam::{system.hub.account}:role/cell-{system.name}",
+            "HUB_EXTERNAL_ID": f"{system.name}-1",
+            "HUB_REGION": "eu-west-1",
+            **{f"HUB_{table.upper()}_TABLE": table for table in ("broadcasts", "cells", "tenants")},
+        }
+    return {
+        **both,
+        **({"CELL_NAME": system.name} if environment.function == "relay_message" else {}),
+        "CELLS": json.dumps(declared),
+        "CELLS_TABLE": "cells",
+        "CELL_ROLE_ARN": "arn:aws:iam::{accountId}:role/hub",
+        "HUB_WEIGHT": "1",
+        "FORWARD_QUEUES": f"{_QUEUES}forward-{{cell}}",
+    }
+
+
+class _Role:
+    """A stand-in for `OtherRole`: the role of another cell, which its account names."""
+
+    def __init__(self, system: SimulatedSystem, role_arn: str, external_id: str, **_: Any) -> None:
+        del external_id
+        self._system = system
+        (self._cell,) = (cell for cell in system.cells.values() if cell.account == role_arn.split(":")[4])
+
+    def client(self, service: str, *, attempts: int = 5, seconds: float | None = None) -> Any:
+        """A client of a service in the other cell."""
+        if service == "dynamodb":
+            return tables.client(self._system, attempts=attempts, seconds=seconds, target=self._cell)
+        return SqsClient(self._system, attempts, self._cell)
 
 
 _read: dict[tuple[type, tuple[str, ...]], Any] = {}
@@ -235,12 +320,12 @@ class _Context:
     def invoked_function_arn(self) -> str:
         """The ARN of the function, in the account that it is in."""
         is_subscriber = self._invocation.event["Records"][0]["eventSourceARN"].endswith(f":{SHARDS[1]}")
-        account = _SUBSCRIBER if is_subscriber else _ACCOUNT
+        account = _SUBSCRIBER if is_subscriber else self._invocation.environment.system.account
         return f"arn:aws:lambda:eu-west-1:{account}:function:{self._invocation.function}"
 
     def get_remaining_time_in_millis(self) -> int:
         """The time until the invocation is killed."""
-        return int(self._invocation.left(self._invocation.environment.system.scheduler.now) * 1000)
+        return int(self._invocation.seconds_left(self._invocation.environment.system.scheduler.now) * 1000)
 
 
 class _Quiet:

@@ -6,7 +6,7 @@ that a post is answered 410. `$disconnect` puts the key of its row into a queue,
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, override
 
@@ -35,6 +35,9 @@ _POST_FAULTS = (
     faults.CLIENT_SLOW,
 )
 
+MOVED = "has moved"
+"""Why a client closes its former connection."""
+
 type ClientState = Literal["connecting", "open", "closed"]
 
 
@@ -58,11 +61,13 @@ class SimulatedClient:
         player: the player that it says it is.
         connection: the connection's id.
         state: how far the connection has come.
-        context: what the authorizer said of it.
+        context: the authorizer's context of the connection.
         opened_at: when the handshake was over.
         closed_at: when the connection ended.
+        closed_by: why it ended.
         received: the frames that it got, with the times.
         slow_until: until when it does not read.
+        reads: what it does with a frame.
     """
 
     number: int
@@ -74,8 +79,10 @@ class SimulatedClient:
     context: Mapping[str, str] = field(default_factory=dict)
     opened_at: float = 0.0
     closed_at: float = float("inf")
+    closed_by: str = ""
     received: list[tuple[float, str]] = field(default_factory=list)
     slow_until: float = 0.0
+    reads: Callable[[str], None] = lambda _: None
 
     @property
     def is_closed(self) -> bool:
@@ -101,6 +108,9 @@ class SimulatedGateway:
         """Carry out a handshake, in a task of its own."""
         system = self._system
         self.clients[client.connection] = client
+        if system.scheduler.now < system.lost_until:
+            self._refuse(client, f"{system.name}, which is lost")
+            return
         if system.dice.strikes(faults.GOES_EARLY):
             system.scheduler.after(system.scheduler.random.random() * 0.3, lambda: self.close(client, "goes early"))
         system.scheduler.start(lambda: self._handshake(client))
@@ -140,7 +150,7 @@ class SimulatedGateway:
         system = self._system
         now = system.scheduler.now
         system.say(f"{client} {why}")
-        client.state, client.closed_at = "closed", now
+        client.state, client.closed_at, client.closed_by = "closed", now, why
         if "partition" in client.context and not system.dice.strikes(faults.NO_DISCONNECT):
             system.queues["disconnect"].put(f"{client.context['partition']} {client.connection}")
 
@@ -217,6 +227,7 @@ class SimulatedGateway:
         self._system.say(f"{client} receives {frame[:120]}")
         client.received.append((self._system.scheduler.now, frame))
         self._system.watch.received(client, frame)
+        client.reads(frame)
 
 
 class SimulatedSender(Sender, OrderedSender):

@@ -1,6 +1,7 @@
 """The operator of a run: what the command line does, in a task beside the functions."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, override
 
 from loudhailer.channels.dynamodb import DynamoMemberStore, DynamoSubscriptionStore
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
@@ -12,19 +13,24 @@ from loudhailer.limits.places.dynamodb import DynamoPlaceStore
 from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.tenants.dynamodb import DynamoTenantStore
+from tests.simulation.deployment import SimulatedDeployment
 from tests.simulation.gateway import ENDPOINT, SimulatedSender
-from tests.support.dynamodb.engine import EngineClient, EngineRequest
+from tests.simulation.scheduler import Task
 from tools.errors import OperatorError
+from tools.operations.draining import Draining, order_drain, overlap_of, require_order, stop_drain
 from tools.operations.erasing import Erasing, Stores
+from tools.operations.redriving import Redrive
 
 if TYPE_CHECKING:
+    from loudhailer.broadcast.messages import BroadcastMessage
     from loudhailer.connections.model import ConnectionKey
-    from loudhailer.ids import TenantId
+    from loudhailer.ids import CellName, TenantId
     from tests.simulation.system import SimulatedSystem
 
 QUIET_SECONDS = 10.0
 """The longest timeout of the functions that make sessions, connections and messages."""
 
+_DRAIN_RATE = 5
 _TRIES = 3
 _PAUSE_SECONDS = 100.0
 
@@ -34,17 +40,71 @@ class Operator:
 
     def __init__(self, system: "SimulatedSystem") -> None:
         self._system = system
+        self._redrives: list[Task] = []
 
     def erase(self, tenant: "TenantId") -> None:
         """Erase a tenant, some seconds after the first try once more if that was interrupted."""
-        scheduler = self._system.scheduler
-        first = scheduler.start(lambda: self._erase(tenant))
-        if scheduler.random.random() < 0.5:
-            scheduler.after(scheduler.random.random() * 30.0, first.kill)
-        scheduler.after(60.0, lambda: self._again(tenant))
+        self._begin(lambda: self._erase(tenant), interrupted=0.5, within=30.0)
+        self._system.scheduler.after(60.0, lambda: self._begin(lambda: self._erase(tenant)))
 
-    def _again(self, tenant: "TenantId") -> None:
-        self._system.scheduler.start(lambda: self._erase(tenant))
+    def redrive(self) -> None:
+        """Send the messages of the dead-letter queues again, as `loudhailer redrive` does."""
+        self._redrives.append(self._begin(self._redrive, interrupted=0.2, within=3.0))
+
+    def redrive_again(self) -> None:
+        """Run a redrive once more if one was interrupted: it may have opened a broadcast, and sent nothing yet."""
+        if any(redrive.killed for redrive in self._redrives):
+            self._redrives = [self._begin(self._redrive)]
+
+    def drain(self, cell: "CellName") -> None:
+        """Ask the clients of a cell to move, as `loudhailer drain` does."""
+        self._begin(lambda: self._drain(cell), interrupted=0.3, within=100.0)
+
+    def stop_drain(self, cell: "CellName") -> None:
+        """Let a cell have new sessions again."""
+        self._begin(lambda: stop_drain(self._deployment, cell))
+
+    def _begin(self, command: Callable[[], None], *, interrupted: float = 0.0, within: float = 0.0) -> Task:
+        """Start a command; by this chance it is interrupted within so many seconds."""
+        scheduler, system = self._system.scheduler, self._system
+
+        def carry_out() -> None:
+            system.commands += 1
+            try:
+                command()
+            finally:
+                system.commands -= 1
+
+        task = scheduler.start(carry_out)
+        if scheduler.random.random() < interrupted:
+            scheduler.after(scheduler.random.random() * within, task.kill)
+        return task
+
+    @property
+    def _deployment(self) -> Any:
+        return SimulatedDeployment(self._system)
+
+    def _drain(self, name: "CellName") -> None:
+        system, deployment = self._system, self._deployment
+        draining = Draining(
+            deployment.all_cells[name],
+            [tenant.tenant_id for tenant in deployment.tenants.all_tenants()],
+            rate=_DRAIN_RATE,
+            overlap_seconds=overlap_of(deployment, name),
+            require_order=lambda: require_order(deployment, name),
+            clock=system.scheduler.time,
+            pause=system.scheduler.sleep,
+        )
+        try:
+            order_drain(deployment, name, pause=system.scheduler.sleep)
+            system.say(f"{draining()} clients of {name} have stayed")
+        except OperatorError as error:
+            system.say(f"{name} is not drained: {error}")
+
+    def _redrive(self) -> None:
+        redrive = _WatchedRedrive(self._system)
+        redrive()
+        redrive.frames()
 
     def _erase(self, tenant: "TenantId") -> None:
         system = self._system
@@ -56,27 +116,18 @@ class Operator:
             clock=system.scheduler.time,
             pause=system.scheduler.sleep,
         )
-        system.commands += 1
-        try:
-            for _ in range(_TRIES):
-                try:
-                    erasing()
-                except OperatorError as error:
-                    system.say(f"erasing {tenant}: {error}")
-                    system.scheduler.sleep(_PAUSE_SECONDS)
-                else:
-                    system.watch.erased(tenant)
-                    return
-        finally:
-            system.commands -= 1
+        for _ in range(_TRIES):
+            try:
+                erasing()
+            except OperatorError as error:
+                system.say(f"erasing {tenant}: {error}")
+                system.scheduler.sleep(_PAUSE_SECONDS)
+            else:
+                system.watch.erased(tenant)
+                return
 
     def _stores(self) -> Stores:
         system = self._system
-
-        def carry_out(operation: str, request: EngineRequest) -> Any:
-            system.scheduler.sleep(system.latency())
-            return system.tables.carry_out(operation, request)
-
         sender = SimulatedSender(system)
 
         def close(key: "ConnectionKey") -> None:
@@ -84,7 +135,7 @@ class Operator:
             if outcome not in {Outcome.DELIVERED, Outcome.GONE}:
                 raise OperatorError(f"{key.connection_id} cannot be closed: {outcome}")
 
-        client: Any = EngineClient(carry_out)
+        client = self._deployment.dynamodb
         return Stores(
             tenants=DynamoTenantStore(client, "tenants"),
             sessions=DynamoSessionStore(client, "sessions"),
@@ -98,3 +149,17 @@ class Operator:
             members=DynamoMemberStore(client, "members"),
             close=close,
         )
+
+
+class _WatchedRedrive(Redrive):
+    """The shipped redrive of a system; the invariants learn what it sends again."""
+
+    def __init__(self, system: "SimulatedSystem") -> None:
+        deployment: Any = SimulatedDeployment(system)
+        super().__init__(deployment, None, clock=system.scheduler.time)
+        self._system = system
+
+    @override
+    def _send(self, message: "BroadcastMessage") -> None:
+        self._system.watch.redriven(message.broadcast_id)
+        super()._send(message)

@@ -6,11 +6,16 @@ Half of the runs do everything alike. Each of the others meets a few things in a
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Literal
 
 from tests.simulation.faults import (
     ACCOUNT_THROTTLED,
+    CELL_LOST,
+    CELL_SILENT,
     CLIENT_SLOW,
     CLOCK_SKEW,
+    CROSSES_LATE,
+    CROSSES_TWICE,
     DUPLICATE,
     KILLED_AFTER,
     KILLED_BEFORE,
@@ -18,6 +23,7 @@ from tests.simulation.faults import (
     LOST_REQUEST,
     NO_DISCONNECT,
     POST_FAILS,
+    REPEATED_CALL,
     SLOW_CALL,
     STREAM_REPEATS,
     THROTTLED_CALL,
@@ -40,6 +46,7 @@ class Sizes:
         partitions: partitions of a tenant, at most.
         pages: rows on a page of DynamoDB's, one of these in each run.
         workers: functions that read one shard at the same time.
+        environments: environments of a function, at most, before work waits for none.
         receives: receives after which a message of a broadcast counts as undelivered.
     """
 
@@ -53,6 +60,7 @@ class Sizes:
     partitions: int = 6
     pages: tuple[int, ...] = (1, 2, 3, 8)
     workers: int = 2
+    environments: int = 2
     receives: int = 3
 
 
@@ -67,11 +75,12 @@ class Profile:
         paces: seconds between two things that are done, on average, one of these in each run.
         gaps: seconds for which nobody does anything now and then, one of these each time.
         gap_share: share of the things that are done behind such a gap.
-        all_leave: everybody leaves before it.
+        all_leave: all clients leave before it.
         jumps: seconds by which the time may jump.
         devices: connections that a session may have, one of these in each tenant.
         tenants: connections that a tenant may have, likewise.
         strangers: share of the requests for a session that another player makes.
+        sessions: sessions of a tenant, at least and at most.
         sizes: how large everything is.
     """
 
@@ -86,6 +95,7 @@ class Profile:
     devices: Sequence[int] = (1, 2, 3, 5)
     tenants: Sequence[int] = (4, 8, 20)
     strangers: float = 0.1
+    sessions: tuple[int, int] = (1, 4)
     sizes: Sizes = Sizes()
 
 
@@ -172,12 +182,48 @@ LANES = Profile(
 )
 """The profile of runs that have lanes only, see `lanes.py`."""
 
+CELLS = Profile(
+    often={
+        "tell": 4.0,
+        "publish": 1.5,
+        "leave": 0.4,
+        **dict.fromkeys(("join", "say", "silo", "nonsense"), 0.3),
+        **dict.fromkeys(("erase", "cancel"), 0.0),
+    },
+    shares=_FEW,
+    faults=dict.fromkeys((CELL_SILENT, CELL_LOST, CROSSES_LATE, CROSSES_TWICE), 1.0),
+    paces=(1.0, 3.0, 12.0),
+    devices=(2, 3, 5),
+    tenants=(20, 40),
+    strangers=0.02,
+    sessions=(3, 8),
+)
+"""The profile of runs that have several cells, see `cells.py`."""
+
+STORM = Profile(
+    shares=(0.0,),
+    faults=dict.fromkeys((THROTTLED_CALL, REPEATED_CALL, KILLED_BEFORE, KILLED_AFTER), 3.0),
+    sizes=Sizes(environments=6),
+)
+"""The profile of runs in which a crowd is let in, see `storm.py`."""
+
 _SHARE_OF_LANES = 0.06
+_SHARE_OF_CELLS = 0.1
+
+_SHARE_OF_STORMS = 0.03
+
+type KindOfRun = Literal["lanes", "cells", "storm", "one cell"]
 
 
-def is_of_lanes(seed: object) -> bool:
-    """Tell whether the run of a seed has lanes only."""
-    return Random(f"kind {seed}").random() < _SHARE_OF_LANES  # noqa: S311  # a run is to be repeated
+def kind_of(seed: object) -> KindOfRun:
+    """The kind of a seed's run: it has lanes only, or several cells, or a crowd that is let in, or none of these."""
+    drawn = Random(f"kind {seed}").random()  # noqa: S311  # a run is to be repeated
+    shares: Mapping[KindOfRun, float] = {"lanes": _SHARE_OF_LANES, "cells": _SHARE_OF_CELLS, "storm": _SHARE_OF_STORMS}
+    for kind, share in shares.items():
+        if drawn < share:
+            return kind
+        drawn -= share
+    return "one cell"
 
 
 def profile_of(seed: object) -> Profile:

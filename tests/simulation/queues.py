@@ -19,7 +19,7 @@ _DEDUPLICATED_SECONDS = 300
 
 @dataclass
 class SimulatedMessage:
-    """A message that is not deleted yet."""
+    """A message that is not deleted yet; `source` is the queue that it was received from in vain, if there is one."""
 
     number: int
     body: str
@@ -30,6 +30,7 @@ class SimulatedMessage:
     receives: int = 0
     receipt: int = 0
     key: str = ""
+    source: str = ""
 
     @property
     def message_id(self) -> str:
@@ -80,6 +81,7 @@ class SimulatedQueue:
         group: str = "",
         deduplication: str | None = None,
         attributes: Mapping[str, str] | None = None,
+        source: str = "",
     ) -> None:
         """Take a message."""
         now = self._system.scheduler.now
@@ -89,14 +91,14 @@ class SimulatedQueue:
             self._seen[group, deduplication] = now
         if not self.is_fifo and self._system.dice.strikes(faults.LATE_MESSAGE):
             delay += self._system.scheduler.random.choice((1.0, 5.0, 40.0))
-        message = SimulatedMessage(next(self._numbers), body, now, now + delay, group, attributes or {})
+        message = SimulatedMessage(next(self._numbers), body, now, now + delay, group, attributes or {}, source=source)
         message.key = self._system.scheduler.chance.child_key(self.name)
         self.messages[message.number] = message
         self._system.watch.message_sent(self, message)
         self._look(message.visible_at + self._window)
 
     def postpone(self, receipt: str, seconds: float) -> None:
-        """Have a message that is worked on come again after so many seconds."""
+        """Have a message that is worked on are delivered again after so many seconds."""
         number, _, receipt_number = receipt.partition(".")
         message = self.messages.get(int(number))
         if message is not None and message.receipt == int(receipt_number):
@@ -120,7 +122,7 @@ class SimulatedQueue:
             self._system.watch.message_deleted(self, message)
 
     def is_empty(self) -> bool:
-        """Tell whether nothing is left that anybody would read."""
+        """Tell whether no message is left that a function would read."""
         return self.reader is None or not self.messages
 
     def _look(self, when: float) -> None:
@@ -128,7 +130,7 @@ class SimulatedQueue:
         if self.reader is None or when >= self._due:
             return
         self._due = when
-        self._system.scheduler.at(when + self._system.latency(), self._poll)
+        self._system.scheduler.at(max(when, self._system.lost_until) + self._system.latency(), self._poll)
 
     def _poll(self) -> None:
         now = self._system.scheduler.now
@@ -136,6 +138,9 @@ class SimulatedQueue:
             return
         self._due = float("inf")
         if not self.messages:
+            return
+        if now < self._system.lost_until:
+            self._look(now)
             return
         first = next(iter(self.messages.values()))
         self._system.scheduler.on_behalf_of(f"{first.key} {first.receives}", self._hand_out_all)
@@ -160,7 +165,8 @@ class SimulatedQueue:
         for message in self._visible(now):
             if message.receives >= self._most_receives and self._next_queue is not None:
                 del self.messages[message.number]
-                self._system.queues[self._next_queue].put(message.body, group=message.group)
+                letters = self._system.queues[self._next_queue]
+                letters.put(message.body, group=message.group, attributes=message.attributes, source=self.name)
                 self._system.watch.message_moved(self, message)
                 continue
             batch.append(message)
@@ -207,7 +213,7 @@ class SimulatedQueue:
             "messageId": message.message_id,
             "receiptHandle": f"{message.number}.{message.receipt}",
             "body": message.body,
-            "eventSourceARN": f"arn:aws:sqs:eu-west-1:111111111111:{self.name}",
+            "eventSourceARN": f"arn:aws:sqs:eu-west-1:{self._system.account}:{self.name}",
             "attributes": {
                 "ApproximateReceiveCount": str(message.receives),
                 "SentTimestamp": str(int(message.sent_at * 1000)),
@@ -219,14 +225,19 @@ class SimulatedQueue:
 
 
 class SqsClient:
-    """boto3's client of SQS and of SNS, as the adapters use them; URLs and ARNs end with the queues' names."""
+    """boto3's client of SQS and of SNS, as the adapters use them; URLs and ARNs end with the queues' names.
 
-    def __init__(self, system: "SimulatedSystem", attempts: int) -> None:
+    A function of `system` calls it; the queues are those of `target`, another cell, if there is one.
+    """
+
+    def __init__(self, system: "SimulatedSystem", attempts: int, target: "SimulatedSystem | None" = None) -> None:
         self._system = system
         self._attempts = attempts
+        self._target = target or system
 
     def _queue(self, url: str) -> SimulatedQueue:
-        return self._system.queues[url.rpartition("/")[2]]
+        self._system.must_reach(self._target, url)
+        return self._target.queues[url.rpartition("/")[2]]
 
     def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
         """Take up to ten messages."""
@@ -244,7 +255,7 @@ class SqsClient:
         return self._in_batch(f"SendMessageBatch {QueueUrl}", send, Entries)
 
     def change_message_visibility_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
-        """Have messages come again at another time."""
+        """Have messages are delivered again at another time."""
         queue = self._queue(QueueUrl)
 
         def postpone(entry: Mapping[str, Any]) -> None:
@@ -298,10 +309,13 @@ class SqsClient:
         return system.call(name, effect, len(entries), attempts=self._attempts)
 
     def publish(self, *, TopicArn: str, Message: str, MessageGroupId: str = "") -> Any:  # noqa: N803
-        """Hand a message to the queue of the topic."""
+        """Hand a message to the queue of the topic; the hub's topic has the queues of further cells, too."""
 
         def effect(_: slice) -> Any:
-            self._system.queues[TopicArn.rpartition(":")[2]].put(Message, group=MessageGroupId)
+            subscribed = [self._system] if self._system.is_further else self._system.cells.values()
+            for cell in subscribed:
+                for delay in self._system.delays_to(cell):
+                    cell.queues[TopicArn.rpartition(":")[2]].put(Message, group=MessageGroupId, delay=delay)
             return {}
 
         return self._system.call(f"Publish {TopicArn}", effect, 1, attempts=self._attempts)

@@ -11,16 +11,16 @@ from typing import Any
 from loudhailer import observability
 from loudhailer.errors import LoudhailerError
 from tests.simulation import functions
+from tests.simulation.cells import CellsWorkload, cells_plan_of
 from tests.simulation.faults import Dice, Fault, kinds_of
 from tests.simulation.invariants import OBSERVERS
 from tests.simulation.lanes import LanesWorkload, lanes_plan_of
-from tests.simulation.profiles import is_of_lanes, profile_of
+from tests.simulation.profiles import kind_of, profile_of
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.storm import StormWorkload, storm_plan_of
 from tests.simulation.system import SimulatedSystem
-from tests.simulation.watch import BrokenError
+from tests.simulation.watch import UNEXPECTED, BrokenError
 from tests.simulation.workload import Plan, Workload, plan_of
-
-UNEXPECTED = "0: a function meets no error but those that it knows"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,15 @@ class SimulatedScenario:
     @classmethod
     def of(cls, seed: object, calls: int = 2_000) -> "SimulatedScenario":
         """The scenario of a seed."""
-        plan = lanes_plan_of(seed) if is_of_lanes(seed) else plan_of(seed, calls, profile_of(seed))
+        match kind_of(seed):
+            case "lanes":
+                plan = lanes_plan_of(seed)
+            case "cells":
+                plan = cells_plan_of(seed, calls)
+            case "storm":
+                plan = storm_plan_of(seed)
+            case "one cell":
+                plan = plan_of(seed, calls, profile_of(seed))
         random = Random(f"kinds {seed}")  # noqa: S311  # a run is to be repeated
         kinds = {**dict.fromkeys(kinds_of(random, plan.profile.shares), 1.0), **plan.profile.faults}
         return cls(str(seed), plan, kinds, calls=calls)
@@ -61,17 +69,34 @@ def run(scenario: SimulatedScenario, *, trace: bool = False) -> RunOutcome:
     """Run a scenario to its end, or to the first invariant that breaks."""
     scheduler = Scheduler(scenario.seed)
     dice = Dice(scheduler, scenario.kinds, silent=scenario.silent, left_out=scenario.left_out)
-    system = SimulatedSystem(scheduler, dice, scenario.plan.profile.sizes)
-    system.trace = [] if trace else None
-    system.watch.observers = [observer(system) for observer in OBSERVERS]
+    system = _system(scheduler, dice, scenario.plan)
+    steps: list[str] | None = [] if trace else None
+    for cell in system.cells.values():
+        cell.trace = steps
+        cell.watch.observers = [observer(cell) for observer in OBSERVERS]
     functions.wire(system)
     broken = run_quietly(system, lambda: _carry_out(system, scenario))
-    return RunOutcome(scenario, system.calls, dice.fired, broken, system.trace or [])
+    calls = sum(cell.calls for cell in system.cells.values())
+    return RunOutcome(scenario, calls, dice.fired, broken, steps or [])
+
+
+def _system(scheduler: Scheduler, dice: Dice, plan: Plan) -> SimulatedSystem:
+    """The hub's cell, which knows the further ones."""
+    hub, *further = plan.names
+    system = SimulatedSystem(scheduler, dice, plan.profile.sizes, name=hub, names=plan.names)
+    system.connects_per_second = plan.connects_per_second
+    for name in further:
+        SimulatedSystem(scheduler, dice, plan.profile.sizes, name=name, names=plan.names, hub=system)
+    return system
 
 
 def _carry_out(system: SimulatedSystem, scenario: SimulatedScenario) -> None:
     if scenario.plan.lanes:
         LanesWorkload(system, scenario.plan).run()
+    elif scenario.plan.connects_per_second:
+        StormWorkload(system, scenario.plan).run(scenario.calls)
+    elif system.has_cells:
+        CellsWorkload(system, scenario.plan).run(scenario.calls)
     else:
         Workload(system, scenario.plan).run(scenario.calls)
 

@@ -89,8 +89,8 @@ class _Search:
             at = 0
             while at < len(self.best.scenario.plan.operations):
                 plan = self.best.scenario.plan
-                left = [*plan.operations[:at], *plan.operations[at + size :]]
-                if not self._try(replace(self.best.scenario, plan=replace(plan, operations=left))):
+                remaining = [*plan.operations[:at], *plan.operations[at + size :]]
+                if not self._try(replace(self.best.scenario, plan=replace(plan, operations=remaining))):
                     at += size
             size //= 2
 

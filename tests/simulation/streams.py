@@ -1,8 +1,8 @@
 """The streams of the tables, and the mappings by which Lambda reads them.
 
-The records of a partition key are on one shard, in order. A batch that fails comes again from its first failure on, in
-halves if the function ended with an error. A record that is an hour old, or has failed ten times, is given up: then a
-message goes to the queue for failures, if there is one, and the shard continues.
+The records of a partition key are on one shard, in order. A batch that fails is delivered again from its first failure
+on, in halves if the function ended with an error. A record that is an hour old is given up: then a message goes to the
+queue for failures, if there is one, and the shard continues.
 """
 
 from collections.abc import Callable, Iterator
@@ -56,7 +56,10 @@ class _Shard:
 
 
 class Mapping:
-    """One function's reading of a table's stream; `wanted` is the filter of the mapping."""
+    """One function's reading of a table's stream.
+
+    `wanted` is the filter of the mapping; a record that is `oldest` seconds old is given up.
+    """
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class Mapping:
         batch_size: int,
         window: float = 0.0,
         failures: str | None = None,
+        oldest: float = _OLDEST_SECONDS,
         wanted: Callable[[SimulatedRecord], bool] = lambda _: True,
     ) -> None:
         self.function = function
@@ -75,6 +79,7 @@ class Mapping:
         self._batch_size = batch_size
         self._window = window
         self._failures = failures
+        self._oldest = oldest
         self._wanted = wanted
         self._shards = [_Shard() for _ in range(_SHARDS)]
         self._stalled_until = 0.0
@@ -89,7 +94,7 @@ class Mapping:
         if self._system.dice.strikes(faults.STREAM_STALLS):
             self._stalled_until = max(self._stalled_until, now + self._system.scheduler.random.choice(_STALLS))
         if now < max(self._stalled_until, shard.stalled_until):
-            self._system.scheduler.at(now + _OLDEST_SECONDS, self.give_up_old)
+            self._system.scheduler.at(now + self._oldest, self.give_up_old)
         self._look(shard, now + self._window)
 
     def waiting(self) -> Iterator[SimulatedRecord]:
@@ -104,14 +109,12 @@ class Mapping:
         """Give up what is an hour old, as the mapping does whether the function works or not."""
         for shard in self._shards:
             while (
-                not shard.working
-                and shard.records
-                and self._system.scheduler.now - shard.records[0].at >= _OLDEST_SECONDS
+                not shard.working and shard.records and self._system.scheduler.now - shard.records[0].at >= self._oldest
             ):
                 self._give_up(shard, 1)
 
     def _look(self, shard: _Shard, when: float) -> None:
-        when = max(when, self._stalled_until, shard.stalled_until)
+        when = max(when, self._stalled_until, shard.stalled_until, self._system.lost_until)
         if shard.working or when >= shard.due:
             return
         shard.due = when
@@ -122,6 +125,9 @@ class Mapping:
         if now < shard.due or shard.working:
             return
         shard.due = float("inf")
+        if now < self._system.lost_until:
+            self._look(shard, now)
+            return
         self.give_up_old()
         if not shard.records:
             return
@@ -142,7 +148,7 @@ class Mapping:
             if self._system.dice.strikes(faults.STREAM_REPEATS):
                 shard.stalled_until = self._system.scheduler.now + self._system.scheduler.random.choice(_REPEATS)
                 for record in shard.records:
-                    self._system.scheduler.at(record.at + _OLDEST_SECONDS, self.give_up_old)
+                    self._system.scheduler.at(record.at + self._oldest, self.give_up_old)
             else:
                 self._over(shard, len(batch))
             shard.retries, shard.size = 0, 0
@@ -150,12 +156,12 @@ class Mapping:
             sequences = [str(record.sequence) for record in batch]
             handled = sequences.index(failures[0]["itemIdentifier"]) if failures else 0
             self._over(shard, handled)
-            left = len(batch) - handled
+            unhandled = len(batch) - handled
             shard.retries = 0 if handled else shard.retries + 1
-            if answer is None and left > 1:
-                shard.size, shard.retries = (left + 1) // 2, 0
+            if answer is None and unhandled > 1:
+                shard.size, shard.retries = (unhandled + 1) // 2, 0
             else:
-                shard.size = left
+                shard.size = unhandled
             self.give_up_old()
         if shard.records:
             pause = min(2.0**shard.retries, 60.0) if shard.retries or answer is None else 0.0

@@ -1,19 +1,23 @@
-"""The simulated system of one run: its tables, queues, streams, functions and clients, and every call between them.
+"""A simulated cell: its tables, queues, streams, functions and clients, and every call between them.
 
-`call` is the one place where a function meets the rest of the system: there the next task runs, and faults strike.
+Most runs have one, the hub's. In runs of several cells each is an account of its own, and they share the time, the
+faults and the trace. `call` is the one place where a function meets the rest of the system: there the next task runs,
+and faults strike.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from math import inf
 from typing import Any
+from zlib import crc32
 
 from botocore.exceptions import ReadTimeoutError
 
 from loudhailer.aws.rows import Item
+from loudhailer.cells.placements.dynamodb import PLACEMENT_KEYS
 from loudhailer.errors import LoudhailerError
-from loudhailer.ids import SessionId, TenantId
+from loudhailer.ids import HUB, CellName, SessionId, TenantId
 from loudhailer.sessions.dynamodb import former_session_key, session_key
 from tests.simulation import faults, streams
 from tests.simulation.faults import Dice
@@ -25,34 +29,11 @@ from tests.simulation.tables import Past, Replicas
 from tests.simulation.watch import Watch
 from tests.support.dynamodb.engine import Engine, Table, Write, error
 from tests.support.tables import INDEXES, KEYS
+from tests.support.terraform_defaults import timeouts
 
 SHARDS = ("shard-0", "shard-1", "shard-2")
 
-TIMEOUTS: Mapping[str, float] = {
-    "authorizer": 10,
-    "connect": 10,
-    "disconnect": 10,
-    "default_route": 5,
-    "join_room": 10,
-    "send_message": 10,
-    "presence": 30,
-    "relay_message": 10,
-    "accounting": 30,
-    "accounting-members": 30,
-    "subscribe": 10,
-    "leave_channels": 20,
-    "swarm": 20,
-    "query": 20,
-    "post_message": 10,
-    "post_message-express": 10,
-    "settle": 20,
-    "reconcile": 60,
-    "reconcile-members": 60,
-    "end_session": 60,
-    "echo": 10,
-    "publish": 10,
-    "session_api": 10,
-}
+TIMEOUTS: Mapping[str, float] = timeouts()
 """The functions' timeouts in seconds, as Terraform has them."""
 
 _READ_FAULTS = (faults.KILLED_BEFORE, faults.LOST_REQUEST, faults.THROTTLED_CALL, faults.SLOW_CALL)
@@ -63,7 +44,15 @@ _WRITE_FAULTS = (
     faults.REPEATED_CALL,
     faults.CONFLICT,
 )
-_ENVIRONMENTS = 2
+ACCOUNTS: Mapping[CellName, str] = {HUB: "111111111111", CellName("north"): "444444444444"}
+"""The AWS account of each cell."""
+
+LEASE_SECONDS = 90
+"""Largest age of a valid lease: three times the interval between two beats."""
+
+_DAY_SECONDS = 86_400.0
+_PATIENCE_SECONDS = 2.0
+"""Time that a function waits for an answer of another cell."""
 
 _FIRST_SEQUENCE = 9_980
 """Sequence number of a stream's first record: soon there is one more digit, and numbers do not compare as texts do."""
@@ -101,7 +90,7 @@ class SimulatedInvocation:
     answer: Any = None
     notes: dict[str, Any] = field(default_factory=dict)
 
-    def left(self, now: float) -> float:
+    def seconds_left(self, now: float) -> float:
         """The seconds until it is killed."""
         return self.deadline - now
 
@@ -110,33 +99,107 @@ class SimulatedInvocation:
 
 
 class SimulatedSystem:
-    """Everything of one run."""
+    """Everything of a cell; `cells` are those of the run, by their names."""
 
-    def __init__(self, scheduler: Scheduler, dice: Dice, sizes: Sizes) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        dice: Dice,
+        sizes: Sizes,
+        *,
+        name: CellName = HUB,
+        names: Sequence[CellName] = (HUB,),
+        hub: "SimulatedSystem | None" = None,
+    ) -> None:
         self.scheduler = scheduler
         self.dice = dice
         self.sizes = sizes
+        self.name = name
+        self.names = names
+        self.hub = hub or self
+        self.cells: dict[CellName, SimulatedSystem] = {} if hub is None else hub.cells
+        self.cells[name] = self
+        self.connects_per_second = 0.0
+        self.unanswered = 0
+        self.silent_until = 0.0
+        self.lost_until = 0.0
         self.numbers = count(1)
         self.calls = 0
         self.watch = Watch(self)
         self.trace: list[str] | None = None
         self.make: Callable[[SimulatedEnvironment], Callable[[Any, SimulatedInvocation], Any]]
-        self._invocations = count(1)
+        self._invocations: Iterator[int] = count(1) if hub is None else hub._invocations
         self._environments: dict[str, list[SimulatedEnvironment]] = {}
         self._sequence = count(_FIRST_SEQUENCE)
         self.running: dict[int, SimulatedInvocation] = {}
         self.commands = 0
         self.rests_since = inf
-        self.tables = Engine(
+        self.tables: Engine = Engine(
             [Table(kind, keys, INDEXES.get(kind, {})) for kind, keys in KEYS.items()],
             page_size=self.scheduler.random.choice(sizes.pages),
         )
         self.tables.written = self._written
-        self.queues = {queue.name: queue for queue in self._queues()}
+        self.queues: dict[str, SimulatedQueue] = {queue.name: queue for queue in self._queues()}
         self.mappings = self._mappings()
-        self.gateway = SimulatedGateway(self)
-        self.replicas = Replicas(self)
-        self.past = Past(self)
+        self.gateway: SimulatedGateway = SimulatedGateway(self)
+        self.replicas: Replicas = Replicas(self)
+        self.past: Past = Past(self)
+
+    @property
+    def has_cells(self) -> bool:
+        """True if there are further cells."""
+        return len(self.names) > 1
+
+    @property
+    def is_further(self) -> bool:
+        """True for a cell that is not the hub's."""
+        return self is not self.hub
+
+    @property
+    def account(self) -> str:
+        """Its AWS account."""
+        return ACCOUNTS[self.name]
+
+    @property
+    def websocket_url(self) -> str:
+        """The URL that its clients connect to."""
+        return f"wss://{self.name:0<10}.execute-api.eu-west-1.amazonaws.com/live"
+
+    def reaches(self, other: "SimulatedSystem") -> bool:
+        """Tell whether calls from here to another cell are answered now."""
+        return other is self or self.scheduler.now >= max(self.silent_until, other.silent_until)
+
+    def must_reach(self, other: "SimulatedSystem", name: str) -> None:
+        """Wait for an answer of another cell in vain, and raise ReadTimeoutError, if it cannot be reached now."""
+        if not self.reaches(other):
+            self.calls += 1
+            self.say(f"{name}: no answer from {other.name}")
+            self.scheduler.sleep(_PATIENCE_SECONDS)
+            raise ReadTimeoutError(endpoint_url=name)
+
+    def delays_to(self, other: "SimulatedSystem") -> Sequence[float]:
+        """The delays, in seconds, with which a message of a topic here reaches a queue of a cell: once or twice."""
+        if other is self:
+            return [0.0]
+        silence = max(0.0, other.silent_until - self.scheduler.now)
+        times = 1 + self.dice.strikes(faults.CROSSES_TWICE)
+        late = [self.dice.strikes(faults.CROSSES_LATE) for _ in range(times)]
+        return [silence + (self.scheduler.random.choice((1.0, 20.0, 200.0)) if each else 0.0) for each in late]
+
+    def fall_silent(self, seconds: float) -> None:
+        """Let nothing pass between this cell and others for so many seconds."""
+        self.say(f"the cell {self.name} and the others do not reach each other for {seconds} s")
+        self.silent_until = self.scheduler.now + seconds
+
+    def lose(self, seconds: float) -> None:
+        """Stop everything of this cell for so many seconds; its clients are disconnected."""
+        self.fall_silent(seconds)
+        self.say(f"the cell {self.name} is lost")
+        self.lost_until = self.silent_until
+        for client in list(self.gateway.clients.values()):
+            self.gateway.close(client, f"is disconnected: {self.name} is lost")
+        for invocation in list(self.running.values()):
+            self.kill(invocation)
 
     def _queues(self) -> list[SimulatedQueue]:
         def work(name: str, reader: str, **more: Any) -> SimulatedQueue:
@@ -158,7 +221,18 @@ class SimulatedSystem:
             return SimulatedQueue(self, name, reader="settle", visibility=121.0, batch_size=10, window=1.0, **more)
 
         def fifo(name: str, reader: str, **more: Any) -> SimulatedQueue:
-            return SimulatedQueue(self, name, reader=reader, visibility=60.0, retention=86_400.0, is_fifo=True, **more)
+            visibility = 6 * TIMEOUTS[reader]
+            return SimulatedQueue(
+                self, name, reader=reader, visibility=visibility, retention=_DAY_SECONDS, is_fifo=True, **more
+            )
+
+        def of_cells() -> list[SimulatedQueue]:
+            if self.is_further:
+                beat = SimulatedQueue(self, "beat", reader="beat", visibility=120.0, retention=120.0, concurrency=2)
+                return [beat, letters("report-failure")]
+            requests = {"most_receives": 30, "next_queue": "forward-failure"}
+            forward = [fifo(f"forward-{name}", "forward_message", **requests) for name in self.names]
+            return [*forward, letters("forward-failure", is_fifo=True)] if self.has_cells else []
 
         return [
             work("broadcast", "swarm"),
@@ -186,13 +260,30 @@ class SimulatedSystem:
             SimulatedQueue(self, "disconnect", reader="disconnect", visibility=60.0, retention=7_200.0, batch_size=10),
             fifo("inbox", "relay_message", most_receives=9, next_queue="inbox-failure"),
             fifo("pool", "echo", most_receives=5, next_queue="dead-letter-fifo", batch_size=10),
+            *of_cells(),
         ]
 
     def _mappings(self) -> dict[str, list[streams.Mapping]]:
         def has(image: Mapping[str, Any] | None, name: str) -> bool:
             return image is not None and name in image
 
+        def is_reported(record: streams.SimulatedRecord) -> bool:
+            part = record.write.key[1]
+            return record.name != "REMOVE" and (part == "summary" or part.startswith(("source#", "tally#")))
+
+        reports = streams.Mapping(
+            self,
+            "report",
+            KEYS["broadcasts"],
+            batch_size=5,
+            window=1.0,
+            failures="report-failure",
+            oldest=_DAY_SECONDS,
+            wanted=is_reported,
+        )
+        of_further = {"broadcasts": [reports]} if self.is_further else {}
         return {
+            **of_further,
             "connections": [
                 streams.Mapping(
                     self,
@@ -251,7 +342,7 @@ class SimulatedSystem:
         return task.owner if task is not None and isinstance(task.owner, SimulatedInvocation) else None
 
     def say(self, text: str) -> None:
-        """Note a step, if anybody wants to read them."""
+        """Note a step, if steps are printed."""
         if self.trace is not None:
             self.trace.append(f"{self.scheduler.now - 1_800_000_000:10.3f}  {self.invocation or 'system'}: {text}")
 
@@ -291,6 +382,7 @@ class SimulatedSystem:
         """Let a call take so long; ReadTimeoutError if its caller does not wait for it, and it is lost."""
         self.scheduler.sleep(min(seconds, patience))
         if seconds > patience:
+            self.unanswered += 1
             raise ReadTimeoutError(endpoint_url=name)
 
     def _faulty(self, name: str, fault: str, effect: Callable[[slice], Any], size: int, patience: float) -> Any:
@@ -337,15 +429,18 @@ class SimulatedSystem:
     def kill_present(self) -> None:
         """Kill the environment whose task is at work, with its invocation; other work continues."""
         if (invocation := self.invocation) is not None:
-            for one in [one for one in self.running.values() if one.environment is invocation.environment]:
-                self.kill(one)
-            environments = self._environments[invocation.function]
-            environments[:] = [one for one in environments if one is not invocation.environment]
+            invocation.environment.system.kill_environment(invocation.environment)
             raise KilledError
 
-    def jump(self, seconds: float) -> None:
-        """Let the time jump: what runs is killed, and streams give up what is too old by then."""
-        self.scheduler.jump(seconds)
+    def kill_environment(self, environment: SimulatedEnvironment) -> None:
+        """Kill an environment of this cell, with its invocation."""
+        for one in [one for one in self.running.values() if one.environment is environment]:
+            self.kill(one)
+        environments = self._environments[environment.function]
+        environments[:] = [one for one in environments if one is not environment]
+
+    def jumped(self) -> None:
+        """Take notice of a jump of the time: what runs is killed, and streams give up what is too old by then."""
         for invocation in [one for one in self.running.values() if one.deadline <= self.scheduler.now]:
             self.kill(invocation)
         for mappings in self.mappings.values():
@@ -380,6 +475,9 @@ class SimulatedSystem:
         self, function: str, event: Any, done: Callable[[Any], None], batch: Sequence[streams.SimulatedRecord]
     ) -> None:
         now = self.scheduler.now
+        if now < self.lost_until:
+            self.scheduler.after(1.0, lambda: done(None))
+            return
         environment = self._environment(function)
         ends = now + TIMEOUTS[function]
         invocation = SimulatedInvocation(next(self._invocations), function, event, environment, ends, now, batch)
@@ -424,7 +522,7 @@ class SimulatedSystem:
         environments = self._environments.setdefault(function, [])
         idle = [environment for environment in environments if not environment.is_busy]
         random = self.scheduler.random
-        if idle and (len(environments) >= _ENVIRONMENTS or random.random() < 0.8):
+        if idle and (len(environments) >= self.sizes.environments or random.random() < 0.8):
             found = random.choice(idle)
         else:
             skew = random.uniform(-2, 2) if self.dice.strikes(faults.CLOCK_SKEW) else 0.0
@@ -454,6 +552,11 @@ class SimulatedSystem:
         table = self.tables.tables["sessions"]
         ids = TenantId(tenant), SessionId(session)
         return table.get(table.key(session_key(*ids))) or table.get(table.key(former_session_key(*ids)))
+
+    def placement(self, tenant: str, name: str) -> Item | None:
+        """The row of a placement, by its name: `session#<id>` or `player#<id>`."""
+        key = f"{tenant}#{crc32(name.encode()) % PLACEMENT_KEYS:02d}"
+        return self.hub.tables.tables["placements"].get((key, name))
 
     def is_at_rest(self) -> bool:
         """Tell whether nothing is at work, and nothing waits in a queue or a stream that is read."""

@@ -25,18 +25,30 @@ _LAGS = (0.1, 0.5, 2.0)
 _PLACEHOLDER = re.compile("[:#][A-Za-z_]+")
 
 
-def client(system: "SimulatedSystem", *, attempts: int = 5, seconds: float | None = None) -> Any:
-    """A client of DynamoDB; `attempts` is how often the SDK tries a call, `seconds` how long it waits for an answer."""
+def client(
+    system: "SimulatedSystem",
+    *,
+    attempts: int = 5,
+    seconds: float | None = None,
+    target: "SimulatedSystem | None" = None,
+) -> Any:
+    """A client of DynamoDB for the functions of a cell; its tables are those of `target`, or the cell's own.
+
+    `attempts` is how often the SDK tries a call, `seconds` how long it waits for an answer.
+    """
+    of = target or system
 
     def carry_out(operation: str, request: EngineRequest) -> Any:
+        system.must_reach(of, operation)
+
         def effect(part: slice) -> Any:
             wanted = _part(operation, request, part)
             if operation in _BATCHES and system.dice.strikes(faults.PART_LEFT):
-                return _partly(system, operation, wanted)
+                return _partly(of, operation, wanted)
             lagging = _lagging(operation, wanted)
             if lagging and system.dice.strikes(faults.STALE_READ):
-                return system.past.tables(lagging).carry_out(operation, wanted)
-            return system.tables.carry_out(operation, wanted)
+                return of.past.tables(lagging).carry_out(operation, wanted)
+            return of.tables.carry_out(operation, wanted)
 
         def conflict() -> Any:
             return _conflict(operation, request, effect)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from tests.support.dynamodb.engine import Write
 
 
+UNEXPECTED = "0: a function meets no error but those that it knows"
+
+
 class BrokenError(BaseException):
     """An invariant does not hold: its name, and what is wrong. No `except Exception` of the functions sees it."""
 
@@ -64,7 +67,7 @@ class Observer:
         """See a client get a frame."""
 
     def reported(self, broadcast: str, report: Any, begun: float) -> None:
-        """See a report as somebody read it, who began to at a time."""
+        """Note a report, with the time at which its reader began."""
 
     def redriven(self, broadcast: str) -> None:
         """See an operator send something of a broadcast again."""

@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
-from loudhailer.broadcast.messages import (
-    Announcement,
-    ChunkMessage,
-    OutcomeMessage,
-    SourceMessage,
-    message_from_wire,
-)
-from loudhailer.errors import MalformedMessageError
-from loudhailer.ids import BroadcastId, ConnectionId, TenantId
+from loudhailer.ids import HUB, BroadcastId, CellName, ConnectionId, TenantId
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from loudhailer.tenants.model import Tenant
 from tests.simulation import faults
@@ -41,7 +33,7 @@ _WISHES: tuple[Mapping[str, Any], ...] = (
     {"priority": "express"},
     {"deadlineSeconds": 30},
 )
-_REST_SECONDS = 9_000.0
+REST_SECONDS = 9_000.0
 
 type Arguments = Mapping[str, Any]
 
@@ -61,18 +53,24 @@ class Operation:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole of a run but its order and its faults; `lanes` are the shares of a run that has lanes only."""
+    """The whole of a run but its order and its faults.
+
+    `lanes` are the shares of a run that has lanes only, `names` those of its cells. With `connects_per_second`, clients
+    are let in at that rate; 0 lets in everyone at once.
+    """
 
     tenants: Sequence[Tenant]
     operations: Sequence[Operation]
     heals: bool
     profile: Profile
     lanes: Mapping[str, float] = field(default_factory=dict)
+    names: Sequence[CellName] = (HUB,)
+    connects_per_second: float = 0.0
 
 
 def plan_of(seed: object, calls: int, profile: Profile) -> Plan:
     """The plan of a seed, of about so many calls."""
-    plan = _Planner(Random(f"plan {seed}"), calls, profile).plan()  # noqa: S311  # a run is to be repeated
+    plan = Planner(Random(f"plan {seed}"), calls, profile).plan()  # noqa: S311  # a run is to be repeated
     return _with_channels(plan, Random(f"channels {seed}"))  # noqa: S311  # likewise
 
 
@@ -102,7 +100,9 @@ def _with_channels(plan: Plan, random: Random) -> Plan:
     return replace(plan, operations=sorted([*plan.operations, *numbered], key=lambda one: one.at))
 
 
-class _Planner:
+class Planner:
+    """Makes the plan of a run with one cell."""
+
     def __init__(self, random: Random, calls: int, profile: Profile) -> None:
         self._random = random
         self._profile = profile
@@ -113,6 +113,7 @@ class _Planner:
         self._now = 0.0
 
     def plan(self) -> Plan:
+        """The plan."""
         random = self._random
         tenants = [
             Tenant(
@@ -129,7 +130,7 @@ class _Planner:
         self._sessions = [
             (tenant.tenant_id, f"s{number}", random.choice((None, "ann", "bob", "cid")))
             for tenant in tenants
-            for number in range(random.randint(1, 4))
+            for number in range(random.randint(*self._profile.sessions))
         ]
         self._tenants = [tenant.tenant_id for tenant in tenants]
         pace = random.choice(self._profile.paces)
@@ -244,13 +245,15 @@ class Workload:
 
     def __init__(self, system: "SimulatedSystem", plan: Plan) -> None:
         self._system = system
+        self._cells = list(system.cells.values())
         self._plan = plan
         self._clients: dict[int, SimulatedClient] = {}
         self._stopped = False
         self._audiences: dict[str, Any] = {}
+        self._operator = Operator(system)
         client: Any = engine.EngineClient(system.tables.carry_out)
         self._broadcasts = DynamoBroadcastStore(client, "broadcasts", clock=system.scheduler.time)
-        tenants = DynamoTenantStore(client, "tenants")
+        tenants = DynamoTenantStore(client, "tenants", "cells" if system.has_cells else None)
         for tenant in plan.tenants:
             tenants.put(tenant)
 
@@ -260,20 +263,31 @@ class Workload:
         for operation in self._plan.operations:
             scheduler.at(BEGIN + operation.at, partial(self._do, operation))
         end = self._plan.operations[-1].at if self._plan.operations else 0.0
-        scheduler.run(until=lambda: self._system.calls >= calls, latest=BEGIN + end + 1)
+        scheduler.run(until=lambda: sum(cell.calls for cell in self._cells) >= calls, latest=BEGIN + end + 1)
         self._stopped = True
         self._system.dice.off = True
         self._bring_to_rest()
-        self._system.rests_since = self._system.scheduler.now
+        self._operator.redrive_again()
+        self._bring_to_rest()
+        for cell in self._cells:
+            cell.rests_since = scheduler.now
         self._report_all()
-        self._system.watch.at_rest(healed=False)
+        self._look(healed=False)
         if self._plan.heals:
             self._heal()
-            self._system.watch.at_rest(healed=True)
+            self._look(healed=True)
+
+    def _look(self, *, healed: bool) -> None:
+        """Check everything while nothing is under way."""
+        for cell in self._cells:
+            cell.watch.at_rest(healed=healed)
 
     def _bring_to_rest(self) -> None:
-        scheduler, system = self._system.scheduler, self._system
-        scheduler.run(until=system.is_at_rest, latest=scheduler.now + _REST_SECONDS)
+        scheduler = self._system.scheduler
+        scheduler.run(until=self._is_at_rest, latest=scheduler.now + REST_SECONDS)
+
+    def _is_at_rest(self) -> bool:
+        return all(cell.is_at_rest() for cell in self._cells)
 
     def _report_all(self) -> None:
         for broadcast in list(self._audiences):
@@ -298,7 +312,9 @@ class Workload:
     def _carry_out(self, operation: Operation) -> None:
         self._system.say(f"--- {operation.kind} {dict(operation.arguments)}")
         if self._system.dice.strikes(faults.TIME_JUMPS):
-            self._system.jump(self._system.scheduler.random.choice(self._plan.profile.jumps))
+            self._system.scheduler.jump(self._system.scheduler.random.choice(self._plan.profile.jumps))
+            for cell in self._cells:
+                cell.jumped()
         carry_out: Callable[..., None] = getattr(self, f"_{operation.kind}")
         carry_out(**operation.arguments)
 
@@ -341,50 +357,15 @@ class Workload:
         self._broadcasts.cancel(BroadcastId(broadcast))
 
     def _redrive(self) -> None:
-        """Send the messages of the dead-letter queue again, as `loudhailer redrive` does."""
-        system, now = self._system, self._system.scheduler.now
-        letters = system.queues["dead-letter"]
-        for letter in list(letters.messages.values()):
-            try:
-                message = message_from_wire(letter.body)
-            except MalformedMessageError:
-                continue
-            summary = self._broadcasts.summary(message.broadcast_id)
-            if summary is None or summary.cancelled:
-                continue
-            if not isinstance(message, OutcomeMessage) and message.has_deadline and message.expires_at <= now:
-                continue
-            system.watch.redriven(message.broadcast_id)
-            self._send_again(message)
-            letters.delete(letter.number)
-
-    def _send_again(self, message: Any) -> None:
-        system = self._system
-        if not isinstance(message, OutcomeMessage):
-            self._broadcasts.live_again(message.broadcast_id)
-        has_deadline = not isinstance(message, OutcomeMessage) and message.has_deadline
-        changes = {} if has_deadline else {"expires_at": int(system.scheduler.now) + 300}
-        match message:
-            case Announcement():
-                self._broadcasts.reopen_sources(message.broadcast_id)
-                for source in self._broadcasts.sources(message.broadcast_id):
-                    if source.dispatched == 0:
-                        self._broadcasts.reopen_source(message.broadcast_id, source.number)
-                queue = "broadcast"
-            case SourceMessage():
-                self._broadcasts.reopen_source(message.broadcast_id, message.source)
-                queue = "partition"
-            case ChunkMessage():
-                changes |= {"attempt": 1, "refusals": 0, "slow": 0}
-                queue = "shard-0"
-            case OutcomeMessage():
-                changes = {}
-                queue = "outcome"
-        system.queues[queue].put(replace(message, **changes).to_wire())
+        self._operator.redrive()
 
     def _expire(self) -> None:
         """Let DynamoDB delete some rows that have expired, as it does within days, in any order."""
-        system = self._system
+        for cell in self._cells:
+            self._expire_in(cell)
+
+    @staticmethod
+    def _expire_in(system: "SimulatedSystem") -> None:
         for kind, attribute in TTL.items():
             rows = system.tables.tables[kind].rows
             expired = [
@@ -399,7 +380,7 @@ class Workload:
                     system.tables.remove(kind, key)
 
     def _erase(self, tenant: str) -> None:
-        Operator(self._system).erase(TenantId(tenant))
+        self._operator.erase(TenantId(tenant))
 
     def _join(self, client: int, room: str, nickname: str) -> None:
         self._frame(client, {"action": "joinroom", "roomKey": room, "nickName": nickname})
@@ -431,6 +412,7 @@ class Workload:
             self._system.gateway.frame(self._clients[client], frame)
 
     def _reconcile(self) -> None:
-        self._system.invoke("reconcile", {}, lambda _: None)
-        if self._system.tables.tables["audiences"].rows:
-            self._system.invoke("reconcile-members", {}, lambda _: None)
+        for cell in self._cells:
+            cell.invoke("reconcile", {}, lambda _: None)
+            if cell.tables.tables["audiences"].rows:
+                cell.invoke("reconcile-members", {}, lambda _: None)

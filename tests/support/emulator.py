@@ -67,5 +67,5 @@ def _cause(error: OSError | subprocess.CalledProcessError) -> str:
     """The last line of git's output, or a note that git is missing."""
     if isinstance(error, OSError):
         return "there is no git"
-    said: list[str] = error.stderr.splitlines()
-    return said[-1] if said else "the main branch and this commit have no common ancestor here"
+    output: list[str] = error.stderr.splitlines()
+    return output[-1] if output else "the main branch and this commit have no common ancestor here"

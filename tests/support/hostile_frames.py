@@ -53,7 +53,7 @@ def frames(action: st.SearchStrategy[Any], *needed: str) -> st.SearchStrategy[st
 
 
 def is_answered(document: dict[str, Any]) -> bool:
-    """Tell whether a frame is to be answered: blank text, said in a room, is ignored."""
+    """Tell whether a frame is to be answered: blank text to a room is ignored."""
     content = document.get("content")
     return "roomKey" not in document or not isinstance(content, str) or content.strip() != ""
 

@@ -48,7 +48,7 @@ SMALL_ROOM = 100
 """`loudhailer.rooms.model`."""
 
 MAX_CONTENT = 4_096
-"""Characters said in a room: `functions.messaging.send_message.rooms`."""
+"""Characters of a message to a room: `functions.messaging.send_message.rooms`."""
 
 LONGEST_LEAVE_AGE_SECONDS = 60
 ANNOUNCING_SECONDS = 2.0

@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.Nami
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 NAMES = {
@@ -49,6 +49,17 @@ ROLE_POLICIES = 10_240
 VARIABLES = 4_096
 """The bytes of a function's environment."""
 
+MOCK_QUEUE_URL = "https://sqs.us-east-1.amazonaws.com/111111111111/mock"
+MOCK_QUEUE_ARN = "arn:aws:sqs:us-east-1:111111111111:mock"
+"""The URL and the ARN of every queue in a plan: `terraform/testing/aws`."""
+
+_LONGEST_NAME = f"loudhailer-{'e' * 16}-shard-31"
+_LONGEST_QUEUES = {
+    MOCK_QUEUE_URL: f"https://sqs.ap-southeast-1.amazonaws.com/111111111111/{_LONGEST_NAME}",
+    MOCK_QUEUE_ARN: f"arn:aws:sqs:ap-southeast-1:111111111111:{_LONGEST_NAME}",
+}
+"""A shard in the Region and in the environment with the longest names: a plan is measured as if all queues were it."""
+
 UNRESERVED = 100
 """The concurrency that AWS leaves to the functions that have none reserved."""
 
@@ -64,12 +75,19 @@ class PlannedResource:
 
 def broken(resources: Iterable[PlannedResource], *, concurrency: int) -> list[str]:
     """Say which quotas the plan breaks, one sentence each; `concurrency` is the account's."""
-    planned = list(resources)
+    planned = [_lengthened(resource) for resource in resources]
     return [
         *(sentence for resource in planned for sentence in _alone(resource)),
         *_of_roles(planned),
         *_of_account(planned, concurrency),
     ]
+
+
+def _lengthened(resource: PlannedResource) -> PlannedResource:
+    values = json.dumps(resource.values)
+    for mocked, longest in _LONGEST_QUEUES.items():
+        values = values.replace(mocked, longest)
+    return replace(resource, values=json.loads(values))
 
 
 def _alone(resource: PlannedResource) -> Iterator[str]:

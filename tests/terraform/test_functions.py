@@ -23,7 +23,7 @@ CALLS = {
 """The calls of the module `lambda_function`, by their file and name; a file may have several, of one function."""
 
 FORMER: dict[str, list[str]] = json.loads(Path(__file__).with_name("former_variables.json").read_text())
-"""The variables that each function of the release before requires; to be written anew with each release."""
+"""The variables that each function of the release before requires; to be written again with each release."""
 
 
 def variables_in(call: str) -> set[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.terraform.quotas import DOCUMENTS, NAMES, PlannedResource, broken
+from tests.terraform.quotas import DOCUMENTS, MOCK_QUEUE_ARN, MOCK_QUEUE_URL, NAMES, PlannedResource, broken
 
 
 def document(characters: int, *, spaces: int = 0) -> str:
@@ -59,6 +59,17 @@ def test_the_variables_of_a_function_are_limited_to_four_kilobytes() -> None:
     """Bytes, not characters."""
     assert broken([function("a", QUEUES="x" * 4_083)], concurrency=1_000) == []
     assert len(broken([function("a", QUEUES="x" * 4_084)], concurrency=1_000)) == 1
+
+
+@pytest.mark.parametrize(("shards", "problems"), [(32, 0), (42, 1)])
+def test_queues_are_measured_with_the_longest_names(shards: int, problems: int) -> None:
+    """A plan has one short URL for all queues; `query` has the URL of each shard, and half a kilobyte besides."""
+    urls = json.dumps([MOCK_QUEUE_URL] * shards, separators=(",", ":"))
+    query = function("query", SHARD_QUEUE_URLS=urls, OTHERS="x" * 512)
+    assert len(broken([query], concurrency=1_000)) == problems
+    policy = json.dumps({"Resource": [MOCK_QUEUE_ARN] * (shards * 4)})
+    kind = "aws_iam_role_policy"
+    assert len(broken([PlannedResource(f"{kind}.a", kind, {"role": "a", "policy": policy})], concurrency=1)) == problems
 
 
 def test_reserved_concurrency_leaves_a_hundred_executions_unreserved() -> None:

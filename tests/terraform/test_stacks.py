@@ -75,6 +75,7 @@ hub = {
   message_lifetime_seconds = 300
 }
 """
+_BLOCK = re.MULTILINE | re.DOTALL
 GIVEN = {
     "cell": _GIVEN_BY_THE_RELEASE + _GIVEN_TO_A_CELL,
     "hub": _GIVEN_BY_THE_RELEASE,
@@ -103,6 +104,8 @@ def test_a_stack_is_valid_with_the_values_of_every_environment(
         if (environment / f"{stack}.tfbackend").exists()
     }
     assert planned
+    if stack == "hub":
+        planned["the_largest_map_of_shards_can_be_planned"] = largest_hub()
     mocks, _, _ = (root / "tests" / f"{stack}.tftest.hcl").read_text().partition("\nvariables {")
     blocks = [
         f'run "{name}" {{\n  command = plan\n  variables {{\n{values}\n  }}\n}}' for name, values in planned.items()
@@ -128,6 +131,19 @@ def committed_values(environment: Path, stack: str) -> str:
     if stack == "hub":
         for name, value in json.loads((environment / "subscribers.tfvars.json").read_text()).items():
             values += f"{name} = {json.dumps(value)}\n"
+    return values
+
+
+def largest_hub() -> str:
+    """The values of an environment, with a name of 16 characters, all shards that a map may have, and none reserved."""
+    values = committed_values(ENVIRONMENTS[0], "hub")
+    for name, value in {
+        "environment": '"e234567890123456"',
+        "broadcast": "{ shards = { count = 32, concurrency = 2 } }",
+        "functions": "{}",
+    }.items():
+        values, replaced = re.subn(rf"^{name} += (?:\{{\n.*?^\}}|[^\n{{]+)$", f"{name} = {value}", values, flags=_BLOCK)
+        assert replaced == 1, name
     return values
 
 
@@ -179,3 +195,12 @@ def test_a_cell_refuses_the_values_that_the_hub_refuses(variable: str) -> None:
         for declared in [sources.partition(f'variable "{variable}" {{\n')[2]]
     )
     assert hub == cell != []
+
+
+def test_a_cell_that_is_declared_twice_is_refused(tmp_path: Path) -> None:
+    """As JSON, in which environments declare cells; of two in HCL, Terraform takes the last without a word."""
+    (tmp_path / "main.tf").write_text('variable "cells" {\n  type = map(object({ account_id = string }))\n}\n')
+    north = '"north": {"account_id": "444444444444"}'
+    (tmp_path / "cells.tfvars.json").write_text(f'{{"cells": {{{north}, {north}}}}}')
+    with pytest.raises(AssertionError, match='An attribute named "north" was already defined'):
+        LinkedTerraform().run(tmp_path, "plan", "-input=false", "-no-color", "-var-file=cells.tfvars.json")

@@ -74,7 +74,7 @@ def test_invalid_json_is_a_permanent_error(text: str | bytes) -> None:
 @pytest.mark.parametrize(("text", "reason"), [*UNSUPPORTED, ("[" * 100_000, TOO_DEEP)])
 @pytest.mark.parametrize("kind", [str, str.encode])
 def test_unsupported_json_has_a_reason(text: str, reason: str, kind: Callable[[str], str | bytes]) -> None:
-    """Numbers that are not finite, lone surrogates and endless nesting are JSON, and refused all the same."""
+    """Numbers that are not finite, lone surrogates and endless nesting are JSON, and refused nevertheless."""
     with pytest.raises(codec.UnsupportedJsonError) as refused:
         codec.decode(kind(text))
     assert isinstance(refused.value, codec.NotJsonError)

@@ -69,7 +69,7 @@ def broadcast(
 
 
 def cancel(context: typer.Context, broadcast_id: Annotated[str, typer.Argument(metavar="BROADCAST")]) -> None:
-    """End a broadcast: who was not sent it yet is counted as failed."""
+    """End a broadcast: recipients that were not sent it yet count as failed."""
     workplace = Workplace.of(context)
     wanted = ids.broadcast_id(broadcast_id, "BROADCAST")
     deployment = workplace.deployment()
@@ -84,7 +84,7 @@ def redrive(
     context: typer.Context,
     broadcast: Annotated[str | None, typer.Option(help="Messages of this broadcast only, and no frames.")] = None,
 ) -> None:
-    """Send again what came to rest in the dead-letter queues: broadcasts, and frames of the silo and the pool."""
+    """Send the messages of the dead-letter queues again: broadcasts, and frames of the silo and the pool."""
     workplace = Workplace.of(context)
     only = None if broadcast is None else ids.broadcast_id(broadcast, "--broadcast")
     redriving = Redrive(workplace.deployment(), only)

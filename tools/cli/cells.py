@@ -6,7 +6,7 @@ import typer
 
 from tools.cli.workplace import Workplace
 from tools.errors import OperatorError
-from tools.operations.draining import MOST_A_SECOND, Draining, order_drain, overlap_of, stop_drain
+from tools.operations.draining import MOST_A_SECOND, Draining, order_drain, overlap_of, require_order, stop_drain
 
 
 def drain(
@@ -32,6 +32,7 @@ def drain(
         [tenant.tenant_id for tenant in deployment.tenants.all_tenants()],
         rate=rate,
         overlap_seconds=overlap_of(deployment, name),
+        require_order=lambda: require_order(deployment, name),
     )
     with workplace.terminal.bar(f"Draining {name}") as bar:
         draining.progressed = bar.update

@@ -41,7 +41,7 @@ def plan(
     tracing: Annotated[bool, typer.Option("--tracing", help="Functions send traces to X-Ray.")] = False,
     warm: Annotated[bool, typer.Option("--warm", help="Functions on the way of a broadcast are kept warm.")] = False,
 ) -> None:
-    """Say what a crowd takes before it is there: times, parts, and the cost of a month."""
+    """Estimate a crowd's delivery times, parts and monthly cost before you deploy."""
     if context.invoked_subcommand is not None:
         return
     numbers: dict[str, Any] = {

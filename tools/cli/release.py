@@ -1,4 +1,4 @@
-"""`loudhailer release`: what the workflows do, as commands that anyone can give.
+"""`loudhailer release`: the steps of the workflows, as commands.
 
 Without `--subscriber` a command is about the hub. Credentials are taken from where AWS's own tools take them; the
 environment `local` is the running local stack.
@@ -109,7 +109,7 @@ def manifest(
     commit: Annotated[str, typer.Option(envvar="COMMIT", help="The commit that the image was built from.")],
     digest: Annotated[str, typer.Option(envvar="DIGEST", help="The image's digest.")],
 ) -> None:
-    """Write the manifest of what was built and pushed."""
+    """Write the manifest of the image that was built and pushed."""
     place = Workplace.of(context)
     known = Environment.of(Project.of_this_code(), environment)
     made = Manifest.now(commit, Image(known.repository_url, digest))
@@ -182,7 +182,7 @@ def plan(
     replaces: Replaces = "",
     allow_destroy: AllowDestroy = False,
 ) -> None:
-    """Plan a release into a file, and show what it would change: what costs money first.
+    """Plan a release into a file, and show its changes, the ones that affect cost first.
 
     A plan that destroys a table or queue is refused, unless it may and no version works with it. If nothing runs yet
     and no release is named, there is no plan, and the summary says so.
@@ -230,7 +230,7 @@ def apply(
     weights: Weights = "0.1,0.5",
     watch: Watch = 60,
 ) -> None:
-    """Apply the planned file, shift the traffic step by step, and write down what runs now."""
+    """Apply the planned file, shift the traffic step by step, and record the release."""
     place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber, replaces)
     release = asyncio.run(promotion.apply(plan or None, Steps(_numbers(weights), watch)))
@@ -266,7 +266,7 @@ def rollback(
 
 @app.command()
 def history(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
-    """Show what ran, the newest last."""
+    """Show the releases that ran, the newest last."""
     place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
     table = Table("when", "what", "commit", "digest", "Terraform of")
@@ -279,7 +279,7 @@ def history(context: typer.Context, environment: EnvironmentName, subscriber: Su
 
 @app.command()
 def drift(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
-    """Say what is not as the repository and the last release say; exit code 1 if anything."""
+    """Compare the deployed stack with the repository and the last release; exit code 1 for a difference."""
     place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
     title = promotion.workspace.title
@@ -303,7 +303,7 @@ def cell(
     environment: EnvironmentName,
     subscriber: Annotated[str, typer.Option(envvar="SUBSCRIBER", help="A subscriber of the map.")],
 ) -> None:
-    """Write down what the hub says for a subscriber; its plan needs that. With the hub's credentials."""
+    """Write the hub's description of a subscriber's cell to a file for its plan, with the hub's credentials."""
     place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), None)
     place.terminal.show(str(promotion.keep_cell(subscriber)))

@@ -36,7 +36,7 @@ class Client(Socket):
         self._messages.put_nowait(payload)
 
     def on_closed(self) -> None:
-        """Wake who waits for the end."""
+        """Wake the tasks that wait for the end."""
         self._closed.set()
 
     def send(self, message: str | bytes) -> None:

@@ -1,13 +1,18 @@
-"""Thousands of WebSockets in one process, which count what they receive and how long it took."""
+"""Thousands of WebSockets in one process, which count what they receive and how long it took.
+
+A member that gets the frame `move` opens its next connection before it closes this one, as the page does.
+"""
 
 import asyncio
+import json
 import resource
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from picows import WSMsgType
 
+from tools.client.http import ApiError
 from tools.client.socket import Departure, HandshakeRefusedError, Refusal, Socket, open_socket
 from tools.client.stamps import Stamp, StampReader
 
@@ -18,25 +23,37 @@ THROTTLED = b"Too Many Requests"
 _SPARE_DESCRIPTORS = 256
 _POLL_SECONDS = 0.02
 
+_MOVE = b'"move"'
+_LONGEST_OVERLAP_SECONDS = 7_200
+_RETRY_SECONDS = 1.0
+
+
+type UrlAgain = Callable[[int], Awaitable[str]]
+
 
 @dataclass
 class Reception:
     """Arrivals of one broadcast.
 
     Attributes:
-        counts: how many frames each member has received, by the member's number; those without any are not in it.
+        counts: how many frames each member has received on one connection, by the member's number; those without any
+            are not in it.
         latencies: milliseconds from publishing to each member's first frame, by the clock of this machine.
     """
 
     counts: dict[int, int] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
+    _sockets: dict[int, "Member"] = field(default_factory=dict)
 
-    def record(self, member: int, latency: float) -> None:
-        """One frame has arrived."""
-        seen = self.counts.get(member, 0)
-        self.counts[member] = seen + 1
+    def record(self, member: "Member", latency: float) -> None:
+        """One frame has arrived; one that the member's other connection has had is dropped, as clients do."""
+        seen = self.counts.get(member.number, 0)
         if not seen:
             self.latencies.append(latency)
+            self._sockets[member.number] = member
+        elif self._sockets[member.number] is not member:
+            return
+        self.counts[member.number] = seen + 1
 
     @property
     def duplicates(self) -> int:
@@ -44,7 +61,7 @@ class Reception:
         return sum(self.counts.values()) - len(self.counts)
 
     def missing(self, members: Collection[int]) -> set[int]:
-        """Return those of the members who have received nothing."""
+        """Return the members that have received nothing."""
         return set(members).difference(self.counts)
 
     def strays(self, members: Collection[int]) -> set[int]:
@@ -79,13 +96,21 @@ class Crowd:
     """A growing crowd; members keep their numbers, in the order of the URLs they came by.
 
     Attributes:
-        members: all that ever connected, by number.
-        open: how many are connected now.
+        members: the last connection of each one that ever connected, by number.
+        open: how many connections are open now.
         others: messages that were no broadcasts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, url_again: UrlAgain | None = None) -> None:
+        """Make an empty crowd.
+
+        `url_again` asks for a member's session again, by the member's number, and returns the URL to connect to. It may
+        raise ApiError. Without it nobody moves.
+        """
         self.members: dict[int, Member] = {}
+        self._url_again = url_again
+        self._moves: dict[int, asyncio.Task[None]] = {}
+        self._former: list[Member] = []
         self.open = 0
         self.others = 0
         self._invited = 0
@@ -124,8 +149,10 @@ class Crowd:
         if stamp is None:
             self.others += 1
             member.answer = payload
+            if self._url_again is not None and (overlap := _overlap(payload)) is not None:
+                self._begin_to_move(member, overlap, self._url_again)
         else:
-            self.reception(stamp.broadcast_id).record(member.number, time.time() * 1000 - stamp.published_at)
+            self.reception(stamp.broadcast_id).record(member, time.time() * 1000 - stamp.published_at)
 
     def reception(self, broadcast_id: str) -> Reception:
         """Return what has arrived of a broadcast so far."""
@@ -179,12 +206,54 @@ class Crowd:
             await asyncio.sleep(_POLL_SECONDS)
         return True
 
+    def _begin_to_move(self, member: Member, overlap_seconds: float, url_again: UrlAgain) -> None:
+        if member.number not in self._moves and self.members.get(member.number) is member:
+            self._moves[member.number] = asyncio.create_task(self._move(member, overlap_seconds, url_again))
+
+    async def _move(self, member: Member, overlap_seconds: float, url_again: UrlAgain) -> None:
+        """Open the member's next connection, at a later attempt if need be, and close this one after the overlap."""
+        try:
+            while member.is_open:
+                try:
+                    url = await url_again(member.number)
+                    following = await open_socket(lambda: Member(self, member.number), url)
+                except (ApiError, HandshakeRefusedError):
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                self.members[member.number] = following
+                self.open += 1
+                self._former.append(member)
+                asyncio.get_running_loop().call_later(overlap_seconds, member.leave)
+                return
+        finally:
+            del self._moves[member.number]
+
     async def leave(self, members: Iterable[Member], manner: Departure = Departure.CLOSE) -> None:
-        """Close the members' sockets, and wait until they are closed here."""
-        leaving = [member for member in members if member.is_open]
+        """Close the members' sockets, those of before a move as well, and wait until they are closed here."""
+        numbers = {member.number for member in members}
+        moving = [task for number, task in self._moves.items() if number in numbers]
+        for task in moving:
+            task.cancel()
+        await asyncio.gather(*moving, return_exceptions=True)
+        sockets = [*(self.members[number] for number in numbers), *self._former]
+        leaving = [member for member in sockets if member.number in numbers and member.is_open]
         for member in leaving:
             member.leave(manner)
         await asyncio.gather(*(member.transport.wait_disconnected() for member in leaving))
+
+
+def _overlap(payload: bytes) -> float | None:
+    """The overlap in seconds that the frame `move` asks for; None for any other frame."""
+    if _MOVE not in payload:
+        return None
+    try:
+        document = json.loads(payload)
+    except ValueError:
+        return None
+    match document:
+        case {"type": "move", "overlapSeconds": int() | float() as seconds}:
+            return min(max(0.0, seconds), _LONGEST_OVERLAP_SECONDS)
+    return None
 
 
 def _allow_descriptors(sockets: int) -> None:

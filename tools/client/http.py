@@ -31,7 +31,7 @@ class ApiError(Exception):
     Attributes:
         status: the HTTP status.
         body: the answer's JSON value, or its text.
-        retry_after: seconds after which it is the client's turn, if the API has said so.
+        retry_after: seconds after which the client's turn comes, if the API has answered with them.
     """
 
     def __init__(self, status: int, body: Any, retry_after: float | None = None) -> None:

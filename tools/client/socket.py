@@ -32,7 +32,7 @@ class Departure(Enum):
 
 @dataclass(frozen=True)
 class Refusal:
-    """A handshake that did not succeed: the HTTP status, 0 when there was no answer at all, and what was said."""
+    """A failed handshake: the HTTP status, 0 without an answer, and the reason."""
 
     status: int
     reason: str
@@ -53,7 +53,7 @@ def socket_url(base: str, **query: str | None) -> str:
 
 
 class Socket(WSListener):
-    """An open WebSocket. Subclasses say what happens with a message.
+    """An open WebSocket. Subclasses handle messages.
 
     Attributes:
         close_code: the code it was closed with; None while it is open, 1006 when there was no close frame.
@@ -127,7 +127,7 @@ class Socket(WSListener):
         connection.abort()
 
     def stop_reading(self) -> None:
-        """Let what the server sends pile up in the network's buffers."""
+        """Stop reading, so that the server's data fills the network's buffers."""
         self.transport.underlying_transport.pause_reading()
 
     def resume_reading(self) -> None:

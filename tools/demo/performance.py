@@ -50,7 +50,8 @@ class Performance:
         scenario: the cast.
         deployment: the system.
         terminal: where progress is shown.
-        crowd: the sockets.
+        api: the HTTP API.
+        crowd: the sockets; they move if a cell is drained meanwhile.
         cell_of: the cell that the service has placed each socket on, by the socket's number.
         sent: the broadcasts until now.
         counts: the counts until now.
@@ -59,19 +60,25 @@ class Performance:
     scenario: Scenario
     deployment: Deployment
     terminal: Terminal
-    crowd: Crowd = field(default_factory=Crowd)
+    api: HttpApi = field(init=False)
+    crowd: Crowd = field(init=False)
     cell_of: dict[int, CellName] = field(default_factory=dict)
     sent: list[SentBroadcast] = field(default_factory=list)
     counts: list[CountResult] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Make the crowd, whose members ask for their sessions again when they move."""
+        self.api = HttpApi(self.deployment.http_url)
+        self.crowd = Crowd(self._url_of)
+
     async def run(self) -> None:
         """Run it from the first connection to the last count."""
-        async with HttpApi(self.deployment.http_url) as api:
+        async with self.api:
             try:
-                await self._arrive(api)
+                await self._arrive()
                 await self._count("all connected", self.scenario.seats)
                 for audience in self.scenario.audiences:
-                    await self._broadcast(api, audience)
+                    await self._broadcast(audience)
                 await asyncio.sleep(_DUPLICATES_WAIT_SECONDS)
                 await self._half_leaves()
             finally:
@@ -89,18 +96,25 @@ class Performance:
         faults = [fault for result in results for fault in result.faults]
         return faults_of_cells(self.deployment.all_cells, set(self.cell_of.values())) + faults
 
-    async def _arrive(self, api: HttpApi) -> None:
+    async def _url_of(self, number: int) -> str:
+        """Ask for the session of a seat, and return the URL that its socket connects to."""
+        seat = self.scenario.seats[number]
+        base = await self.api.open_session(seat.tenant, seat.session)
+        return self._connect_url(seat, base)
+
+    def _connect_url(self, seat: Seat, base: str) -> str:
+        cells = {cell.websocket_url: name for name, cell in self.deployment.all_cells.items()}
+        self.cell_of[seat.number] = cells[base]
+        return socket_url(base, tenantId=seat.tenant, sessionId=seat.session)
+
+    async def _arrive(self) -> None:
         tenants = self.deployment.tenants
         for tenant in self.scenario.tenants:
             await asyncio.to_thread(tenants.put, keyed(tenant))
         await asyncio.to_thread(copy_tenants_now, self.deployment, _CELLS_TIMEOUT_SECONDS)
-        bases = {key: await api.open_session(*key) for key in self.scenario.sessions}
+        bases = {key: await self.api.open_session(*key) for key in self.scenario.sessions}
         seats = self.scenario.seats
-        cells = {cell.websocket_url: name for name, cell in self.deployment.all_cells.items()}
-        self.cell_of = {seat.number: cells[bases[seat.tenant, seat.session]] for seat in seats}
-        urls = [
-            socket_url(bases[seat.tenant, seat.session], tenantId=seat.tenant, sessionId=seat.session) for seat in seats
-        ]
+        urls = [self._connect_url(seat, bases[seat.tenant, seat.session]) for seat in seats]
         with self.terminal.bar(f"Connecting {len(seats)} sockets", len(seats)) as bar:
             answers = await self.crowd.connect(urls, _CONCURRENT_HANDSHAKES, lambda done: bar.update(done, len(seats)))
         if refusals := [answer for answer in answers if isinstance(answer, Refusal)]:
@@ -110,15 +124,15 @@ class Performance:
                 "Run with --keep, then look at `loudhailer --stack demo logs`.",
             )
 
-    async def _broadcast(self, api: HttpApi, audience: Audience) -> None:
+    async def _broadcast(self, audience: Audience) -> None:
         recipients = self.scenario.recipients(audience)
         name = described(audience)
         with self.terminal.bar(f"Broadcasting to {name}", len(recipients)) as bar:
-            broadcast_id = await api.publish(to_wire(audience), {"text": "Hello out there!"})
+            broadcast_id = await self.api.publish(to_wire(audience), {"text": "Hello out there!"})
             await self.crowd.arrived(
                 broadcast_id, recipients, _FRAMES_TIMEOUT_SECONDS, lambda done: bar.update(done, len(recipients))
             )
-            report = await api.finished_report(broadcast_id, _REPORT_TIMEOUT_SECONDS)
+            report = await self.api.finished_report(broadcast_id, _REPORT_TIMEOUT_SECONDS)
         self.sent.append(SentBroadcast(broadcast_id, name, recipients, report))
 
     async def _half_leaves(self) -> None:

@@ -1,4 +1,4 @@
-"""Tables of what the demonstration saw, and a verdict on it."""
+"""Tables of the demonstration's results, and the verdict."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence

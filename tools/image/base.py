@@ -30,7 +30,7 @@ def pinned(root: Path) -> str | None:
         return None
     digest = (root / PIN).read_text().strip()
     if not _DIGEST.fullmatch(digest):
-        raise OperatorError(f"{PIN} must hold sha256: and 64 hexadecimal digits.", "Write it anew: `make image-base`.")
+        raise OperatorError(f"{PIN} must hold sha256: and 64 hexadecimal digits.", "Write it again: `make image-base`.")
     return f"{REPOSITORY}:{TAG}@{digest}"
 
 

@@ -1,4 +1,4 @@
-"""Builds the image of all functions, and weighs what it adds to its base."""
+"""Builds the image of all functions, and measures the size that it adds to its base."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A container engine: the one that the machine has, or one of the project's own for as long as somebody needs it."""
+"""A container engine: the one that the machine has, or one of the project's own for as long as a command needs it."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ class ContainerEngine:
     private: bool = False
 
     def run(self, *arguments: str) -> str:
-        """Run one command of the client; what it wrote to standard output."""
+        """Run one command of the client; return its standard output."""
         done = subprocess.run(
             [self.client, *arguments],
             env=self.environment,
@@ -55,7 +55,7 @@ class ContainerEngine:
         return True
 
     def feed(self, command: list[str], *arguments: str) -> str:
-        """Run one command of the client on what another program writes; what the client wrote."""
+        """Run one command of the client with another program's output as input; return its standard output."""
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as source:
             done = subprocess.run(
                 [self.client, *arguments],
@@ -121,7 +121,7 @@ def _client() -> str:
 
 
 def _problem(output: str) -> str:
-    """Return what a build's steps call an error, else the last words."""
+    """Return the error messages of a build's steps, else its last lines."""
     errors = [line.partition("ERROR: ")[2] for line in output.splitlines() if "ERROR: " in line]
     return "; ".join(dict.fromkeys(errors)) or output.strip()[-_LONGEST_PROBLEM:]
 

@@ -22,7 +22,7 @@ def platforms(architecture: str) -> list[str]:
 
 
 def locked_requirements(root: Path) -> str:
-    """Return what ships, with versions and hashes, from the checkout's lock."""
+    """Return the requirements of the image, with versions and hashes, from the checkout's lock."""
     done = subprocess.run(
         [
             *(_BOOTSTRAP, "uv", "export", "--frozen", "--no-default-groups", "--no-emit-project"),

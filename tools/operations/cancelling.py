@@ -63,12 +63,12 @@ def _see_to_its_end(
     All cells are marked before the first chunk is replaced: a cell finds recipients and posts until it is marked.
     """
     cells: dict[CellName, Deployment] = {HUB: deployment, **others}
-    left, unmarked = set(cells), set(others)
+    unfinished, unmarked = set(cells), set(others)
     silent: dict[CellName, float] = {}
     ends = time.monotonic() + _BOUND_SECONDS
     while time.monotonic() < ends:
         unmarked = _on_each(pool, unmarked, lambda name: _mark(cells[name], summary))
-        unheard = unmarked | _on_each(pool, left - unmarked, lambda name: _replace_waiting(cells[name], summary))
+        unheard = unmarked | _on_each(pool, unfinished - unmarked, lambda name: _replace_waiting(cells[name], summary))
         silent = {name: silent.get(name, time.monotonic()) for name in unheard}
         report = report_over_cells(
             deployment.broadcasts,
@@ -79,20 +79,21 @@ def _see_to_its_end(
         )
         if report is not None:
             progress(report)
-            left = _unfinished(report) & cells.keys() | unheard
-            if not left:
+            unfinished = _unfinished(report) & cells.keys() | unheard
+            if not unfinished:
                 return report
             given_up = {name for name, since in silent.items() if time.monotonic() - since >= _SILENCE_SECONDS}
-            if left <= given_up | dead_cells(deployment, time.time()):
+            if unfinished <= given_up | dead_cells(deployment, time.time()):
+                verb = "does" if len(unfinished) == 1 else "do"
                 raise OperatorError(
-                    f"The broadcast is cancelled, but {_named(left)} {'does' if len(left) == 1 else 'do'} not answer.",
+                    f"The broadcast is cancelled, but {_named(unfinished)} {verb} not answer.",
                     "Cancel it again once all cells answer."
                     " The report counts what is left there as failed when the broadcast's lifetime is over.",
                 )
         time.sleep(0.2)
     raise OperatorError(
-        f"Some of the broadcast was still in flight after {_BOUND_SECONDS:.0f} s on {_named(left)}.",
-        "It is cancelled all the same; look at `loudhailer status` and `logs`, and cancel it again.",
+        f"Some of the broadcast was still in flight after {_BOUND_SECONDS:.0f} s on {_named(unfinished)}.",
+        "It is cancelled nevertheless; look at `loudhailer status` and `logs`, and cancel it again.",
     )
 
 

@@ -48,7 +48,7 @@ def cells_without_tenants(deployment: Deployment, seconds: float) -> list[CellNa
     """The further cells that do not have the tenants as they are now after so many seconds; empty once all do."""
     if not deployment.cells:
         return []
-    revision = deployment.directory.revision()
+    revision = deployment.directory.tenant_revision()
     deadline = time.monotonic() + seconds
     while missing := _without_tenants(deployment, revision):
         if time.monotonic() > deadline:
@@ -58,14 +58,14 @@ def cells_without_tenants(deployment: Deployment, seconds: float) -> list[CellNa
 
 
 def forget_removed_cells(deployment: Deployment, before: Collection[str]) -> None:
-    """Delete what the hub knows of cells that are declared no more: an order would hold for the next of that name."""
+    """Delete the rows of cells that are not declared any more: an order would apply to the next cell of that name."""
     for name in before if deployment.cells else ():
         if name not in deployment.cells:
             deployment.directory.forget(CellName(name))
 
 
 def dead_cells(deployment: Deployment, now: float) -> set[CellName]:
-    """The further cells whose lease is over, or that never had one."""
+    """Return the further cells without a valid lease."""
     return {
         cell
         for cell, status in _statuses(deployment).items()
@@ -78,7 +78,7 @@ def cell_table(deployment: Deployment, now: float) -> Table:
     table = Table(
         "cell", "account", "connections", "lease", "age s", "tenants", title="Further cells", title_justify="left"
     )
-    revision = deployment.directory.revision()
+    revision = deployment.directory.tenant_revision()
     for cell, status in _statuses(deployment).items():
         account, lease = deployment.cells[cell].account, status.lease
         if lease is None:
@@ -87,7 +87,7 @@ def cell_table(deployment: Deployment, now: float) -> Table:
         state = "alive" if _is_alive(deployment, cell, lease, now) else "not alive"
         if status.ordered_weight == 0:
             state += ", drained"
-        tenants = "all" if lease.tenants >= revision else f"revision {lease.tenants} of {revision}"
+        tenants = "all" if lease.tenant_revision >= revision else f"revision {lease.tenant_revision} of {revision}"
         table.add_row(cell, account, str(lease.connections), state, f"{now - lease.at:.0f}", tenants)
     return table
 
@@ -98,7 +98,7 @@ def _without_tenants(deployment: Deployment, revision: int) -> list[CellName]:
     return [
         cell
         for cell, lease in leases.items()
-        if lease is None or lease.tenants < revision or not _is_alive(deployment, cell, lease, time.time())
+        if lease is None or lease.tenant_revision < revision or not _is_alive(deployment, cell, lease, time.time())
     ]
 
 

@@ -25,7 +25,7 @@ class TenantCount:
     reserved: int
 
     def agrees_with(self, truth: int) -> bool:
-        """Tell whether all three say what is true."""
+        """Tell whether all three counts are right."""
         return self.rows == self.counted == self.reserved == truth
 
 

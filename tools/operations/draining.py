@@ -1,7 +1,7 @@
-"""Emptying a cell: it gets no new sessions, and its clients are asked to move to others, so many a second.
+"""Drain a cell: it gets no new sessions, and its clients are asked to move to other cells, at a given rate.
 
-The order and the connections are all that is remembered. So the command may be interrupted, and continues when it is
-run again. Decision 0050 says why nobody misses a message.
+The operator's order and the connections are the only state. So the command may be interrupted, and continues when it is
+run again. Decision 0050 explains why no client misses a message.
 """
 
 import time
@@ -45,11 +45,9 @@ def order_drain(deployment: Deployment, name: str, *, pause: Callable[[float], N
     """
     cell_named(deployment, name)
     drained = CellName(name)
-    now = time.time()
-    if not deployment.cells or not _taking_part(deployment, now) - {drained} - dead_cells(deployment, now):
-        raise OperatorError("No other cell could take its clients.", "See `loudhailer status`.")
+    _require_another(deployment, drained)
     deployment.directory.order(drained, 0)
-    until = now + 3 * _placement(deployment)["lease_seconds"]
+    until = time.time() + 3 * _placement(deployment)["lease_seconds"]
     while time.time() < until and _divide_with(deployment, drained):
         pause(_POLL_SECONDS)
     return drained
@@ -59,6 +57,16 @@ def stop_drain(deployment: Deployment, name: str) -> None:
     """Take the order back; OperatorError if there is no such cell."""
     cell_named(deployment, name)
     deployment.directory.order(CellName(name), None)
+
+
+def require_order(deployment: Deployment, name: CellName) -> None:
+    """Raise OperatorError if the cell's clients must not be asked any more: they would come back to it at once."""
+    if deployment.directory.statuses([name])[name].ordered_weight != 0:
+        raise OperatorError(
+            f"The cell {name} gets new sessions again: the drain was stopped.",
+            "Clients that have moved stay where they are.",
+        )
+    _require_another(deployment, name)
 
 
 def overlap_of(deployment: Deployment, name: CellName) -> int:
@@ -80,6 +88,7 @@ class Draining:
         tenants: the tenants that may have sessions there.
         rate: connections that are asked in a second.
         overlap_seconds: time for which a client keeps its old connection.
+        require_order: raises OperatorError once the clients must not be asked any more.
         progressed: receives the number of connections that are gone, and of all.
         asked: how often each connection has been asked.
     """
@@ -89,6 +98,7 @@ class Draining:
     _: KW_ONLY
     rate: int
     overlap_seconds: int
+    require_order: Callable[[], None] = lambda: None
     progressed: Callable[[int, int], None] = lambda _done, _total: None
     clock: Callable[[], float] = time.time
     pause: Callable[[float], None] = time.sleep
@@ -100,13 +110,17 @@ class Draining:
     _shown_at: float = 0.0
 
     def __call__(self) -> int:
-        """Ask them all; return how many connections have stayed although they were asked three times."""
+        """Ask them all; return how many connections have stayed although they were asked three times.
+
+        Raises:
+            OperatorError: the order was taken back meanwhile, or there is no other cell any more.
+        """
         while groups := self._groups():
             due = [sessions for sessions in groups if self._are_due(sessions)]
             if due:
                 self._ask(due)
-            elif all(map(self._has_stayed, left := [key for group in groups for key in self._connections(group)])):
-                return len(left)
+            elif all(map(self._has_stayed, remaining := [key for group in groups for key in self._connections(group)])):
+                return len(remaining)
             self._wait()
         self._show()
         return 0
@@ -190,7 +204,7 @@ class Draining:
         return True
 
     def _wait(self) -> None:
-        """Wait until nobody is left by the counts, but not longer than until the next look."""
+        """Wait until the counts are 0, but at most until the next look."""
         until = self.clock() + _LOOK_SECONDS
         while self._show() and self.clock() < until:
             self.pause(_POLL_SECONDS)
@@ -200,12 +214,22 @@ class Draining:
             self._show()
 
     def _show(self) -> int:
-        """Show the progress; the number of connections that are left by the counts, which lag by a second or two."""
-        left = sum(max(0, row.count) for row in self.cell.partitions.everywhere())
-        self._total = max(self._total, left)
+        """Show the progress; the number of connections that are left by the counts, which lag by a second or two.
+
+        The order is looked at as often: a client that is asked without it comes back, and is asked again for ever.
+        """
+        self.require_order()
+        remaining = sum(max(0, row.count) for row in self.cell.partitions.everywhere())
+        self._total = max(self._total, remaining)
         self._shown_at = self.clock()
-        self.progressed(self._total - left, self._total)
-        return left
+        self.progressed(self._total - remaining, self._total)
+        return remaining
+
+
+def _require_another(deployment: Deployment, drained: CellName) -> None:
+    now = time.time()
+    if not deployment.cells or not _taking_part(deployment, now) - {drained} - dead_cells(deployment, now):
+        raise OperatorError("No other cell could take its clients.", "See `loudhailer status`.")
 
 
 def _placement(deployment: Deployment) -> dict[str, int]:

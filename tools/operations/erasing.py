@@ -1,4 +1,4 @@
-"""Erase a tenant: its sessions, connections and subscriptions, its inboxes, what it has used of its limits, and itself.
+"""Erase a tenant: its sessions, connections and subscriptions, its inboxes, its counters, and then its row.
 
 From the first moment the tenant does not exist for any function of the hub's cell; further cells copy its mark before
 they are looked through. Each step may be repeated: running the command again
@@ -182,7 +182,7 @@ class Erasing:
                 self._forget_devices({session.player_id for session in sessions if session.player_id})
 
     def _await_closed(self, keys: Collection[ConnectionKey]) -> None:
-        """Wait until `end_session` has closed the connections; what it leaves is closed later."""
+        """Wait until `end_session` has closed the connections; the remaining ones are closed later."""
         until = self.clock() + _CLOSING_SECONDS
         remaining = sorted(keys)
         while remaining and self.clock() < until:

@@ -24,7 +24,7 @@ _LONGEST_LINE = 600
 _SECRET_KEYS = {"sessionId", "session_id"}
 _HEADLINE_KEYS = {"level", "message", "timestamp", "service"}
 _EMPTY_KEYS = {"cold_start", "function_arn", "function_memory_size", "function_name", "location", "xray_trace_id"}
-"""Keys that Powertools adds to each line and nobody reads here."""
+"""Keys that Powertools adds to each line and that are not shown."""
 
 _PLATFORM_LINES = ("START RequestId", "END RequestId", "REPORT RequestId", "INIT_START")
 _COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}

@@ -34,7 +34,7 @@ class Received:
 
 
 def received(client: Any, url: str) -> Iterator[Received]:
-    """Return what the queue holds, until it answers with nothing twice; a message that is put back may come again."""
+    """Return the queue's messages, until it has answered with none twice; a returned message may be received again."""
     empty = 0
     while empty < _EMPTY_ANSWERS:
         answer = client.receive_message(

@@ -1,4 +1,4 @@
-"""Sending again what came to rest in the dead-letter queues.
+"""Send the messages of the dead-letter queues again.
 
 A message of a broadcast goes to the queue of its kind with a new time to live. Recipients that a report counted as
 failed become delivered then: outcomes are a union, and delivered overrides failed. If a source is sent again,
@@ -56,7 +56,7 @@ class Redrive:
         return self._deployment.broadcasts
 
     def __call__(self) -> Redriven:
-        """Go through the dead-letter queue once; what cannot be sent again stays there."""
+        """Go through the dead-letter queue once; messages that cannot be sent again stay there."""
         result = Redriven()
         kept: list[Received] = []
         for letter in received(self._deployment.client("sqs"), self._deployment.queue_urls["dead-letter"]):

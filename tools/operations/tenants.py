@@ -66,7 +66,7 @@ class TenantChange:
     session_key: str | None = None
 
     def applied_to(self, tenant: TenantId, existing: Tenant | None) -> Tenant:
-        """The tenant as it is to be; OperatorError, listing every limit that makes no sense, if it can't be."""
+        """The tenant as it is to be; OperatorError, listing every limit that is malformed, if it can't be."""
         wanted = {field.name: getattr(self, field.name) for field in fields(self)}
         changes = {name: value for name, value in wanted.items() if value is not None}
         changed = replace(existing or keyed(replace(_NEW, tenant_id=tenant)), **changes)

@@ -1,4 +1,4 @@
-"""The bill of a month: what a load uses of each service, and what AWS asks for it.
+"""The bill of a month: a load's use of each service, and its price.
 
 Not on it: what functions log and count (CloudWatch), what logs cost while they are kept, SNS, the registry, support and
 taxes. All broadcasts are to everyone; a small one costs less than a thousandth of a cent.
@@ -50,7 +50,7 @@ _TIMES_A_MESSAGE = 3
 
 @dataclass(frozen=True, slots=True)
 class BillItem:
-    """A line of the bill; `note` says what the units are."""
+    """A line of the bill; `note` names the units."""
 
     name: str
     units: Decimal
@@ -69,7 +69,7 @@ def total(items: Iterable[BillItem]) -> Decimal:
 
 
 def functions_of_a_month(load: Load) -> list[tuple[Work, Decimal]]:
-    """Return what each function does for one event, and how many events a month has."""
+    """Return each function's work for one event, and the number of events in a month."""
     broadcasts = _broadcasts(load)
     connects = _connects(load)
     batches = Work("accounting", Decimal(1), Decimal(0))
@@ -179,7 +179,7 @@ def per_million_deliveries(load: Load) -> tuple[Decimal, Decimal] | None:
 
 
 def idle_polls(cells: int, shards: int) -> Decimal:
-    """Return what Lambda's pollers ask SQS in a month without a message, on the queues of a broadcast's way."""
+    """Return the requests of Lambda's pollers in a month without messages, to the queues of a broadcast."""
     return Decimal(cells * (_PIPELINE_QUEUES + shards) * _POLLS_A_MINUTE * MINUTES_A_MONTH)
 
 

@@ -63,7 +63,7 @@ whose module would import the SDK."""
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """A crowd and what is said to it; OperatorError for numbers that cannot be.
+    """A crowd and the messages to it; OperatorError for numbers that cannot be.
 
     Attributes:
         connections: how many clients are connected all the time.
@@ -193,7 +193,7 @@ class Load:
 
     @property
     def lane_rate(self) -> int:
-        """Post a second of a lane, one at least, while nothing is said in large rooms: it borrows their share."""
+        """Posts a second of a lane, one at least, while large rooms are idle: it borrows their share."""
         return max(1, floor(self.cell_posts_per_second * _HEADROOM / self.lanes))
 
     @property

@@ -15,7 +15,8 @@ _LAMBDA = "https://aws.amazon.com/lambda/pricing/"
 _SQS = "https://aws.amazon.com/sqs/pricing/"
 _DYNAMODB = "https://aws.amazon.com/dynamodb/pricing/on-demand/"
 _CLOUDWATCH = "https://aws.amazon.com/cloudwatch/pricing/"
-"""Tiers of Lambda's logs: https://aws.amazon.com/blogs/compute/aws-lambda-introduces-tiered-pricing-for-amazon-cloudwatch-logs-and-additional-logging-destinations/"""
+"""Tiers of Lambda's logs:
+https://aws.amazon.com/blogs/compute/aws-lambda-introduces-tiered-pricing-for-amazon-cloudwatch-logs-and-additional-logging-destinations/"""
 _XRAY = "https://aws.amazon.com/xray/pricing/"
 _TRANSFER = "https://aws.amazon.com/ec2/pricing/on-demand/#Data_Transfer"
 
@@ -47,7 +48,7 @@ class Price:
     free: Decimal = Decimal(0)
 
     def of(self, units: Decimal) -> Decimal:
-        """Return what so many units cost in a month, unrounded."""
+        """Return the price of a month's units, unrounded."""
         remaining = max(units - self.free, Decimal(0))
         cost = Decimal(0)
         for size, price in self.tiers:
@@ -87,7 +88,7 @@ LAMBDA_ARM64 = _price(
 )
 
 LAMBDA_WARM = _price(_LAMBDA, (_REST, "0.0000033334"))
-"""A GB-second of provisioned concurrency on arm64; what runs in it is charged as well."""
+"""A GB-second of provisioned concurrency on arm64; its invocations are charged as well."""
 
 DYNAMODB_WRITES = _price(_DYNAMODB, (_REST, "0.625"), per=_MILLION)
 """Units of 1 KB; in a transaction two of them."""
@@ -108,13 +109,14 @@ SQS_REQUESTS = _price(
 )
 """Requests to standard queues; one for each 64 KB begun."""
 SQS_FAIR_QUEUES = _price(_SQS, (_REST, "0.10"), per=_MILLION)
-"""More for a request whose message has a group. It is not said which requests count: here all three of a message do."""
+"""More for a request whose message has a group. AWS does not document which requests count: here all three of a message
+do."""
 SQS_REQUEST_BYTES = 64 * 1024
 
 LOGS = _price(_CLOUDWATCH, (_REST, "0.50"), free=5)
 """A GB that is taken in, as the access logs of an API are."""
 LAMBDA_LOGS = _price(_CLOUDWATCH, (10_000, "0.50"), (20_000, "0.25"), (20_000, "0.10"), (_REST, "0.05"))
-"""A GB of what Lambda or a function logs; the free 5 GB are counted with the other logs."""
+"""A GB of the logs of Lambda and functions; the free 5 GB are counted with the other logs."""
 LOG_LINE_BYTES = 26
 """Bytes that CloudWatch counts on top of every line.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html"""

@@ -99,7 +99,7 @@ def talk_tables(room_size: int) -> Iterator[Table]:
 
 
 def warnings(load: Load) -> Iterator[str]:
-    """Return what an operator must change before this load comes, each in a sentence."""
+    """Return the changes that an operator must make before this load arrives, each in a sentence."""
     if load.lanes_seconds > _LIFETIME_SECONDS:
         yield "A broadcast outlives its messages: raise broadcast.lifetime_seconds (300), or spread over more accounts."
     if load.pings_per_second > load.posts_per_second / _PINGS_SHARE:

@@ -1,4 +1,4 @@
-"""Seed C's bill: what 1,000 concurrent requests of a chat cost in Lambda, as a talk has it, and what it leaves out."""
+"""Seed C's bill: the cost of 1,000 concurrent chat requests in Lambda, as a talk has it, and the costs it omits."""
 
 from decimal import Decimal
 
@@ -31,7 +31,7 @@ def as_the_talk_has_it() -> list[BillItem]:
 
 
 def what_it_leaves_out(room_size: int) -> list[BillItem]:
-    """The other services' lines if each of these requests is said in a room of so many members.
+    """Return the other services' lines if each of these requests is a message to a room of so many members.
 
     At least: one connection for each concurrent request, 100 characters a message, nobody comes or goes.
     """

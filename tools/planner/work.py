@@ -101,17 +101,26 @@ def concurrency(load: Load) -> dict[str, int]:
     return {function: ceil(busy) for function, busy in {**storm, **stages, "post_message": lanes}.items()}
 
 
-def for_message() -> list[Work]:
-    """The work for a direct message, which takes more functions than any other: it is stored, and relayed."""
+def for_tenants(load: Load) -> list[tuple[Work, Decimal]]:
+    """The work of each function that acts as one tenant, and its events in an account in a second.
+
+    A direct message is handled by two of them. Every message counts as one: a message to a room, the silo or the pool
+    is handled by one. A leave is announced by `presence`. A session ends with each connection at most.
+    """
+    messages, changes = Decimal(load.messages_per_second), Decimal(load.room_changes_per_second)
+    ends = Decimal(load.connections) / load.accounts / (load.connection_minutes * 60)
     return [
-        _work("send_message", 1, _INVOCATION_SECONDS, calls=4),
-        _work("relay_message", 1, _INVOCATION_SECONDS, calls=4),
+        (_work("send_message", 1, _INVOCATION_SECONDS, calls=4), messages),
+        (_work("relay_message", 1, _INVOCATION_SECONDS, calls=4), messages),
+        (_work("join_room", 1, _INVOCATION_SECONDS, calls=4), changes),
+        (_work("presence", 1, _INVOCATION_SECONDS, calls=2), changes),
+        (_work("end_session", 1, _INVOCATION_SECONDS, calls=2), ends),
     ]
 
 
 def first_credentials(load: Load) -> int:
     """AssumeRole calls after a release in an account: each environment needs the credentials of each tenant once."""
-    return sum(load.tenants * ceil(load.messages_per_second * work.seconds) for work in for_message())
+    return sum(load.tenants * ceil(events * work.seconds) for work, events in for_tenants(load))
 
 
 def assumed_per_second(load: Load) -> Decimal:
@@ -124,12 +133,8 @@ def assumed_per_second(load: Load) -> Decimal:
     kept = min(load.tenants, KEPT_CREDENTIALS)
     return sum(
         (
-            min(
-                Decimal(load.messages_per_second),
-                load.messages_per_second * missed
-                + Decimal(kept * ceil(load.messages_per_second * work.seconds)) / CREDENTIALS_SECONDS,
-            )
-            for work in for_message()
+            min(events, events * missed + Decimal(kept * ceil(events * work.seconds)) / CREDENTIALS_SECONDS)
+            for work, events in for_tenants(load)
         ),
         Decimal(0),
     )

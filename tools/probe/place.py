@@ -1,4 +1,4 @@
-"""An environment as the probe reaches it: its account, its deployment, and what a run makes there and removes."""
+"""The environment of a probe: its account, its deployment, and the resources that a run creates and removes."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,7 +52,7 @@ class ProbePlace:
 
     @contextmanager
     def site(self, questions: Sequence[Question], site: Site) -> Iterator[Site]:
-        """Make what the questions need, for the block."""
+        """Create the resources that the questions need, for the block."""
         needs = {question.needs for question in questions}
         with ExitStack() as exits:
             if needs & {Need.API, Need.QUOTA}:
@@ -87,7 +87,7 @@ class ProbePlace:
         )
 
     def remove_left(self) -> str:
-        """Remove what is left of probes that were killed; a sentence about it."""
+        """Remove the resources of killed probes; return a sentence about them."""
         apis = own_api.remove_left(self.cloud.client("apigatewayv2"))
         queues = own_queues.remove_left(self.cloud.client("sqs"))
         deployment = self.deployment()

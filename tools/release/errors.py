@@ -1,8 +1,8 @@
 """The errors that new versions log, judged by how often the versions before them log errors.
 
-Lambda's metric of errors says nothing of a batch that failed in part, so what the functions log is counted. Nobody
-counts their invocations: the alias says which share of them each version gets. So the errors of a version are compared
-with the errors that the version before would have logged with the same share and time.
+Lambda's metric of errors omits batches that failed in part, so the functions' log lines are counted. Nobody counts
+their invocations: the alias says which share of them each version gets. So the errors of a version are compared with
+the errors that the version before would have logged with the same share and time.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
 """
@@ -111,7 +111,7 @@ class ErrorWatch:
         self._weight = weight
 
     def problems(self) -> list[str]:
-        """Look at what was logged since the last look; a sentence for each new version that is not well."""
+        """Read the lines since the last look; return a sentence for each new version that is not well."""
         self._expose()
         begin, self._looked_at = self._looked_at - _LATE_SECONDS, self.clock()
         found = []

@@ -1,4 +1,4 @@
-"""The check of what was just deployed: a broadcast of our own, followed to its end."""
+"""The health check of a deployment: a broadcast of our own, followed to its end."""
 
 import asyncio
 import uuid
@@ -95,7 +95,7 @@ class SyntheticBroadcast:
                 yield
             finally:
                 await self.crowd.leave(self.crowd.members.values())
-                with suppress(ApiError):  # it ends by itself, and what is wrong is known by then
+                with suppress(ApiError):  # it ends by itself, and the problem is known by then
                     await self.api.call("DELETE", "/session", query=ids)
 
     def require_tenant(self) -> None:
@@ -170,17 +170,17 @@ class SyntheticBroadcast:
         return problems
 
     def _leave_unchecked(self, sentence: str) -> None:
-        """Say once what is not checked, however often the check is repeated."""
+        """Print once which checks are omitted, however often the check is repeated."""
         if sentence not in self.unchecked:
             self.unchecked.append(sentence)
             self.say(sentence)
 
     async def _sent_through(self, shard: int) -> tuple[list[str], set[str]]:
-        """Send one; what is not as it must be, and the accounts that delivered it."""
+        """Send one; return its problems, and the accounts that delivered it."""
         return await self._followed(await self._published(shard), _queue_name(shard))
 
     async def _followed(self, broadcast_id: str, queue: str) -> tuple[list[str], set[str]]:
-        """Follow one to its end; what is not as it must be, and the accounts that delivered it."""
+        """Follow one to its end; return its problems, and the accounts that delivered it."""
         arrived = await self.crowd.arrived(broadcast_id, self.crowd.members, _FRAME_SECONDS)
         report = await self.api.finished_report(broadcast_id, _REPORT_SECONDS if arrived else 0)
         what = f"the synthetic broadcast through {queue}"

@@ -1,4 +1,4 @@
-"""Tables, queues and APIs that a plan would destroy: no version may need them, and somebody must have said so."""
+"""Tables, queues and APIs that a plan would destroy: no version may need them, and an operator must allow it."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ def require_no_loss(
     *,
     allowed: bool,
 ) -> None:
-    """Raise OperatorError if a plan destroys a table or queue that a version works with, or that nobody gave up.
+    """Raise OperatorError if a plan destroys a table or queue that a version uses, or whose loss is not allowed.
 
     So it does for a queue that still has messages, for an index of a table, and for an API.
 
@@ -28,7 +28,7 @@ def require_no_loss(
         summary: the plan.
         versions: the variables of the versions that run or may be returned to, by `<function>:<version>`.
         messages: returns the number of messages in the queue of a URL.
-        allowed: whether somebody has said that all of these may be destroyed.
+        allowed: the operator has allowed to destroy all of these.
     """
     lost = summary.lost
     needed = {

@@ -71,12 +71,12 @@ class Manifest:
 
     @classmethod
     def now(cls, commit: str, image: Image) -> "Manifest":
-        """The manifest of what was built just now; OperatorError for a commit that is none."""
+        """Return the manifest of the image just built; OperatorError for a malformed commit."""
         return cls(commit_of(commit), image, datetime.now(UTC).replace(microsecond=0))
 
     @classmethod
     def from_wire(cls, document: Any) -> "Manifest":
-        """A manifest that was read; OperatorError that says what is wrong with it."""
+        """Return the manifest that was read; OperatorError if it is malformed."""
         match document:
             case {
                 "v": 1,

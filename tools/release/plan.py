@@ -56,7 +56,7 @@ class Change:
         kind: its type.
         name: its name in AWS before the apply; None if it has none, or is new.
         url: the URL of a queue before the apply.
-        lost_indexes: names of a table's indexes that the apply removes, or makes anew.
+        lost_indexes: names of a table's indexes that the apply removes, or makes again.
     """
 
     verb: str
@@ -91,7 +91,7 @@ class PlanSummary:
 
     @classmethod
     def of(cls, plan: Mapping[str, Any]) -> "PlanSummary":
-        """The summary of what `terraform show -json` prints.
+        """Return the summary of the output of `terraform show -json`.
 
         https://developer.hashicorp.com/terraform/internals/json-format#plan-representation
         """

@@ -46,7 +46,7 @@ class Promotion:
 
     Attributes:
         subscriber: whose account it is; None: the hub's.
-        home: the folder for plans, and for what one stack says to another.
+        home: the folder for plans, and for the outputs that one stack needs of another.
         replaces: commits of a main that was rewritten, whose place a release may take though it does not come after.
     """
 
@@ -80,7 +80,7 @@ class Promotion:
         return History(self.cloud.client("s3"), self.environment.state_bucket(self.account_id), self.stack)
 
     def require_no_older(self, manifest: Manifest) -> None:
-        """Raise OperatorError if the release is older than the one that runs, or the checkout than what was applied.
+        """Raise OperatorError if the release is older than the running one, or the checkout than the applied sources.
 
         A rollback, and a promotion that failed, leave newer Terraform sources than those of the release that runs.
         """
@@ -126,7 +126,7 @@ class Promotion:
             return workspace.plan(manifest, self._variables())
 
     async def apply(self, fingerprint: str | None, steps: Steps) -> Manifest:
-        """Apply what was planned and nothing else, shift to it, and write it down; what runs now."""
+        """Apply exactly the planned changes, shift to them, and record the release; return the running release."""
         self.cloud.require(self.account_id)
         workspace = self.workspace
         manifest = workspace.planned(fingerprint)
@@ -185,7 +185,7 @@ class Promotion:
         return manifest
 
     def drift(self, current: Manifest) -> list[str]:
-        """Return what is not as the repository and the current release say; nothing is changed."""
+        """Return the differences from the repository and the current release; nothing is changed."""
         summary = self._planned(current)
         traffic = self.traffic(self.workspace.outputs())
         begun = self.history.begun()
@@ -223,7 +223,7 @@ class Promotion:
         return workspace.outputs()
 
     def keep_cell(self, name: str) -> Path:
-        """Write down what the hub says for a subscriber, whose own account may not read the hub's state."""
+        """Write the hub's description of a cell to a file: a subscriber's account may not read the hub's state."""
         self.environment.subscriber(name)
         cell = self.outputs().get("subscribers", {}).get(name)
         if cell is None:
@@ -292,11 +292,11 @@ class Promotion:
             raise OperatorError(
                 f"The functions of {manifest.commit} do not know the keys of today's sessions: nobody could connect.",
                 "Promote the release that runs with deployment = { former_release = true }, wait until the sessions of "
-                "before are over, and roll back then. If all clients put their sessions anew: LOSE_SESSIONS=true.",
+                "before are over, and roll back then. If all clients put their sessions again: LOSE_SESSIONS=true.",
             )
 
     async def _shift(self, outputs: dict[str, Any], manifest: Manifest, steps: Steps, since: float) -> None:
-        """Shift to what was applied from what has run since then; OperatorError if anything else runs in the end."""
+        """Shift from the running release to the applied one; OperatorError if another one runs at the end."""
         traffic = self.traffic(outputs)
         broadcast = self.broadcast(outputs) if self.subscriber is None else None
         log = ErrorLog(self.cloud.client("logs"))

@@ -12,7 +12,7 @@ from tools.release.health import SyntheticBroadcast
 from tools.stack.traffic import Traffic
 
 _LATE_LINES_SECONDS = 2.0
-"""Logs arrive a moment after what they tell of."""
+"""Seconds by which logs may arrive late."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class GradualShift:
                     errors.weigh(weight)
                     self.say(f"{weight:.0%} of the invocations go to the new versions of {len(shifts)} functions.")
                     await self._watch(errors)
-                errors.weigh(1)  # which `finish` does first; then it waits for what is kept warm
+                errors.weigh(1)  # which `finish` does first; then it waits for provisioned concurrency
                 self.traffic.finish(shifts)
                 self.say(f"All invocations go to the newest versions; {len(shifts)} functions were moved.")
                 await self._try_routes(known=before)

@@ -1,4 +1,4 @@
-"""Records of releases: a manifest for each commit, and for each stack the history of what it ran."""
+"""Records of releases: a manifest for each commit, and a history of releases for each stack."""
 
 import json
 from collections.abc import Callable
@@ -46,7 +46,7 @@ class HistoryEntry:
     """One line of a history.
 
     Attributes:
-        sources: the commit whose Terraform sources it was applied with: a rollback keeps those of what it rolls back.
+        sources: the commit whose Terraform sources were applied: a rollback keeps those of the release that it undoes.
     """
 
     action: Action
@@ -150,7 +150,7 @@ class History:
     stack: str
 
     def entries(self) -> list[HistoryEntry]:
-        """Return what was promoted or rolled back to."""
+        """Return the releases that were promoted or rolled back to."""
         return self._read().entries
 
     def all(self) -> list[HistoryEntry]:
@@ -159,7 +159,7 @@ class History:
         return [*read.entries, *([read.begun] if read.begun else [])]
 
     def current(self) -> HistoryEntry | None:
-        """Return what was promoted, or rolled back to, last; None if nothing ever was."""
+        """Return the release that was promoted, or rolled back to, last; None without one."""
         entries = self.entries()
         return entries[-1] if entries else None
 
@@ -168,7 +168,7 @@ class History:
         return self._read().begun
 
     def sources(self) -> str:
-        """Return the commit whose Terraform sources were applied last, if only in part; empty if none were."""
+        """Return the commit whose Terraform sources were applied last, if only in part; empty without one."""
         return ([entry.sources for entry in self.all()] or [""])[-1]
 
     def previous(self) -> Manifest | None:
@@ -187,12 +187,12 @@ class History:
         return self._read().revision
 
     def begin(self, manifest: Manifest, sources: str, revision: str | None) -> None:
-        """Write down that a release is about to be applied; OperatorError if somebody wrote after that revision."""
+        """Write down that a release is about to be applied; OperatorError after a write of another command."""
         read = replace(self._read(), revision=revision)
         self._write(replace(read, begun=_entry(Action.BEGUN, manifest, sources)))
 
     def append(self, action: Action, manifest: Manifest, sources: str) -> None:
-        """Write down that a release runs now; OperatorError if somebody else wrote at the same time."""
+        """Write down that a release runs now; OperatorError if another command wrote at the same time."""
         read = self._read()
         self._write(replace(read, entries=[*read.entries, _entry(action, manifest, sources)], begun=None))
 

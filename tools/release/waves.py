@@ -9,7 +9,7 @@ _EARLY_SHARE = 4
 
 
 def waves(subscribers: Sequence[Subscriber], canary: str | None = None) -> list[list[Subscriber]]:
-    """The canary; a quarter of the others, one at least; the rest. Waves that nobody is left for are not there.
+    """Return the canary; a quarter of the others, one at least; the rest. Empty waves are omitted.
 
     The canary is the first of the map, or the one that is named; OperatorError if there is none of that name.
     """

@@ -25,7 +25,7 @@ _CHANGES = 2
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder of links to the Terraform sources, and beside it what a plan consists of.
+    """A folder of links to the Terraform sources, and beside it the files of a plan.
 
     Attributes:
         folder: where both are; what is in its `plan` is all that an apply on another machine needs.
@@ -86,7 +86,7 @@ class Workspace:
         forget_hashes(root / LOCK)
 
     def plan(self, manifest: Manifest, variables: Mapping[str, Any]) -> PlanSummary:
-        """Write the plan's files; what it would change. A plan writes no state, so that it needs no lock."""
+        """Write the plan's files; return its changes. A plan writes no state, so it needs no lock."""
         self._empty_plan_folder()
         self.manifest_file.write_text(manifest.to_json())
         package = {"image": {"repository_url": manifest.image.repository_url, "digest": manifest.image.digest}}
@@ -118,7 +118,7 @@ class Workspace:
         return f"{self.stack} of {self.environment.name}, account {self.account_id}"
 
     def fingerprint(self) -> str:
-        """A digest of the plan's files: who approved one approved no other."""
+        """Return the digest of the plan's files: an approval is for one digest."""
         digest = hashlib.sha256()
         for path in self._fingerprinted:
             digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -130,7 +130,7 @@ class Workspace:
         return (self.plan_file, self.manifest_file, self.lost_queues_file)
 
     def planned(self, fingerprint: str | None) -> Manifest:
-        """Return what the plan's files release; OperatorError if there are none, or not those with that fingerprint."""
+        """Return the release of the plan's files; OperatorError without files, or with another fingerprint."""
         if not all(path.exists() for path in self._fingerprinted):
             raise OperatorError(f"There is no plan for {self.title}.", "Make one with `make plan`, and look at it.")
         if fingerprint is not None and fingerprint != self.fingerprint():
@@ -152,7 +152,7 @@ class Workspace:
             self.discard()
 
     def discard(self, reason: str = "") -> None:
-        """Remove the plan, so that nobody applies it; its summary is kept, with the reason."""
+        """Remove the plan, so that it cannot be applied; its summary is kept, with the reason."""
         self.plan_file.unlink(missing_ok=True)
         if reason:
             title, _, changes = self.summary_file.read_text().partition("\n\n")

@@ -1,4 +1,4 @@
-"""Stacks of other accounts in a local stack: each is applied after the hub, with what the hub's outputs say of it."""
+"""Stacks of other accounts in a local stack: each is applied after the hub, with values of the hub's outputs."""
 
 from dataclasses import dataclass
 

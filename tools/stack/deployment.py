@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 ROOM_QUEUE = "rooms"
-"""The short name of the queue of what is said in large rooms."""
+"""The short name of the queue of messages to large rooms."""
 
 EXPRESS_QUEUE = "express"
 """The short name of the queue of small broadcasts."""
@@ -68,7 +68,7 @@ _REMEMBERED_SECONDS = 100
 
 @dataclass(frozen=True)
 class Deployment:
-    """The outputs of a stack of Terraform's, and the AWS account that they belong to, the hub's if nothing is said.
+    """The outputs of a stack of Terraform's, and the AWS account that they belong to, the hub's by default.
 
     Attributes:
         aws_endpoint: where its AWS is.

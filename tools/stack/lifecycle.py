@@ -275,7 +275,7 @@ class Stack:
         return self._saved(replace(state, aws_identity=identity_of(aws)))
 
     def _start_gateways(self, ports: Ports, state: StackState) -> tuple[StackState, bool]:
-        """See that each cell's gateway runs, and no other one; the state that fits, and whether one was started."""
+        """Run the gateway of each cell and no other; return the matching state, and whether one was started."""
         for cell in state.cell_ports.keys() - self._cells.keys():
             self.processes.stop(gateway_of(cell))
         port, started = self._start_gateway(GATEWAY, ACCOUNT, ports.gateway, state.gateway_port, state)
@@ -322,7 +322,7 @@ class Stack:
             return None
         template = self._found(self.templates, key)
         if template is None:
-            with suppress(OSError):  # the cache cannot be written, which is said when the template is to be kept
+            with suppress(OSError):  # a cache that cannot be written is reported when the template is kept
                 held.enter_context(self.templates.turn(key, self._wait_for_the_template))
                 template = self._found(self.templates, key)
         if template is None:
@@ -438,7 +438,7 @@ class Stack:
 
         outputs = side_by_side(dependents, applied, self._end_terraform)
         self._destroy_dependents(state, [each for each in self.directory.dependents() if each not in dependents])
-        return {dependent.name: said for dependent, said in outputs.items() if dependent.kind == "cell"}
+        return {dependent.name: output for dependent, output in outputs.items() if dependent.kind == "cell"}
 
     def _variables_of(
         self, state: StackState, dependent: Dependent, description: Any, package: Mapping[str, Any]

@@ -105,7 +105,7 @@ def free_port(preferred: int = 0) -> int:
 
 
 def answers(port: int) -> bool:
-    """Tell whether somebody listens on the port."""
+    """Tell whether a process listens on the port."""
     try:
         with socket.create_connection((HOST, port), timeout=1.0):
             return True

@@ -30,7 +30,7 @@ _EMULATOR = ("emulator/aws", "stack", "release")
 
 _MANIFEST = "template.json"
 _SAVED = ("ministack", "s3")
-"""The folders of the local AWS's state; the others are made anew at each start."""
+"""The folders of the local AWS's state; the others are recreated at each start."""
 
 _AWS_PORT, _GATEWAY_PORT = "{aws_port}", "{gateway_port}"
 _PACKAGE, _PACKAGE_SIZE = "{package}", "{package_size}"

@@ -1,5 +1,6 @@
 """The AWS provider: in the folder that TF_PLUGIN_DIR names, in a mirror on this machine, or from the registry."""
 
+import errno
 import hashlib
 import os
 import re
@@ -30,6 +31,7 @@ _REATTACH = "TF_REATTACH_PROVIDERS"
 _DEPTH = 3
 _MOST_FOLDERS = 500
 _LONGEST_PROBLEM = 1_000
+_NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,11 @@ def _install(stack: Path, new: Path, environment: Mapping[str, str], say: Callab
 
 
 def _init(stack: Path, new: Path, environment: Mapping[str, str], *options: str) -> str | None:
-    """Install the provider and its lock into the new folder; why that failed, if it did."""
+    """Install the provider and its lock into the new folder; why that failed, if it did.
+
+    Raises:
+        OSError: the disk has no room for it, so no other source would help.
+    """
     scratch = new / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
@@ -161,6 +167,7 @@ def _init(stack: Path, new: Path, environment: Mapping[str, str], *options: str)
         check=False,
     )
     if done.returncode != 0:
+        _raise_if_no_room(done.stdout)
         return shortened(done.stdout[max(done.stdout.find("Error:"), 0) :], _LONGEST_PROBLEM)
     (scratch / ".terraform" / "providers" / _ADDRESS.parts[0]).rename(new / _ADDRESS.parts[0])
     (scratch / LOCK).rename(new / LOCK)
@@ -168,9 +175,17 @@ def _init(stack: Path, new: Path, environment: Mapping[str, str], *options: str)
     return None
 
 
+def _raise_if_no_room(problem: str) -> None:
+    """Raise the OSError that Terraform reports, in lines of 78 characters."""
+    text = " ".join(problem.split()).lower()
+    for number in _NO_ROOM:
+        if (reason := os.strerror(number)).lower() in text:
+            raise OSError(number, reason)
+
+
 def _reattachment(lines: Iterable[str]) -> tuple[str, str]:
     """The variable, in what the provider says to a person."""
     for line in lines:
         if match := re.search(rf"({_REATTACH})='(.*)'", line):
             return match[1], match[2]
-    raise OperatorError("The AWS provider has ended before it said where it is.")
+    raise OperatorError("The AWS provider has ended before it printed its address.")

@@ -47,7 +47,7 @@ post_message = PostMessage(
 
 @cache
 def queue_of(arn: str) -> SqsQueue:
-    """The queue of an event's source, beside that of outcomes. A version has no list: a later release may add some."""
+    """Return the queue of an event's source, found beside the outcome queue: a later release may add some."""
     cell = settings.outcome_queue_url.rpartition("/")[0]
     return SqsQueue(worker.sqs, f"{cell}/{arn.rpartition(':')[2]}", pause=time.sleep)
 

@@ -37,7 +37,7 @@ MAX_ATTEMPTS = 8
 
 REFUSED_SECONDS = (1, 4, 10, 16)
 """Delays in seconds before refused posts are tried again: after the first refusal, the second and so on.
-Each return costs as much as a chunk, and a client that has not read for five seconds hardly will in the next one."""
+Each return costs as much as a chunk, and a client that has not read for five seconds rarely reads in the next one."""
 
 CLOSED_AT_REFUSAL = 5
 """Refusals in a row after which a connection whose client does not read is closed: 31 s after the first one."""
@@ -96,7 +96,7 @@ class PostMessage:
                 return
             if chunk.expires_at <= self._clock():
                 count("ChunkExpired")
-                if chunk.has_deadline:  # an end that the publisher asked for is no fault for an operator to look at
+                if chunk.has_deadline:  # the publisher asked for this end: an operator need not look at it
                     self._report(chunk, account, failed=chunk.remaining, expired=True)
                 else:
                     self._give_up(chunk, account, "the broadcast expired", expired=True)
@@ -104,8 +104,7 @@ class PostMessage:
             shard = queues_for_rest[shard_of(chunk.broadcast_id, chunk.chunk_id, len(queues_for_rest))]
             found = self._post(chunk, frame, deadline.seconds_left)
             delivered, gone, rejected = found[Outcome.DELIVERED], found[Outcome.GONE], found[Outcome.REJECTED]
-            if self._clock() < chunk.young_until:
-                gone &= ~chunk.young
+            gone &= ~self._young(chunk)
             self._report(chunk, account, delivered=delivered, gone=gone)
             if rejected:
                 self._give_up(replace(chunk, remaining=rejected), account, "the gateway refuses the frame")
@@ -142,16 +141,23 @@ class PostMessage:
         return found
 
     def _close(self, chunk: ChunkMessage, slow: Bitmap, account: str) -> Bitmap:
-        """Close the connections and report them as failed; return the ones that are closed now or were closed before.
+        """Close the connections; return the ones that are closed now, reported as failed, or that were gone before.
 
-        Their rows go with `$disconnect`, or with the next 410.
+        The row of a closed connection goes with `$disconnect`. A connection that was gone before is reported as gone:
+        `settle` deletes its row. If its handshake may not be over, it is reported as failed and its row stays.
         """
         connections = _connections(chunk, slow)
         closing = close(self._closer, self._endpoint, connections, seconds=_CLOSE_SECONDS)
         note_closed([connections[position] for position in closing.over])
-        over = sum(1 << position for position in closing.over)
-        self._report(chunk, account, failed=over)
-        return over
+        closed = sum(1 << position for position in closing.closed)
+        gone = sum(1 << position for position in closing.gone)
+        young = gone & self._young(chunk)
+        self._report(chunk, account, failed=closed | young, gone=gone & ~young)
+        return closed | gone
+
+    def _young(self, chunk: ChunkMessage) -> Bitmap:
+        """The connections whose handshake may not be over, so that a 410 does not mean that they are gone."""
+        return chunk.young if self._clock() < chunk.young_until else 0
 
     def _send_refused(self, chunk: ChunkMessage, slow: Bitmap, throttled: Bitmap, shard: Queue, account: str) -> None:
         """Return refused connections to the shard; close those whose client has not read for half a minute."""
@@ -215,6 +221,6 @@ class PostMessage:
 
 
 def _connections(chunk: ChunkMessage, positions: Bitmap) -> dict[int, ConnectionId]:
-    """The connections at these positions of the chunk."""
+    """Return the connections at these positions of the chunk."""
     connections = [connection for found in chunk.recipients.values() for connection in found]
     return {position: connections[position] for position in bitmaps.members(positions)}

@@ -1,4 +1,4 @@
-"""The further cells that a broadcast is for. They are read for each broadcast: a cache could leave recipients out."""
+"""The further cells that may have recipients of a broadcast. They are read each time: a cache could miss recipients."""
 
 from collections.abc import Collection, Mapping
 
@@ -9,10 +9,10 @@ from loudhailer.ids import CellName
 
 
 class FurtherCells:
-    """Names the further cells on which an audience may have connections, with their numbers as far as they are known.
+    """Names the further cells on which an audience may have connections, with the number of connections if it is known.
 
-    The cell of every connected client was noted for its tenant before the client was placed there. A broadcast to
-    everyone is for all cells that ever had a lease, well or not: a sick cell still has connections.
+    A tenant's cell is noted before a client of the tenant is placed there. A broadcast to everyone goes to each cell
+    that ever had a lease: a cell that is not well still has connections.
     """
 
     def __init__(self, directory: CellDirectory, placements: PlacementStore, cells: Collection[CellName]) -> None:
@@ -21,7 +21,7 @@ class FurtherCells:
         self._cells = cells
 
     def of(self, audience: Audience) -> Mapping[CellName, int | None]:
-        """Return the cells, each with its connections by the last count, or None where nothing is counted."""
+        """Return the cells, each with the number of its connections; None if the audience is not counted."""
         if isinstance(audience, Everyone):
             statuses = self._directory.statuses(self._cells)
             return {cell: status.lease.connections for cell, status in statuses.items() if status.lease is not None}

@@ -1,4 +1,4 @@
-"""The tables that recipients are counted and found in, and the hub's tables about its further cells."""
+"""The tables that recipients are counted and found in, and the hub's tables of leases and placements."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -18,7 +18,7 @@ from loudhailer.sessions.dynamodb import DynamoSessionStore
 
 
 def further_cells(settings: Settings, client: Any) -> FurtherCells | None:
-    """The further cells that the settings declare; None if there are none."""
+    """Return the further cells of the settings; None if the hub has the only cell."""
     if not settings.cells:
         return None
     return FurtherCells(

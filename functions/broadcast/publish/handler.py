@@ -26,7 +26,7 @@ THREADS = 5
 
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
-reads = client("dynamodb", attempts=2, seconds=1)  # of recipients: if they fail, the broadcast takes the long way
+reads = client("dynamodb", attempts=2, seconds=1)  # reads of recipients: if one fails, the long way is taken
 broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time, keys=settings.broadcast_keys)
 audiences, search = recipients(settings, reads, executor=ThreadPoolExecutor(THREADS), clock=time.time)
 publish = Publish(

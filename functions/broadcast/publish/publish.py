@@ -31,7 +31,7 @@ from loudhailer.tenants.model import Tenant
 _FIELDS = {"audience", "message", "broadcastId", "priority", "deadlineSeconds"}
 
 _MOST_COUNTED = 2_000
-"""Partitions of all tenants that a request counts, well within one page of 1 MB; more are left to `swarm`."""
+"""Most partitions that a request counts, of all tenants: they fit into one page of 1 MB. `swarm` counts more."""
 
 type Urgency = Literal["express", "bulk"]
 
@@ -43,14 +43,14 @@ class Tenants(Protocol):
         """The tenant, or None."""
 
     def reread(self, tenant: TenantId) -> Tenant | None:
-        """The tenant as it is now, or None."""
+        """The tenant, read from the table now, or None."""
 
 
 class CellsOfAudience(Protocol):
-    """Knows the further cells."""
+    """Names the further cells of an audience."""
 
     def of(self, audience: Audience) -> Mapping[CellName, int | None]:
-        """The further cells that a broadcast is for, each with its recipients by count, or None."""
+        """Return the further cells that may have recipients, each with their number, or None."""
 
 
 class UnknownTenantError(InvalidFieldError):
@@ -76,9 +76,9 @@ class AcceptedBroadcast:
     Attributes:
         broadcast_id: names it.
         expected: the number of its recipients, by the counts or as they were found; None where there is none.
-        estimated_seconds: when the last of them has it, if nothing else is broadcast; None where the number is.
-        priority: the lanes that it takes.
-        note: tells that it takes other ones than the request asked for.
+        estimated_seconds: time until the last recipient has it, if nothing else is broadcast; None if `expected` is.
+        priority: the lanes that post it.
+        note: says that other lanes post it than the request asked for; None otherwise.
     """
 
     broadcast_id: BroadcastId
@@ -88,7 +88,7 @@ class AcceptedBroadcast:
     note: str | None = None
 
     def to_wire(self) -> dict[str, Any]:
-        """The body of the answer."""
+        """Return the body of the answer."""
         wire = {
             "broadcastId": self.broadcast_id,
             "expected": self.expected,
@@ -100,12 +100,12 @@ class AcceptedBroadcast:
 
 @dataclass(slots=True)
 class _FoundRecipients:
-    """Recipients of a broadcast as they were looked for; None where they are not known.
+    """Recipients of a broadcast that were found before it is announced; None for an unknown value.
 
     Attributes:
-        counts: those of the audience's partitions.
+        counts: connections of each partition of the audience.
         recipients: all of them, if they are few.
-        has_failed: some could not be read, or all could not be recorded.
+        has_failed: reading or recording the recipients failed.
     """
 
     counts: Mapping[Partition, int] | None = None
@@ -114,7 +114,7 @@ class _FoundRecipients:
 
     @property
     def expected(self) -> int | None:
-        """The number of recipients by the counts."""
+        """Return the sum of the counts."""
         return None if self.counts is None else sum(self.counts.values())
 
 
@@ -213,8 +213,8 @@ class Publish:
     def _record(self, summary: Summary, found: _FoundRecipients) -> tuple[Summary, Chunk | None]:
         """Record the broadcast; return the recorded summary, and the chunk of a small broadcast that is new.
 
-        A transaction may fail because it met another one, or its answer may be lost. Then the summary is put alone.
-        Whichever of the two writes is first, the other one's condition fails.
+        A transaction may conflict with another one, or its answer may be lost. Then the summary is put alone. After the
+        first of the two writes, the other one's condition fails.
         """
         if found.recipients is not None:
             try:
@@ -259,7 +259,7 @@ class Publish:
         )
 
     def _estimated(self, recipients: int, *, express: bool) -> float:
-        """The time of a broadcast in hundredths of a second."""
+        """Return the time that posting takes, in seconds, rounded up to hundredths."""
         rate = self._posts_per_second
         if express:
             return round(estimated_express_seconds(recipients, posts_per_second=rate), 2)
@@ -267,7 +267,7 @@ class Publish:
         return round(seconds, 2)
 
     def _counts(self, audience: Audience) -> Mapping[Partition, int] | None:
-        """The recipients by count in each partition of the audience; None if it is no whole partitions, or too many."""
+        """Return the counts of an audience of whole partitions; None for another one, or for too many partitions."""
         match audience:
             case Everyone():
                 known = self._audiences.first_everywhere(_MOST_COUNTED + 1)
@@ -280,13 +280,13 @@ class Publish:
         return {one.partition: max(0, one.count) for one in known}
 
     def _ends_at(self, seconds: int | None) -> int | None:
-        """The end of a broadcast as it is recorded, in whole seconds and no sooner; None if nobody asks for it."""
+        """Return the end of a broadcast in epoch seconds, rounded up; None without a deadline."""
         if seconds is None and self._cells is None:
             return None
         return ceil(self._clock() + (self._lifetime_seconds if seconds is None else seconds))
 
     def _seconds(self, request: dict[str, Any]) -> int | None:
-        """The time that the broadcast may take; None if the request says nothing of it."""
+        """Return the request's `deadlineSeconds`; None if it has none."""
         if "deadlineSeconds" not in request:
             return None
         seconds = request["deadlineSeconds"]

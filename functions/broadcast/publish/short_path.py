@@ -19,7 +19,7 @@ from loudhailer.observability import count
 from loudhailer.queues.port import Queue
 
 MOST_PARTITIONS = 20
-"""A tenant with more has room for thousands; reading so many would take longer than the long way."""
+"""Most partitions of a small audience: more partitions have thousands of connections, and take too long to read."""
 
 _CHUNK = ChunkId("0.0")
 
@@ -45,7 +45,7 @@ class ShortPath:
         self._clock = clock
 
     def recipients(self, audience: Audience, counts: Mapping[Partition, int]) -> Page | None:
-        """All recipients; None if they are too many. `counts` are those of the audience's partitions, if it has any."""
+        """Return all recipients; None if they are too many. `counts` has the whole partitions of the audience."""
         if not self.most or len(counts) > MOST_PARTITIONS or sum(counts.values()) > self.most:
             return None
         return self._search.at_most(_scope(audience, counts), self.most)
@@ -72,7 +72,7 @@ class ShortPath:
         if chunk is None:
             chunk = self._broadcasts.chunk(announcement.broadcast_id, _CHUNK)
         if chunk is None:
-            raise TransientError("a chunk's row went away before it was sent")
+            raise TransientError("the row of a chunk was deleted before the chunk was sent")
         if chunk.size:
             message = ChunkMessage.of(announcement, chunk, endpoint=self._endpoint, cancelled=cancelled)
             self._queue.send_all([message.to_wire()], group=announcement.group)

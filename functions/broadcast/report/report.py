@@ -1,7 +1,7 @@
 """Report a further cell's part of a broadcast to the hub when its rows have changed.
 
 Delivery is at least once, and batches of different shards come side by side. A version is taken before the rows are
-read. So the report of the highest version has every row whose record came before, and the hub keeps that one.
+read. So the report with the highest version contains every row of earlier records, and the hub keeps that report.
 """
 
 from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ class ReportToHub:
             return
         summary, report = found
         if summary.ends_at is None:
-            # It is the cell's own, said in one of its rooms.
+            # A message to one of the cell's own rooms: the hub has no broadcast of that id.
             return
         if self._snapshots.put(broadcast_id, self._cell, version, report):
             count("SnapshotSent")
@@ -60,7 +60,7 @@ class ReportToHub:
 
 
 def _changed(record: StreamRecord) -> tuple[BroadcastId, StreamRecord] | None:
-    """The broadcast whose row was put or changed; None for a row that has expired."""
+    """Return the broadcast whose row was put or changed; None for a row that has expired."""
     if record.event == "REMOVE":
         return None
     return BroadcastId(record.keys["broadcastId"]["S"].partition("#")[0]), record

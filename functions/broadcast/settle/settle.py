@@ -133,7 +133,7 @@ class Settle:
                 break
             old = self._broadcasts.tallies_of([key]).get(key)
         else:
-            raise TransientError("the tally was changed by others again and again")
+            raise TransientError("other invocations changed the tally at every attempt")
         if any(outcome.expired for outcome in outcomes):
             self._broadcasts.mark_expired(key.broadcast_id)
 

@@ -101,7 +101,7 @@ class GiveUp:
             # Counts lag behind connections by seconds: more recipients than the missed ones may not have been found.
             cut_short=summary is not None and not summary.cut_short,
         ):
-            raise TransientError("a query is still at work on the source")
+            raise TransientError("another query is still working on the source")
 
     def _now(self) -> int:
         return int(self._clock() * 1000)

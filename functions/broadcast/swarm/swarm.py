@@ -30,9 +30,9 @@ channel's name is."""
 
 
 class Swarm:
-    """Plans one broadcast and sends its sources to `query`; `cell` is the further cell that it works in, if it is one.
+    """Plans one broadcast and sends its sources to `query`; `cell` is the name of a further cell, None in the hub's.
 
-    A further cell hears of all that is on the hub's topic, and on its own.
+    A further cell receives all announcements of the hub's topic, and of its own topic.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class Swarm:
             logger.info("sources sent", sources=len(sources), sent=len(unfinished))
 
     def _takes_part(self, cell: CellName, announcement: Announcement) -> bool:
-        """Tell whether a broadcast is for the cell, which keeps a summary of its own for each of the hub's."""
+        """Tell whether a broadcast is for this cell. A further cell records a summary of its own."""
         if announcement.cells is None:
-            # One that another function of this cell has recorded, or one of the hub's alone.
+            # Either another function of this cell has recorded it, or it is for the hub's cell only.
             return self._broadcasts.summary(announcement.broadcast_id) is not None
         if cell not in announcement.cells:
             return False
@@ -120,7 +120,7 @@ class Swarm:
         return self._audiences.of(keys_of(audience))
 
     def _fix_partitions(self, broadcast_id: BroadcastId, counts: Iterable[PartitionCount]) -> None:
-        # A count may be below zero for a moment: somebody's end was counted before their beginning.
+        # A count may be below zero for a moment: the end of a connection was counted before its beginning.
         expected = {known.partition: max(0, known.count) for known in counts}
         while True:
             fixed = self._broadcasts.sources(broadcast_id)
@@ -151,7 +151,7 @@ class Swarm:
 
 
 def plan(expected: Mapping[Partition, int], *, first: int) -> Iterator[Source]:
-    """The partitions as sources numbered from `first`, in key order, of about RECIPIENTS_A_SOURCE recipients each."""
+    """Yield sources of about RECIPIENTS_A_SOURCE recipients each, in key order, numbered from `first`."""
     group: list[Partition] = []
     recipients = size = 0
     for partition in sorted(expected):
@@ -171,7 +171,7 @@ def _partitions(source: Source) -> tuple[Partition, ...]:
 
 
 def _expected(sources: Sequence[Source]) -> int | None:
-    """The recipients of all sources by the counts; None where one has no count."""
+    """Return the recipients of all sources by their counts; None if a source has no count."""
     counted = [source.expected for source in sources if source.expected is not None]
     return sum(counted) if len(counted) == len(sources) else None
 
@@ -185,7 +185,7 @@ def _message(announcement: Announcement, source: Source, expected: int | None) -
         published_at=announcement.published_at,
         expires_at=announcement.expires_at,
         priority=announcement.priority,
-        # Below zero it may be where a former release has fixed the sources.
+        # A former release may have recorded a count below zero.
         expected=None if expected is None else max(0, expected),
         group=announcement.group,
         has_deadline=announcement.has_deadline,

@@ -20,7 +20,7 @@ from loudhailer.websocket.identity import ConnectionIdentity
 
 
 class UnauthorizedError(Exception):
-    """There is no identity: API Gateway answers 401 to an error of exactly this text."""
+    """The handshake has no identity: API Gateway answers 401 to an error of exactly this text."""
 
     def __init__(self) -> None:
         super().__init__("Unauthorized")
@@ -31,7 +31,7 @@ class _Denied(Exception):  # noqa: N818  # a decision, not an error
 
 
 class Authorizer:
-    """Decides about one handshake; `part_of` gives the tenant with this cell's part of its limits."""
+    """Admits or refuses one handshake; `part_of` gives the tenant with this cell's part of its limits."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Authorizer:
 
 
 def _policy(effect: str, principal: str, method_arn: str) -> dict[str, Any]:
-    """A policy about every route of the API's stage: `arn:aws:execute-api:{region}:{account}:{api}/{stage}/*`."""
+    """Return a policy for every route of the API's stage: `arn:aws:execute-api:{region}:{account}:{api}/{stage}/*`."""
     stage = "/".join(method_arn.split("/")[:2])
     statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": f"{stage}/*"}
     return {"principalId": principal, "policyDocument": {"Version": "2012-10-17", "Statement": [statement]}}

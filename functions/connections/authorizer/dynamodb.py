@@ -1,4 +1,4 @@
-"""The limits of a connection: those of the tenant, or in a hub with further cells its own cell's part of them."""
+"""The limits of a connection: the tenant's, or the hub's part of them if there are further cells."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from loudhailer.tenants.model import Tenant
 
 
 def limits_by(settings: Settings, client: Any, *, clock: Callable[[], float]) -> Callable[[Tenant], Tenant]:
-    """Divide limits as the settings have it; a further cell has its part in its copies of the tenants."""
+    """Return the function that divides limits for the hub's cell; copies of tenants in a further cell have its part."""
     if not settings.cells_table:
         return lambda tenant: tenant
     return HubShare(

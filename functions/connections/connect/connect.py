@@ -60,8 +60,8 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.6
 https://docs.aws.amazon.com/wellarchitected/latest/framework/rel_mitigate_interaction_failure_limit_retries.html"""
 
 LONGEST_WAIT_SECONDS = 3.5
-"""The longest time that a transaction which did nothing is tried again. The handshake takes a place of the function's
-concurrency meanwhile, and clients of a tenant that is throttled must not take all of them."""
+"""Longest time for which a transaction without effect is repeated. Meanwhile the handshake uses a unit of the
+function's concurrency, and clients of a throttled tenant must not use all of it."""
 
 _LOOKED_AT = 100
 """Connections of a full session whose rows are looked up: as many as one BatchGetItem reads."""
@@ -102,7 +102,7 @@ _METRICS = {
 
 @dataclass(frozen=True, slots=True)
 class _Handshake:
-    """A client that wants to connect, as API Gateway and the authorizer describe it."""
+    """A client that asks to connect, as described by API Gateway and the authorizer."""
 
     connection: Connection
     tenant_connections: int
@@ -114,7 +114,7 @@ class _Handshake:
 
     @classmethod
     def of(cls, event: Mapping[str, Any], now: int) -> Self:
-        """The handshake of a `$connect` event."""
+        """Return the handshake of a `$connect` event."""
         request = event["requestContext"]
         identity = ConnectionIdentity.read(request["authorizer"])
         connection = Connection(
@@ -132,7 +132,7 @@ class _Handshake:
             tenant_per_minute=identity.tenant_per_minute,
             session_per_minute=identity.session_per_minute,
             session_expires_at=now + identity.session_seconds,
-            # An authorizer of an earlier release does not say; the transaction finds out.
+            # An authorizer of an earlier release does not send it; the transaction checks it.
             session_is_full=identity.session_connections >= identity.connections_per_session,
         )
 
@@ -207,7 +207,7 @@ class Connect:
                 return _over(_Limit.SESSION_AT_ONCE)
             case Entry.THROTTLED:
                 count("ConnectionThrottled")
-                raise TransientError("DynamoDB was too busy all the time")
+                raise TransientError("DynamoDB was too busy at every attempt")
 
     def _check(self, handshake: _Handshake) -> Entry | _Limit | None:
         """Check the limits; return the refusal, or None if a connection is reserved."""
@@ -242,8 +242,8 @@ class Connect:
     def _heal(self, session: Session, missing: int, now: int) -> int:
         """Remove connections that are gone from a full session; return their number.
 
-        They are left over if `accounting` gave up their stream records. A connection's row and its entry in the session
-        are written together. So an entry without a row is gone, and a row older than two hours has expired. For a large
+        They remain if `accounting` gave up their stream records. A connection's row and its entry in the session are
+        written together. So an entry without a row is gone, and a row older than two hours has expired. For a large
         session, a hundred random entries are looked up, so that a refusal stays cheap. If that is not enough, some
         connections with a row are looked up in API Gateway: a lost `$disconnect` leaves the row.
         """
@@ -287,8 +287,8 @@ class Connect:
                 self._pause(pause)
                 longest = min(2 * longest, _LONGEST_PAUSE_SECONDS)
         except TransientError:
-            # The connection may be recorded all the same. The client is refused, so the row must be deleted;
-            # `accounting` then releases the reservation. Releasing it here as well would release it twice.
+            # The connection may be recorded although the call failed. The client is refused, so the row must be
+            # deleted; `accounting` then releases the reservation. Releasing it here as well would release it twice.
             self._connections.delete(handshake.connection.key)
             raise
 

@@ -27,7 +27,7 @@ _REFUSED = "ConditionalCheckFailed"
 
 
 class DynamoRegister(Register):
-    """Records connections in DynamoDB tables at once.
+    """Records each connection in three DynamoDB tables, in one transaction.
 
     `spread` is False while sessions are made under the former keys: those are tried first, since a transaction that
     finds no session is paid for.

@@ -31,5 +31,5 @@ class Register(Protocol):
         must have fewer connections than its limit.
 
         Raises:
-            TransientError: it is not known whether it was done.
+            TransientError: the rows may or may not be written.
         """

@@ -65,5 +65,5 @@ def _end(body: str) -> End | None:
     except InvalidFieldError:
         count("DisconnectWithoutContext")
         connection = body.partition(" ")[2]
-        logger.warning("a row cannot be found and is left to expire", connection_id=connection)
+        logger.warning("a row cannot be found; it is deleted when it expires", connection_id=connection)
         return None

@@ -30,8 +30,9 @@ from loudhailer.tenants.port import TenantStore
 
 QUIET_SECONDS = 3_900
 """Seconds without a new checkpoint after which no earlier stream record can still arrive. The mapping of `accounting`
-gives a record up after an hour, and then the partition is marked; the rest is for the delivery of that notice. A probe
-would not shorten the wait: it moves the checkpoint itself, and a batch may be repeated after its probe was noted."""
+gives a record up after an hour, and then the partition is marked; the other five minutes are for the delivery of that
+notice. A probe would not shorten the wait: it moves the checkpoint itself, and a batch may be repeated after its probe
+was noted."""
 
 _SWEEP_MINUTES = 60
 """Number of runs in which each partition is swept once, if there are more partitions than this."""

@@ -36,7 +36,7 @@ class Run:
         for item in items:
             if self.is_over():
                 count("ReconcileCutShort")
-                logger.warning("the time is over; the rest is left to other runs")
+                logger.warning("the time is over; later runs do the rest")
                 return
             yield item
 

@@ -24,7 +24,7 @@ from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.settings import from_env
 
 RESERVE_SECONDS = 2.0
-"""Part of the invocation's time that is kept for closing connections that take nothing, and for the answer."""
+"""Part of the invocation's time that is kept for closing connections that accept no frame, and for the answer."""
 
 settings = from_env(Settings, os.environ)
 tenancies = PerTenant(

@@ -1,4 +1,4 @@
-"""The tables of inboxes: the hub's own, and those of further cells, which are reached in a role of theirs."""
+"""The tables of inboxes: the hub's own, and those of further cells, which are reached in roles of their accounts."""
 
 from collections.abc import Callable
 from functools import cache
@@ -13,11 +13,11 @@ from loudhailer.limits.places.dynamodb import DynamoPlaceStore
 
 _CELL_ATTEMPTS = 2
 _CELL_SECONDS = 2.0
-"""Patience with a cell: the request comes again if it does not answer."""
+"""Timeouts for calls to a further cell: if it does not answer, the request is delivered again."""
 
 
 def inboxes_of_cells(settings: Settings, client: Any) -> Callable[[CellName], CellInboxes]:
-    """The inboxes of each cell; `client` is the hub's own of DynamoDB."""
+    """Return the inboxes of each cell; `client` is the client of the hub's own tables."""
     declared = settings.cells or {}
 
     @cache
@@ -36,7 +36,7 @@ def inboxes_of_cells(settings: Settings, client: Any) -> Callable[[CellName], Ce
 
 
 def _inboxes(settings: Settings, client: Any) -> CellInboxes:
-    """The inboxes of a cell; its tables have the names of the hub's."""
+    """Return the inboxes of a cell; its tables have the same names as the hub's."""
     return CellInboxes(
         inboxes=DynamoInboxStore(client, settings.messages_table),
         places=DynamoPlaceStore(client, settings.places_table),

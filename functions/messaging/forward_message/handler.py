@@ -22,7 +22,10 @@ from loudhailer.settings import from_env
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 
 RESERVE_SECONDS = 8.0
-"""Part of the invocation's time that is kept for the message at work, and for deleting the forwarded ones."""
+"""Part of the invocation's time that is kept for the current message, and for deleting the forwarded messages."""
+
+GIVEN_UP_AFTER = 28
+"""Deliveries of a request, of the thirty that Terraform allows: from then on it may be the last one."""
 
 settings = from_env(Settings, os.environ)
 dynamodb, sqs = client("dynamodb"), client("sqs")
@@ -47,9 +50,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Acknowledge a request once all messages of its inbox are on the player's cell, or another request is made."""
     (record,) = event["Records"]
     sender, deadline = queues.sender(record["eventSourceARN"]), Deadline.of(context, reserve=RESERVE_SECONDS)
+    is_last = int(record["attributes"]["ApproximateReceiveCount"]) >= GIVEN_UP_AFTER
 
     def handle(body: str) -> None:
-        forward_message(Forward.of_body(body), sender, deadline=deadline)
+        forward_message(Forward.of_body(body), sender, deadline=deadline, is_last=is_last)
 
     response = consume(event, handle, dead_letters)
     postpone(sqs, queues.url(sender), event, response)

@@ -10,7 +10,7 @@ _CELL = "{cell}"
 
 
 class CellQueues:
-    """The queue of each cell; `url` has `{cell}` in place of its name, and `make` makes one of its URL."""
+    """The queue of each cell; `url` has `{cell}` in place of its name, and `make` makes a queue from a URL."""
 
     def __init__(self, url: str, make: Callable[[str], FifoQueue]) -> None:
         self._url = url

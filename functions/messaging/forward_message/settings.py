@@ -14,8 +14,8 @@ class Settings:
     Attributes:
         forward_queues: the URL of a cell's queue, with `{cell}` in place of the name.
         cells: the further cells.
-        cell_role_arn: the role in which the inboxes of a further cell are reached, with `{accountId}` in place of the
-            account's.
+        cell_role_arn: the role that reaches the inboxes of a further cell, with `{accountId}` in place of the account's
+            id.
     """
 
     tenants_table: TableName

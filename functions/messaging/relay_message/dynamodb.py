@@ -1,4 +1,4 @@
-"""The placements of players, which are the hub's: a further cell reaches them in a role that it has there."""
+"""The placements of players, which are in the hub's table: a further cell reads them in a role of the hub's account."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from loudhailer.queues.sqs import SqsFifoQueue
 
 _HUB_ATTEMPTS = 2
 _HUB_SECONDS = 2.0
-"""Patience with a hub in another account: a wake that does not reach it comes again."""
+"""Timeouts for calls to the hub from another account: if it does not answer, the wake is delivered again."""
 
 
 def players_cells(settings: Settings, sqs: Any) -> Callable[[ClientOf], PlayersCell]:

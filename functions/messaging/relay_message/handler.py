@@ -27,7 +27,7 @@ RESERVE_SECONDS = 3.0
 """Part of the invocation's time that is kept for closing, deleting delivered messages and sending another wake."""
 
 GIVEN_UP_AFTER = 8
-"""Deliveries of a wake, of the nine that Terraform allows: from then on it may be the last one."""
+"""Number of deliveries, of the nine that Terraform allows, from which on a delivery of a wake may be the last."""
 
 settings = from_env(Settings, os.environ)
 sqs: Any = LateClient("sqs")

@@ -1,10 +1,11 @@
-"""The cell that a player is on, and messages that wait for the player on another one.
+"""The cell that a player is on, and messages that wait for the player on another cell.
 
 A message is stored in the cell of its sender. The hub knows the cell of its receiver, and forwards messages from one
 cell to another: `forward_message`.
 
 The placement is read after the messages. So a player who is placed here then was placed here when the messages were
-stored, or has moved here since. Messages that are not delivered when a player moves away are brought along.
+stored, or has moved here since. Messages that are not delivered when a player moves to another cell are forwarded
+there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +22,11 @@ from loudhailer.observability import count, logger
 from loudhailer.queues.port import FifoQueue
 
 _AWAY_SECONDS = 5.0
-"""Time for which the hub is not asked again after it did not answer: each attempt would take seconds."""
+"""Seconds for which the hub is not asked again after it did not answer: each attempt would take seconds."""
 
 
 class HubUnreachableError(TransientError):
-    """The hub does not answer, and nothing but this wake has the messages brought to the player."""
+    """The hub does not answer, and only this wake can have the messages forwarded."""
 
 
 class PlayersCell(Protocol):
@@ -37,11 +38,13 @@ class PlayersCell(Protocol):
         `is_connected` says that the player has connections to this cell.
 
         Raises:
-            HubUnreachableError: the hub does not answer, and nobody is here to get the messages.
+            HubUnreachableError: the hub does not answer, and the player has no connection here.
         """
 
     def fetch(self, inbox: Inbox) -> None:
-        """Have messages brought here that wait on other cells, if the player who has connected came from another one.
+        """Have messages forwarded to this cell that wait on other cells, if the player has moved here from another one.
+
+        So it is if a request to bring them was given up.
 
         Raises:
             HubUnreachableError: the hub does not answer.
@@ -49,7 +52,7 @@ class PlayersCell(Protocol):
 
 
 class AlwaysHere(PlayersCell):
-    """The hub has no further cells: everybody is here."""
+    """The only cell of a hub without further cells: every player is here."""
 
     def hand_over(self, messages: Sequence[DirectMessage], *, is_connected: bool) -> bool:
         """Do nothing."""
@@ -73,10 +76,10 @@ class ByPlacement(PlayersCell):
         self._away_until = 0.0
 
     def hand_over(self, messages: Sequence[DirectMessage], *, is_connected: bool) -> bool:
-        """See `PlayersCell.hand_over`. While the hub does not answer, a player who is connected here counts as here.
+        """Ask the hub to forward messages. If it does not answer, a player who is connected here counts as placed here.
 
-        A message also goes to the hub if nobody has placed its receiver anywhere, or if the placement would be
-        forgotten before the message: the hub then keeps the player on this cell for so long.
+        A message also goes to the hub if its receiver has no placement, or one that ends before the message expires:
+        the hub then places the player on this cell for that time.
         """
         inbox = messages[0].inbox
         try:
@@ -94,10 +97,11 @@ class ByPlacement(PlayersCell):
         return True
 
     def fetch(self, inbox: Inbox) -> None:
-        """See `PlayersCell.fetch`."""
+        """Ask the hub to forward what waits on other cells, if the player came from another cell."""
         placement = self._placement(inbox)
-        is_new_here = placement is not None and placement.has_moved_since(self._clock() - KEPT_SECONDS)
-        if placement is not None and placement.cell == self._name and is_new_here:
+        if placement is None or placement.cell != self._name:
+            return
+        if placement.waits_elsewhere or placement.has_moved_since(self._clock() - KEPT_SECONDS):
             self._send(Forward(inbox, has_come=True))
             count("InboxFetched")
 

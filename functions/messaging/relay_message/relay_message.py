@@ -152,8 +152,8 @@ class RelayMessage:
     def __call__(self, wake: Wake, *, wake_id: str, deadline: Deadline, is_last: bool = False) -> None:
         """Handle one wake; if time runs out, another wake is sent for the rest.
 
-        `is_last` says that the wake is given up if it fails once more. One that does not reach the hub is then followed
-        by another one, since nothing else might wake the inbox on this cell.
+        `is_last` says that the wake is given up if it fails once more. If it cannot reach the hub, another wake is
+        sent, since nothing else might wake the inbox on this cell.
 
         Raises:
             TransientError: there are connections, but none of them takes a message now; or the connection that is
@@ -171,7 +171,7 @@ class RelayMessage:
                 self._wakes.send_all([wake.to_message(f"{wake_id}.on")])
 
     def _handle(self, wake: Wake, wake_id: str, deadline: Deadline) -> bool:
-        """Do what the wake asks for; return False if time runs out before."""
+        """Handle the wake; return False if time runs out before it is done."""
         if wake.behind is not None:
             return self._close_and_deliver(wake, wake_id, deadline)
         if wake.only_fetches:
@@ -183,7 +183,7 @@ class RelayMessage:
         return is_finished
 
     def _fetch(self, wake: Wake, wake_id: str) -> None:
-        """Have messages brought here; if the hub does not answer, send a wake for that, which holds up no message."""
+        """Have messages forwarded to this cell; if the hub does not answer, send another wake."""
         try:
             self._players_cell.fetch(wake.inbox)
         except HubUnreachableError:
@@ -224,7 +224,7 @@ class RelayMessage:
             elif Outcome.REJECTED in posted.refused.values():
                 self._delete_rejected(messages[0])
             else:
-                # All are gone, but counted as connections to this cell.
+                # All connections are gone, but the player counts as connected to this cell.
                 self._players_cell.hand_over(messages, is_connected=False)
                 return True
         return True
@@ -244,7 +244,7 @@ class RelayMessage:
                 return False
             if deadline.is_over(within=_CLOSE_PAUSE_SECONDS):
                 if not _MAY_PASS_LATER.isdisjoint(unclosed.values()):
-                    raise TransientError("a connection that is left behind cannot be closed now")
+                    raise TransientError("a connection that is behind cannot be closed now")
                 return False
             self._pause(_CLOSE_PAUSE_SECONDS)
         return self._deliver(wake, wake_id, deadline, skipped)
@@ -268,7 +268,7 @@ class RelayMessage:
             gone = (key.connection_id for key in known if key not in recorded)
             self._devices.forget(*inbox, islice(gone, _FORGOTTEN_AT_ONCE))
         except TransientError:
-            logger.exception("connections that are gone are left among the devices")
+            logger.exception("devices of connections that are gone could not be deleted")
         return set(recorded)
 
     def _post(

@@ -11,11 +11,11 @@ class Settings:
     """The tables that are read, their role, and the targets of posts, wakes and messages that cannot be handled.
 
     Attributes:
-        cell_name: this cell's name; without further cells there is none, and the variables below are not used.
+        cell_name: this cell's name; without further cells it is empty, and the variables below are not used.
         placements_table: the hub's table with the cell of each player.
         forward_queue_url: this cell's queue at the hub.
         hub_role_arn: the role in which a further cell reaches the hub; the hub's own cell needs none.
-        hub_external_id: what it names when it assumes the role.
+        hub_external_id: the external id with which it assumes that role.
         hub_region: the hub's Region.
     """
 

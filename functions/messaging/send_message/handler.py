@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.messaging.send_message.direct import Direct
-from functions.messaging.send_message.rooms import SendToRoom
+from functions.messaging.send_message.rooms import SendToRoom, SmallRoom
 from functions.messaging.send_message.send_message import SendMessage
 from functions.messaging.send_message.settings import Settings
 from loudhailer.aws.clients import LateClient
@@ -32,7 +32,7 @@ from loudhailer.websocket.once import Once
 from loudhailer.websocket.sent.dynamodb import DynamoSentStore
 
 settings = from_env(Settings, os.environ)
-late: Any = LateClient  # few frames need these clients: frames to large rooms, and frames that close a member
+late: Any = LateClient  # only frames to large rooms, and frames that close a member, need these clients
 broadcasts = DynamoBroadcastStore(
     late("dynamodb"), settings.broadcasts_table, clock=time.time, keys=settings.broadcast_keys
 )
@@ -44,16 +44,16 @@ sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"], tries=TRIE
 
 def responder(client: ClientOf) -> TenantResponder:
     """A tenant's use case, with the tenant's credentials."""
-    own, endpoint, lifetime = client("dynamodb"), settings.callback_endpoint, settings.inbox_lifetime_seconds
+    own, lifetime = client("dynamodb"), settings.inbox_lifetime_seconds
     rooms = DynamoRoomStore(own, settings.connections_table)
     once = Once(DynamoSentStore(own, settings.limits_table), clock=time.time)
     limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
     posts = PostBudget(limits, session_share=settings.session_share, clock=time.time)
-    in_room = SendToRoom(rooms, sender, posts, broadcasts, announcer, ends=ends, once=once, endpoint=endpoint)
+    small_room = SmallRoom(rooms, sender, ends, endpoint=settings.callback_endpoint, pause=time.sleep)
+    in_room = SendToRoom(rooms, small_room, posts, broadcasts, announcer, once=once)
     inboxes, places = DynamoInboxStore(own, settings.messages_table), DynamoPlaceStore(own, settings.places_table)
     direct = Direct(inboxes, places, once, messages_per_inbox=settings.messages_per_inbox, lifetime_seconds=lifetime)
-    sessions = DynamoSessionStore(own, settings.sessions_table)
-    return TenantResponder(sessions, limits, SendMessage(direct, rooms=in_room))
+    return TenantResponder(DynamoSessionStore(own, settings.sessions_table), limits, SendMessage(direct, rooms=in_room))
 
 
 exchange = Exchange(PerTenant(responder, role_arn=settings.tenant_role_arn).of, clock=time.time)

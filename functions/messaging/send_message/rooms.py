@@ -6,7 +6,8 @@ sent as a broadcast, which keeps to the account's quota, is repeated for minutes
 own with lower priority.
 
 A member of a small room that does not take a message within a few seconds is closed, through the queue of connections'
-ends. Its client then reconnects and knows that it missed something.
+ends. Its client then reconnects and knows that it missed something. A member that was refused, perhaps because of the
+account's throttle, is posted to once more a second later: a client that reads is not closed for the account.
 
 Both kinds of rooms use their tenant's budget of posts: see `PostBudget`.
 
@@ -15,7 +16,8 @@ miss a message. A member that is gone is removed: see `loudhailer/rooms/stale.py
 """
 
 import hashlib
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from loudhailer import codec, ids
@@ -26,10 +28,12 @@ from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.codec import JsonText
 from loudhailer.connections.ends import End, group_of
 from loudhailer.connections.model import ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
+from loudhailer.delivery.throttling import REST_SECONDS
 from loudhailer.errors import ErrorCode, InvalidFieldError
-from loudhailer.ids import BroadcastId, RoomKey, TenantId
+from loudhailer.ids import BroadcastId, ConnectionId, RoomKey, TenantId
 from loudhailer.inbox.model import message_id
 from loudhailer.limits.posts import PostBudget
 from loudhailer.observability import count, logger
@@ -75,29 +79,81 @@ class _RoomMessage:
         return ids.derived_broadcast_id(first.received_at, message_id(first.received_at, first.request_id))
 
 
+class SmallRoom:
+    """Posts frames to the members of small rooms.
+
+    `pause` waits for that many seconds; `monotonic` returns seconds of a monotonic clock.
+    """
+
+    def __init__(
+        self,
+        rooms: RoomStore,
+        sender: OrderedSender,
+        ends: Queue,
+        *,
+        endpoint: str,
+        pause: Callable[[float], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rooms = rooms
+        self._sender = sender
+        self._ends = ends
+        self._endpoint = endpoint
+        self._pause = pause
+        self._monotonic = monotonic
+
+    def post(self, tenant: TenantId, members: Iterable[ConnectionKey], frame: str) -> None:
+        """Post the frame to the members; remove the ones that are gone, and have the ones that miss it closed."""
+        keys = {key.connection_id: key for key in members}
+        ends: list[End] = []
+        for connection, outcome in self._outcomes(keys, frame.encode()).items():
+            if outcome is Outcome.GONE:
+                remove_gone(self._rooms, [keys[connection]])
+            elif outcome is not Outcome.DELIVERED:
+                count("RoomPostFailed")
+                logger.warning("a member did not get a room's message", member=connection, outcome=outcome.name)
+                if outcome is not Outcome.REJECTED:
+                    ends.append(End(keys[connection], close=True))
+        if ends:
+            self._ends.send_all((end.to_body() for end in ends), group=group_of(tenant))
+
+    def _outcomes(self, connections: Iterable[ConnectionId], frame: bytes) -> dict[ConnectionId, Outcome]:
+        """Post the frame, and once more to connections that the account's throttle may have refused, if time allows."""
+        deadline = Deadline.after(POST_SECONDS, self._monotonic)
+        outcomes = self._post_once(connections, frame, deadline)
+        throttled = [connection for connection, outcome in outcomes.items() if outcome is Outcome.THROTTLED]
+        if throttled and not deadline.is_over(within=REST_SECONDS):
+            self._pause(REST_SECONDS)
+            outcomes |= self._post_once(throttled, frame, deadline)
+        return outcomes
+
+    def _post_once(
+        self, connections: Iterable[ConnectionId], frame: bytes, deadline: Deadline
+    ) -> dict[ConnectionId, Outcome]:
+        frames = dict.fromkeys(connections, (frame,))
+        outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=deadline.seconds_left)
+        return {connection: outcome for connection, (outcome,) in outcomes.items()}
+
+
 class SendToRoom:
     """Sends a member's message to its room; answers frames that have a `roomKey`."""
 
     def __init__(
         self,
         rooms: RoomStore,
-        sender: OrderedSender,
+        small_room: SmallRoom,
         posts: PostBudget,
         broadcasts: BroadcastStore,
         announce: Announcer,
         *,
-        ends: Queue,
         once: Once,
-        endpoint: str,
     ) -> None:
         self._rooms = rooms
-        self._sender = sender
+        self._small_room = small_room
         self._posts = posts
         self._broadcasts = broadcasts
         self._announce = announce
-        self._ends = ends
         self._once = once
-        self._endpoint = endpoint
         self._sizes: dict[RoomKey, tuple[int, int]] = {}
 
     def __call__(self, caller: Caller, frame: Frame) -> str | None:
@@ -130,14 +186,14 @@ class SendToRoom:
                 message.broadcast_id(first), caller.tenant_id, room, message.frame(first), first.received_at
             )
         else:
-            self._post(caller.tenant_id, members, message.frame(first))
+            self._small_room.post(caller.tenant_id, members, message.frame(first))
         count("RoomMessageSent")
         return None
 
     def _members_of_small(self, caller: Caller, room: RoomKey) -> set[ConnectionKey] | None:
         """Return the members of a small room, the caller included; None for a room that is, or was just now, large.
 
-        Otherwise a large room whose members all speak at once would have a hundred keys read for each of them.
+        The size of a large room is cached: otherwise each message of a crowd would read a hundred keys.
         """
         if self._known_size(caller, room) is not None:
             return None
@@ -158,22 +214,6 @@ class SendToRoom:
                 self._sizes.clear()
             self._sizes[room] = size, caller.received_at // 1_000
         return size
-
-    def _post(self, tenant: TenantId, members: Iterable[ConnectionKey], frame: str) -> None:
-        keys = {key.connection_id: key for key in members}
-        frames = dict.fromkeys(keys, (frame.encode(),))
-        outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=POST_SECONDS)
-        ends: list[End] = []
-        for connection, (outcome,) in outcomes.items():
-            if outcome is Outcome.GONE:
-                remove_gone(self._rooms, [keys[connection]])
-            elif outcome is not Outcome.DELIVERED:
-                count("RoomPostFailed")
-                logger.warning("a member did not get a room's message", member=connection, outcome=outcome.name)
-                if outcome is not Outcome.REJECTED:
-                    ends.append(End(keys[connection], close=True))
-        if ends:
-            self._ends.send_all((end.to_body() for end in ends), group=group_of(tenant))
 
     def _broadcast(self, broadcast_id: BroadcastId, tenant: TenantId, room: RoomKey, frame: str, sent_at: int) -> None:
         summary = Summary(

@@ -1,7 +1,7 @@
-"""A further cell says that it is alive, and keeps its tenants as the hub has them.
+"""Renew a further cell's lease, and keep its copies of the hub's tenants.
 
 A lease is written last: after the hub was read, the tenants were copied, and the cell's own tables and API answered. So
-a cell that cannot do its work, or does not reach the hub, has no lease soon, and gets no sessions.
+the lease of a cell that cannot work, or cannot reach the hub, becomes too old, and the cell gets no sessions.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,18 +20,19 @@ from loudhailer.tenants.model import TenantRow
 from loudhailer.tenants.port import TenantStore
 
 _NOBODY = ConnectionId("AAAAAAAAAAAAAAA=")
-"""A connection that does not exist."""
+"""Id of a connection that does not exist."""
 
 _WELL = {Outcome.GONE, Outcome.DELIVERED, Outcome.THROTTLED}
-"""Answers of an API that is at work; 429 is that of an account which is at its full rate, not sick."""
+"""Answers of an API that works; 429 means that the account is at its full rate."""
 
 _LOOKUP_SECONDS = 1.0
 _COUNTED_SECONDS = 60
-"""Time for which the number of connections is believed: it is for reports, and to count them reads all partitions."""
+"""Seconds for which the number of connections is cached: reports need no newer one, and counting reads all
+partitions."""
 
 
 class Beat:
-    """Renews the lease of the cell `name`; see the module."""
+    """Renews the lease of the cell `name`."""
 
     def __init__(
         self,
@@ -62,38 +63,38 @@ class Beat:
         self._connections: tuple[float, int] | None = None
 
     def __call__(self) -> None:
-        """Copy the tenants if need be, and renew the lease; without any tenant nothing is written.
+        """Copy the tenants if they have changed, and renew the lease; without any tenant nothing is written.
 
-        They are copied if they, or the cells that share their limits, are others than the cell's last lease says. All
-        environments read that lease, so none takes for copied what another one has replaced.
+        Tenants are copied if their revision, or the cells that share their limits, differ from the cell's last lease.
+        All environments read that lease, so they agree on what is copied.
         """
-        self._beat(anew=False)
+        self._beat(copies_all=False)
 
-    def anew(self) -> None:
-        """Do the same, and copy the tenants in any case: two runs at once may have copied in another order."""
-        self._beat(anew=True)
+    def copy_all(self) -> None:
+        """Copy all tenants again, and renew the lease: two concurrent runs may have copied in another order."""
+        self._beat(copies_all=True)
 
-    def _beat(self, *, anew: bool) -> None:
-        revision = self._directory.revision()
+    def _beat(self, *, copies_all: bool) -> None:
+        revision = self._directory.tenant_revision()
         statuses = self._directory.statuses(list(self._shares.weights))
         taking_part = cells_taking_part(
             statuses, self._shares.weights, own=self._name, now=self._clock(), lease_seconds=self._lease_seconds
         )
         last = statuses[self._name].lease
-        if anew or last is None or (last.tenants, last.taking_part) != (revision, taking_part):
+        if copies_all or last is None or (last.tenant_revision, last.taking_part) != (revision, taking_part):
             if not (rows := self._hub_tenants.all_rows()):
                 return
             self._copy(rows, taking_part)
         (outcome,) = self._lookup.look_up(self._callback_endpoint, [_NOBODY], seconds=_LOOKUP_SECONDS)
         if outcome not in _WELL:
             count("CellNotWell")
-            logger.error("the cell's own API does not answer as it should", outcome=outcome.name)
+            logger.error("the cell's own API does not work", outcome=outcome.name)
         lease = Lease(
             at=int(self._clock()),
             is_well=outcome in _WELL,
             websocket_url=self._websocket_url,
             connections=self._counted(),
-            tenants=revision,
+            tenant_revision=revision,
             taking_part=taking_part,
         )
         self._directory.renew(self._name, lease)
@@ -101,7 +102,7 @@ class Beat:
 
     def has_tenants(self) -> bool:
         """Tell whether the hub has any tenant; without one there is nothing to copy, and no session to place."""
-        return self._directory.revision() > 0 or bool(self._hub_tenants.all_rows())
+        return self._directory.tenant_revision() > 0 or bool(self._hub_tenants.all_rows())
 
     def _copy(self, rows: list[TenantRow], taking_part: Mapping[CellName, float]) -> None:
         """Put the hub's rows that differ from the copied ones, each tenant with this cell's part of its limits."""

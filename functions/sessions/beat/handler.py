@@ -1,4 +1,4 @@
-"""Wiring of `beat`: a schedule, every minute, and the queue that brings the ticks between."""
+"""Wiring of `beat`: a schedule, every minute, and the queue of the ticks within the minute."""
 
 import os
 import time
@@ -38,11 +38,11 @@ beat = Beat(
     clock=time.time,
 )
 ticks = SqsQueue(client("sqs"), settings.beat_queue_url, pause=time.sleep)
-every_few_seconds = EveryFewSeconds(beat, beat.anew, beat.has_tenants, ticks, seconds=settings.beat_seconds)
+every_few_seconds = EveryFewSeconds(beat, beat.copy_all, beat.has_tenants, ticks, seconds=settings.beat_seconds)
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001  # Lambda passes it
-    """Renew the cell's lease; a run that fails is followed by the next tick's."""
+    """Renew the cell's lease; if that fails, the next tick tries again."""
     every_few_seconds(event)

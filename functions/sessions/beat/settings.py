@@ -9,14 +9,14 @@ from loudhailer.settings import Arn, TableName, Url, integer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The cell, its tables and its API, and the hub's tables with the role in which they are reached.
+    """The cell with its tables and API, and the hub's tables with the role that reaches them.
 
     Attributes:
-        beat_queue_url: the queue that brings the ticks between two minutes.
-        beat_seconds: the time between two ticks.
-        lease_seconds: how old a lease may be.
+        beat_queue_url: the queue of the ticks within a minute.
+        beat_seconds: seconds between two ticks.
+        lease_seconds: largest age of a valid lease.
         cell_weights: the weights of all cells, the hub's included.
-        home_connections: how many connections of a tenant make a home.
+        home_connections: number of a tenant's connections that make a home.
     """
 
     cell_name: NameOfCell

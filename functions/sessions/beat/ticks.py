@@ -1,4 +1,4 @@
-"""The ticks between two minutes: a schedule has minutes, so each one sends the messages for the seconds within it."""
+"""The ticks within a minute: a schedule is as fine as minutes, so each of its events sends delayed messages."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,10 +8,10 @@ from loudhailer.queues.port import Queue
 
 
 class EveryFewSeconds:
-    """Calls `work` for each tick, and `thorough` in place of it for the schedule's event, once a minute.
+    """Calls `work` for each tick, and `thorough` for the schedule's event, once a minute.
 
-    For that event it asks a queue to bring a tick every `seconds` until the next one. As long as the work is not
-    wanted, there is no other event than the schedule's.
+    For that event it sends a queue a delayed tick for every `seconds` until the next event. While `is_wanted` is false,
+    no ticks are sent.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-timers.html
     """
@@ -32,7 +32,7 @@ class EveryFewSeconds:
         self._seconds = seconds
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """Handle one event; the ticks are sent first, so that a run that fails is followed by others."""
+        """Handle one event; the ticks are sent first, so that further runs follow one that fails."""
         if "Records" in event:
             self._work()
             return

@@ -54,7 +54,7 @@ class EndSession:
         """The partial batch response: the first session that still has connections at the deadline, if any.
 
         Raises:
-            TransientError: some rows could not be read or deleted; the whole batch comes again.
+            TransientError: some rows could not be read or deleted; the whole batch is delivered again.
         """
         removed = list(parsed(event["Records"], _Removed.of))
         remaining = {key for session in removed for key in session.connections}
@@ -62,7 +62,7 @@ class EndSession:
         while remaining and (remaining := self._close(remaining, deadline)):
             if deadline.is_over(within=_PAUSE_SECONDS):
                 count("SessionNotEnded", sum(not remaining.isdisjoint(session.connections) for session in removed))
-                logger.warning("connections of sessions that are gone are left", connections=len(remaining))
+                logger.warning("connections of deleted sessions are still open", connections=len(remaining))
                 break
             self._pause(_PAUSE_SECONDS)
         failed = (session.sequence_number for session in removed if not remaining.isdisjoint(session.connections))

@@ -8,7 +8,7 @@ session before they connect, and the answer names the time of each client of a c
 - A client that finds others waiting gets an *appointment*, and asks again then. Appointments are a little further
   apart than slots; the difference is the *reserve*.
 - The first clients of each tenant in a minute go past the line, as long as slots are near. So the clients of a small
-  tenant wait for a slot alone, however long the line of another tenant is.
+  tenant wait only for a slot, however long the line of another tenant is.
 - A slot that nobody takes is given to the next client that asks, even if many have an appointment later.
 - A tenant gets as many appointments in a minute as it may have attempts to connect: more would be refused later.
 
@@ -34,44 +34,44 @@ from loudhailer.observability import count, logger
 from loudhailer.tenants.model import Tenant
 
 HEADROOM = 0.99
-"""Part of the rate that slots have; clients that connect without asking have the rest."""
+"""Part of the rate that is divided into slots; the rest is for clients that connect without asking."""
 
 _EARLY_SECONDS = 0.3
-"""Time by which a client may come before its slot. API Gateway's bucket holds a second of the rate: the rest of it is
-for clients that are late."""
+"""Seconds before its slot from which a client may connect. API Gateway's bucket holds a second of the rate: the rest of
+the bucket is for clients that are late."""
 
 _CROWD_SECONDS = 0.15
-"""A line begins when slots are taken so far ahead, and clients go past it while they are no further ahead. It is less
+"""A line begins when slots are taken this many seconds ahead; clients go past it while slots are nearer. It is less
 than the time above, so that a client with an appointment usually gets a slot at once."""
 
 _IDLE_SECONDS = 0.05
-"""Slots that are taken no further ahead are idle, whatever appointments were given."""
+"""While slots are taken at most this many seconds ahead, a client gets a slot even if others have appointments."""
 
 _LATE_SECONDS = {Kind.SLOT: 1.5, Kind.APPOINTMENT: 300.0}
 """Time for which a turn is kept. `Retry-After` has whole seconds, so a client may come a second after its slot. One
 that sleeps may come minutes after its appointment, and takes the next slot like any other."""
 
 _WRITES_A_SECOND = 500.0
-"""Most writes a second to the row of a line: at a higher rate of slots, each write takes several."""
+"""Most writes to the row of a line in a second: at a higher rate of slots, each write takes several slots."""
 
 _APPOINTMENTS_SECONDS = 0.02
 """Seconds of the line that an environment takes at once at most, as appointments for its next clients."""
 
 _PART_TAKEN = 10
-"""An environment takes one time at once for so many that it has given: times that no client comes for are lost."""
+"""An environment takes one further time at once for each so many that it has given: unused times are lost."""
 
 _KNOWN_SECONDS = 0.1
 """Time for which an environment uses the ends of a line without reading them again."""
 
 _BUSY_SECONDS = 1.0, 3.0
-"""Bounds of the time after which a client asks again if the store takes no more."""
+"""Bounds of the time in seconds after which a client asks again if the store is too busy."""
 
 _TENANTS_PAST_THE_LINE = 10
 """Tenants that may all send as many clients past the line as a tenant may, within the reserve."""
 
 
 class Wait(NamedTuple):
-    """The seconds after which a client is to ask again."""
+    """Seconds after which a client is to ask again."""
 
     seconds: float
 
@@ -83,7 +83,7 @@ class LimitReached(Enum):
 
 
 class _Times:
-    """Times of one kind that this environment has taken from a cell's line, and not given to a client yet.
+    """Times of one kind that this environment has taken from a cell's line, and has not given to a client yet.
 
     It takes from `least` to `most` at once.
     """
@@ -109,7 +109,7 @@ class _Times:
         self._unused.extend(end - self.apart * each for each in range(number, 0, -1))
 
     def next(self, now: float) -> float | None:
-        """Remove the next time that is not over, and return it; None if there is none."""
+        """Remove and return the next time that is not over; None if there is none."""
         while self._unused:
             if (at := self._unused.popleft()) >= now - _EARLY_SECONDS:
                 self._given += 1
@@ -160,10 +160,10 @@ class Admission:
     def admit(self, cell: CellName, tenant: Tenant, session: SessionId) -> Wait | LimitReached | None:
         """Return None if a client of the session may connect to the cell now, else the time until it is to ask again.
 
-        A client of a tenant that has used up its minute is refused.
+        A client is refused if its tenant has used up its attempts of this minute.
 
-        If the store takes no more, it is a storm, and clients ask again: none of them may enter without a slot. If it
-        does not answer, clients are let in: API Gateway may refuse their handshakes, as without a line.
+        If the store is too busy, clients ask again: in such a storm none of them may connect without a slot. If it does
+        not answer, clients are let in: API Gateway may refuse their handshakes, as it would without a line.
         """
         if not self._rate:
             return None
@@ -173,7 +173,7 @@ class Admission:
             answer = Wait(self._random.uniform(*_BUSY_SECONDS))
         except TransientError as error:
             count("AdmissionUnknown")
-            logger.warning("a client is let in though the line does not answer", cell=cell, error=str(error))
+            logger.warning("a client is let in, because the line does not answer", cell=cell, error=str(error))
             return None
         if isinstance(answer, Wait):
             count("ClientDelayed")
@@ -218,7 +218,7 @@ class Admission:
         return self._lines[cell]
 
     def _next(self, cell: CellName, line: _Line, times: _Times, now: float) -> float:
-        """Return the next slot or appointment that no client has."""
+        """Return the next free slot or appointment."""
         while (at := times.next(now)) is None:
             number = times.number(now)
             line.ends, line.seen_at = self._store.extend(cell, times.kind, number * times.apart, now), now
@@ -246,7 +246,7 @@ class Admission:
         """Let the client in if its slot is near; else keep the turn, and let the client wait."""
         if turn.kind is Kind.SLOT and turn.at <= now + _EARLY_SECONDS:
             return None
-        # All turns of a session expire together, so a later one must not make those before it expire earlier.
+        # All turns of a session expire together, so a later turn must not shorten the lifetime of earlier ones.
         expires_at = ceil(now + LONGEST_SECONDS + _LATE_SECONDS[Kind.APPOINTMENT])
         self._store.keep(tenant.tenant_id, session, turn, expires_at=expires_at)
         return Wait(turn.at - now)

@@ -1,4 +1,4 @@
-"""The tables of sessions: the hub's own, and those of further cells, which are reached in a role of theirs."""
+"""The tables of sessions: the hub's own, and those of further cells, which are reached in roles of their accounts."""
 
 import time
 from collections.abc import Callable
@@ -20,15 +20,16 @@ from loudhailer.sessions.dynamodb import DynamoSessionStore
 
 _CELL_ATTEMPTS = 2
 _CELL_SECONDS = 2.0
-"""Patience with a cell: one that does not answer has its clients try again, and is no candidate soon."""
+"""Timeouts for calls to a further cell: if it does not answer, clients try again, and it soon is no candidate any
+more."""
 
 LINE_ATTEMPTS = 2
 LINE_SECONDS = 1.0
-"""Patience with the line: if it does not answer, the client is let in before it and the function give up."""
+"""Timeouts for calls to the line: if it does not answer, the client is let in before client or function time out."""
 
 
 def placing(settings: Settings, client: Any, *, clock: Callable[[], float]) -> Placing:
-    """Place sessions as the settings have it: in the hub alone, or over the cells that they declare."""
+    """Return the placing of sessions: all in the hub's cell, or over the cells that the settings declare."""
     here = _stores(settings, client)
     declared = settings.cells
     if not declared:
@@ -60,7 +61,7 @@ def placing(settings: Settings, client: Any, *, clock: Callable[[], float]) -> P
 
 
 def admission(settings: Settings, client: Any, *, clock: Callable[[], float]) -> Admission:
-    """Admit clients as the settings have it; the lines of all cells are in the hub's table."""
+    """Return the admission of clients; the lines of all cells are in the hub's table."""
     return Admission(
         DynamoLineStore(client, settings.limits_table),
         DynamoLimitStore(client, settings.limits_table, pause=time.sleep),
@@ -72,7 +73,7 @@ def admission(settings: Settings, client: Any, *, clock: Callable[[], float]) ->
 
 
 def _stores(settings: Settings, client: Any) -> CellStores:
-    """The stores of a cell; its tables have the names of the hub's."""
+    """Return the stores of a cell; its tables have the same names as the hub's."""
     return CellStores(
         sessions=DynamoSessionStore(client, settings.sessions_table, spread=settings.spread_sessions),
         places=DynamoPlaceStore(client, settings.places_table),

@@ -2,7 +2,7 @@
 
 If the hub has the only cell, all sessions are there, and nothing is read or written about it. With further cells the
 session follows its player, so that all of a player's devices are on one cell; it stays there while that cell is a
-candidate, and is placed anew by rendezvous hashing otherwise. Decision 0047 has the reasons.
+candidate, and is placed again by rendezvous hashing otherwise. Decision 0047 has the reasons.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,17 +33,17 @@ from loudhailer.tenants.model import Tenant
 _ATTEMPTS = 4
 
 _DIRECTORY_SECONDS = 1
-"""Time for which the status of the cells is remembered: leases are renewed every five seconds."""
+"""Seconds for which the status of the cells is cached: leases are renewed every five seconds."""
 
 _NOTED_SECONDS = 3_600
-"""Time after which it is noted anew that a tenant may have connections on a cell."""
+"""Seconds after which the note is renewed that a tenant may have connections on a cell."""
 
 _MOST_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellStores:
-    """The tables of a cell that sessions are kept in."""
+    """The tables of sessions of one cell."""
 
     sessions: SessionStore
     places: PlaceStore
@@ -57,9 +57,9 @@ class SessionCell:
         name: the cell's name.
         sessions: its sessions.
         places: its places.
-        websocket_url: where its clients connect.
-        tenant_sessions: how many sessions the tenant may have there.
-        player: the player that the session is to be bound to; None leaves it as it is.
+        websocket_url: the URL to which its clients connect.
+        tenant_sessions: most sessions that the tenant may have there.
+        player: the player that the session is to be bound to; None keeps its present one.
     """
 
     name: CellName
@@ -76,9 +76,9 @@ class Placing(Protocol):
     def place(
         self, tenant: Tenant, session: SessionId, player: PlayerId | None, *, is_renewal: bool = False
     ) -> SessionCell | None:
-        """Return the cell that the session is to live on from now on; None if it is bound to another player.
+        """Return the cell that the session lives on from now on; None if the session is bound to another player.
 
-        A renewal leaves a session whose client is connected where it is.
+        A renewal keeps a session with a connected client on its cell.
         """
 
     def cells_of(self, tenant: Tenant, session: SessionId) -> Sequence[tuple[CellName, SessionStore]]:
@@ -86,7 +86,7 @@ class Placing(Protocol):
 
 
 class OneCell(Placing):
-    """The hub's cell has all sessions."""
+    """All sessions are on the hub's cell."""
 
     def __init__(self, stores: CellStores, websocket_url: str) -> None:
         self._stores = stores
@@ -113,9 +113,9 @@ class OneCell(Placing):
 
 
 class TenantNotCopiedError(TransientError):
-    """A session is to be placed on a cell that does not have the tenant's last change; it will in some seconds.
+    """The cell for a session has not copied the tenant's last change yet; it will within seconds.
 
-    Its key, and with it the session's id, may be another one there, so the handshake would be refused.
+    The tenant's key, and so the session's id, may differ there, and the handshake would be refused.
     """
 
     def __init__(self) -> None:
@@ -123,10 +123,10 @@ class TenantNotCopiedError(TransientError):
 
 
 class _Cells(NamedTuple):
-    """The cells as they are for a tenant's sessions.
+    """The status of the cells for a tenant's sessions.
 
     Attributes:
-        taking_part: the cells that keep the sessions that they have, with their weights.
+        taking_part: the cells that keep their sessions, with their weights.
         candidates: the cells that get new sessions: they have the tenant's last change.
         urls: the clients' URLs of all cells that ever had a lease.
     """
@@ -168,16 +168,17 @@ class SeveralCells(Placing):
     def place(
         self, tenant: Tenant, session: SessionId, player: PlayerId | None, *, is_renewal: bool = False
     ) -> SessionCell | None:
-        """Write where the session and its player are, and return it; see `Placing.place`.
+        """Record the cell of the session and its player, and return it.
 
         Raises:
             TenantNotCopiedError: the session is new on its cell, which does not have the tenant's last change yet.
-            TransientError: others place the session all the time, or a cell that it may live on does not answer.
+            TransientError: other requests placed the session at every attempt, or a cell that it may be on does not
+                answer.
         """
         for _ in range(_ATTEMPTS):
             names = [name_of_session(session)] if player is None else [name_of_session(session), name_of_player(player)]
             found = self._placements.get(tenant.tenant_id, names)
-            own, players = found.get(names[0]), found.get(names[-1])
+            own, players = found.get(names[0]), _asked_for(found.get(names[-1]))
             live = None if own else self._live(HUB, tenant, session)
             current = own.cell if own else HUB if live else None
             wanted = players.cell if players else current
@@ -188,17 +189,18 @@ class SeveralCells(Placing):
                 if bound is not None and bound != player:
                     return None if player else self.place(tenant, session, bound, is_renewal=is_renewal)
                 if is_renewal and live is not None and live.connections and bound == player and current in cells.urls:
-                    # The client does not follow: elsewhere the session would live without it, and end where it is.
+                    # A connected client does not move: on another cell the session would have no connection.
                     return self._session_cell(tenant, current, player, cells)
                 if live is not None and player is not None and bound is None:
-                    # As on one cell: a session that is bound only now is made anew, and its connections are closed.
+                    # As with a single cell: a session that is bound to a player only now is created again, and its
+                    # connections are closed.
                     self._stores(current).sessions.delete(tenant.tenant_id, session)
             if self._write(tenant, cell, player, {name: found.get(name) for name in reversed(names)}):
                 return self._session_cell(tenant, cell, player, cells)
-        raise TransientError("the session was placed by others all the time")
+        raise TransientError("other requests placed the session at every attempt")
 
     def cells_of(self, tenant: Tenant, session: SessionId) -> Sequence[tuple[CellName, SessionStore]]:
-        """Return its placement's cell, and the former one while connections may be left there."""
+        """Return the cell of its placement, and its former cell while that may still have connections."""
         name = name_of_session(session)
         placement = self._placements.get(tenant.tenant_id, [name]).get(name)
         cells = [] if placement is None else [placement.cell]
@@ -209,14 +211,14 @@ class SeveralCells(Placing):
         return [(cell, self._stores(cell).sessions) for cell in declared]
 
     def _live(self, cell: CellName, tenant: Tenant, session: SessionId) -> Session | None:
-        """The session in a cell, if it lives there."""
+        """Return the session if it lives on the cell."""
         found = self._stores(cell).sessions.get(tenant.tenant_id, session) if cell in self._weights else None
         return found if found is not None and found.is_live(self._clock()) else None
 
     def _session_to_move(
         self, own: Placement | None, cell: CellName, tenant: Tenant, session: SessionId
     ) -> tuple[Session | None, PlayerId | None]:
-        """The session in the cell that it is to leave, and its player; by its placement if the cell does not answer."""
+        """Return a session that is to leave a cell, and its player: by its placement if the cell does not answer."""
         try:
             live = self._live(cell, tenant, session)
         except TransientError as error:
@@ -244,12 +246,12 @@ class SeveralCells(Placing):
             lost = {cell for cell, lease in leases.items() if not lease.is_alive(now, self._lease_seconds)}
             alive = dict.fromkeys(urls.keys() - lost, 1.0)
             return _Cells(taking_part=alive, candidates=alive, urls=urls)
-        late = {cell for cell, lease in leases.items() if lease.tenants < tenant.revision}
+        late = {cell for cell, lease in leases.items() if lease.tenant_revision < tenant.revision}
         candidates = {cell: weight for cell, weight in taking_part.items() if cell not in late}
         return _Cells(taking_part=taking_part, candidates=candidates, urls=urls)
 
     def _urls(self, statuses: Mapping[CellName, CellStatus]) -> Mapping[CellName, str]:
-        """The clients' URLs of the hub's cell, and of each further one that ever had a lease and names a legal one."""
+        """Return the clients' URLs: of the hub's cell, and of each further cell whose lease has a legal one."""
         urls = {HUB: self._hub_url}
         for cell, declared in self._cells.items():
             lease = statuses[cell].lease
@@ -279,7 +281,7 @@ class SeveralCells(Placing):
         return self._choose(tenant, name, cells.candidates)
 
     def _choose(self, tenant: Tenant, name: str, candidates: Mapping[CellName, float]) -> CellName:
-        """The best candidate for a name among the tenant's homes, or among all cells if no home is one."""
+        """Return the best candidate among the tenant's homes, or among all cells if no home is a candidate."""
         alive = {home: candidates[home] for home in self._shares.homes(tenant) if home in candidates}
         return ranked(f"{tenant.tenant_id}#{name}", alive or candidates)[0]
 
@@ -290,7 +292,7 @@ class SeveralCells(Placing):
         player: PlayerId | None,
         seen: Mapping[str, Placement | None],
     ) -> bool:
-        """Note that the tenant is on the cell, then the placements in their order; False if somebody else was first."""
+        """Note that the tenant is on the cell, then put the placements in order; False if another request was first."""
         now = int(self._clock())
         note = tenant.tenant_id, tenant.revision, cell
         if now - self._noted.get(note, 0) >= _NOTED_SECONDS:
@@ -303,17 +305,18 @@ class SeveralCells(Placing):
             bound = player if name.startswith("session#") else None
             if before is not None and bound is None:
                 bound = before.player
-            if before is not None and before.is_fresh(now) and (before.cell, before.player) == (cell, bound):
+            known = _asked_for(before)
+            if known is not None and known.is_fresh(now) and (known.cell, known.player) == (cell, bound):
                 continue
             if not self._placements.put(tenant.tenant_id, name, placement_after(before, cell, bound, now)):
                 return False
         return True
 
     def _forget_removed_cells(self, tenant: Tenant, now: int) -> None:
-        """Remove the notes of cells that are declared no more.
+        """Remove the notes of cells that are not declared any more.
 
-        While the map is being changed, an environment with the former one may find the note of a new cell. So a note
-        stays for as long as a client that was placed there may be connected, though nobody was placed there since.
+        While the map is being changed, an environment with the former one may find the note of a new cell. So a note is
+        kept for as long as a client that was placed there last may be connected.
         """
         kept = tenant.session_seconds + FORMER_SECONDS + _NOTED_SECONDS
         for cell, noted_at in self._placements.cells_of(tenant.tenant_id).items():
@@ -330,3 +333,8 @@ class SeveralCells(Placing):
             tenant_sessions=self._shares.part(tenant, cell, cells.taking_part).tenant_sessions,
             player=player,
         )
+
+
+def _asked_for(placement: Placement | None) -> Placement | None:
+    """The placement, unless only messages have made it: where they came from does not decide about a session."""
+    return None if placement is None or placement.is_provisional else placement

@@ -219,8 +219,8 @@ class SessionApi:
             try:
                 ended = self._end(sessions, named, session)
             except TransientError as error:
-                # It must not keep the session from being ended elsewhere: what is left there expires.
-                logger.warning("a cell that a session has left does not answer", cell=cell, error=str(error))
+                # The session must be ended on the other cell nevertheless; its connections here expire.
+                logger.warning("the former cell of a session does not answer", cell=cell, error=str(error))
             else:
                 answer = answer or ended
         return answer or respond(400, _INVALID)
@@ -253,7 +253,7 @@ class SessionApi:
         claims = _claims(event)
         if claims is None and self._needs_token:
             count("TokenMissing")
-            logger.error("a request without claims came to a route that asks for a token")
+            logger.error("a request without claims arrived at a route that requires a token")
             return _FORBIDDEN
         try:
             named = _Named.by(event.get("queryStringParameters") or {}, claims)
@@ -314,7 +314,7 @@ def _grants(event: Mapping[str, Any]) -> Grants | None:
 
 
 def _unreachable(cell: ids.CellName, error: TransientError) -> Response:
-    """The answer where a further cell does not answer; the hub's own errors are the function's."""
+    """Return the answer to a request whose further cell does not answer; an error of the hub's own tables is raised."""
     if cell == ids.HUB:
         raise error
     count("CellUnreachable")

@@ -1,6 +1,6 @@
 """The hosts of further cells, to which the page may connect: it follows its session to a cell.
 
-A cell says its URL in its lease. Until it has had one, all APIs of its Region are in the place of its own.
+A cell's lease has its URL. Until the cell has a lease, all APIs of its Region are allowed.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -16,7 +16,7 @@ _REMEMBERED_SECONDS = 10
 
 
 class CellHosts:
-    """Gives the hosts of the cells in these Regions as sources of a Content Security Policy."""
+    """Lists the hosts of the cells in these Regions as sources of a Content Security Policy."""
 
     def __init__(
         self, directory: CellDirectory, regions: Mapping[CellName, str], own_url: str, *, clock: Callable[[], float]
@@ -28,7 +28,7 @@ class CellHosts:
         self._known: tuple[float, Mapping[CellName, CellStatus]] | None = None
 
     def __call__(self) -> Collection[str]:
-        """The sources as they were some seconds ago, each once."""
+        """Return the sources, each once, as of some seconds ago."""
         statuses = self._statuses()
         return sorted({self._source(region, statuses.get(cell)) for cell, region in self._regions.items()})
 

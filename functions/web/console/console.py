@@ -54,12 +54,12 @@ class Document:
 
     @classmethod
     def of(cls, name: str, text: str) -> "Document":
-        """The document of that name; its ending says what it is."""
+        """Return the document of that name; its ending determines its type."""
         return cls(text, _TYPES[Path(name).suffix], f'"{_digest(text.encode())}"')
 
 
 def read_files(folder: Path) -> dict[str, str]:
-    """The page's files by name."""
+    """Return the page's files by name."""
     return {path.name: path.read_text() for path in sorted(folder.iterdir())}
 
 
@@ -94,7 +94,7 @@ class Console:
         }
 
     def __call__(self, event: Mapping[str, Any]) -> Response:
-        """The response to a request in payload format 2.0; its `routeKey` is one of the routes above."""
+        """Return the response to a request in payload format 2.0; its `routeKey` is one of the routes above."""
         return self._routes[event["routeKey"]](event)
 
     def _get_index(self, event: Mapping[str, Any]) -> Response:

@@ -97,7 +97,7 @@ def call_in_batch(
     *,
     pause: Callable[[float], None],
 ) -> None:
-    """Carry out a batch call of SQS, and repeat entries that failed although the call was answered 200.
+    """Make a batch call of SQS, and repeat entries that failed although the call was answered 200.
 
     The client itself repeats failed calls. An entry that fails through the sender's fault is not repeated, since it
     would fail again:

@@ -19,7 +19,7 @@ https://docs.aws.amazon.com/boto3/latest/guide/session.html#multithreading-or-mu
 
 
 def client(service: str, *, attempts: int = 5, seconds: float | None = None) -> Any:
-    """A client of an AWS service in the function's Region, with short timeouts and the SDK's standard retries.
+    """Return a client of an AWS service in the function's Region, with short timeouts and the SDK's standard retries.
 
     Use one attempt for calls that must not be carried out twice, and `seconds` for answers that are useless later.
     """
@@ -57,7 +57,7 @@ def config(attempts: int, seconds: float | None = None) -> "Config":
 
 
 class LateClient:
-    """A client of an AWS service that is made at its first use, by `client` unless another maker is given."""
+    """A client of an AWS service that is made at its first use, by `client` or by another function."""
 
     def __init__(self, service: str, make: Callable[[str], Any] | None = None) -> None:
         self._service = service

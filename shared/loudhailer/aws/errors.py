@@ -41,7 +41,7 @@ def is_refused(error: ClientError) -> bool:
 
 
 def reasons_of(error: ClientError) -> set[str | None]:
-    """The codes of the reasons for which a transaction was cancelled; an item that is not to blame has "None"."""
+    """Return the code of each item's reason in a cancelled transaction; "None" for an item that is not the cause."""
     return {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
 
 

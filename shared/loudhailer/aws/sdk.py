@@ -31,8 +31,7 @@ _CONFLICT_SECONDS = 0.04
 class SdkSession(Session):
     """Makes clients of `SERVICES`, which repeat a write that conflicted with a transaction.
 
-    Attributes:
-        others: credentials of the next client, instead of the ones that the SDK's chain of providers finds.
+    Attributes: others: credentials of the next client, instead of the ones that the SDK's chain of providers finds.
     """
 
     def __init__(self, others: Credentials | None = None) -> None:
@@ -64,7 +63,7 @@ class _Models(Loader):
     """The SDK's models of `SERVICES`."""
 
     def list_available_services(self, type_name: str) -> list[str]:
-        """Return `SERVICES` for every question about available services."""
+        """Return `SERVICES` as the only available services."""
         del type_name
         return SERVICES
 

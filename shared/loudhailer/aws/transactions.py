@@ -1,4 +1,4 @@
-"""Transactions of DynamoDB, and what keeps one from being carried out."""
+"""Transactions of DynamoDB, repeated when they conflict or are throttled."""
 
 import random
 import time
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 CONFLICT = "TransactionConflict"
-"""The reason of an item that somebody else is writing to."""
+"""Reason of an item that another call is writing to."""
 
 THROTTLED = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError"})
-"""The reasons of an item whose key, or whose table, gets more than it takes."""
+"""Reasons of an item whose key or table is throttled."""
 
 ATTEMPTS = 6
 _FIRST_PAUSE_SECONDS = 0.05
@@ -32,13 +32,13 @@ def write_together(
 ) -> bool:
     """Carry out all of the writes or none, in one TransactWriteItems; False if a condition did not hold.
 
-    DynamoDB cancels a transaction that meets another writer, or a key that gets more than it takes. It has written
-    nothing then, and the SDK does not repeat the call. It is repeated here, with growing pauses. Each attempt has a
-    token of its own, as DynamoDB may know one that was cancelled by its token.
+    DynamoDB cancels a transaction that meets another writer, or a throttled key. Then nothing is written, and the SDK
+    does not repeat the call. This function repeats it, with growing pauses. Each attempt has a new token, because
+    DynamoDB may remember the token of a cancelled one.
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
 
     Raises:
-        TransientError: the call failed, or others were in its way in all 6 attempts, about 1.5 s.
+        TransientError: the call failed, or conflicted or was throttled in all 6 attempts, about 1.5 s.
     """
     for attempt in range(ATTEMPTS):
         if attempt:

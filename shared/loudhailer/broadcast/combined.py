@@ -1,4 +1,4 @@
-"""The report of a broadcast over several cells: the sum of the hub's rows, and snapshots of the further cells."""
+"""The report of a broadcast over several cells: the sum of the hub's rows and the snapshots of the further cells."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ def report_over_cells(
 
 
 def combined(summary: Summary, own: Report, snapshots: Mapping[CellName, Report], now: float, grace: int) -> Report:
-    """The report of a broadcast over the hub's cell and the further cells that its summary names.
+    """Return the report of a broadcast over the hub's cell and the further cells that its summary names.
 
     A further cell that has not finished `grace` seconds after the broadcast's end is silent: its recipients without an
     outcome have failed, unless a later snapshot has one. Without further cells, it is `own`.
@@ -41,7 +41,7 @@ def combined(summary: Summary, own: Report, snapshots: Mapping[CellName, Report]
     """
     if summary.cells is None:
         return own
-    # As long as the topic has not taken it, no cell can know of it.
+    # No cell can know of a broadcast that the topic has not taken yet.
     is_taken = summary.announced or own.status != "accepted"
     silent_from = (summary.ends_at or 0) + grace
     parts = {HUB: own}
@@ -63,7 +63,7 @@ def combined(summary: Summary, own: Report, snapshots: Mapping[CellName, Report]
 
 
 def _nothing_of(summary: Summary) -> Report:
-    """The part of a cell that has sent no snapshot yet."""
+    """Return the part of a cell that has sent no snapshot yet."""
     return Report(
         status="accepted",
         expected=None,
@@ -78,7 +78,7 @@ def _nothing_of(summary: Summary) -> Report:
 
 
 def _given_up(part: Report, at: int) -> Report:
-    """The part of a silent cell: its recipients without an outcome, found or only expected, have failed."""
+    """Return the part of a silent cell: its recipients without an outcome, found or only expected, have failed."""
     dispatched = max(part.dispatched, part.expected or 0)
     return replace(
         part,

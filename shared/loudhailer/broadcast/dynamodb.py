@@ -109,7 +109,7 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
                 [{"Put": {"TableName": self._table, "Item": row, "ConditionExpression": _IS_NEW}} for row in rows]
             )
         except TransientError:
-            # It is not known which rows were recorded, and under how many keys.
+            # The recorded rows, and the number of their keys, are unknown.
             del self._key_counts[broadcast_id]
             raise
         return summary if is_new else self._recorded(broadcast_id)
@@ -117,7 +117,7 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
     def _recorded(self, broadcast_id: BroadcastId) -> Summary:
         recorded = self.summary(broadcast_id)
         if recorded is None:
-            raise TransientError("a broadcast's summary went away while it was recorded")
+            raise TransientError("a broadcast's summary was deleted while it was recorded")
         return recorded
 
     def _summary_row(self, summary: Summary) -> Item:
@@ -210,7 +210,7 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
             found = [_source_from_item(item) for item in self._query(broadcast_id, "source#")]
             return sorted(found, key=lambda source: source.number)
         by_number = {source.number: source for source in self._spread_sources(broadcast_id)}
-        # A group that is written at the same time may be read in part.
+        # A group of sources that is being written may be read in part.
         return [by_number[number] for number in takewhile(by_number.__contains__, count())]
 
     @override
@@ -245,7 +245,7 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
             return chunk
         fixed = self.chunk(broadcast_id, chunk.chunk_id)
         if fixed is None:
-            raise TransientError("a chunk's row went away while it was fixed")
+            raise TransientError("a chunk's row was deleted while it was fixed")
         return fixed
 
     @override
@@ -401,7 +401,7 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
                     ReturnValues="ALL_NEW",
                 )
         except ClientError:
-            # `calling` lets no other pass than that of a condition that does not hold.
+            # `calling` passes on only the error of a condition that does not hold.
             return None
         return int(answer["Attributes"]["version"]["N"])
 
@@ -420,7 +420,7 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
         self._key_counts[broadcast_id] = _number(summary, "keys") or 1
 
     def _partition_key(self, broadcast_id: BroadcastId, source: int) -> str:
-        """The partition key of the rows of a source."""
+        """Return the partition key of the rows of a source."""
         keys = self._keys_of(broadcast_id)
         return broadcast_id if keys == 1 else f"{broadcast_id}#{source % keys}"
 

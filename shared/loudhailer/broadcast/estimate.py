@@ -5,10 +5,10 @@ from math import ceil
 from loudhailer.broadcast.search import size_of_chunks
 
 START_SECONDS = 0.15
-"""From the answer to the first post of a broadcast that takes the long way."""
+"""Seconds from the answer to the first post, for a broadcast that takes the long way."""
 
 EXPRESS_START_SECONDS = 0.05
-"""The same on the short path."""
+"""Seconds from the answer to the first post, on the short path."""
 
 
 def estimated_seconds(recipients: int, *, posts_per_second: float, lanes: int, chunk_size: int) -> float:
@@ -28,5 +28,5 @@ def estimated_seconds(recipients: int, *, posts_per_second: float, lanes: int, c
 
 
 def estimated_express_seconds(recipients: int, *, posts_per_second: float) -> float:
-    """Return the same for a broadcast that takes the short path; `posts_per_second` is the rate of all lanes."""
+    """Return the seconds for a broadcast that takes the short path; `posts_per_second` is the rate of all lanes."""
     return EXPRESS_START_SECONDS + recipients / posts_per_second

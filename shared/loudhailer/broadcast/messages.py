@@ -51,7 +51,7 @@ class Announcement:
         published_at: epoch milliseconds.
         expires_at: epoch seconds; afterwards it is not sent any more.
         priority: the kind of lanes that its posts use.
-        cells: the further cells that it is for; None if its announcer knows of none.
+        cells: the further cells that may have recipients; None if its announcer knows no further cells.
         content_hash: see `Summary`; with the cells, for the summaries that they record.
         has_deadline: the publisher chose when it expires.
     """
@@ -68,7 +68,7 @@ class Announcement:
 
     @property
     def group(self) -> str:
-        """The tenant that it belongs to in a queue that tenants share, or EVERYONE.
+        """The message group: the tenant in queues that tenants share, or EVERYONE.
 
         SQS delivers the messages of quiet groups before those of noisy ones. The noisy group with the fewest
         messages in work is the next. So tenants who broadcast at the same time get equal shares of the lanes:
@@ -109,9 +109,8 @@ class SourceMessage:
         published_at: epoch milliseconds.
         expires_at: epoch seconds.
         priority: the lanes that its posts use.
-        expected: recipients of the whole broadcast by the counts; None where there are none, or a former release says
-            nothing of them.
-        group: see `Announcement.group`; None where a former release says nothing of it.
+        expected: recipients of the whole broadcast by the counts; None without counts, or from a former release.
+        group: see `Announcement.group`; None in a message of a former release.
         has_deadline: the publisher chose when it expires.
     """
 
@@ -292,7 +291,7 @@ def message_from_wire(body: str) -> BroadcastMessage:
     for field, from_wire in kinds.items():
         if field in wire:
             return from_wire(body)
-    raise MalformedMessageError("it is of no kind of message")
+    raise MalformedMessageError("it is a message of no known kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +324,7 @@ def _header(message: Announcement | SourceMessage | ChunkMessage) -> dict[str, A
         "expiresAt": message.expires_at,
         **message.payload.to_wire(),
     }
-    # Both are omitted where they say nothing, so that a release without the fields reads the message as before.
+    # Both are omitted at their defaults, so that a release without the fields reads the message as before.
     if message.priority is not Priority.NORMAL:
         header["priority"] = message.priority
     if message.has_deadline:

@@ -48,10 +48,10 @@ class Summary:
         missed: number of these that are in no source, because the broadcast ended before all were planned.
         swarmed_at: epoch milliseconds; when its sources were complete.
         express: its recipients were fixed with it, in one chunk, which goes to the express lanes.
-        cells: the further cells that it is for, each with its recipients by the last counts, or None where there is no
-            count; None as a whole where there are no further cells.
-        ends_at: epoch seconds; after this no one is sent it any more. It is noted where there are further cells, and
-            where the publisher chose it.
+        cells: the further cells that may have recipients, each with their number by the last counts, or None without
+            counts; None as a whole if the hub has the only cell.
+        ends_at: epoch seconds; after this the broadcast is not sent any more. Recorded if there are further cells, or
+            if the publisher chose it.
         has_deadline: the publisher chose `ends_at`; it stays the same however often the request is repeated.
     """
 

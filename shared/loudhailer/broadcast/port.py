@@ -11,7 +11,8 @@ from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey
 from loudhailer.ids import BroadcastId, ChunkId
 
 MAX_SOURCES_AT_ONCE = 100
-"""Actions of one transaction: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
+"""Actions of one transaction:
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
 
 
 class BroadcastStore(Protocol):
@@ -30,13 +31,13 @@ class BroadcastStore(Protocol):
         """Note that the topic, or the express queue, has taken the broadcast; with further cells, when it ends."""
 
     def cancel(self, broadcast_id: BroadcastId) -> bool:
-        """Note that the broadcast is not sent any more; return False if there is no such broadcast."""
+        """Note that the broadcast is cancelled; return False if there is no such broadcast."""
 
     def mark_expired(self, broadcast_id: BroadcastId) -> None:
         """Note that its lifetime ended before it was sent to everyone who was found."""
 
     def live_again(self, broadcast_id: BroadcastId) -> None:
-        """Undo that note, for messages that are sent once more; the summary then lives as long as a new one.
+        """Undo the note of `expire`, for messages that are sent again; the summary then lives as long as a new one.
 
         A broadcast that was cut short stays expired: no message has the recipients that were not found.
         """
@@ -116,14 +117,14 @@ class BroadcastStore(Protocol):
         """All tallies of a broadcast."""
 
     def take_version(self, broadcast_id: BroadcastId, now_ms: int) -> int:
-        """Return a number that is higher than each one that was taken for the broadcast before.
+        """Return a number that is higher than each number that was taken for the broadcast before.
 
         The first one is `now_ms`, so that a cell that was taken down and recreated continues above its former numbers.
         """
 
 
 class Topic(Protocol):
-    """Takes announcements."""
+    """Passes announcements to all cells."""
 
     def publish(self, body: str, *, group: str | None = None) -> None:
         """Pass the message to every cell; TransientError if the topic did not take it.

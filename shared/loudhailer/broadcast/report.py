@@ -54,7 +54,7 @@ class Report:
         return self.dispatched - self.delivered - self.gone - self.failed
 
     def to_wire(self) -> dict[str, Any]:
-        """The body of `GET /broadcast/{id}`; it tells of cells only where there are further ones."""
+        """Return the body of `GET /broadcast/{id}`; it has fields about cells only if there are further cells."""
         wire: dict[str, Any] = {
             "status": self.status,
             "expected": self.expected,
@@ -77,7 +77,7 @@ class Report:
 
     @staticmethod
     def from_wire(wire: dict[str, Any]) -> "Report":
-        """The report of a body that `to_wire` made."""
+        """Read a report from a body that `to_wire` made."""
         return Report(
             status=wire["status"],
             expected=wire["expected"],

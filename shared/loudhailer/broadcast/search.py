@@ -26,7 +26,7 @@ LARGEST_CHUNK = 500
 """Beside 128 KB of data no more ids fit into 256 KiB."""
 
 _SMALLEST_CHUNK = 100
-"""Fewer recipients are not worth a chunk, which costs a row, two messages and a share of an invocation."""
+"""Least recipients of a chunk, which costs a row, two messages and a share of an invocation."""
 
 _CHUNKS_A_LANE = 2
 """Number of chunks that each lane gets at least, if there are enough recipients: then no lane is idle for long."""
@@ -66,7 +66,7 @@ def each_once(recipients: Iterable[Recipient], seen: set[ConnectionId]) -> Page:
 
 
 class Connected(Protocol):
-    """A session, as far as it is looked into here."""
+    """The part of a session that the search reads."""
 
     @property
     def connections(self) -> Collection[ConnectionKey]:
@@ -77,7 +77,7 @@ class SessionLookup(Protocol):
     """The sessions."""
 
     def get(self, tenant: TenantId, session: SessionId) -> Connected | None:
-        """The session; None if there is no such one."""
+        """Return the session; None if there is no such session."""
 
 
 class Search:
@@ -161,7 +161,7 @@ class Search:
                     page = next(further, None)
                 read(_PARTITIONS_AHEAD)
         finally:
-            # A reader that has enough, or has failed, leaves reads that would hold up those of the next request.
+            # A reader that stops early leaves unfinished reads, which would delay those of the next request.
             for _, unread_page in ahead:
                 unread_page.cancel()
 

@@ -1,1 +1,1 @@
-"""The cells of a deployment: what is declared about them, and what they say about themselves."""
+"""The cells of a deployment: their declarations, and the leases that they write."""

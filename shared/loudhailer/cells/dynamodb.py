@@ -6,7 +6,8 @@
 | `orders` | `<cell>` | `weight` | an operator |
 | `tenants` | `revision` | `n` | an operator's command, with the tenant's row |
 
-A cell's role reaches rows by their partition key alone: so what is decided about a cell is under keys that no cell has.
+The policy of a cell's role restricts partition keys only. So decisions about cells have partition keys that no cell's
+role may write.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
 """
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _ORDERS = "orders"
 
 _IS_NOT_LATER = "attribute_not_exists(part) OR renewedAt <= :renewedAt"
-"""An equal time is this write, which the SDK repeats, or a run of the same second, which says the same."""
+"""An equal time is this write, which the SDK has repeated, or a run of the same second with the same content."""
 
 _REVISION: Item = {"key": {"S": "tenants"}, "part": {"S": "revision"}}
 
@@ -57,7 +58,7 @@ class DynamoCellDirectory(DynamoTable, CellDirectory):
                 ":isWell": {"BOOL": lease.is_well},
                 ":url": {"S": lease.websocket_url},
                 ":connections": {"N": str(lease.connections)},
-                ":tenants": {"N": str(lease.tenants)},
+                ":tenants": {"N": str(lease.tenant_revision)},
                 ":takingPart": {"M": {cell: {"N": str(weight)} for cell, weight in lease.taking_part.items()}},
             },
         )
@@ -76,13 +77,13 @@ class DynamoCellDirectory(DynamoTable, CellDirectory):
             self._delete_row(key)
 
     @override
-    def revision(self) -> int:
+    def tenant_revision(self) -> int:
         row = self._get_row(_REVISION)
         return 0 if row is None else int(row["n"]["N"])
 
 
 def next_revision(table: str, seen: int) -> "TransactWriteItemTypeDef":
-    """The part of a transaction that raises the revision of the tenants, if it still is the one that was seen."""
+    """Return the write of a transaction that raises the revision of the tenants, if it is still the seen one."""
     return {
         "Update": {
             "TableName": table,
@@ -112,8 +113,8 @@ def _lease(row: Item | None) -> Lease | None:
             is_well=row["isWell"]["BOOL"],
             websocket_url=row["webSocketUrl"]["S"],
             connections=max(0, int(row["connections"]["N"])),
-            tenants=int(row["tenants"]["N"]),
-            # A cell of the release before does not say it.
+            tenant_revision=int(row["tenants"]["N"]),
+            # A cell of the release before does not write it.
             taking_part={
                 CellName(cell): float(weight["N"]) for cell, weight in row.get("takingPart", {}).get("M", {}).items()
             },

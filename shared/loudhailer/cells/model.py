@@ -1,4 +1,4 @@
-"""Cells as the map of the deployment declares them, and their leases."""
+"""Cells, as the deployment's map declares them, and their leases."""
 
 import re
 from collections.abc import Mapping
@@ -28,9 +28,9 @@ class DeclaredCell:
     Attributes:
         name: its name.
         account_id: the AWS account that it is in.
-        external_id: what the hub names when it assumes its role there; no secret.
+        external_id: the external id with which the hub assumes its role there; not secret.
         region: the Region that it is in.
-        weight: its part of the new sessions, beside the weights of the others; 0 for none.
+        weight: its share of the new sessions, relative to the other cells' weights; 0 for no sessions.
     """
 
     name: CellName
@@ -42,14 +42,14 @@ class DeclaredCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The last sign of life of a further cell. All of it is the cell's own word.
+    """The last sign of life of a further cell; the cell writes all of it itself.
 
     Attributes:
-        at: when it was written, in epoch seconds.
+        at: time at which it was written, in epoch seconds.
         is_well: its tables and its API answered.
-        websocket_url: where its clients connect.
-        connections: how many it has, by its counts.
-        tenants: the revision of the hub's tenants that it has.
+        websocket_url: the address to which its clients connect.
+        connections: number of its connections, by its counts.
+        tenant_revision: the last change of the hub's tenants that the cell has copied.
         taking_part: the cells, with their weights, over which the limits of these tenants were divided.
     """
 
@@ -57,7 +57,7 @@ class Lease:
     is_well: bool
     websocket_url: str
     connections: int
-    tenants: int
+    tenant_revision: int
     taking_part: Mapping[CellName, float] = field(default_factory=dict)
 
     def is_alive(self, now: float, seconds: int) -> bool:
@@ -67,7 +67,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class CellStatus:
-    """A further cell's lease, if it ever had one, and the weight that an operator has ordered in place of its own."""
+    """A further cell's lease, if it ever had one, and an operator's order for its weight, if there is one."""
 
     lease: Lease | None = None
     ordered_weight: float | None = None
@@ -88,7 +88,7 @@ def is_url_in(region: str, url: str, own_url: str) -> bool:
 
 
 def hosts_in(region: str, own_url: str) -> str:
-    """The hosts on which `is_url_in` expects the cells of a Region, as a source of a page's Content Security Policy."""
+    """Return the hosts that `is_url_in` accepts for a Region, as a source of a Content Security Policy."""
     if own_url.startswith("wss://"):
         return f"wss://*.{_domain(region)}"
     own = urlsplit(own_url)
@@ -96,12 +96,12 @@ def hosts_in(region: str, own_url: str) -> str:
 
 
 def _domain(region: str) -> str:
-    """The domain of a Region's APIs."""
+    """Return the domain of a Region's APIs."""
     return f"execute-api.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
 
 
 def declared_cells(text: str) -> Mapping[CellName, DeclaredCell]:
-    """The cells of the variable `CELLS`: JSON from name to `accountId`, `externalId`, `region` and `weight`."""
+    """Parse the variable `CELLS`: JSON from name to `accountId`, `externalId`, `region` and `weight`."""
     try:
         return {ids.cell_name(name): _declared(ids.cell_name(name), wire) for name, wire in _object(text).items()}
     except InvalidFieldError as error:
@@ -109,7 +109,7 @@ def declared_cells(text: str) -> Mapping[CellName, DeclaredCell]:
 
 
 def cell_weights(text: str) -> Mapping[CellName, float]:
-    """The weights of the variable `CELL_WEIGHTS`: JSON from name to weight, the hub's included."""
+    """Parse the variable `CELL_WEIGHTS`: JSON from name to weight, the hub's included."""
     try:
         return {ids.cell_name(name): _weight(weight) for name, weight in _object(text).items()}
     except InvalidFieldError as error:
@@ -124,7 +124,7 @@ def _name(text: str) -> CellName:
 
 
 def cell_regions(text: str) -> Mapping[CellName, str]:
-    """The Regions of the variable `CELL_REGIONS`: JSON from the name of a further cell to its Region."""
+    """Parse the variable `CELL_REGIONS`: JSON from the name of a further cell to its Region."""
     try:
         wire = _object(text)
         return {ids.cell_name(name): _text(wire, name, _REGION, "a Region") for name in wire}

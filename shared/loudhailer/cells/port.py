@@ -11,7 +11,7 @@ from loudhailer.ids import CellName
 
 
 class CellDirectory(Protocol):
-    """The rows that cells write about themselves, and an operator about them. Reads are consistent."""
+    """The rows that cells write about themselves, and that an operator writes about cells. Reads are consistent."""
 
     def statuses(self, cells: Collection[CellName]) -> Mapping[CellName, CellStatus]:
         """Return the status of each of the cells. A malformed lease counts as none."""
@@ -23,7 +23,7 @@ class CellDirectory(Protocol):
         """Set an operator's weight for the cell; None removes it."""
 
     def forget(self, cell: CellName) -> None:
-        """Delete the lease and the order of a cell that is declared no more, before its name is used again."""
+        """Delete the lease and the order of a cell that is not declared any more, before its name is used again."""
 
-    def revision(self) -> int:
+    def tenant_revision(self) -> int:
         """Return the revision of the hub's tenants: each change of a tenant raises it; 0 before the first one."""

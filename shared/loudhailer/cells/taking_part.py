@@ -15,13 +15,13 @@ def cells_taking_part(
     now: float,
     lease_seconds: int,
 ) -> Mapping[CellName, float]:
-    """The cells that are alive and have a weight above 0, each with that weight.
+    """Return the cells that are alive and have a weight above 0, each with that weight.
 
-    An operator's weight counts in place of the declared one. A cell that never had a lease does not take part. `own`
-    is at work, and so is the hub's cell, which has no lease: both are alive.
+    An operator's weight counts in place of the declared one. A cell that never had a lease does not take part. The cell
+    `own` and the hub's cell, which has no lease, count as alive.
 
-    If the leases that are over have more than half of the weight, their cells count as alive. A storm that throttles
-    Lambda makes leases late, and the cells that are left must not get all of it.
+    If cells with more than half of the weight have outdated leases, these cells count as alive. A storm that throttles
+    Lambda delays leases, and the remaining cells must not get all of it.
     """
     effective = {
         cell: weights[cell] if status.ordered_weight is None else status.ordered_weight

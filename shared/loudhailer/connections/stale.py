@@ -32,5 +32,5 @@ def delete_gone(
             connections = connections_of(tenant_of(key.partition))
             deleted += connections.delete_if_older(key, int(now) - YOUNG_SECONDS)
     except TransientError:
-        logger.exception("stale connections are left")
+        logger.exception("stale connections could not be deleted")
     count("StaleConnectionDeleted", deleted)

@@ -14,7 +14,7 @@ _SMALLEST_BUCKET = 2.0
 """Must exceed 1, or fractional tokens are lost between calls."""
 
 _PATIENCE_SECONDS = 0.25
-"""So long a post waits for a lane that has a bucket of its own; then it is left to other lanes."""
+"""Seconds for which a post waits for a lane with a bucket of its own; after that, other lanes post it."""
 
 _DECREASE = 0.7
 _DECREASE_EVERY_SECONDS = 0.2
@@ -29,7 +29,7 @@ class Lane:
     does not resume with a burst. Times are seconds of any monotonic clock.
 
     An express lane has a larger bucket, which is full at first: it is a part of the account's own, which other lanes
-    never use. Its posts wait for `patience` seconds at most and are left to other lanes then.
+    never use. Its posts wait for at most `patience` seconds; after that, other lanes post them.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""A request to the hub to bring the messages of an inbox to the cell that their receiver is on.
+"""A request to the hub to forward the messages of an inbox to the cell that their receiver is on.
 
-A cell sends it to a queue of its own at the hub, so that the queue says which cell is asking. It names an inbox and
-holds no message: messages stay in an inbox until they are stored in the next one.
+A cell sends it to a queue of its own at the hub, so that the queue identifies the cell. It names an inbox and holds no
+message: messages stay in an inbox until they are stored in the next one.
 """
 
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Forward:
 
     Attributes:
         inbox: the inbox.
-        has_come: its player has connected to the cell that is asking: messages on the other cells are brought there.
-            Otherwise the messages on the cell that is asking are brought to the player's cell.
+        has_come: its player has connected to the requesting cell, and messages on the other cells are forwarded there.
+            Otherwise messages on the requesting cell are forwarded to the player's cell.
     """
 
     inbox: Inbox
@@ -33,7 +33,7 @@ class Forward:
     def to_message(self) -> FifoMessage:
         """Return the message for the queue, which keeps the order of an inbox's requests.
 
-        The queue drops none of them: one that is like an earlier one may be about later messages.
+        The queue drops no request: an equal one may be about later messages.
         """
         wire: dict[str, Any] = {"v": VERSION, "inbox": self.inbox.key}
         if self.has_come:
@@ -49,4 +49,4 @@ class Forward:
                 raise MalformedMessageError("the message is of another version")
             return cls(Inbox.of_key(str(wire.get("inbox"))), wire.get("hasCome") is True)
         except (codec.NotJsonError, InvalidFieldError) as error:
-            raise MalformedMessageError(f"not a request to forward: {error}") from error
+            raise MalformedMessageError(f"the message is no request to forward: {error}") from error

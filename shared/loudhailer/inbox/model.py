@@ -22,7 +22,7 @@ MAX_LIFETIME_SECONDS = 365 * 24 * 3600
 """Longest lifetime of a message that Terraform admits."""
 
 MAX_MOVES = 1_000
-"""Most moves of a message from cell to cell: each is a move of its player, or one that met it."""
+"""Most moves of a message from cell to cell: each follows a move of its player, or meets one."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_+/=.-]{1,128}")
 _CLOCK_SKEW_SECONDS = 60
@@ -72,8 +72,8 @@ class DirectMessage:
         sent_at: time at which API Gateway received it, in epoch milliseconds.
         expires_at: epoch seconds; from then on it is not delivered.
         taken_by: the receiver's connections that have it, while another connection is tried again.
-        moves: how often it was brought to another cell. Each time it becomes another row: if it is brought back before
-            it is deleted where it was, that deletion finds the former row alone.
+        moves: number of times that it was forwarded to another cell. Each time it becomes another row: if it returns
+            before it is deleted in the first cell, that deletion deletes only the former row.
     """
 
     inbox: Inbox
@@ -92,7 +92,7 @@ class DirectMessage:
     def check(self, now: int) -> None:
         """Raise MalformedMessageError unless `send_message` can have stored it by `now`, epoch seconds.
 
-        A cell of another account may have written it. It becomes part of a frame here, and must not stay for ever.
+        A cell of another account may have written it. It becomes part of a frame here, and must expire.
         """
         request_id = self.message_id.partition("-")[2]
         latest = self.sent_at // 1_000 + MAX_LIFETIME_SECONDS
@@ -104,9 +104,9 @@ class DirectMessage:
         if len(self.message.encode()) > MAX_DIRECT_MESSAGE_BYTES:
             raise MalformedMessageError("the message is too long")
         if self.message_id != message_id(self.sent_at, request_id) or _REQUEST_ID.fullmatch(request_id) is None:
-            raise MalformedMessageError("the message's id is not of its time")
+            raise MalformedMessageError("the message's id has another time")
         if self.sent_at > (now + _CLOCK_SKEW_SECONDS) * 1_000 or self.expires_at > latest:
-            raise MalformedMessageError("the message is from the future, or stays for too long")
+            raise MalformedMessageError("the message is from the future, or expires too late")
         if not 0 <= self.moves < MAX_MOVES:
             raise MalformedMessageError("the message was moved too often")
 
@@ -121,7 +121,7 @@ class Wake:
         inbox: the inbox.
         behind: the connection that misses a message which another one took, and is to be closed.
         connected: the player has a new connection.
-        only_fetches: nothing is to be delivered, but messages that wait on other cells are to be brought here.
+        only_fetches: no message is delivered, but messages that wait on other cells are forwarded to this one.
     """
 
     inbox: Inbox
@@ -154,7 +154,7 @@ class Wake:
             wire = codec.decode_object(body)
             if wire.get("v") != VERSION:
                 raise MalformedMessageError("the message is of another version")
-            # A release before this one named new connections, too.
+            # An earlier release named new connections, too.
             behind = (
                 ConnectionKey(ids.partition(wire.get("partition")), ids.connection_id(wire.get("connectionId")))
                 if wire.get("behind") is True

@@ -28,7 +28,7 @@ _MINUTE_TTL_SECONDS = 61
 """Seconds from the start of a minute until its counter expires."""
 
 _REFUSAL_TTL_SECONDS = 86_460
-"""Seconds that a refusal is kept: its message may come again as long as the queue keeps it, which is a day."""
+"""Seconds that a refusal is kept: its message may be delivered again as long as the queue keeps it, which is a day."""
 
 _COUNT = "SET itemTTL = :ttl ADD itemCount :times"
 

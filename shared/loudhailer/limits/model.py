@@ -53,12 +53,12 @@ def connects_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
 
 
 def connects_past_the_line(tenant: TenantId) -> MinuteCounter:
-    """Clients of the tenant that were let in, or were given a slot, before others that waited longer."""
+    """Clients of the tenant that went past the line."""
     return MinuteCounter(f"{tenant}:past")
 
 
 def appointments_of_tenant(tenant: TenantId) -> MinuteCounter:
-    """Appointments of the tenant, see the line of clients that wait."""
+    """Appointments that the tenant's clients were given, see `loudhailer.limits.line`."""
     return MinuteCounter(f"{tenant}:appointments")
 
 

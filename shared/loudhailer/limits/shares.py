@@ -7,6 +7,7 @@ which the functions of the hub's own cell take its part.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from loudhailer.cells.port import CellDirectory
 from loudhailer.cells.rendezvous import homes, share
@@ -17,7 +18,7 @@ from loudhailer.observability import count, logger
 from loudhailer.tenants.model import Tenant
 
 _REMEMBERED_SECONDS = 5
-"""Time for which the cells that take part are remembered: leases are renewed as often."""
+"""Seconds for which the cells that take part are cached: leases are renewed as often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +34,11 @@ class Shares:
     home_connections: int
 
     def homes(self, tenant: Tenant) -> list[CellName]:
-        """The tenant's homes, alive or not."""
+        """Return the tenant's homes, alive or not."""
         return homes(tenant.tenant_id, tenant.tenant_connections, self.weights, home_connections=self.home_connections)
 
     def part(self, tenant: Tenant, cell: CellName, taking_part: Mapping[CellName, float]) -> Tenant:
-        """The tenant with a cell's part of its limits; those of one session or player are whole."""
+        """Return the tenant with a cell's part of its limits; limits of one session or player are not divided."""
         among = {home: taking_part[home] for home in self.homes(tenant) if home in taking_part} or taking_part
 
         def part(limit: int) -> int:
@@ -52,8 +53,14 @@ class Shares:
         )
 
 
+type _Weights = frozenset[tuple[CellName, float]]
+
+_REMEMBERED_TENANTS = 4_096
+"""Tenants whose parts are cached: each takes about 1 KB."""
+
+
 class HubShare:
-    """Gives the part of the hub's own cell."""
+    """Computes the part of the hub's own cell: once for each tenant, until the tenant or the cells change."""
 
     def __init__(
         self, directory: CellDirectory, shares: Shares, *, lease_seconds: int, clock: Callable[[], float]
@@ -62,14 +69,18 @@ class HubShare:
         self._shares = shares
         self._lease_seconds = lease_seconds
         self._clock = clock
-        self._known: tuple[float, Mapping[CellName, float]] | None = None
+        self._known: tuple[float, _Weights] | None = None
+        self._part = lru_cache(_REMEMBERED_TENANTS)(self._divide)
 
     def __call__(self, tenant: Tenant) -> Tenant:
-        """The tenant with the hub's part of its limits."""
-        return self._shares.part(tenant, HUB, self._taking_part())
+        """Return the tenant with the hub's part of its limits."""
+        return self._part(tenant, self._taking_part())
 
-    def _taking_part(self) -> Mapping[CellName, float]:
-        """The cells that took part some seconds ago; while the directory does not answer, the last ones known."""
+    def _divide(self, tenant: Tenant, taking_part: _Weights) -> Tenant:
+        return self._shares.part(tenant, HUB, dict(taking_part))
+
+    def _taking_part(self) -> _Weights:
+        """Return the cells that took part some seconds ago; if the directory does not answer, the last known ones."""
         now = self._clock()
         if self._known is not None and now - self._known[0] < _REMEMBERED_SECONDS:
             return self._known[1]
@@ -78,11 +89,12 @@ class HubShare:
         except TransientError as error:
             count("CellsUnknown")
             logger.warning("the directory of cells does not answer", error=str(error))
-            # Without any former answer all cells count, which gives the smallest part.
-            found = self._shares.weights if self._known is None else self._known[1]
+            # Without an earlier answer all cells count, which gives the smallest part.
+            found = frozenset(self._shares.weights.items()) if self._known is None else self._known[1]
         else:
-            found = cells_taking_part(
+            taking_part = cells_taking_part(
                 statuses, self._shares.weights, own=HUB, now=now, lease_seconds=self._lease_seconds
             )
+            found = frozenset(taking_part.items())
         self._known = now, found
         return found

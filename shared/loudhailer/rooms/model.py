@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, NewType
 
 from loudhailer.errors import InvalidFieldError
 from loudhailer.ids import RoomKey
+from loudhailer.rooms.joiners import is_seen
 
 NickName = NewType("NickName", str)
 
@@ -31,21 +32,10 @@ _INVISIBLE = re.compile(
 """Invisible characters: Unicode's Default_Ignorable_Code_Point, and the blank pattern of Braille.
 https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt"""
 
-_JOINERS = "\u200c\u200d"
-"""Joiners change the shape of their neighbours in scripts with joined letters, and combine several emoji into one."""
-
 _CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
 _DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 """Bidirectional controls reorder the text around them, so that a name could imitate another:
 https://www.unicode.org/reports/tr9/"""
-
-
-_JOINING = {
-    *("ARABIC", "SYRIAC", "MONGOLIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL", "TELUGU"),
-    *("KANNADA", "MALAYALAM", "SINHALA", "KHMER", "MYANMAR"),
-}
-"""Scripts in which a joiner changes a word's shape, by the first word of their letters' Unicode names.
-https://www.unicode.org/reports/tr31/#Layout_and_Format_Control_Characters"""
 
 
 class Membership(NamedTuple):
@@ -75,21 +65,6 @@ def nickname(value: object, field: str = "nickName") -> NickName:
         raise InvalidFieldError(field, "must have no control characters")
     if all(unicodedata.category(one)[0] in "CMZ" or _INVISIBLE.match(one) for one in name):
         raise InvalidFieldError(field, "must have a visible character")
-    if any(not _is_seen(name, found.start()) for found in _INVISIBLE.finditer(name)):
+    if any(not is_seen(name, found.start()) for found in _INVISIBLE.finditer(name)):
         raise InvalidFieldError(field, "must have no invisible characters")
     return NickName(name)
-
-
-def _is_seen(name: str, position: int) -> bool:
-    """Tell whether an invisible character changes the displayed text: a joiner in an emoji, or in a word that joins."""
-    before, after = name[position - 1 : position], name[position + 1 : position + 2]
-    return name[position] in _JOINERS and _joins(before) and _joins(after)
-
-
-def _joins(one: str) -> bool:
-    """Tell whether a joiner changes the shape of a neighbour: a symbol, or a letter of Arabic or Indic scripts."""
-    if not one or one in _JOINERS:
-        return False
-    kind = unicodedata.category(one)
-    script = unicodedata.name(one, "").partition(" ")[0]
-    return kind in {"So", "Sk"} or (kind[0] in "LM" and script in _JOINING)

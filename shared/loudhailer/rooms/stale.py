@@ -17,6 +17,6 @@ def remove_gone(rooms: RoomStore, members: Iterable[ConnectionKey]) -> None:
         try:
             rooms.remove(member)
         except TransientError:
-            logger.exception("a stale connection is left", member=member.connection_id)
+            logger.exception("a stale connection could not be deleted", member=member.connection_id)
         else:
             count("StaleConnectionDeleted")

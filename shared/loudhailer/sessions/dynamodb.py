@@ -128,7 +128,7 @@ class DynamoSessionStore(DynamoTable, SessionStore):
                 self._delete_if(_UNBOUND, tenant, session)
             elif player is not None and seen.player_id != player:
                 return False
-        raise TransientError("the session was made and ended by others all the time")
+        raise TransientError("other requests created and ended the session at every attempt")
 
     @override
     def of_tenant(self, tenant: TenantId) -> Iterator[list[Session]]:

@@ -51,7 +51,7 @@ class SessionStore(Protocol):
         """
 
     def extend(self, tenant: TenantId, session: SessionId, expires_at: int) -> None:
-        """Have the session live until `expires_at` at least, also one that has expired and is not deleted yet.
+        """Extend the session's life to `expires_at`, even if it has expired and is not deleted yet.
 
         A session that is gone is not recreated.
         """
@@ -70,7 +70,8 @@ class SessionStore(Protocol):
     ) -> set[tuple[TenantId, SessionId]]:
         """Do as `forget` for any number of sessions in few calls; return the sessions that could not be written now.
 
-        A session that others write to all the time is one of them. After an error, the call may be repeated.
+        A session that other calls write to at every attempt counts as unwritten. After an error, the call may be
+        repeated.
         """
 
     def delete_expired(self, now: int) -> Iterator[int]:

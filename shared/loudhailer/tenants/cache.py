@@ -1,4 +1,4 @@
-"""Cache of tenants, so that neither clients nor strangers cause a read with each attempt."""
+"""Cache of tenants, so that attempts with known or unknown ids do not cause a read each."""
 
 from collections.abc import Callable
 

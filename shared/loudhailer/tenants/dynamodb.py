@@ -86,7 +86,7 @@ class DynamoTenantStore(DynamoTable, TenantStore):
 
     @override
     def all_rows(self) -> list[TenantRow]:
-        # A further cell read the revision before: a row of that revision that it missed would not be copied for long.
+        # A further cell may have read the revision already: it would not copy a row of that revision for long.
         return sorted(map(_row_from_item, self._scan_rows(consistent=True)), key=attrgetter("tenant_id"))
 
     @override
@@ -96,7 +96,7 @@ class DynamoTenantStore(DynamoTable, TenantStore):
         return self._put_row_if(item, _NOT_LATER, values)
 
     def _put(self, item: Item, condition: str, values: Item | None = None) -> bool:
-        """Put a row on a condition; where there are further cells, of the next revision."""
+        """Put a row on a condition; with further cells, under the next revision."""
         if self._cells_table is None:
             return self._put_row_if(item, condition, values)
 
@@ -111,7 +111,7 @@ class DynamoTenantStore(DynamoTable, TenantStore):
         """Carry out a conditional change of a row together with the next revision of the table."""
         directory = DynamoCellDirectory(self._client, cells_table)
         for _ in range(_ATTEMPTS):
-            seen = directory.revision()
+            seen = directory.tenant_revision()
             try:
                 with calling("TransactWriteItems"):
                     self._client.transact_write_items(
@@ -125,7 +125,7 @@ class DynamoTenantStore(DynamoTable, TenantStore):
                     return False
             else:
                 return True
-        raise TransientError("tenants were changed by others all the time")
+        raise TransientError("other commands changed tenants at every attempt")
 
     @override
     def tombstones(self) -> list[Tombstone]:
@@ -174,7 +174,7 @@ def _row_from_item(item: Item) -> TenantRow:
     return TenantRow(
         tenant_id=TenantId(item["tenantId"]["S"]),
         revision=int(item["revision"]["N"]) if "revision" in item else 0,
-        # An erased tenant does not exist: its limits and its key are of no use in a further cell.
+        # An erased tenant does not exist: a further cell needs neither its limits nor its key.
         tenant=None if tombstone else _tenant_from_item(item),
         tombstone=tombstone,
     )

@@ -38,4 +38,4 @@ class TenantStore(Protocol):
         """All tenants and tombstones, for another cell to copy, in the order of their ids."""
 
     def copy(self, row: TenantRow) -> bool:
-        """Put another cell's row as it is; False, and nothing done, if the one here is of a later revision."""
+        """Put another cell's row unchanged; return False, and change nothing, if the row here has a later revision."""

@@ -59,7 +59,7 @@ class Once:
             case Progress.OPEN:
                 return first, self._carried_out(attempt, first, carry_out)
             case Progress.IN_PROGRESS:
-                raise TransientError("another attempt of the same message is still at work")
+                raise TransientError("another attempt of the same message is still in progress")
             case Progress.ACCEPTED:
                 count("MessageSentAgain")
         return first, None

@@ -1,18 +1,8 @@
-# Further cells, each in an account of its own. Their queues receive what is on the topic. The role of a cell lets it write about
-# its broadcasts and itself, under keys that lead to nothing else, and read the tenants.
+# Further cells, each in an account of its own. Their queues subscribe to the topic. The role of a cell may write its
+# snapshots and its lease, whose keys hold nothing else, and read the tenants.
 
 locals {
   further_cells = try(var.cells.declared, {})
-
-  # Named, since they may not exist yet. A cell has the hub's prefix.
-  cell_reporter_role_arns = {
-    for name, cell in local.further_cells : name => [
-      for function in ["beat", "report"] : join(":", [
-        "arn", data.aws_partition.current.partition, "iam", "", cell.account_id,
-        "role/${var.deployment.prefix}/${var.deployment.prefix}-${function}",
-      ])
-    ]
-  }
 
   # https://docs.aws.amazon.com/sns/latest/dg/sns-send-message-to-sqs-cross-account.html
   cells_may_subscribe = [
@@ -35,70 +25,55 @@ locals {
   ]
 }
 
-resource "aws_iam_role" "cell" {
-  for_each = local.further_cells
+# LeadingKeys has only partition keys, and ForAllValues also holds for a request without any: Null demands one.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+module "cell_roles" {
+  source = "../roles_for_other_accounts"
 
-  name                 = "${var.deployment.prefix}-cell-${each.key}"
-  path                 = "/${var.deployment.prefix}/"
-  permissions_boundary = var.deployment.permissions_boundary
-
-  # The account is the principal, the roles a condition: as for a subscriber.
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${each.value.account_id}:root" }
-      Condition = {
-        ArnEquals    = { "aws:PrincipalArn" = local.cell_reporter_role_arns[each.key] }
-        StringEquals = { "sts:ExternalId" = each.value.external_id }
+  deployment = var.deployment
+  roles = {
+    for name, cell in local.further_cells : name => {
+      name        = "cell-${name}"
+      account_id  = cell.account_id
+      functions   = ["beat", "report"]
+      external_id = cell.external_id
+      policy_name = "cell"
+      statements = {
+        TellOfBroadcasts = {
+          actions   = ["dynamodb:UpdateItem"]
+          resources = [local.broadcasts.arn]
+          conditions = {
+            "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["*#cell#${name}"] }
+            Null                      = { "dynamodb:LeadingKeys" = ["false"] }
+          }
+        }
+        TellOfItself = {
+          actions   = ["dynamodb:UpdateItem"]
+          resources = [var.tables.cells.arn]
+          conditions = {
+            "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["seen#${name}"] }
+            Null                        = { "dynamodb:LeadingKeys" = ["false"] }
+          }
+        }
+        ReadCells = {
+          actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem"]
+          resources = [var.tables.cells.arn]
+        }
+        CopyTenants = {
+          actions   = ["dynamodb:Scan"]
+          resources = [local.tenants.arn]
+        }
       }
-    }]
-  })
+    }
+  }
 }
 
-# LeadingKeys is the partition key alone, and ForAllValues holds where a request has none: the key must be there.
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
-resource "aws_iam_role_policy" "cell" {
-  for_each = local.further_cells
+moved {
+  from = aws_iam_role.cell
+  to   = module.cell_roles.aws_iam_role.this
+}
 
-  name = "cell"
-  role = aws_iam_role.cell[each.key].id
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid      = "TellOfBroadcasts"
-        Effect   = "Allow"
-        Action   = ["dynamodb:UpdateItem"]
-        Resource = [local.broadcasts.arn]
-        Condition = {
-          "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["*#cell#${each.key}"] }
-          Null                      = { "dynamodb:LeadingKeys" = "false" }
-        }
-      },
-      {
-        Sid      = "TellOfItself"
-        Effect   = "Allow"
-        Action   = ["dynamodb:UpdateItem"]
-        Resource = [var.tables.cells.arn]
-        Condition = {
-          "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["seen#${each.key}"] }
-          Null                        = { "dynamodb:LeadingKeys" = "false" }
-        }
-      },
-      {
-        Sid      = "ReadCells"
-        Effect   = "Allow"
-        Action   = ["dynamodb:BatchGetItem", "dynamodb:GetItem"]
-        Resource = [var.tables.cells.arn]
-      },
-      {
-        Sid      = "CopyTenants"
-        Effect   = "Allow"
-        Action   = ["dynamodb:Scan"]
-        Resource = [local.tenants.arn]
-      },
-    ]
-  })
+moved {
+  from = aws_iam_role_policy.cell
+  to   = module.cell_roles.aws_iam_role_policy.this
 }

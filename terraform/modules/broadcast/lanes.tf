@@ -22,17 +22,18 @@ locals {
   lane_posts_per_second = floor(local.posts_per_second * local.lane_shares.normal / (local.shard_count * var.settings.shards.concurrency))
   express_bucket        = floor(var.quota.burst / 10)
 
-  # Kinds of lanes that have a queue of their own, and an instance of `post_message` that reads it: no broadcast waits for
-  # large rooms, and no small one for a large one. AWS allows a mapping no fewer than two workers.
-  own_lanes = {
+  # Dedicated lanes have a queue of their own, and an instance of `post_message` that reads it. So no broadcast waits for
+  # large rooms, and no small broadcast for a large one. AWS allows a mapping no fewer than two workers.
+  dedicated_lanes = {
     rooms = { kind = "low", workers = 2, bucket = 0, queues_for_rest = [local.queues["rooms"]] }
 
-    # Its lanes begin to post at once, out of the account's bucket: the shards' lanes post more slowly than it fills, and take of it
-    # for a moment only when a kind begins. All four take two fifths of it. Remaining connections of a chunk go to a shard.
+    # Its lanes post at once, from the account's bucket: the shards' lanes post more slowly than the bucket fills, and
+    # use it only for a moment when a kind begins. All four lanes use two fifths of it. Remaining connections of a chunk
+    # go to a shard.
     express = { kind = "express", workers = 4, bucket = local.express_bucket, queues_for_rest = local.query_shards }
   }
-  own_lane_posts_per_second = {
-    for name, lanes in local.own_lanes : name => max(1, floor(local.posts_per_second * local.lane_shares[lanes.kind] / lanes.workers))
+  dedicated_lane_posts_per_second = {
+    for name, lanes in local.dedicated_lanes : name => max(1, floor(local.posts_per_second * local.lane_shares[lanes.kind] / lanes.workers))
   }
 
   mark_lanes = ["dynamodb:GetItem", "dynamodb:UpdateItem"]

@@ -43,12 +43,12 @@ output "functions" {
     query        = module.query
     post_message = module.post_message
     settle       = module.settle
-  }, { for name, function in module.post_message_own : "post_message-${name}" => function })
+  }, { for name, function in module.post_message_dedicated : "post_message-${name}" => function })
 }
 
 output "cell_roles" {
   description = "ARN of the role here of each further cell, by its name."
-  value       = { for name, role in aws_iam_role.cell : name => role.arn }
+  value       = { for name, role in module.cell_roles.roles : name => role.arn }
 }
 
 output "subscribers" {
@@ -59,7 +59,7 @@ output "subscribers" {
       environment           = var.deployment.environment
       region                = data.aws_region.current.name
       account_id            = subscriber.account_id
-      role                  = { arn = aws_iam_role.subscriber[name].arn, external_id = subscriber.external_id }
+      role                  = { arn = module.subscriber_roles.roles[name].arn, external_id = subscriber.external_id }
       shards                = { for n in subscriber.shards : "shard-${n}" => local.shards[n] }
       callback_endpoint     = var.websocket_api.callback_endpoint
       outcome_queue_url     = local.queues["outcome"].url

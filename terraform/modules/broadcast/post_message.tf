@@ -21,7 +21,7 @@ module "post_message" {
   queues_read = { ReadChunks = local.shards[*].arn }
 
   statements = {
-    # Closing too: a client that does not read must know that it misses something.
+    # Closing, too: a client that does not read must learn that it misses messages.
     Post = {
       actions   = ["execute-api:ManageConnections"]
       resources = [var.websocket_api.post_arn, var.websocket_api.close_arn]
@@ -30,7 +30,7 @@ module "post_message" {
       actions   = local.mark_lanes
       resources = [local.lanes.arn]
     }
-    # Its own shards too: what is left when the time ends goes back.
+    # Its own shards, too: the remaining connections of a chunk return to the shard when the function's time ends.
     SendOutcomes = {
       actions   = ["sqs:SendMessage"]
       resources = concat(local.shards[*].arn, [local.queues["outcome"].arn, local.queues["dead-letter"].arn])
@@ -38,8 +38,8 @@ module "post_message" {
   }
 }
 
-# It sends what is left of a chunk to the queue that it reads, at most eight times. Lambda takes that for a loop and would
-# drop the message: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+# It sends the remaining connections of a chunk to the queue that it reads, at most eight times. Lambda takes that for a
+# loop and would drop the message: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
 resource "aws_lambda_function_recursion_config" "post_message" {
   function_name  = module.post_message.name
   recursive_loop = "Allow"
@@ -59,10 +59,10 @@ resource "aws_lambda_event_source_mapping" "post_message" {
   }
 }
 
-# Kinds of lanes with a queue of their own are posted by an instance of their own, at a rate of their own.
-module "post_message_own" {
+# One instance of `post_message` for each kind of dedicated lanes, at the rate of that kind.
+module "post_message_dedicated" {
   source   = "../lambda_function"
-  for_each = local.own_lanes
+  for_each = local.dedicated_lanes
 
   name       = "post_message"
   capability = "broadcast"
@@ -78,7 +78,7 @@ module "post_message_own" {
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
     LANE_KIND             = each.value.kind
-    LANE_POSTS_PER_SECOND = local.own_lane_posts_per_second[each.key]
+    LANE_POSTS_PER_SECOND = local.dedicated_lane_posts_per_second[each.key]
     LANE_BUCKET           = each.value.bucket
     LANE_SHARES           = jsonencode(local.lane_shares)
     LANES_TABLE           = local.lanes.name
@@ -87,7 +87,7 @@ module "post_message_own" {
   queues_read = { ReadChunks = [local.queues[each.key].arn] }
 
   statements = {
-    # Closing too, for the same reason as the other one's.
+    # Closing, too, for the same reason as the shards' instance.
     Post = {
       actions   = ["execute-api:ManageConnections"]
       resources = [var.websocket_api.post_arn, var.websocket_api.close_arn]
@@ -108,20 +108,20 @@ module "post_message_own" {
   }
 }
 
-# For the same reason as the other one's.
-resource "aws_lambda_function_recursion_config" "post_message_own" {
-  for_each = local.own_lanes
+# For the same reason as the shards' instance.
+resource "aws_lambda_function_recursion_config" "post_message_dedicated" {
+  for_each = local.dedicated_lanes
 
-  function_name  = module.post_message_own[each.key].name
+  function_name  = module.post_message_dedicated[each.key].name
   recursive_loop = "Allow"
 }
 
-# No more invocations than lanes here either.
-resource "aws_lambda_event_source_mapping" "own" {
-  for_each = local.own_lanes
+# No more invocations than lanes, for the same reason as the shards' instance.
+resource "aws_lambda_event_source_mapping" "post_message_dedicated" {
+  for_each = local.dedicated_lanes
 
   event_source_arn        = aws_sqs_queue.work[each.key].arn
-  function_name           = module.post_message_own[each.key].alias.arn
+  function_name           = module.post_message_dedicated[each.key].alias.arn
   batch_size              = 1
   function_response_types = ["ReportBatchItemFailures"]
 
@@ -132,15 +132,30 @@ resource "aws_lambda_event_source_mapping" "own" {
 
 moved {
   from = module.post_message_rooms
-  to   = module.post_message_own["rooms"]
+  to   = module.post_message_dedicated["rooms"]
 }
 
 moved {
   from = aws_lambda_function_recursion_config.post_message_rooms
-  to   = aws_lambda_function_recursion_config.post_message_own["rooms"]
+  to   = aws_lambda_function_recursion_config.post_message_dedicated["rooms"]
 }
 
 moved {
   from = aws_lambda_event_source_mapping.rooms
-  to   = aws_lambda_event_source_mapping.own["rooms"]
+  to   = aws_lambda_event_source_mapping.post_message_dedicated["rooms"]
+}
+
+moved {
+  from = module.post_message_own
+  to   = module.post_message_dedicated
+}
+
+moved {
+  from = aws_lambda_function_recursion_config.post_message_own
+  to   = aws_lambda_function_recursion_config.post_message_dedicated
+}
+
+moved {
+  from = aws_lambda_event_source_mapping.own
+  to   = aws_lambda_event_source_mapping.post_message_dedicated
 }

@@ -55,8 +55,8 @@ module "publish" {
       actions   = ["sns:Publish"]
       resources = [aws_sns_topic.broadcast.arn]
     }
-    # It stays if no broadcast is small any more. A version from before may still run, or run again after a rollback; and
-    # the next attempt of any version sends what was recorded as small.
+    # It stays even if no broadcast is small any more. An earlier version may still run, or run again after a rollback.
+    # The next attempt of any version sends a broadcast that was recorded as small.
     SendChunk = {
       actions   = ["sqs:SendMessage"]
       resources = [local.queues["express"].arn]
@@ -65,10 +65,10 @@ module "publish" {
 }
 
 locals {
-  # No more than a lane has in its bucket: what it cannot send at once would wait for a shard all the same.
+  # At most the bucket of a lane: recipients that it cannot post at once would wait for a shard.
   express_recipients = coalesce(var.settings.express_recipients, min(var.settings.chunk_size, local.express_bucket))
 
-  # The recipients of a small broadcast, where there is such a thing.
+  # The recipients of a small broadcast, if broadcasts may be small.
   find_recipients = {
     for sid, statement in {
       FindRecipients        = { actions = ["dynamodb:BatchGetItem", "dynamodb:Query"], resources = [local.connections.arn] }

@@ -63,7 +63,7 @@ resource "aws_lambda_event_source_mapping" "query" {
   batch_size              = 1
   function_response_types = ["ReportBatchItemFailures"]
 
-  # Chunks are found many times faster than they are posted. More at once would write more than the table takes.
+  # Chunks are found many times faster than they are posted. More queries at once would exceed the table's throughput.
   scaling_config {
     maximum_concurrency = var.settings.query_concurrency
   }

@@ -1,4 +1,4 @@
-# In a further cell: the hub receives reports of its broadcasts here, as often as their rows change.
+# In a further cell: it reports its part of the hub's broadcasts to the hub whenever their rows change.
 
 module "report" {
   source = "../lambda_function"
@@ -24,7 +24,7 @@ module "report" {
       actions   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
       resources = [local.broadcasts.stream_arn]
     }
-    # Listing knows the table's streams, not one of them.
+    # The permission to list streams is for the table, not for one stream.
     ListStreams = {
       actions   = ["dynamodb:ListStreams"]
       resources = ["${local.broadcasts.arn}/stream/*"]
@@ -57,8 +57,8 @@ resource "aws_sqs_queue" "report_failure" {
   sqs_managed_sse_enabled   = true
 }
 
-# Chunks are not looked at: they are most of the rows, and each is followed by its source's or its tally's. Nor are rows that
-# have expired: the sum of what is left of a broadcast would have the highest version.
+# Chunks are not looked at: they are most of the rows, and each is followed by its source's or its tally's. Expired rows
+# are not looked at, either: the sum of the remaining rows would have the highest version.
 resource "aws_lambda_event_source_mapping" "report" {
   count = var.hub == null ? 0 : 1
 

@@ -1,6 +1,6 @@
 # Permissions of another account's post_message in this account. Its own role reads its shards, by their queues'
-# policies, and assumes one of these roles for all it says to the cell: so there is one place per account, with an
-# external id, that gives this away and takes it back.
+# policies, and assumes one of these roles for all other requests to the cell. So one role per account, with an external
+# id, grants and revokes these permissions.
 
 locals {
   subscriber_function_role_arns = {
@@ -11,66 +11,44 @@ locals {
   }
 }
 
-resource "aws_iam_role" "subscriber" {
-  for_each = var.subscribers
+module "subscriber_roles" {
+  source = "../roles_for_other_accounts"
 
-  name                 = "${var.deployment.prefix}-subscriber-${each.key}"
-  path                 = "/${var.deployment.prefix}/"
-  permissions_boundary = var.deployment.permissions_boundary
-
-  # The function's role may not be there yet, and AWS refuses a principal that is not: the account is the principal, the
-  # role a condition. The role is trusted by its name there; the external id protects against another role of the same
-  # name.
-  # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${each.value.account_id}:root" }
-      Condition = {
-        ArnEquals    = { "aws:PrincipalArn" = local.subscriber_function_role_arns[each.key] }
-        StringEquals = { "sts:ExternalId" = each.value.external_id }
-      }
-    }]
-  })
-}
-
-locals {
-  subscriber_policies = {
+  deployment = var.deployment
+  roles = {
     for name, subscriber in var.subscribers : name => {
-      Version = "2012-10-17"
-      Statement = [
-        {
-          Sid      = "Post"
-          Effect   = "Allow"
-          Action   = ["execute-api:ManageConnections"]
-          Resource = [var.websocket_api.post_arn, var.websocket_api.close_arn]
-        },
-        {
-          Sid      = "MarkLanes"
-          Effect   = "Allow"
-          Action   = local.mark_lanes
-          Resource = [local.lanes.arn]
-        },
-        # To its own shards, too: what is left when the time ends goes back.
-        {
-          Sid    = "SendOutcomes"
-          Effect = "Allow"
-          Action = ["sqs:SendMessage"]
-          Resource = concat(
+      name        = "subscriber-${name}"
+      account_id  = subscriber.account_id
+      functions   = ["post_message"]
+      external_id = subscriber.external_id
+      policy_name = "subscriber"
+      statements = {
+        Post = {
+          actions   = ["execute-api:ManageConnections"]
+          resources = [var.websocket_api.post_arn, var.websocket_api.close_arn]
+        }
+        MarkLanes = {
+          actions   = local.mark_lanes
+          resources = [local.lanes.arn]
+        }
+        # To its own shards, too: the remaining connections of a chunk return to the shard when the function's time ends.
+        SendOutcomes = {
+          actions = ["sqs:SendMessage"]
+          resources = concat(
             [for n in subscriber.shards : local.shards[n].arn], [local.queues["outcome"].arn, local.queues["dead-letter"].arn]
           )
-        },
-      ]
+        }
+      }
     }
   }
 }
 
-resource "aws_iam_role_policy" "subscriber" {
-  for_each = var.subscribers
+moved {
+  from = aws_iam_role.subscriber
+  to   = module.subscriber_roles.aws_iam_role.this
+}
 
-  name   = "subscriber"
-  role   = aws_iam_role.subscriber[each.key].id
-  policy = jsonencode(local.subscriber_policies[each.key])
+moved {
+  from = aws_iam_role_policy.subscriber
+  to   = module.subscriber_roles.aws_iam_role_policy.this
 }

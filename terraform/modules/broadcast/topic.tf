@@ -1,5 +1,5 @@
 locals {
-  # They are referred to by name: the role of `send_message` is another module's, and none of them may be there yet.
+  # They are composed from their names: the role of `send_message` is another module's, and each may not exist yet.
   publisher_role_arns = [
     for name in concat(var.control_plane ? ["publish"] : [], ["send_message"]) : join(":", [
       "arn", data.aws_partition.current.partition, "iam", "", data.aws_caller_identity.current.account_id,

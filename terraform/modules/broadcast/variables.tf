@@ -70,16 +70,15 @@ variable "functions" {
   description = "Timeout, memory and concurrency of `publish`, `swarm`, `query`, `post_message`, `post_message-rooms`, `post_message-express` and `settle`: see the stack `hub`."
   type        = any
 
-  # A message is invisible for six timeouts when its function was killed. It must come again while anybody may still be sent it.
+  # A message is invisible for six timeouts when its function was killed. It must be delivered again before the
+  # broadcast expires.
   validation {
-    condition = alltrue([
-      for name in ["swarm", "query", "post_message", "post_message-rooms", "post_message-express", "settle"] : 2 * 6 * var.functions[name].timeout < var.settings.lifetime_seconds
-    ])
+    condition     = alltrue([for name in local.consumers : 2 * 6 * var.functions[name].timeout < var.settings.lifetime_seconds])
     error_message = "functions: 2 x 6 x the timeout of swarm, query, post_message, post_message-rooms, post_message-express and settle must be less than broadcast.lifetime_seconds: a broadcast whose function was killed is then repeated in time."
   }
   validation {
     condition     = alltrue([for name in ["post_message", "post_message-rooms", "post_message-express"] : var.functions[name].timeout <= 10])
-    error_message = "functions: post_message, post_message-rooms and post_message-express must have a timeout of at most 10 seconds; what is left then goes back to the queue."
+    error_message = "functions: post_message, post_message-rooms and post_message-express must have a timeout of at most 10 seconds: the remaining connections of a chunk then go back to the queue."
   }
   # A mapping that is throttled by its function leaves lanes empty, each of which has its part of the quota.
   validation {

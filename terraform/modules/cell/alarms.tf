@@ -1,10 +1,10 @@
-# Alarms watch queues and streams: whatever is down or fails, a message or a record waits, or ends in a queue of failures.
-# If a client waits for the answer instead, they watch the function, the API and the tables. docs/runbook.md says how
+# Alarms watch queues and streams: after any failure a message or a record waits, or ends in a queue of failures. If a
+# client waits for the answer instead, alarms watch the function, the API and the tables. docs/runbook.md explains how
 # to react.
 
 locals {
-  # A broadcast's message may wait for half of its lifetime; the other half is left to the person on call. Nobody who
-  # waits for an answer or a direct message should wait longer.
+  # A broadcast's message may wait for half of its lifetime; the other half is for the person on call. A client that
+  # waits for an answer or a direct message should not wait longer.
   longest_wait_seconds = floor(module.broadcast.lifetime_seconds / 2)
 
   work_queues = merge(
@@ -134,11 +134,18 @@ locals {
     IntegrationError = { threshold = 1000, description = "Functions refuse handshakes, or fail: look for ConnectionRefused, and for errors of connect and authorizer." }
   }
 
-  # On-demand tables throttle for a moment when they grow, and the SDK tries again: that wakes nobody.
+  # On-demand tables throttle for a moment when they grow, and the SDK tries again: that raises no alarm.
   # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
   tolerated_throttles = 100
-  watched_tables = {
-    for pair in setproduct(keys(local.tables), ["Read", "Write"]) : "${pair[0]}-${lower(pair[1])}s" => { table = pair[0], metric = "${pair[1]}ThrottleEvents" }
+
+  # A table's metric leaves out the table's indexes.
+  throttled = merge(
+    { for name, table in local.tables : name => { TableName = table.name } },
+    { for name, index in module.connections.indexes : name => { TableName = index.table, GlobalSecondaryIndexName = index.name } },
+  )
+  watched_throttles = {
+    for pair in setproduct(keys(local.throttled), ["Read", "Write"]) :
+    "${pair[0]}-${lower(pair[1])}s" => { name = pair[0], metric = "${pair[1]}ThrottleEvents", dimensions = local.throttled[pair[0]] }
   }
 }
 
@@ -185,17 +192,17 @@ module "placement_alarm" {
 
 module "throttled_alarm" {
   source   = "../alarm"
-  for_each = local.watched_tables
+  for_each = local.watched_throttles
 
   name        = "${var.deployment.prefix}-${each.key}-throttled"
-  description = "DynamoDB throttles ${each.value.table}: a key takes more than it can, or the table has reached its quota."
+  description = "DynamoDB throttles ${each.value.name}: a key takes more than it can, or the table has reached its quota."
   threshold   = local.tolerated_throttles
   topic_arn   = var.deployment.alarm_topic_arn
 
   metric = {
     namespace  = "AWS/DynamoDB"
     name       = each.value.metric
-    dimensions = { TableName = local.tables[each.value.table].name }
+    dimensions = each.value.dimensions
     statistic  = "Sum"
   }
 }

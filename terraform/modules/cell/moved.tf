@@ -1,4 +1,4 @@
-# Each capability became a module, in which its functions and tables are. Nothing in AWS is made anew.
+# Each capability became a module, in which its functions and tables are. Nothing in AWS is replaced.
 
 moved {
   from = module.connection_store

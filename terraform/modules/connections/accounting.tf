@@ -18,7 +18,7 @@ module "accounting" {
       actions   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
       resources = [local.connections.stream_arn]
     }
-    # Listing knows the table's streams, not one of them.
+    # The permission to list streams is for the table, not for one stream.
     ListStreams = {
       actions   = ["dynamodb:ListStreams"]
       resources = ["${local.connections.arn}/stream/*"]

@@ -45,7 +45,7 @@ module "connect" {
     }
   }
 
-  # Permissions with which the former release's `connect` reaches the tables by.
+  # Permissions of the former release's `connect`.
   tenant_statements = {
     for sid, statement in {
       CountAndReserve = {

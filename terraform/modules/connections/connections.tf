@@ -1,5 +1,9 @@
 # Tables are encrypted with the key that DynamoDB owns: always on, free, and without the request quota of KMS.
 
+locals {
+  room_index = "room"
+}
+
 resource "aws_dynamodb_table" "connections" {
   #checkov:skip=CKV_AWS_28:connections end within two hours, so a restored row would belong to none
   #checkov:skip=CKV_AWS_119:a customer key costs a KMS request a call, and gives the same access as permission to read the table; AWS's own key encrypts it
@@ -21,7 +25,7 @@ resource "aws_dynamodb_table" "connections" {
 
   # A row is in it only while it has a room.
   global_secondary_index {
-    name            = "room"
+    name            = local.room_index
     hash_key        = "roomIndexKey"
     projection_type = "KEYS_ONLY"
   }

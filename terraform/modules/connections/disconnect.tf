@@ -15,7 +15,7 @@ module "disconnect" {
   queues_read = { ReadKeys = [aws_sqs_queue.disconnect.arn] }
 
   statements = {
-    # A member of a room that missed something must know it.
+    # A member of a room that missed a message is closed, so that its client knows.
     Close = {
       actions   = ["execute-api:ManageConnections"]
       resources = [var.websocket_api.close_arn]
@@ -27,7 +27,7 @@ module "disconnect" {
     }
   }
 
-  # Permissions with which the former release's `disconnect` reaches the table by.
+  # Permissions of the former release's `disconnect`.
   tenant_statements = {
     for sid, statement in {
       DeleteConnection = {

@@ -5,11 +5,16 @@ output "tables" {
       name        = aws_dynamodb_table.connections.name
       arn         = aws_dynamodb_table.connections.arn
       stream_arn  = aws_dynamodb_table.connections.stream_arn
-      by_room_arn = "${aws_dynamodb_table.connections.arn}/index/room"
+      by_room_arn = "${aws_dynamodb_table.connections.arn}/index/${local.room_index}"
     }
     devices    = { name = aws_dynamodb_table.devices.name, arn = aws_dynamodb_table.devices.arn }
     partitions = { name = aws_dynamodb_table.partitions.name, arn = aws_dynamodb_table.partitions.arn }
   }
+}
+
+output "indexes" {
+  description = "Table and name of each index, by a name without the prefix."
+  value       = { room-index = { table = aws_dynamodb_table.connections.name, name = local.room_index } }
 }
 
 output "queues" {

@@ -1,4 +1,5 @@
-# Alarms on functions that somebody waits for: no message and no record waits in their place, so nothing else shows that they fail.
+# Alarms on functions whose answer a client waits for: no message or record waits instead, so no other alarm shows that
+# they fail.
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 
 locals {

@@ -3,6 +3,11 @@ output "id" {
   value       = aws_apigatewayv2_api.this.id
 }
 
+output "stage" {
+  description = "Name of the stage."
+  value       = aws_apigatewayv2_stage.this.name
+}
+
 output "execution_arn" {
   description = "ARN that permissions on the API begin with."
   value       = aws_apigatewayv2_api.this.execution_arn

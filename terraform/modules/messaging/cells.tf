@@ -13,13 +13,13 @@ locals {
   has_hub   = try(var.hub.messages, null) != null
   cell_name = local.has_hub ? var.hub.name : var.cells == null ? null : "hub"
 
-  # The role of the hub in each cell, which has the hub's prefix; the function puts in the account.
+  # The hub's role in each cell, with the hub's prefix; the function inserts the account.
   cell_role_arn = join(":", [
     "arn", data.aws_partition.current.partition, "iam", "", "{accountId}",
     "role/${var.deployment.prefix}/${var.deployment.prefix}-hub-messages",
   ])
 
-  # In the hub's own cell by forward_message itself, in a further one by the role that it has there.
+  # Permissions on inboxes: of forward_message itself in the hub's own cell, of the hub's role in a further cell.
   keep_inboxes = {
     KeepInboxes = {
       actions   = ["dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query"]
@@ -46,89 +46,64 @@ locals {
 }
 
 # In the hub, one for each further cell.
-resource "aws_iam_role" "cell" {
-  for_each = local.further_cells
+module "cell_roles" {
+  source = "../roles_for_other_accounts"
 
-  name                 = "${var.deployment.prefix}-cell-${each.key}-messages"
-  path                 = "/${var.deployment.prefix}/"
-  permissions_boundary = var.deployment.permissions_boundary
-
-  # The account is the principal, the role a condition: as for a subscriber.
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${each.value.account_id}:root" }
-      Condition = {
-        ArnEquals = { "aws:PrincipalArn" = join(":", [
-          "arn", data.aws_partition.current.partition, "iam", "", each.value.account_id,
-          "role/${var.deployment.prefix}/${var.deployment.prefix}-relay_message",
-        ]) }
-        StringEquals = { "sts:ExternalId" = each.value.external_id }
+  deployment = var.deployment
+  roles = {
+    for name, cell in local.further_cells : name => {
+      name        = "cell-${name}-messages"
+      account_id  = cell.account_id
+      functions   = ["relay_message"]
+      external_id = cell.external_id
+      policy_name = "messages"
+      statements = {
+        FindPlayers = {
+          actions   = ["dynamodb:BatchGetItem"]
+          resources = [var.tables.placements.arn]
+        }
+        HandOver = {
+          actions   = ["sqs:SendMessage"]
+          resources = [aws_sqs_queue.forward[name].arn]
+        }
       }
-    }]
-  })
+    }
+  }
 }
 
-resource "aws_iam_role_policy" "cell" {
-  for_each = local.further_cells
+# In a further cell: only the hub's `forward_message` puts messages into inboxes here and deletes them.
+module "hub_role" {
+  source = "../roles_for_other_accounts"
 
-  name = "messages"
-  role = aws_iam_role.cell[each.key].id
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid      = "FindPlayers"
-        Effect   = "Allow"
-        Action   = ["dynamodb:BatchGetItem"]
-        Resource = [var.tables.placements.arn]
-      },
-      {
-        Sid      = "HandOver"
-        Effect   = "Allow"
-        Action   = ["sqs:SendMessage"]
-        Resource = [aws_sqs_queue.forward[each.key].arn]
-      },
-    ]
-  })
+  deployment = var.deployment
+  roles = {
+    for hub in var.hub[*] : "hub" => {
+      name        = "hub-messages"
+      account_id  = hub.hub_account_id
+      functions   = ["forward_message"]
+      external_id = hub.role.external_id
+      policy_name = "messages"
+      statements  = local.keep_inboxes
+    } if local.has_hub
+  }
 }
 
-# In a further cell: the hub's `forward_message` puts messages into inboxes here and takes them out, and nobody else from there.
-resource "aws_iam_role" "hub" {
-  count = local.has_hub ? 1 : 0
-
-  name                 = "${var.deployment.prefix}-hub-messages"
-  path                 = "/${var.deployment.prefix}/"
-  permissions_boundary = var.deployment.permissions_boundary
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${var.hub.hub_account_id}:root" }
-      Condition = {
-        ArnEquals = { "aws:PrincipalArn" = join(":", [
-          "arn", data.aws_partition.current.partition, "iam", "", var.hub.hub_account_id,
-          "role/${var.deployment.prefix}/${var.deployment.prefix}-forward_message",
-        ]) }
-        StringEquals = { "sts:ExternalId" = var.hub.role.external_id }
-      }
-    }]
-  })
+moved {
+  from = aws_iam_role.cell
+  to   = module.cell_roles.aws_iam_role.this
 }
 
-resource "aws_iam_role_policy" "hub" {
-  count = local.has_hub ? 1 : 0
+moved {
+  from = aws_iam_role_policy.cell
+  to   = module.cell_roles.aws_iam_role_policy.this
+}
 
-  name = "messages"
-  role = aws_iam_role.hub[0].id
+moved {
+  from = aws_iam_role.hub[0]
+  to   = module.hub_role.aws_iam_role.this["hub"]
+}
 
-  policy = jsonencode({
-    Version   = "2012-10-17"
-    Statement = [for sid, statement in local.keep_inboxes : { Sid = sid, Effect = "Allow", Action = statement.actions, Resource = statement.resources }]
-  })
+moved {
+  from = aws_iam_role_policy.hub[0]
+  to   = module.hub_role.aws_iam_role_policy.this["hub"]
 }

@@ -23,7 +23,7 @@ module "echo" {
   queues_read = { ReadFrames = [aws_sqs_queue.this[each.key].arn] }
 
   statements = {
-    # Closing too: a connection that takes nothing would hold up its session.
+    # Closing, too: a connection that accepts no frame would delay its session.
     Post = {
       actions   = ["execute-api:ManageConnections"]
       resources = [var.websocket_api.post_arn, var.websocket_api.close_arn]

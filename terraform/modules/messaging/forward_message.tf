@@ -38,7 +38,7 @@ module "forward_message" {
       actions   = ["sts:AssumeRole"]
       resources = [for cell in var.cells.declared : replace(local.cell_role_arn, "{accountId}", cell.account_id)]
     }
-    # If a player has come from another cell, or time runs out; and what makes no sense is given up.
+    # For a player who came from another cell, or if time runs out; a malformed request is given up.
     SendRequests = {
       actions   = ["sqs:SendMessage"]
       resources = concat(values(aws_sqs_queue.forward)[*].arn, [var.broadcast.dead_letter_queue.arn])
@@ -71,8 +71,9 @@ resource "aws_sqs_queue" "forward_failure" {
   sqs_managed_sse_enabled   = true
 }
 
-# A request that fails comes again after 2 s, 4 s and so on, then every minute. Not for longer than half an hour: SQS looks at the
-# first 120,000 messages of a FIFO queue alone, so that those for a cell that is down would hold up all others.
+# A request that fails is delivered again after 2 s, 4 s and so on, then every minute. Not for longer than half an hour:
+# SQS looks at the first 120,000 messages of a FIFO queue alone, so that those for a cell that is down would hold up all
+# others.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/avoid-backlog-with-the-same-message-group-id.html
 # Apart from the queue, so that neither waits for the other: the provider watches every change of a queue for 25 seconds.
 resource "aws_sqs_queue_redrive_policy" "forward" {

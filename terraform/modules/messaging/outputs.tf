@@ -55,5 +55,5 @@ output "forward_queues" {
 
 output "cell_roles" {
   description = "ARN of the role in which each further cell asks for messages to be forwarded, by its name."
-  value       = { for name, role in aws_iam_role.cell : name => role.arn }
+  value       = { for name, role in module.cell_roles.roles : name => role.arn }
 }

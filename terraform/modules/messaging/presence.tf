@@ -19,7 +19,7 @@ module "presence" {
       actions   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
       resources = [for stream in local.presence_streams : stream.arn]
     }
-    # Listing knows the table's streams, not one of them.
+    # The permission to list streams is for the table, not for one stream.
     ListStreams = {
       actions   = ["dynamodb:ListStreams"]
       resources = ["${local.connections.arn}/stream/*", "${local.messages.arn}/stream/*"]
@@ -84,7 +84,7 @@ locals {
   }
 }
 
-# Nothing is gathered: somebody waits for each record. Records of one row stay in order, others are processed in
+# Nothing is gathered: a client waits for each record. Records of one row stay in order, others are processed in
 # parallel, so that slow leaves of a batch delay at most a quarter of the following records.
 resource "aws_lambda_event_source_mapping" "presence" {
   for_each = local.presence_streams

@@ -27,7 +27,7 @@ module "relay_message" {
   queues_read = { ReadWakes = [aws_sqs_queue.inbox.arn] }
 
   statements = merge(local.hand_over, {
-    # Closing too: a device that missed a message must know it.
+    # Closing, too: a device that missed a message is closed, so that its client knows.
     Post = {
       actions   = ["execute-api:ManageConnections"]
       resources = [var.websocket_api.post_arn, var.websocket_api.close_arn]
@@ -74,7 +74,7 @@ resource "aws_sqs_queue" "inbox" {
   visibility_timeout_seconds = 6 * var.functions.relay_message.timeout
 }
 
-# Wakes of inboxes that nobody could deliver from. The messages stay there, and the next wake delivers them.
+# Wakes of inboxes that could not be delivered. The messages stay there, and the next wake delivers them.
 resource "aws_sqs_queue" "inbox_failure" {
   name                      = "${var.deployment.prefix}-inbox-failure.fifo"
   fifo_queue                = true
@@ -82,8 +82,8 @@ resource "aws_sqs_queue" "inbox_failure" {
   sqs_managed_sse_enabled   = true
 }
 
-# A wake that fails comes again after 2 s, 4 s and so on: five minutes in all.
-# Apart from the queue, so that neither waits for the other: the provider watches every change of a queue for 25 seconds.
+# A wake that fails is delivered again after 2 s, 4 s and so on: five minutes in all. Apart from the queue, so that
+# neither waits for the other: the provider watches every change of a queue for 25 seconds.
 resource "aws_sqs_queue_redrive_policy" "inbox" {
   queue_url = aws_sqs_queue.inbox.url
   redrive_policy = jsonencode({

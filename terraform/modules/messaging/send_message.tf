@@ -34,7 +34,7 @@ module "send_message" {
       actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
       resources = [local.broadcasts.arn]
     }
-    # A member that does not take what is said is closed.
+    # A member that does not accept a message is closed.
     SendEnds = {
       actions   = ["sqs:SendMessage"]
       resources = [var.disconnect_queue.arn]

@@ -1,4 +1,4 @@
-# In a further cell: it says that it is alive, and copies the hub's tenants, every few seconds.
+# In a further cell: renews the cell's lease and copies the hub's tenants, every few seconds.
 
 module "beat" {
   source = "../lambda_function"
@@ -54,7 +54,7 @@ module "beat" {
   }
 }
 
-# The ticks between two minutes, which a schedule does not have. One that is late is worth nothing.
+# The ticks within a minute, which a schedule cannot have. A late tick is useless.
 resource "aws_sqs_queue" "beat" {
   count = var.hub == null ? 0 : 1
 

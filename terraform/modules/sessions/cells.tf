@@ -1,9 +1,9 @@
 # Two tables for further cells: their leases and an operator's orders, and the cell of each session and player.
 
-# The key is `key` and `part`; the rows are in shared/loudhailer/cells. All of it is written again within seconds but an
-# operator's orders and the revision of the tenants.
+# The key is `key` and `part`; the rows are in shared/loudhailer/cells. All rows are written again within seconds,
+# except an operator's orders and the revision of the tenants.
 resource "aws_dynamodb_table" "cells" {
-  #checkov:skip=CKV_AWS_119:a key of one's own costs a KMS request a call, and opens to anyone who may read the table; AWS's own key encrypts it
+  #checkov:skip=CKV_AWS_119:a customer key costs a KMS request a call, and gives the same access as permission to read the table; AWS's own key encrypts it
   count = var.cells == null ? 0 : 1
 
   name                        = "${var.deployment.prefix}-cells"
@@ -28,7 +28,7 @@ resource "aws_dynamodb_table" "cells" {
 }
 
 resource "aws_dynamodb_table" "placements" {
-  #checkov:skip=CKV_AWS_119:a key of one's own costs a KMS request a call, and opens to anyone who may read the table; AWS's own key encrypts it
+  #checkov:skip=CKV_AWS_119:a customer key costs a KMS request a call, and gives the same access as permission to read the table; AWS's own key encrypts it
   count = var.cells == null ? 0 : 1
 
   name                        = "${var.deployment.prefix}-placements"
@@ -61,7 +61,7 @@ resource "aws_dynamodb_table" "placements" {
 data "aws_partition" "current" {}
 
 locals {
-  # The role of the hub in each cell, which has the hub's prefix; the function puts in the account.
+  # The hub's role in each cell, with the hub's prefix; the function inserts the account.
   cell_role_arn = join(":", [
     "arn", data.aws_partition.current.partition, "iam", "", "{accountId}", "role/${var.deployment.prefix}/${var.deployment.prefix}-hub",
   ])

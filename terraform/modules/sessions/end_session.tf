@@ -17,7 +17,7 @@ module "end_session" {
       actions   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
       resources = [local.sessions.stream_arn]
     }
-    # Listing knows the table's streams, not one of them.
+    # The permission to list streams is for the table, not for one stream.
     ListStreams = {
       actions   = ["dynamodb:ListStreams"]
       resources = ["${local.sessions.arn}/stream/*"]
@@ -48,7 +48,7 @@ resource "aws_sqs_queue" "end_session_failure" {
   sqs_managed_sse_enabled   = true
 }
 
-# Sessions end in any order, so their records go side by side; a session's own come one after the other all the same.
+# Sessions end in any order, so their records are processed in parallel; the records of one session stay in order.
 resource "aws_lambda_event_source_mapping" "end_session" {
   event_source_arn               = local.sessions.stream_arn
   function_name                  = module.end_session.alias.arn

@@ -1,37 +1,26 @@
-# In a further cell: the hub's `session_api` keeps the sessions that it has placed here, and nobody else from there.
+# In a further cell: only the hub's `session_api` reaches the sessions that it has placed here.
+module "hub_role" {
+  source = "../roles_for_other_accounts"
 
-resource "aws_iam_role" "hub" {
-  count = var.hub == null ? 0 : 1
-
-  name                 = "${var.deployment.prefix}-hub"
-  path                 = "/${var.deployment.prefix}/"
-  permissions_boundary = var.deployment.permissions_boundary
-
-  # The account is the principal, the role a condition: as for a subscriber.
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${var.hub.hub_account_id}:root" }
-      Condition = {
-        ArnEquals = { "aws:PrincipalArn" = join(":", [
-          "arn", data.aws_partition.current.partition, "iam", "", var.hub.hub_account_id,
-          "role/${var.deployment.prefix}/${var.deployment.prefix}-session_api",
-        ]) }
-        StringEquals = { "sts:ExternalId" = var.hub.role.external_id }
-      }
-    }]
-  })
+  deployment = var.deployment
+  roles = {
+    for hub in var.hub[*] : "hub" => {
+      name        = "hub"
+      account_id  = hub.hub_account_id
+      functions   = ["session_api"]
+      external_id = hub.role.external_id
+      policy_name = "hub"
+      statements  = local.keep_sessions
+    }
+  }
 }
 
-resource "aws_iam_role_policy" "hub" {
-  count = var.hub == null ? 0 : 1
+moved {
+  from = aws_iam_role.hub[0]
+  to   = module.hub_role.aws_iam_role.this["hub"]
+}
 
-  name = "hub"
-  role = aws_iam_role.hub[0].id
-  policy = jsonencode({
-    Version   = "2012-10-17"
-    Statement = [for sid, statement in local.keep_sessions : { Sid = sid, Effect = "Allow", Action = statement.actions, Resource = statement.resources }]
-  })
+moved {
+  from = aws_iam_role_policy.hub[0]
+  to   = module.hub_role.aws_iam_role_policy.this["hub"]
 }

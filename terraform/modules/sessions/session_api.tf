@@ -1,5 +1,5 @@
 locals {
-  # In the hub's own cell by session_api itself, in a further one by the role that it has there.
+  # Permissions on sessions: of session_api itself in the hub's own cell, of the hub's role in a further cell.
   keep_sessions = {
     KeepSessions = {
       actions = [
@@ -16,10 +16,11 @@ locals {
   # The former release looks for a session under its tenant's id alone: docs/decisions/0037.
   spread_sessions = !var.deployment.former_release
 
-  # A session's id is all that a client needs to get in: 22 characters of base64url hold 128 bits, which nobody guesses.
+  # A session's id is all that a client needs to get in: 22 characters of base64url hold 128 bits, which cannot be
+  # guessed.
   shortest_session_id = var.deployment.environment == "local" ? 1 : 22
 
-  # Nobody asks for silos if tenants are not listed, and all variables of a function have 4 KB together.
+  # Silos are needed only if tenants are listed, and all variables of a function have 4 KB together.
   listed_silos = try(var.api.list_tenants, false) ? var.api.silo_tenants : []
 }
 

@@ -18,9 +18,30 @@ variable "functions" {
     condition     = coalesce(try(var.functions.connect.timeout, null), 28) >= 28
     error_message = "functions: connect needs a timeout of 28 seconds at least, of which it keeps 24 for its slowest calls: with less it tries no transaction again."
   }
+  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+  validation {
+    condition = sum(concat([100], [
+      for name, function in var.functions : function.reserved * (name == "echo" ? local.echo_consumers : 1) if function.reserved != null
+    ])) <= max(var.lambda_concurrency, 100)
+    error_message = "functions: what is reserved must leave 100 of lambda_concurrency to all other functions: AWS refuses to reserve more."
+  }
+}
+
+variable "lambda_concurrency" {
+  description = "The account's quota of concurrent executions of Lambda, L-B99A9384: new accounts may have less than 1,000."
+  type        = number
+  default     = 1000
+
+  validation {
+    condition     = var.lambda_concurrency >= 10
+    error_message = "lambda_concurrency must be at least 10, which the smallest account has."
+  }
 }
 
 locals {
+  # One for the pool, and one for each silo: each has the concurrency that is reserved for `echo`.
+  echo_consumers = 1 + length(try(var.messaging.silo_tenants, []))
+
   # Settings that differ from 10 seconds, 512 MB, and no reserved concurrency.
   function_defaults = {
     accounting         = { timeout = 30 }

@@ -25,6 +25,15 @@ variable "functions" {
     ])) <= max(var.lambda_concurrency, 100)
     error_message = "functions: what is reserved must leave 100 of lambda_concurrency to all other functions: AWS refuses to reserve more."
   }
+  # AWS bounds a function at ten requests a second for each reserved execution, however short they are. A fifth of the rate
+  # leaves 200 ms for each handshake: https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
+  validation {
+    condition = alltrue([
+      for name in ["authorizer", "connect"] :
+      coalesce(try(var.functions[name].reserved, null), var.connects.per_second) * 5 >= var.connects.per_second
+    ])
+    error_message = "functions: authorizer and connect must have none reserved, or at least a fifth of connects.per_second, ${var.connects.per_second}: else they are throttled at that rate."
+  }
 }
 
 variable "warm" {

@@ -81,6 +81,27 @@ variable "post_message" {
     provisioned = optional(number)
   })
   default = {}
+
+  validation {
+    condition     = var.post_message.reserved == null ? true : var.post_message.reserved >= length(var.cell.shards) * var.cell.concurrency
+    error_message = "post_message.reserved must be null or at least the number of this subscriber's lanes, ${length(var.cell.shards)} shards x ${var.cell.concurrency}: a lane without a worker leaves its part of the quota unused."
+  }
+  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+  validation {
+    condition     = coalesce(var.post_message.reserved, 0) + 100 <= max(var.lambda_concurrency, 100)
+    error_message = "post_message.reserved must leave 100 of lambda_concurrency to all other functions: AWS refuses to reserve more."
+  }
+}
+
+variable "lambda_concurrency" {
+  description = "The account's quota of concurrent executions of Lambda, L-B99A9384: new accounts may have less than 1,000."
+  type        = number
+  default     = 1000
+
+  validation {
+    condition     = var.lambda_concurrency >= 10
+    error_message = "lambda_concurrency must be at least 10, which the smallest account has."
+  }
 }
 
 variable "alarm_topic_arn" {

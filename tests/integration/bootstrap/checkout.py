@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +22,8 @@ _PARTS = (
     "functions",
     "terraform",
 )
-_PLAIN_PATH = "/usr/bin:/bin"
+_PYTHON = "python3.13"
+_PLAIN_FOLDERS = (Path("/usr/bin"), Path("/bin"))
 
 
 def uv_cache() -> str:
@@ -32,7 +34,10 @@ def uv_cache() -> str:
 
 @dataclass
 class Checkout:
-    """A fresh clone, the user's empty home, and a folder of PATH with Terraform alone."""
+    """A fresh clone, the user's home with a Python 3.13 of pyenv, and a PATH of Terraform and the system's programs.
+
+    No other Python 3.13 is on that PATH, whatever the system has.
+    """
 
     folder: Path
     environment: dict[str, str] = field(init=False)
@@ -45,10 +50,15 @@ class Checkout:
             else:
                 self.root.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, self.root)
-        self.home.mkdir()
+        self.python.parent.mkdir(parents=True)
+        self.python.symlink_to(Path(sys.base_exec_prefix, "bin", "python3.13"))
         self.bin.mkdir()
         (self.bin / "terraform").symlink_to(find_terraform())
-        self.environment = {"HOME": str(self.home), "PATH": f"{self.bin}:{_PLAIN_PATH}"}
+        self.plain.mkdir()
+        for program in {entry.name: entry for folder in _PLAIN_FOLDERS for entry in os.scandir(folder)}.values():
+            if not program.name.startswith(_PYTHON):
+                (self.plain / program.name).symlink_to(program.path)
+        self.environment = {"HOME": str(self.home), "PATH": f"{self.bin}:{self.plain}"}
 
     @property
     def root(self) -> Path:
@@ -61,6 +71,16 @@ class Checkout:
         return self.folder / "home"
 
     @property
+    def python(self) -> Path:
+        """The Python 3.13 of pyenv, which has it chosen nowhere."""
+        return self.home / ".pyenv" / "versions" / "3.13.0" / "bin" / _PYTHON
+
+    @property
+    def plain(self) -> Path:
+        """The folder of PATH that holds the system's programs."""
+        return self.folder / "plain"
+
+    @property
     def bin(self) -> Path:
         """The folder of PATH that holds Terraform."""
         return self.folder / "bin"
@@ -68,7 +88,7 @@ class Checkout:
     @property
     def without_terraform(self) -> dict[str, str]:
         """The environment, its PATH without Terraform and whatever comes from HashiCorp's servers out of reach."""
-        return self.environment | {"PATH": _PLAIN_PATH}
+        return self.environment | {"PATH": str(self.plain)}
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command in the checkout, in a process group of its own."""
@@ -103,5 +123,5 @@ class Checkout:
         file.write_text(text.replace(old, new))
 
     def written_in_home(self) -> set[str]:
-        """The folders of the home that something was written to."""
-        return {entry.name for entry in os.scandir(self.home)}
+        """The folders of the home that something was written to, beside pyenv's."""
+        return {entry.name for entry in os.scandir(self.home)} - {".pyenv"}

@@ -23,7 +23,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout after its first `make setup`, in which everything was missing but Terraform."""
+    """A checkout after its first `make setup`; everything was missing but Terraform, and a Python that pyenv keeps."""
     checkout = Checkout(tmp_path_factory.mktemp("bootstrap"))
     checkout.environment["UV_CACHE_DIR"] = uv_cache()
     done = checkout.run("make", "setup")
@@ -46,6 +46,14 @@ def releases(tmp_path: Path) -> Iterator[tuple[str, str]]:
         yield f"http://127.0.0.1:{server.server_port}", hashlib.sha256(archive.read_bytes()).hexdigest()
         server.shutdown()
         thread.join()
+
+
+def test_the_only_python_is_taken_from_pyenv(tmp_path: Path) -> None:
+    """PATH has another version alone, or none; nothing is downloaded."""
+    checkout = Checkout(tmp_path)
+    done = checkout.run("tools/bootstrap", "bash", "-c", "echo $UV_PYTHON")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, str(checkout.python))
+    assert "Downloading" not in done.stdout
 
 
 def test_the_command_line_works_without_uv_afterwards(checkout: Checkout) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import pytest
 
 from tests.integration.emulator.aws.running import LocalAws, launched
 from tests.integration.registry.accounts import ACCOUNTS, BLUE, REPOSITORY, AccessKeys, RegistryAccount, set_up
+from tests.support.decisions import disagreements
+from tools.emulator.aws.options import DECISIONS
 
 UNATTENDED = ("-input=false", "-no-color", "-parallelism=50")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -29,8 +32,11 @@ class Accounts:
 @pytest.fixture(scope="session")
 def local_aws_of_accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """A launcher of their own."""
-    with launched(tmp_path_factory.mktemp("accounts"), "--trust-web-identities") as running:
+    folder = tmp_path_factory.mktemp("accounts")
+    decisions = folder / "decisions.jsonl"
+    with launched(folder, "--trust-web-identities", environment={**os.environ, DECISIONS: str(decisions)}) as running:
         yield running
+    assert disagreements(decisions) == []
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ def test_each_workflow_run_takes_its_own_role(accounts: Accounts, kind: str, abo
     ],
 )
 def test_no_other_identity_takes_a_role(accounts: Accounts, kind: str, subject: str) -> None:
-    """Another branch, another environment, somebody's fork, and who took over the names without the ids."""
+    """Another branch, another environment, a fork, and a new owner of the names without the ids."""
     with pytest.raises(ClientError, match="AccessDenied"):
         accounts.dev.assume(kind, subject)
 
@@ -265,7 +265,7 @@ def test_ci_cannot_change_roles_outside_its_path(
 def test_ci_passes_only_roles_of_its_deployment_to_known_services(
     hub: RegistryAccount, apply_keys: AccessKeys, role_of_somebody_else: str
 ) -> None:
-    """A function in a role of somebody else's, or a rule that acts in one, would have that role's rights."""
+    """A function in a foreign role, or a rule that acts in one, would have that role's rights."""
     own = f"arn:aws:iam::{ACCOUNTS['dev']}:role{PATH}{FUNCTION}"
     others = f"arn:aws:iam::{ACCOUNTS['dev']}:role/{role_of_somebody_else}"
     lambda_, events = hub.client("lambda", apply_keys), hub.client("events", apply_keys)
@@ -300,7 +300,7 @@ def test_ci_reads_only_the_state_and_history_of_its_own_stack(
 
 @pytest.fixture
 def open_to_all(accounts: Accounts) -> Iterator[tuple[str, str]]:
-    """A queue and a role of another account, named as the deployment's, that let everybody in."""
+    """A queue and a role of another account, named as the deployment's, that admit every principal."""
     name = "loudhailer-dev-shard-99"
     sqs, iam = accounts.production.client("sqs"), accounts.production.client("iam")
     anybody = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}

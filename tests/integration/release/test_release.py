@@ -77,9 +77,9 @@ def test_a_missing_bucket_is_an_error_and_not_an_empty_history(local_aws: LocalA
         lambda: missing.begin(manifest(1), manifest(1).commit, None),
         lambda: missing.append(Action.PROMOTED, manifest(1), manifest(1).commit),
     ):
-        with pytest.raises(OperatorError, match=f"There is no bucket {name}") as told:
+        with pytest.raises(OperatorError, match=f"There is no bucket {name}") as raised:
             read_or_written()
-        assert "Apply the stack `registry` first" in told.value.remedy
+        assert "Apply the stack `registry` first" in raised.value.remedy
 
 
 def test_a_history_without_entries_has_no_rollback_target(local_aws: LocalAws, bucket: str) -> None:

@@ -19,6 +19,7 @@ from loudhailer.broadcast.packing import unpack
 from loudhailer.connections.model import PROBE
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import ConnectionId, tenant_of
+from tests.simulation.gateway import MOVED
 from tests.simulation.system import TIMEOUTS
 from tests.simulation.watch import Observer, holds
 
@@ -166,7 +167,8 @@ class Broadcasts(Observer):
             case SourceMessage() as source:
                 self._source_messages[source.broadcast_id, source.source].add(message.number)
             case Announcement() as announcement:
-                self._announcements[announcement.broadcast_id].add(message.number)
+                if self._is_for_this_cell(announcement):
+                    self._announcements[announcement.broadcast_id].add(message.number)
                 self._frames[announcement.payload.open().decode()] = announcement.broadcast_id
 
     def message_gone(self, queue: "SimulatedQueue", message: "SimulatedMessage", why: str) -> None:
@@ -184,9 +186,14 @@ class Broadcasts(Observer):
             case SourceMessage() as source:
                 self._source_messages[source.broadcast_id, source.source].discard(message.number)
                 self._source_is_accounted_for(source.broadcast_id, source.source, why)
-            case Announcement() as announcement:
+            case Announcement() as announcement if self._is_for_this_cell(announcement):
                 self._announcements[announcement.broadcast_id].discard(message.number)
                 self._sources_are_accounted_for(announcement.broadcast_id, why)
+
+    def _is_for_this_cell(self, announcement: Announcement) -> bool:
+        """Tell whether the cell is named, or has announced it itself; others drop it."""
+        name = self.system.name
+        return not self.system.is_further or name in (announcement.cells or ()) or announcement.cells is None
 
     def opened(self, client: "SimulatedClient") -> None:
         """Check that nobody has believed it to be gone."""
@@ -200,7 +207,7 @@ class Broadcasts(Observer):
         """Note who got which broadcast."""
         if (broadcast := self._frames.get(frame)) is not None:
             self._taken[broadcast].add(client.connection)
-            late = self.system.scheduler.now - self.broadcasts[broadcast].deadline
+            late = self.system.scheduler.now - self._deadline(broadcast)
             holds(that=late < _LAG_SECONDS, invariant=LATE, text=f"{client} gets {broadcast} {late:.0f} s too late")
             self._is_for(broadcast, client)
 
@@ -214,10 +221,10 @@ class Broadcasts(Observer):
             invariant=REPORT,
             text=f"{broadcast} was finished and is {report['status']}",
         )
-        if finished:
+        if finished and not report.get("silent"):  # a silent cell may speak again
             known.finished_at = min(known.finished_at, self.system.scheduler.now)
         if begun >= self.system.rests_since:
-            self._is_exact(broadcast, report)
+            self._is_exact(broadcast, report.get("byCell", {}).get(self.system.name, report))
 
     def redriven(self, broadcast: str) -> None:
         """Note that a report may be open again."""
@@ -230,8 +237,49 @@ class Broadcasts(Observer):
         for broadcast in list(self.broadcasts):
             self._is_over(broadcast)
 
+    def is_cut_short(self, broadcast: str) -> bool:
+        """Tell whether it did not go its whole way here, or the report shows a shortfall."""
+        summary = self.system.tables.tables["broadcasts"].get((broadcast, "summary"))
+        known = self.broadcasts.get(broadcast)
+        if summary is None or known is None:
+            return False
+        rows = [summary, *(self._row(broadcast, number, f"source#{number}") or {} for number in known.sources)]
+        marks = {"expired", "cutShort", "cancelled"}
+        return not marks.isdisjoint(summary) or any(int(row["missed"]["N"]) for row in rows if "missed" in row)
+
+    def served(self, broadcast: str) -> Iterator[int]:
+        """Return the numbers of the clients that got it here, or are reported as failed."""
+        clients = self.system.gateway.clients
+        failed = {
+            recipients[one][1]
+            for number, source in self.broadcasts[broadcast].sources.items()
+            for place, recipients in enumerate(source.chunks)
+            if (tally := self._tally((broadcast, f"{number}.{place}"))) is not None
+            for one in bitmaps.members(_bits(tally, "failed"))
+        }
+        return (clients[ConnectionId(one)].number for one in self._taken[broadcast] | failed if one in clients)
+
+    def audience(self, summary: "Item", since: float, seconds: float) -> "Iterator[SimulatedClient]":
+        """Return the clients in its audience that were there at that time, and so many seconds later or have moved."""
+        audience = codec.decode(summary["audience"]["S"])
+        for key, stay in sorted(self._stays.items()):
+            client = self.system.gateway.clients.get(ConnectionId(key[1]))
+            wanted = all(stay.row.get(name, {}).get("S") == value for name, value in audience.items() if name != "all")
+            if client is None or not wanted or client.opened_at == 0.0 or max(stay.since, client.opened_at) > since:
+                continue
+            ends = min(stay.until, client.closed_at, float(stay.row["expiresAt"]["N"]))
+            if ends < since or not self._is_in_its_session(stay.row, audience):
+                continue
+            if ends >= since + seconds or client.closed_by == MOVED:
+                yield client
+
+    def _deadline(self, broadcast: str) -> float:
+        """The deadline that its publisher chose; the hub's summary has it."""
+        hub = self.system.hub.watch.observers
+        return next(one for one in hub if isinstance(one, Broadcasts)).broadcasts[broadcast].deadline
+
     def _is_for(self, broadcast: str, client: "SimulatedClient") -> None:
-        """Check that somebody who gets a broadcast is, or was, in its audience."""
+        """Check that a client that gets a broadcast is, or was, in its audience."""
         summary = self.system.tables.tables["broadcasts"].get((broadcast, "summary"))
         audience = {} if summary is None else codec.decode(summary["audience"]["S"])
         rooms = self._rooms[client.connection]
@@ -287,8 +335,12 @@ class Broadcasts(Observer):
         for number, source in chosen.items():
             holds(that=source.complete, invariant=ENDS, text=f"source {number} of {broadcast} is not complete")
             for place, recipients in enumerate(source.chunks):
-                left = bitmaps.full(len(recipients)) & ~self._settled((broadcast, f"{number}.{place}"))
-                holds(that=not left, invariant=ENDS, text=f"chunk {number}.{place} of {broadcast} lacks {left:b}")
+                unsettled = bitmaps.full(len(recipients)) & ~self._settled((broadcast, f"{number}.{place}"))
+                holds(
+                    that=not unsettled,
+                    invariant=ENDS,
+                    text=f"chunk {number}.{place} of {broadcast} lacks {unsettled:b}",
+                )
         if known.cancelled or not {"expired", "cutShort"}.isdisjoint(summary):
             return
         missing = [key for key in self._present(summary, known) if key not in known.recipients]
@@ -357,12 +409,12 @@ class Broadcasts(Observer):
         begun = invocation.deadline - TIMEOUTS["swarm"]
         sources = [self.broadcasts[broadcast].sources[number] for number in range(int(summary["sources"]["N"]))]
         planned = {partition for source in sources for partition in source.partitions}
-        left = [
+        unplanned = [
             partition
             for partition, at in self._opened.items()
             if at <= begun and partition not in planned and audience.get("tenantId") in {None, tenant_of(partition)}
         ]
-        holds(that=not left, invariant=PLANNED, text=f"{left} are in no source of {broadcast}")
+        holds(that=not unplanned, invariant=PLANNED, text=f"{unplanned} are in no source of {broadcast}")
 
     def _source_written(self, broadcast: str, number: int, row: "Item") -> None:
         known = self.broadcasts[broadcast]
@@ -535,16 +587,16 @@ class Broadcasts(Observer):
         )
 
     def _is_accounted_for(self, place: ChunkPlace, places: int, text: str) -> None:
-        left = places & ~self._settled(place)
+        unsettled = places & ~self._settled(place)
         for other in self._on_its_way[place].values():
-            left &= ~other
+            unsettled &= ~other
         number = int(place[1].partition(".")[0])
         source = self.broadcasts[place[0]].sources.get(number)
         is_alive = source is not None and not source.complete and bool(self._source_messages[place[0], number])
         holds(
-            that=not left or is_alive,
+            that=not unsettled or is_alive,
             invariant=PLACES,
-            text=f"{text}, and nothing is left of places {left:b} of chunk {place[1]} of {place[0]}",
+            text=f"{text}, and nothing is left of places {unsettled:b} of chunk {place[1]} of {place[0]}",
         )
 
     def _source_is_accounted_for(self, broadcast: str, number: int, why: str) -> None:

@@ -34,7 +34,7 @@ _BUCKET = QUOTA / 2
 """Posts that the account's bucket holds: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
 
 _AT_ONCE_SECONDS = 0.3
-"""A kind that has posted within this time is marked, as everybody sees who looks."""
+"""A kind that has posted within this time is marked, and each reader sees the mark."""
 
 _QUERY_WAITS_SECONDS = 0.25
 

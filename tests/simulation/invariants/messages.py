@@ -61,6 +61,7 @@ class Messages(Observer):
     def __init__(self, system: "SimulatedSystem") -> None:
         super().__init__(system)
         self._stored: dict[str, _Stored] = {}
+        self._places = 0
         self._ids: dict[tuple[str, str, str], tuple[str, float]] = {}
         self._got: defaultdict[str, set[str]] = defaultdict(set)
         self._echoes: dict[int, _Echo] = {}
@@ -111,16 +112,23 @@ class Messages(Observer):
             return
         echo = self._echoes[json.loads(message.body)["text"]]
         if not echo.delivered:
+            holds(
+                that=echo.refused
+                or echo.sender not in self._in_session_of(echo.sender)
+                or self._is_over_the_limit(echo),
+                invariant=LEFT,
+                text=f"{echo.sender} is open, and got neither what it said to its session nor an error for it",
+            )
             return
         for client in self._in_session_of(echo.sender):
             holds(
                 that=client.connection in echo.delivered or client.opened_at > echo.at,
                 invariant=LEFT,
-                text=f"{client} never got what {echo.sender} said to its session, and is open",
+                text=f"{client} never got the message of {echo.sender} to its session, and is open",
             )
 
     def invocation_over(self, invocation: "SimulatedInvocation") -> None:
-        """Check that what was said in a small room has reached its members."""
+        """Check that messages to a small room have reached its members."""
         answer = invocation.answer
         if invocation.function != "send_message" or answer is None:
             return
@@ -150,7 +158,7 @@ class Messages(Observer):
     def received(self, client: "SimulatedClient", frame: str) -> None:
         """Check each frame that is no broadcast of the service."""
         found = json.loads(frame)
-        if found.get("type") == "broadcast":
+        if "type" in found:
             return
         if "srcPlayerId" in found and "sentAt" in found and "messageId" in found:
             self._direct_received(client, found)
@@ -164,21 +172,21 @@ class Messages(Observer):
             holds(
                 that=found["messageId"] in self._stored,
                 invariant=ACCEPTED,
-                text=f"{client} is told that {found['messageId']} is stored, and it never was",
+                text=f"{client} gets the acknowledgement of {found['messageId']}, which was never stored",
             )
         elif "requestId" in found and (echo := self._requests.get(found["requestId"])) is not None:
             echo.refused = True
             self._not_refused_and_delivered(echo)
 
     def at_rest(self, *, healed: bool) -> None:
-        """Check that no message waits for somebody who is there."""
+        """Check that no message waits for a connected player."""
         if healed:
             return
         for inbox in self.system.tables.tables["messages"].rows:
             self._nothing_lies(inbox)
 
     def _nothing_lies(self, inbox: str) -> None:
-        """Check that no message waits for somebody who is there, unless a wake will come."""
+        """Check that no message waits for a connected player, unless a wake will come."""
         system = self.system
         wakes = (json.loads(message.body)["inbox"] for message in system.queues["inbox"].messages.values())
         records = (
@@ -186,9 +194,9 @@ class Messages(Observer):
         )
         if inbox in self._wakes_lost or inbox in wakes or any(self._inbox_of(record) == inbox for record in records):
             return
-        for name in system.tables.tables["messages"].rows.get(inbox, ()):
+        for name in map(_id_of, system.tables.tables["messages"].rows.get(inbox, ())):
             stored = self._stored[name]
-            there = next(self._of_player(stored), None)
+            there = next(self._of_player(stored), None) if self._is_placed_here(inbox) else None
             holds(
                 that=there is None or stored.expires_at <= system.scheduler.now + _SKEW_SECONDS,
                 invariant=LIES,
@@ -199,12 +207,14 @@ class Messages(Observer):
         tenant, _, player = key[0].partition("#")
         now = self.system.scheduler.now
         expires_at = int(row["expiresAt"]["N"])
-        if key[1] not in self._stored:
-            self._stored[key[1]] = _Stored(len(self._stored) + 1, now, tenant, player, expires_at)
+        name, has_moved = _id_of(key[1]), _id_of(key[1]) != key[1]
+        if name not in self._stored or has_moved:
+            self._places += 1
+            self._stored[name] = _Stored(self._places, now, tenant, player, expires_at)
         content = json.loads(row["message"]["S"])
         self._contents.add(content)
         self._is_said_to_nobody(content)
-        if " id" not in content:
+        if " id" not in content or has_moved:
             return
         sent = (key[0], row["srcPlayerId"]["S"], content)
         before, at = self._ids.setdefault(sent, (key[1], now))
@@ -216,17 +226,18 @@ class Messages(Observer):
         self._ids[sent] = (key[1], at if before == key[1] else now)
 
     def _message_deleted(self, key: tuple[str, str], invocation: "SimulatedInvocation | None") -> None:
-        stored = self._stored[key[1]]
+        name = _id_of(key[1])
+        stored = self._stored[name]
         now = self.system.scheduler.now
-        if invocation is None or stored.expires_at <= now + 5:
+        if invocation is None or stored.expires_at <= now + 5 or invocation.function == "forward_message":
             return
         for client in self._of_player(stored):
             holds(
                 that=client.opened_at > stored.at
-                or key[1] in self._got[client.connection]
+                or name in self._got[client.connection]
                 or self._is_to_be_closed(client),
                 invariant=LEFT,
-                text=f"message {key[1]} is deleted; {client} is open, never got it, and nobody will close it",
+                text=f"message {name} is deleted; {client} is open, never got it, and nobody will close it",
             )
 
     def _room_changed(self, write: "Write") -> None:
@@ -292,6 +303,16 @@ class Messages(Observer):
             text=f"what {echo.sender} said is reported as refused, and others have it",
         )
 
+    def _is_over_the_limit(self, echo: _Echo) -> bool:
+        """Tell whether its session sent so many frames in the minute that it gets no error for further ones."""
+        limit = int(echo.sender.context["messagesPerMinute"])
+        same = [
+            other
+            for other in self._echoes.values()
+            if other.sender.session == echo.sender.session and other.at // 60 == echo.at // 60
+        ]
+        return len(same) > 2 * limit
+
     def _room_frame_received(self, client: "SimulatedClient", frame: Any) -> None:
         self._heard[client.connection].add(frame.get("content", ""))
         self._contents.add(frame.get("content", ""))
@@ -314,6 +335,16 @@ class Messages(Observer):
             invariant=REFUSED,
             text=f"{content} is reported as refused, and others have it",
         )
+
+    def _is_placed_here(self, inbox: str) -> bool:
+        """Tell whether the player of an inbox is on this cell: messages for others are forwarded."""
+        if not self.system.has_cells:
+            return True
+        tenant, _, player = inbox.partition("#")
+        placement = self.system.placement(tenant, f"player#{player}")
+        requests = self.system.hub.queues[f"forward-{self.system.name}"].messages.values()
+        is_asked_for = any(json.loads(message.body)["inbox"] == inbox for message in requests)
+        return (placement is None or placement["cell"]["S"] == self.system.name) and not is_asked_for
 
     def _of_player(self, stored: _Stored) -> "Iterator[SimulatedClient]":
         """The clients that a message is for, if they are open and recorded."""
@@ -349,6 +380,11 @@ class Messages(Observer):
             return write.key[0]
         row = write.new or write.old or {}
         return f"{write.key[0].partition('#')[0]}#{row.get('playerId', {}).get('S')}"
+
+
+def _id_of(sort_key: str) -> str:
+    """The id of a message, without the number of its moves."""
+    return sort_key.partition("#")[0]
 
 
 def _is_refusal(body: Any) -> bool:

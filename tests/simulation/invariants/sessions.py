@@ -42,10 +42,15 @@ class Sessions(Observer):
         for write in writes:
             if write.table == "connections" and write.old is None and write.new is not None and write.key[1] != PROBE:
                 self._recorded_at[write.key] = self.system.scheduler.now
-                self._recorded(write.new, [other for other in writes if other.table == "sessions"])
+                self._recorded(write.new, [other for other in writes if other.table == "sessions"], invocation)
             elif write.table == "sessions" and write.old is None:
-                by = invocation.function if invocation is not None else "nobody"
-                holds(that=by == "session_api", invariant=MADE, text=f"session {write.key[1]} is made by {by}")
+                by = "nobody" if invocation is None else invocation.function
+                route = "" if invocation is None else invocation.event.get("routeKey", "")
+                holds(
+                    that=(by, route) == ("session_api", "PUT /session"),
+                    invariant=MADE,
+                    text=f"session {write.key[1]} is made by {by} {route}",
+                )
             elif write.table == "sessions" and write.old is not None and write.new is None and invocation is not None:
                 self._removed(write.key[1], write.old, invocation)
 
@@ -117,7 +122,7 @@ class Sessions(Observer):
             text=f"session {session_id} is bound to {owner}, and {player} ends it",
         )
 
-    def _recorded(self, row: "Item", sessions: "Sequence[Write]") -> None:
+    def _recorded(self, row: "Item", sessions: "Sequence[Write]", invocation: "SimulatedInvocation | None") -> None:
         """Check the session in the same transaction: for a moment two releases may have a row of one session each."""
         tenant = row["tenantId"]["S"]
         limits = self.system.tables.tables["tenants"].get((tenant, ""))
@@ -137,6 +142,8 @@ class Sessions(Observer):
         partitions = self.system.tables.tables["connections"].rows
         rows = sum(len(found.keys() - {PROBE}) for key, found in partitions.items() if key.startswith(f"{tenant}#"))
         most = int(limits["tenantConnections"]["N"])
+        if self.system.has_cells and invocation is not None:  # its part changes: it holds as it was at the handshake
+            most = int(invocation.event["requestContext"]["authorizer"]["tenantConnections"])
         holds(that=rows <= most, invariant=LIMITS, text=f"{tenant} has {rows} connections of {most}")
 
     def _session_of(self, row: "Item") -> "Item | None":

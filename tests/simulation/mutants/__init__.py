@@ -1,4 +1,4 @@
-"""Mutants of the shipped code, written by hand: each is an error that somebody might make.
+"""Mutants of the shipped code, written by hand: each is an error that a developer might make.
 
 `python -m tests.simulation --mutant NAME` runs seeds on one.
 """
@@ -20,7 +20,7 @@ class _Loader(SourceFileLoader):
     mutant: Mutant
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """The code of the changed text, which is compiled anew and kept nowhere."""
+        """The code of the changed text, which is compiled each time and not cached."""
         source = Path(self.path).read_text()
         return self.source_to_code(self.mutant.applied_to(source).encode(), f"{self.path} ({fullname})")
 

@@ -230,7 +230,7 @@ def take_out(item: Item, path: str, value: Any) -> None:
     """Take elements out of a set; an attribute whose set is empty is none."""
     if path not in item:
         return
-    if left := sorted(set(item[path]["SS"]) - set(value["SS"])):
-        item[path] = {"SS": left}
+    if remaining := sorted(set(item[path]["SS"]) - set(value["SS"])):
+        item[path] = {"SS": remaining}
     else:
         del item[path]

@@ -17,7 +17,7 @@ class MemoryCellDirectory(CellDirectory):
     def __init__(self) -> None:
         self.leases: dict[CellName, Lease] = {}
         self.orders: dict[CellName, float] = {}
-        self.tenants = 0
+        self.last_revision = 0
 
     @override
     def statuses(self, cells: Collection[CellName]) -> Mapping[CellName, CellStatus]:
@@ -43,8 +43,8 @@ class MemoryCellDirectory(CellDirectory):
         self.orders.pop(cell, None)
 
     @override
-    def revision(self) -> int:
-        return self.tenants
+    def tenant_revision(self) -> int:
+        return self.last_revision
 
 
 class MemoryPlacementStore(PlacementStore):

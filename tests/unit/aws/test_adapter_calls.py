@@ -163,7 +163,7 @@ def sent(client: Any) -> DynamoSentStore:
     return DynamoSentStore(client, "table")
 
 
-LEASE = Lease(at=1, is_well=True, websocket_url="wss://x", connections=0, tenants=0)
+LEASE = Lease(at=1, is_well=True, websocket_url="wss://x", connections=0, tenant_revision=0)
 PLACEMENT = Placement(cell=NORTH, version=1, expires_at=1)
 
 CALLS: list[tuple[str, Callable[[Any], object]]] = [
@@ -171,7 +171,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("UpdateItem", lambda client: cells(client).renew(NORTH, LEASE)),
     ("PutItem", lambda client: cells(client).order(NORTH, 0)),
     ("DeleteItem", lambda client: cells(client).order(NORTH, None)),
-    ("GetItem", lambda client: cells(client).revision()),
+    ("GetItem", lambda client: cells(client).tenant_revision()),
     ("BatchGetItem", lambda client: placements(client).get(ACME, ["session#s1"])),
     ("PutItem", lambda client: placements(client).put(ACME, "session#s1", PLACEMENT)),
     ("PutItem", lambda client: placements(client).put(ACME, "session#s1", replace(PLACEMENT, version=2))),

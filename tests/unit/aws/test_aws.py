@@ -32,18 +32,18 @@ class StubDynamo:
         """As DynamoDB answers: 200, with what it left."""
         ((table, wanted),) = RequestItems.items()
         assert (table, wanted["ConsistentRead"], wanted["ProjectionExpression"]) == (TABLE, True, "k")
-        keys, left = self._divide(wanted["Keys"])
+        keys, unprocessed = self._divide(wanted["Keys"])
         return {
             "Responses": {table: keys} if keys else {},
-            "UnprocessedKeys": {table: {**wanted, "Keys": left}} if left else {},
+            "UnprocessedKeys": {table: {**wanted, "Keys": unprocessed}} if unprocessed else {},
         }
 
     def batch_write_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
         """Likewise."""
         ((table, wanted),) = RequestItems.items()
-        done, left = self._divide(wanted)
+        done, unprocessed = self._divide(wanted)
         self.deleted += [one["DeleteRequest"]["Key"] for one in done]
-        return {"UnprocessedItems": {table: left} if left else {}}
+        return {"UnprocessedItems": {table: unprocessed} if unprocessed else {}}
 
     def _divide(self, keys: list[Any]) -> tuple[list[Any], list[Any]]:
         self.calls.append(len(keys))

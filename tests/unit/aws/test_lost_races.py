@@ -108,7 +108,7 @@ def test_a_renewal_that_loses_every_race_is_a_transient_error() -> None:
     """The session lives, and is another's or over whenever it is written."""
     row = {"tenantId": {"S": ACME}, "sessionId": {"S": S1}, "sessionTTL": {"N": "500"}}
     client: Any = Client(update_item=refused(), get_item={"Item": row})
-    with pytest.raises(TransientError, match="made and ended"):
+    with pytest.raises(TransientError, match="created and ended"):
         DynamoSessionStore(client, "sessions").renew(ACME, S1, player=None, expires_at=600, now=100)
 
 
@@ -133,7 +133,7 @@ def test_a_message_without_a_group_has_no_group_id(group: str | None) -> None:
 def test_a_conflicting_transaction_of_a_broadcast_is_retried(
     write: Callable[[DynamoBroadcastStore], object],
 ) -> None:
-    """Its existence is unknown, so it is neither done nor refused: in the end its message comes again."""
+    """Its existence is unknown, so it is neither done nor refused: in the end its message is delivered again."""
     client: Any = Client(get_item={}, transact_write_items=cancelled(REFUSED, CONFLICT))
     store = DynamoBroadcastStore(client, "broadcasts", clock=lambda: NOW, pause=lambda _: None)
     client.get_paginator = lambda _: Client(paginate=[])
@@ -146,9 +146,9 @@ def test_a_row_deleted_between_put_and_read_is_a_transient_error() -> None:
     """It was there when it was put and is not when it is read: next time there is one or the other."""
     client: Any = Client(put_item=refused(), get_item={})
     store = DynamoBroadcastStore(client, "broadcasts", clock=lambda: NOW)
-    with pytest.raises(TransientError, match="a broadcast's summary went away while it was recorded"):
+    with pytest.raises(TransientError, match="a broadcast's summary was deleted while it was recorded"):
         store.record(summary())
-    with pytest.raises(TransientError, match="a chunk's row went away while it was fixed"):
+    with pytest.raises(TransientError, match="a chunk's row was deleted while it was fixed"):
         store.fix_chunk(BROADCAST, chunk())
 
 
@@ -205,8 +205,8 @@ def test_a_contended_session_does_not_block_the_others() -> None:
     conflict = {"Error": {"Code": "TransactionConflict"}}
     busy = ClientError({"Error": {"Code": "TransactionConflictException", "Message": ""}}, "UpdateItem")
     client: Any = Client(batch_execute_statement={"Responses": [conflict, {}]}, update_item=busy, get_item={})
-    left = DynamoSessionStore(client, "sessions").forget_all({(ACME, S1): [A], (ACME, S2): [C]})
-    assert left == {(ACME, S1)}
+    not_forgotten = DynamoSessionStore(client, "sessions").forget_all({(ACME, S1): [A], (ACME, S2): [C]})
+    assert not_forgotten == {(ACME, S1)}
 
 
 def test_a_session_deleted_during_its_renewal_stays_deleted() -> None:

@@ -113,7 +113,7 @@ class PublishingFixture:
 
     def lease(self, cell: CellName, *, is_well: bool = True, connections: int = 0) -> None:
         """Have a cell write its lease."""
-        lease = Lease(at=NOW, is_well=is_well, websocket_url="wss://x", connections=connections, tenants=0)
+        lease = Lease(at=NOW, is_well=is_well, websocket_url="wss://x", connections=connections, tenant_revision=0)
         self.directory.renew(cell, lease)
 
     def publish(self, audience: dict[str, object]) -> Summary:
@@ -140,7 +140,7 @@ def test_a_broadcast_to_everyone_is_for_every_cell_with_a_lease() -> None:
     two_cells.lease(NORTH, is_well=False, connections=7)
     head = two_cells.publish({"all": True})
     assert (head.cells, head.ends_at) == ({NORTH: 7}, NOW + 300)
-    assert [(said.cells, said.content_hash) for said in two_cells.announced] == [
+    assert [(announcement.cells, announcement.content_hash) for announcement in two_cells.announced] == [
         (frozenset({NORTH}), head.content_hash)
     ]
 
@@ -203,7 +203,9 @@ def test_a_repeated_broadcast_is_for_the_cells_of_the_first_time() -> None:
     two_cells.now += 900
     head = two_cells.publish({"all": True})
     assert (head.cells, head.ends_at) == ({NORTH: 0}, NOW + 1_200)
-    assert [(said.cells, said.expires_at) for said in two_cells.announced] == [(frozenset({NORTH}), NOW + 1_200)]
+    assert [(announcement.cells, announcement.expires_at) for announcement in two_cells.announced] == [
+        (frozenset({NORTH}), NOW + 1_200)
+    ]
 
 
 class CellFixture:
@@ -275,11 +277,11 @@ def test_the_report_of_a_deployment_without_cells_is_the_hubs() -> None:
 
 def test_the_numbers_of_all_cells_are_added_up() -> None:
     """The report is finished when each of them is, and names their parts."""
-    said = {NORTH: part(by_account={OTHER_ACCOUNT: 4}, finished_at=NOW_MS + 7), SOUTH: part(expected=2, gone=0)}
-    report = combined(HEAD, part(), said, NOW, GRACE)
+    snapshots = {NORTH: part(by_account={OTHER_ACCOUNT: 4}, finished_at=NOW_MS + 7), SOUTH: part(expected=2, gone=0)}
+    report = combined(HEAD, part(), snapshots, NOW, GRACE)
     assert (report.status, report.expected, report.dispatched, report.delivered) == ("finished", 10, 12, 12)
     assert (report.finished_at, report.by_account) == (NOW_MS + 7, {ACCOUNT: 8, OTHER_ACCOUNT: 4})
-    assert report.by_cell == {HUB: part(), **said}
+    assert report.by_cell == {HUB: part(), **snapshots}
     assert (report.waiting_for, report.silent) == ((), ())
     assert Report.from_wire(report.to_wire()) == report
 
@@ -337,12 +339,14 @@ def test_a_broadcast_that_the_hub_has_planned_was_announced() -> None:
 @st.composite
 def parts(draw: st.DrawFn) -> Report:
     """A cell's report as its rows may make it."""
-    delivered, gone, failed, left = (draw(st.integers(0, 9)) for _ in range(4))
-    status = draw(st.sampled_from(["accepted", "delivering"] if left else ["accepted", "delivering", "finished"]))
+    delivered, gone, failed, outstanding = (draw(st.integers(0, 9)) for _ in range(4))
+    status = draw(
+        st.sampled_from(["accepted", "delivering"] if outstanding else ["accepted", "delivering", "finished"])
+    )
     return part(
         status=status,
         expected=draw(st.none() | st.integers(0, 40)),
-        dispatched=delivered + gone + failed + left,
+        dispatched=delivered + gone + failed + outstanding,
         delivered=delivered,
         gone=gone,
         failed=failed,
@@ -363,10 +367,10 @@ snapshots = st.dictionaries(st.sampled_from([NORTH, SOUTH, EAST]), parts())
 
 @given(summaries, parts(), snapshots, st.sampled_from([NOW, SILENT_FROM]))
 def test_a_combined_report_adds_up_at_every_moment(
-    head: Summary, own: Report, said: Mapping[CellName, Report], now: int
+    head: Summary, own: Report, snapshots: Mapping[CellName, Report], now: int
 ) -> None:
     """The whole is the sum of the parts, and finished only if everyone has an outcome."""
-    report = combined(head, own, said, now, GRACE)
+    report = combined(head, own, snapshots, now, GRACE)
     assert report.by_cell.keys() == {HUB, *(head.cells or ())}
     for field in ("dispatched", "delivered", "gone", "failed", "in_flight"):
         assert getattr(report, field) == sum(getattr(each, field) for each in report.by_cell.values()) >= 0
@@ -384,9 +388,9 @@ def test_the_order_in_which_snapshots_arrive_does_not_matter(order: list[tuple[C
     broadcasts.record(HEAD)
     for cell, version in order:
         store.put(BROADCAST, cell, version, part(dispatched=version, delivered=version, by_account={ACCOUNT: version}))
-    said = store.of(BROADCAST, [NORTH, SOUTH])
-    assert {cell: report.delivered for cell, report in said.items()} == {NORTH: 3, SOUTH: 2}
-    assert combined(HEAD, own, said, NOW, GRACE).delivered == own.delivered + 5
+    snapshots = store.of(BROADCAST, [NORTH, SOUTH])
+    assert {cell: report.delivered for cell, report in snapshots.items()} == {NORTH: 3, SOUTH: 2}
+    assert combined(HEAD, own, snapshots, NOW, GRACE).delivered == own.delivered + 5
 
 
 def test_a_report_reads_the_cells_named_in_the_summary() -> None:

@@ -89,7 +89,7 @@ class Faults:
         self._left = number
 
     def call(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """Carry the call out, or not, or fail all the same."""
+        """Carry the call out, or not, or fail nevertheless."""
         if self._left == 0 or self._random.random() > 0.15:
             return method(*arguments, **named)
         self._left -= 1
@@ -202,8 +202,10 @@ class PipelineFixture:
             clock=self.clock,
         )
 
-        def post_from(*left: Queue) -> Callable[[str], None]:
-            return lambda body: post_message(body, queues_for_rest=left, account=ACCOUNT, deadline=Deadline.after(60))
+        def post_from(*queues_for_rest: Queue) -> Callable[[str], None]:
+            return lambda body: post_message(
+                body, queues_for_rest=queues_for_rest, account=ACCOUNT, deadline=Deadline.after(60)
+            )
 
         self.handlers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "broadcast": lambda batch: consume(batch, swarm, dead_letters),

@@ -80,7 +80,7 @@ class PostMessageFixture:
         (body,) = self.shard.bodies
         return ChunkMessage.from_wire(body)
 
-    def told(self) -> Tally:
+    def tally(self) -> Tally:
         """Return what `settle` makes of all reported outcomes."""
         tally = Tally(size=0)
         for body in self.outcomes.bodies:
@@ -123,7 +123,7 @@ def test_a_410_is_final_once_no_connection_is_young() -> None:
     worker = PostMessageFixture({1: [Outcome.GONE]})
     worker.now = NOW + 30
     worker.run(chunk_message(3, young=0b111, young_until=NOW + 30))
-    assert worker.told().gone == 0b010
+    assert worker.tally().gone == 0b010
     assert worker.shard.bodies == []
 
 
@@ -139,13 +139,13 @@ def test_retryable_connections_return_to_the_shard_under_the_same_id(ended: Outc
     worker.sender = MemorySender()
     worker.run(back)
     assert [found for found, _ in worker.sender.delivered] == [connection(0), connection(2)]
-    assert worker.told().delivered == 0b111
+    assert worker.tally().delivered == 0b111
     assert counted["PostRequeued"] == 2
 
 
 @pytest.mark.parametrize(("refusals", "tries"), [(0, 3), (1, 1), (9, 1)])
 def test_a_chunk_refused_before_is_tried_once(refusals: int, tries: int) -> None:
-    """It was waited for already, and comes again later: a worker that waits for it is kept from others' chunks."""
+    """The worker has waited for it already, and it is delivered again later: waiting longer delays others' chunks."""
     worker = PostMessageFixture({0: [Outcome.THROTTLED]})
     worker.run(chunk_message(1, refusals=refusals))
     assert worker.sender.tries == [tries]
@@ -247,8 +247,8 @@ def test_connections_left_after_the_last_attempt_are_failed_and_kept(counted: Co
     worker = PostMessageFixture({1: [Outcome.FAILED]})
     worker.run(chunk_message(3, attempt=MAX_ATTEMPTS))
     assert worker.shard.bodies == []
-    told = worker.told()
-    assert (told.delivered, told.failed) == (0b101, 0b010)
+    tally = worker.tally()
+    assert (tally.delivered, tally.failed) == (0b101, 0b010)
     assert worker.dead_letters.bodies == [chunk_message(3, remaining=0b010, attempt=MAX_ATTEMPTS).to_wire()]
     assert worker.dead_letters.attributes == [{"reason": "the attempts are used up"}]
     assert counted["PostFailed"] == 1
@@ -286,7 +286,7 @@ def test_parts_that_return_in_any_order_and_twice_add_up(order: list[int]) -> No
             worker.now = float(NOW + LIFETIME if place == late else NOW)
             worker.run(parts[place])
         expected = {None: 0, 0: 0b0101, 1: 0b0010}[late]
-        assert (worker.told().delivered, worker.told().failed) == (0b1111 & ~expected, expected)
+        assert (worker.tally().delivered, worker.tally().failed) == (0b1111 & ~expected, expected)
 
 
 def test_a_client_that_does_not_read_for_half_a_minute_is_closed(counted: Counter[str]) -> None:
@@ -297,20 +297,28 @@ def test_a_client_that_does_not_read_for_half_a_minute_is_closed(counted: Counte
     worker = PostMessageFixture({0: [Outcome.SLOW], 1: [Outcome.THROTTLED]})
     worker.run(chunk_message(3, refusals=CLOSED_AT_REFUSAL - 1, slow=0b111))
     assert worker.closer.closed == [connection(0)]
-    assert (worker.told().delivered, worker.told().failed) == (0b100, 0b001)
+    assert (worker.tally().delivered, worker.tally().failed) == (0b100, 0b001)
     assert (worker.requeued().remaining, worker.dead_letters.bodies) == (0b010, [])
     assert counted["ConnectionClosed"] == 1
 
 
 @pytest.mark.parametrize("answer", [Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT])
 def test_the_close_of_a_client_is_retried(answer: Outcome, counted: Counter[str]) -> None:
-    """The client is not reported meanwhile; one that was gone before counts as closed."""
+    """The client is not reported meanwhile; one that was gone before is reported as gone, and its row goes."""
     worker = PostMessageFixture({0: [Outcome.SLOW], 1: [Outcome.SLOW]})
     worker.closer = MemoryOrderedSender({connection(0): [answer], connection(1): [Outcome.GONE]})
     worker.run(chunk_message(3, refusals=CLOSED_AT_REFUSAL - 1, slow=0b111))
     assert worker.requeued().remaining == 0b001
-    assert worker.told().failed == 0b010
+    assert (worker.tally().gone, worker.tally().failed) == (0b010, 0)
     assert counted["ConnectionClosed"] == 1
+
+
+def test_a_young_client_that_is_gone_when_it_is_closed_keeps_its_row() -> None:
+    """Its handshake may not be over: it is reported as failed."""
+    worker = PostMessageFixture({0: [Outcome.SLOW], 1: [Outcome.SLOW]})
+    worker.closer = MemoryOrderedSender({connection(0): [Outcome.GONE], connection(1): [Outcome.GONE]})
+    worker.run(chunk_message(3, refusals=CLOSED_AT_REFUSAL - 1, slow=0b111, young=0b001, young_until=NOW + 1))
+    assert (worker.tally().gone, worker.tally().failed) == (0b010, 0b001)
 
 
 def test_a_chunk_that_has_expired_is_failed_without_a_post(counted: Counter[str]) -> None:
@@ -337,8 +345,8 @@ def test_a_permanently_refused_connection_is_failed_at_once() -> None:
     """The other connections are handled as always."""
     worker = PostMessageFixture({0: [Outcome.REJECTED], 1: [Outcome.THROTTLED]})
     worker.run(chunk_message(3))
-    told = worker.told()
-    assert (told.delivered, told.failed) == (0b100, 0b001)
+    tally = worker.tally()
+    assert (tally.delivered, tally.failed) == (0b100, 0b001)
     assert worker.requeued().remaining == 0b010
     assert ChunkMessage.from_wire(worker.dead_letters.bodies[0]).remaining == 0b001
 
@@ -458,8 +466,8 @@ def test_a_worker_killed_at_any_call_loses_no_connection(*, carried_out: bool) -
         finished = not killed(worker.run, chunk_message(6), Fuse(at, carried_out=carried_out).call)
         if not finished:
             worker.run(chunk_message(6))
-        told = worker.told()
-        assert (told.delivered, told.gone, told.failed) == (0b110000, 0b000010, 0b000100)
+        tally = worker.tally()
+        assert (tally.delivered, tally.gone, tally.failed) == (0b110000, 0b000010, 0b000100)
         assert {ChunkMessage.from_wire(body).remaining for body in worker.shard.bodies} == {0b000001, 0b001000}
         if finished:
             return
@@ -481,15 +489,15 @@ def test_every_connection_is_either_reported_or_requeued(size: int, data: st.Dat
     )
     worker = PostMessageFixture(ends)
     worker.run(chunk)
-    told = worker.told()
+    tally = worker.tally()
     back = [ChunkMessage.from_wire(body).remaining for body in worker.shard.bodies]
-    parts = [told.delivered, told.gone, told.failed, *back]
+    parts = [tally.delivered, tally.gone, tally.failed, *back]
     assert sum(part.bit_count() for part in parts) == chunk.remaining.bit_count()
     together = 0
     for part in parts:
         together |= part
     assert together == chunk.remaining
-    assert told.gone & chunk.young == 0
+    assert tally.gone & chunk.young == 0
 
 
 def test_every_line_of_a_chunk_names_the_broadcast_the_chunk_and_the_attempt(

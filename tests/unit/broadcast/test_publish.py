@@ -275,7 +275,7 @@ def test_a_request_without_a_body_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["18446744073709551616", "1.10", "1E2", '{"b" :"\\u00e9","a":1}', NESTED], ids=len)
 def test_a_message_is_sent_as_it_was_written(text: str) -> None:
-    """To the last digit and blank: no number becomes another one, no text is spelled anew."""
+    """To the last digit and blank: no number becomes another one, no text gets another spelling."""
     topic = PublishFixture()
     assert topic.post(f'{{"audience":{{"all":true}}, "message" : {text} }}', raw=True)[0] == 202
     assert topic.announced[0].payload.open().decode().endswith(f',"data":{text}}}')
@@ -662,7 +662,7 @@ def test_a_chunk_without_its_row_cannot_be_sent() -> None:
         topic.post(REQUEST)
     topic.express.down = False
     topic.broadcasts.chunk = lambda *_: None  # type: ignore[method-assign]
-    with pytest.raises(TransientError, match="went away"):
+    with pytest.raises(TransientError, match="was deleted before the chunk was sent"):
         topic.post(REQUEST)
 
 
@@ -742,18 +742,18 @@ def test_the_partitions_of_a_large_deployment_are_left_to_swarm(monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("most", "fields", "left"),
+    ("most", "fields", "long_paths"),
     [(10, {}, 1), (10, {"priority": "express"}, 1), (10, {"priority": "bulk"}, 0), (0, {"priority": "express"}, 0)],
     ids=["small", "express", "bulk", "turned off"],
 )
 def test_only_a_broadcast_that_may_be_small_leaves_the_short_path(
-    counted: Counter[str], most: int, fields: dict[str, str], left: int
+    counted: Counter[str], most: int, fields: dict[str, str], long_paths: int
 ) -> None:
     """The number of another broadcast's recipients is missing in its answer, and nothing else."""
     fixture = PublishFixture(most)
     fixture.partitions.of = failing  # type: ignore[method-assign]
     status, answer = fixture.post({**REQUEST, **fields})
-    assert (status, answer["expected"], counted["ShortPathLeft"]) == (202, None, left)
+    assert (status, answer["expected"], counted["ShortPathLeft"]) == (202, None, long_paths)
     assert len(fixture.announced) == 1
 
 

@@ -130,7 +130,7 @@ class QueryFixture:
         self.query()(self.body())
 
     def say(self) -> None:
-        """Handle the source's message, which a client said."""
+        """Handle the source's message."""
         self.query()(replace(source_message(self.scope), priority=Priority.LOW, group=TENANT).to_wire())
 
     @property
@@ -242,7 +242,7 @@ def test_a_rooms_connections_are_found_in_any_partition() -> None:
 
 
 def test_a_players_connections_are_found_on_all_devices() -> None:
-    """Another tenant's player of the same name is somebody else."""
+    """Another tenant's player of the same name is another player."""
     tables = QueryFixture(OfPlayer(TENANT, PlayerId("ann")))
     tables.connect([key(2, 1), key(1)], player="ann")
     tables.connect([key(3)], player="bob")
@@ -263,7 +263,7 @@ def test_the_recipients_of_a_session_are_its_connections_with_a_row() -> None:
 
 
 def test_an_unknown_session_has_no_recipients() -> None:
-    """The source ends all the same."""
+    """The source ends nevertheless."""
     tables = QueryFixture(OfSession(TENANT, SESSION))
     tables.run()
     assert tables.dispatched() == []
@@ -302,7 +302,7 @@ def test_an_existing_chunk_is_sent_unchanged(size: int) -> None:
 def test_a_query_killed_at_any_call_continues_with_the_same_chunks(*, carried_out: bool) -> None:
     """Whatever has changed by then: existing chunks stay, and nobody is lost or in two of them."""
     early = [*map(key, range(0, 20, 2)), *(key(number, 1) for number in range(4))]
-    left = {key(0), key(10), key(3, 1)}
+    closed = {key(0), key(10), key(3, 1)}
     for at in range(1, 200):
         tables = QueryFixture()
         tables.connect(early)
@@ -310,13 +310,13 @@ def test_a_query_killed_at_any_call_continues_with_the_same_chunks(*, carried_ou
         finished = not killed(query, tables.body())
         fixed = chunks_of(tables.broadcasts, 0)
         tables.connect(map(key, range(1, 30, 2)), seconds_ago=0)
-        for gone in left:
+        for gone in closed:
             del tables.connections.rows[gone]
         tables.run()
         assert chunks_of(tables.broadcasts, 0)[: len(fixed)] == fixed
         found = Counter(tables.dispatched())
         assert set(found.values()) == {1}
-        assert found.keys() >= set(early) - left
+        assert found.keys() >= set(early) - closed
         if finished:
             return
     pytest.fail("it never came to its end")
@@ -370,7 +370,7 @@ def test_two_concurrent_queries_agree_on_the_chunks(schedule: list[int], come: s
 
 
 def test_a_source_extended_by_another_query_is_not_complete() -> None:
-    """The other one has fixed a chunk more: this one's message comes again, and finds it."""
+    """The other one has fixed a chunk more: this one's message is delivered again, and finds it."""
     tables = QueryFixture()
     tables.connect(map(key, range(4)))
     complete = tables.broadcasts.complete_source
@@ -703,7 +703,7 @@ def test_a_connection_with_overlapping_subscriptions_is_dispatched_once() -> Non
 
 
 def test_a_page_of_members_that_were_all_dispatched_ends_nothing() -> None:
-    """Members behind it are dispatched all the same."""
+    """Members behind it are dispatched, too."""
     tables = QueryFixture(NEWS)
     tables.connect(member(number, NEWS[0]) for number in range(6))
     tables.connect(member(number, NEWS[1]) for number in range(6))

@@ -136,7 +136,7 @@ def test_a_report_is_accepted_then_delivering_then_finished() -> None:
 
 
 def test_a_broadcast_without_recipients_finishes() -> None:
-    """No sources, or sources without recipients: the report ends all the same."""
+    """No sources, or sources without recipients: the report ends nevertheless."""
     nobody = summarise(replace(summary(), sources=0, expected=0, swarmed_at=NOW_MS), [], 0, [])
     assert (nobody.status, nobody.finished_at) == ("finished", NOW_MS)
     empty = replace(source(), dispatched=0, queried_at=NOW_MS + 5)

@@ -304,7 +304,7 @@ def test_a_run_after_a_kill_at_any_call_settles_the_same(*, carried_out: bool) -
     st.lists(st.integers(0, 3), max_size=40),
 )
 def test_concurrent_settlements_add_up_to_the_union(batches: list[list[OutcomeMessage]], schedule: list[int]) -> None:
-    """Call by call in any order: what cannot be settled for rivals is reported, and is settled when it comes again."""
+    """Call by call in any order: outcomes that rivals prevent are reported, and are settled at the next delivery."""
     broadcast = SettleFixture()
     turns = FaultTurns(schedule)
     failed: list[OutcomeMessage] = []

@@ -74,7 +74,7 @@ def test_cells_inside_a_cells_snapshot_are_ignored() -> None:
 def test_a_malformed_snapshot_of_one_cell_does_not_block_the_others(
     counted: Counter[str], logged: Callable[..., list[Any]]
 ) -> None:
-    """It counts as if the cell had said nothing, and is counted and logged."""
+    """It counts as no snapshot, and is counted and logged."""
     client: Any = client_of_any_table()
     store = DynamoSnapshotStore(client, "broadcasts-simulated", clock=lambda: NOW)
     store.put(BROADCAST, NORTH, 1, REPORT)

@@ -260,7 +260,7 @@ def test_a_doubtful_count_lowers_no_expected_number() -> None:
 
 
 def test_a_broadcast_that_was_planned_in_time_is_not_expired_by_a_second_delivery() -> None:
-    """The announcement comes again after its lifetime: the sources are sent again, and `query` judges each."""
+    """The announcement is delivered again after its lifetime: the sources are sent again, and `query` judges each."""
     tables = SwarmFixture(SEVEN)
     tables.run()
     tables.now += LIFETIME
@@ -338,8 +338,8 @@ def test_every_line_of_a_swarm_names_the_broadcast(logged: Callable[..., list[An
 def test_a_source_has_the_priority_of_its_broadcast() -> None:
     """A message to a large room stays behind the broadcasts."""
     tables = SwarmFixture()
-    said = replace(announcement(InRoom(TENANT, RoomKey("red"))), priority=Priority.LOW)
-    tables.swarm()(said.to_wire())
+    broadcast = replace(announcement(InRoom(TENANT, RoomKey("red"))), priority=Priority.LOW)
+    tables.swarm()(broadcast.to_wire())
     assert [SourceMessage.from_wire(body).priority for body in tables.queue.bodies] == [Priority.LOW]
     assert tables.queue.groups == [TENANT]
 
@@ -364,7 +364,7 @@ def test_each_source_has_the_deadline_of_its_announcement(*, has_deadline: bool)
 
 
 def test_a_count_below_zero_is_zero() -> None:
-    """Somebody's end may be counted before their beginning; the source is read and searched all the same."""
+    """The end of a connection may be counted before its beginning; the source is read and searched nevertheless."""
     tables = SwarmFixture({partition(0): -1})
     tables.run()
     assert [SourceMessage.from_wire(body).expected for body in tables.queue.bodies] == [0]

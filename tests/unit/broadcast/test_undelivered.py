@@ -112,7 +112,7 @@ def test_a_completed_source_is_not_changed() -> None:
 
 
 def test_a_source_extended_by_a_query_is_retried() -> None:
-    """The query has fixed a further chunk: the source does not end without it, and the message comes again."""
+    """The query has fixed a further chunk: the source does not end without it, and the message is delivered again."""
     broadcast = GiveUpFixture()
     sizes = broadcast.broadcasts.chunk_sizes
 
@@ -122,7 +122,7 @@ def test_a_source_extended_by_a_query_is_retried() -> None:
         return found
 
     broadcast.broadcasts.chunk_sizes = before_another  # type: ignore[assignment, method-assign]  # a query comes in between
-    with pytest.raises(TransientError, match="a query is still at work on the source"):
+    with pytest.raises(TransientError, match="another query is still working on the source"):
         broadcast.give_up(source_message(SCOPE).to_wire())
     assert broadcast.dead_letters.bodies == []
     broadcast.broadcasts.chunk_sizes = sizes  # type: ignore[method-assign]

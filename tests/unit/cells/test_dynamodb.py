@@ -1,4 +1,4 @@
-"""Rows of cells that make no sense, and changes of tenants that meet others."""
+"""Rows of cells that are malformed, and changes of tenants that meet others."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from loudhailer.tenants.model import Tenant
 from tests.support.broadcasts import NORTH, NOW, SOUTH, TENANT
 from tests.support.dynamodb.engine import client_of_any_table
 
-LEASE = Lease(at=NOW, is_well=True, websocket_url="wss://x", connections=-3, tenants=1)
+LEASE = Lease(at=NOW, is_well=True, websocket_url="wss://x", connections=-3, tenant_revision=1)
 ROW: dict[str, Any] = {
     "renewedAt": {"N": str(NOW)},
     "isWell": {"BOOL": True},
@@ -41,7 +41,7 @@ ROW: dict[str, Any] = {
 def test_a_malformed_lease_is_ignored(
     change: dict[str, Any], counted: Counter[str], logged: Callable[..., list[Any]]
 ) -> None:
-    """A cell writes it, and may have been taken over; the others' leases are read all the same."""
+    """A cell writes it, and may have been taken over; the others' leases are read nevertheless."""
     client: Any = client_of_any_table()
     directory = DynamoCellDirectory(client, "cells-simulated")
     directory.renew(SOUTH, LEASE)

@@ -12,7 +12,7 @@ from loudhailer.ids import HUB, CellName
 NOW = 1_000
 NORTH = CellName("north")
 WIRE = {"accountId": "444444444444", "externalId": "north-1", "region": "eu-west-1", "weight": 2}
-LEASE = Lease(at=NOW, is_well=True, websocket_url="wss://x", connections=0, tenants=1)
+LEASE = Lease(at=NOW, is_well=True, websocket_url="wss://x", connections=0, tenant_revision=1)
 ON_AWS = "wss://abcdefghij.execute-api.eu-west-1.amazonaws.com/live"
 LOCAL = "ws://127.0.0.1:4567/a1b2c3d4e5/live"
 

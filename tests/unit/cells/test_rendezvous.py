@@ -46,8 +46,8 @@ def test_the_remaining_cells_keep_their_order_without_one_cell(key: str, weights
     order = ranked(key, weights)
     assert sorted(order) == sorted(weights)
     for gone in weights:
-        left = {cell: weight for cell, weight in weights.items() if cell != gone}
-        assert ranked(key, left) == [cell for cell in order if cell != gone]
+        remaining = {cell: weight for cell, weight in weights.items() if cell != gone}
+        assert ranked(key, remaining) == [cell for cell in order if cell != gone]
 
 
 def test_a_cell_of_weight_zero_is_never_chosen() -> None:

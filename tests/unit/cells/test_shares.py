@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import override
 
 import pytest
 
+from loudhailer.cells import rendezvous
 from loudhailer.cells.model import CellStatus, Lease
 from loudhailer.cells.taking_part import cells_taking_part
 from loudhailer.errors import TransientError
@@ -49,7 +51,7 @@ class Directory(MemoryCellDirectory):
 
 def lease(at: int) -> Lease:
     """A lease of that second."""
-    return Lease(at=at, is_well=True, websocket_url="wss://x", connections=0, tenants=1)
+    return Lease(at=at, is_well=True, websocket_url="wss://x", connections=0, tenant_revision=1)
 
 
 def taking_part(directory: Directory, own: CellName = HUB) -> Mapping[CellName, float]:
@@ -123,6 +125,28 @@ def test_the_hub_reads_the_leases_every_five_seconds() -> None:
         now.append(NOW + seconds)
         share(ACME)
         assert directory.reads == reads
+
+
+def test_the_hub_divides_a_tenants_limits_once_until_the_tenant_or_the_cells_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each handshake needs the parts, and computing them takes longer the more cells there are."""
+    divided: list[int] = []
+
+    def counting(limit: int, cell: CellName, weights: Mapping[CellName, float]) -> int:
+        divided.append(limit)
+        return rendezvous.share(limit, cell, weights)
+
+    monkeypatch.setattr("loudhailer.limits.shares.share", counting)
+    directory, now = Directory(NORTH, SOUTH), [float(NOW)]
+    share = hub_share(directory, now)
+    assert share(ACME) == share(ACME)
+    assert len(divided) == 4
+    more = share(replace(ACME, tenant_connections=2 * LIMIT)).tenant_connections
+    assert (len(divided), more) == (8, 2 * LIMIT // 3 + 1)
+    directory.order(SOUTH, 0)
+    now.append(NOW + 5)
+    assert (share(ACME).tenant_connections, len(divided)) == (LIMIT // 2 + 1, 12)
 
 
 @pytest.mark.parametrize("knows", [True, False])

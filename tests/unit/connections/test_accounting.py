@@ -183,7 +183,7 @@ def test_a_closed_connection_is_released_everywhere(tables: AccountingFixture) -
 
 
 def test_a_probe_is_recorded_and_neither_counted_nor_released(tables: AccountingFixture, counted: Counter[str]) -> None:
-    """The last one of a batch; one that comes again is noted again, since the first time may have been cut off."""
+    """The last one of a batch; a repeated one is noted again, since the first note may have been interrupted."""
     tables.connect(FIRST, "a")
     for name in "pq":
         tables.probe(FIRST, ProbeId(name))
@@ -263,7 +263,7 @@ def test_an_ended_session_is_not_restored(tables: AccountingFixture) -> None:
 def test_a_contended_session_delays_only_its_own_partitions(
     tables: AccountingFixture, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its changes come again; a neighbour's are counted, and are not counted twice then."""
+    """Its changes are delivered again; a neighbour's are counted, and are not counted twice then."""
     busy, other = tables.connect(FIRST, "a"), tables.connect(SECOND, "b", SessionId("s2"))
     for key in (busy, other):
         tables.disconnect(key)
@@ -328,7 +328,7 @@ def test_a_row_without_a_session_is_counted(tables: AccountingFixture) -> None:
 def test_a_partition_that_fails_is_reported_from_its_first_record(
     tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others are counted, and what comes again because of it is not counted twice."""
+    """The others are counted, and what is delivered again because of it is not counted twice."""
     for partition, name in ((SECOND, "a"), (FIRST, "b"), (SECOND, "c"), (FIRST, "d")):
         tables.connect(partition, name)
     advance = tables.partitions.advance
@@ -387,7 +387,7 @@ def test_a_batch_of_a_contended_partition_is_redelivered(
 def test_a_total_that_cannot_be_released_does_not_block_the_stream(
     tables: AccountingFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
-    """The count has moved: coming again would not release it either. `reconcile` does."""
+    """The count has moved: another delivery would not release it either. `reconcile` does."""
 
     def fail(*_: object) -> None:
         raise TransientError("timed out")

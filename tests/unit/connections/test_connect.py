@@ -482,7 +482,7 @@ def test_a_throttled_transaction_is_tried_again_at_growing_intervals(handshakes:
     assert max(handshakes.pauses) > 0.8
 
 
-@pytest.mark.parametrize(("left", "longest"), [(8.0, LONGEST_WAIT_SECONDS), (1.0, 1.0)])
+@pytest.mark.parametrize(("seconds_left", "longest"), [(8.0, LONGEST_WAIT_SECONDS), (1.0, 1.0)])
 @pytest.mark.parametrize(
     ("entry", "status", "metrics"),
     [
@@ -497,7 +497,7 @@ def test_a_transaction_that_always_conflicts_is_given_up_after_a_few_seconds(
     *,
     status: int,
     metrics: dict[str, int],
-    left: float,
+    seconds_left: float,
     longest: float,
 ) -> None:
     """Not only when the function's time is over: a throttled tenant's clients must not take all of its concurrency.
@@ -506,7 +506,7 @@ def test_a_transaction_that_always_conflicts_is_given_up_after_a_few_seconds(
     not.
     """
     handshakes.register.does_nothing = [entry] * 1_000
-    handshakes.seconds_left = left
+    handshakes.seconds_left = seconds_left
     assert handshakes.handshake()["statusCode"] == status
     assert longest / 2 < sum(handshakes.pauses) < longest
     assert (handshakes.reserved, handshakes.connections.rows) == (0, {})

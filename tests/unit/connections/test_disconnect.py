@@ -87,7 +87,7 @@ def test_the_rows_of_a_batch_are_deleted_together(
 def test_undeletable_rows_of_one_tenant_do_not_block_other_tenants(
     disconnect: Disconnect, connections: MemoryConnectionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the messages of that tenant come again."""
+    """Only the messages of that tenant are delivered again."""
 
     def delete_all(keys: Collection[ConnectionKey]) -> None:
         if KEY in keys:

@@ -43,7 +43,7 @@ def test_limits_are_whole_without_further_cells() -> None:
 def test_a_hub_takes_its_part_by_the_leases() -> None:
     """One of three cells has no lease, so two take part."""
     client: Any = client_of_any_table()
-    lease = Lease(at=NOW, is_well=True, websocket_url="wss://x", connections=0, tenants=1)
+    lease = Lease(at=NOW, is_well=True, websocket_url="wss://x", connections=0, tenant_revision=1)
     DynamoCellDirectory(client, CELLS).renew(NORTH, lease)
     weights = {HUB: 1.0, NORTH: 3.0, SOUTH: 1.0}
     limits = limits_by(settings(cells_table=CELLS, cell_weights=weights), client, clock=lambda: NOW)

@@ -430,7 +430,7 @@ def test_an_excess_waits_if_its_count_becomes_doubtful(tables: ReconcileFixture)
 
 
 def test_an_excess_waits_if_a_partition_is_opened(tables: ReconcileFixture) -> None:
-    """It has no probe; the looks begin anew when all probes must be counted or given up."""
+    """It has no probe; the looks start again when all probes must be counted or given up."""
     tables.put(PartitionCount(FIRST))
     tables.reserve(4)
     tables.run(2)
@@ -476,7 +476,7 @@ def test_an_excess_that_vanishes_once_the_probes_are_counted_is_ignored(
 
 
 def test_a_sample_followed_by_a_record_is_discarded(tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is refused by the store, and taken anew in the next run."""
+    """The store refuses it, and the next run takes another."""
     tables.put(PartitionCount(FIRST, 3, recount=True))
     monkeypatch.setattr(tables.partitions, "keep_sample", lambda *_, **__: False)
     tables.run(QUIET + 2)
@@ -516,7 +516,7 @@ def test_a_correct_total_is_not_written(tables: ReconcileFixture) -> None:
 
 
 def test_a_partition_that_stays_empty_is_retired_then_removed(tables: ReconcileFixture, counted: Counter[str]) -> None:
-    """After ten minutes nothing is assigned to it; it goes when no change of it can come again. The first one stays."""
+    """After ten minutes nothing is assigned to it; it is removed when no change can be delivered. The first stays."""
     tables.put(PartitionCount(FIRST), PartitionCount(SECOND))
     tables.run(10)
     assert tables.partitions.rows[SECOND].retired_at is None
@@ -530,7 +530,7 @@ def test_a_partition_that_stays_empty_is_retired_then_removed(tables: ReconcileF
 
 
 def test_a_retired_partition_with_a_recent_change_is_kept(tables: ReconcileFixture) -> None:
-    """The change may come again for an hour: without its checkpoint, the partition opened anew would count it twice."""
+    """The change may be repeated for an hour: without its checkpoint, the reopened partition would count it twice."""
     tables.put(PartitionCount(FIRST), PartitionCount(SECOND))
     tables.run(11)
     assert tables.partitions.rows[SECOND].retired_at is not None
@@ -757,7 +757,7 @@ def test_an_item_that_cannot_be_repaired_does_not_block_the_others(
 
     def failing(first: object, *arguments: object, **named: object) -> object:
         if ACME in str(first):
-            raise RuntimeError("a row that makes no sense")
+            raise RuntimeError("a row that is malformed")
         return call(first, *arguments, **named)
 
     monkeypatch.setattr(getattr(tables, store), method, failing)
@@ -861,7 +861,7 @@ def test_a_slow_step_leaves_time_for_the_others(tables: ReconcileFixture, monkey
 
 
 def test_a_long_search_ends_in_time(tables: ReconcileFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most pages have no session that is over: the clock is looked at all the same."""
+    """Most pages have no session that is over: the clock is looked at nevertheless."""
 
     def delete_expired(_: int) -> Iterator[int]:
         for _ in range(1000):

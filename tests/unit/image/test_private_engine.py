@@ -1,4 +1,4 @@
-"""The engine of the project's own lives as long as somebody needs it; the program `dockerd` is a stand-in."""
+"""The engine of the project's own lives as long as a command needs it; the program `dockerd` is a stand-in."""
 
 import os
 import signal

@@ -68,7 +68,7 @@ class Stage:
             groups.setdefault(record.group, []).append(record)
         return self.echo(groups, deadline=Deadline.after(seconds))
 
-    def told(self, one: ConnectionId) -> list[Any]:
+    def frames_to(self, one: ConnectionId) -> list[Any]:
         """The frames that a connection was delivered, in their order."""
         return [json.loads(frame) for to, frame in self.sender.delivered if to == one]
 
@@ -124,9 +124,9 @@ def envelope(
     return {"message": body, **session_of, "connectionId": recipient, "queue": QUEUE, "srcConnectionId": sender}
 
 
-def numbers_told(stage: Stage, one: ConnectionId) -> list[int]:
+def numbers_sent(stage: Stage, one: ConnectionId) -> list[int]:
     """The numbers in the envelopes that a connection was delivered."""
-    return [frame["message"]["message"] for frame in stage.told(one) if "queue" in frame]
+    return [frame["message"]["message"] for frame in stage.frames_to(one) if "queue" in frame]
 
 
 def test_every_member_receives_an_envelope_and_the_others_the_message_unchanged(counted: Counter[str]) -> None:
@@ -136,8 +136,8 @@ def test_every_member_receives_an_envelope_and_the_others_the_message_unchanged(
     raw = '{ "action": "PooledSQS",\n "message": "é & + %26 \\u0000", "big": 123456789012345678901 }'
     assert stage(record(raw)) == {}
     body = json.loads(raw)
-    assert stage.told(ONE) == [envelope(body, ONE)]
-    assert stage.told(TWO) == [body, envelope(body, TWO)]
+    assert stage.frames_to(ONE) == [envelope(body, ONE)]
+    assert stage.frames_to(TWO) == [body, envelope(body, TWO)]
     assert (TWO, raw.encode()) in stage.sender.delivered
     assert counted["MessageEchoed"] == 1
 
@@ -148,10 +148,13 @@ def test_frames_keep_their_order_across_both_kinds_and_all_senders() -> None:
     stage.open("s1", ONE, TWO)
     records = [*numbered([1, 2]), *numbered([3], sender=TWO), *numbered([4])]
     assert stage(*records) == {}
-    assert numbers_told(stage, ONE) == numbers_told(stage, TWO) == [1, 2, 3, 4]
+    assert numbers_sent(stage, ONE) == numbers_sent(stage, TWO) == [1, 2, 3, 4]
     one, two = [
-        [("queue" in frame, (frame["message"] if "queue" in frame else frame)["message"]) for frame in stage.told(told)]
-        for told in (ONE, TWO)
+        [
+            ("queue" in frame, (frame["message"] if "queue" in frame else frame)["message"])
+            for frame in stage.frames_to(connection)
+        ]
+        for connection in (ONE, TWO)
     ]
     assert one == [(True, 1), (True, 2), (False, 3), (True, 3), (True, 4)]
     assert two == [(False, 1), (True, 1), (False, 2), (True, 2), (True, 3), (False, 4), (True, 4)]
@@ -166,7 +169,7 @@ def test_sessions_do_not_receive_each_others_messages() -> None:
     records = [*numbered([1]), *numbered([2], session="s2", sender=TWO)]
     records += numbered([3], tenant=OTHER_TENANT, sender=THREE)
     assert stage(*records) == {}
-    assert [numbers_told(stage, one) for one in (ONE, TWO, THREE)] == [[1], [2], [3]]
+    assert [numbers_sent(stage, one) for one in (ONE, TWO, THREE)] == [[1], [2], [3]]
     assert set(stage.reached) == {TENANT, OTHER_TENANT}
 
 
@@ -200,13 +203,13 @@ def test_a_connection_of_the_former_session_is_refused() -> None:
     stage = Stage()
     stage.open("s1", TWO)
     assert stage(*numbered([1], sender=ONE)) == {}
-    (frame,) = stage.told(ONE)
+    (frame,) = stage.frames_to(ONE)
     assert frame["error"]["code"] == "CONNECTION_OVER"
-    assert stage.told(TWO) == []
+    assert stage.frames_to(TWO) == []
 
 
 def test_a_redelivered_message_of_a_closed_sender_closes_the_session(counted: Counter[str]) -> None:
-    """Some may have it, and some not: nobody can tell, so all connect anew."""
+    """Some may have it, and some not: nobody can tell, so all connect again."""
     stage = Stage()
     stage.open("s1", TWO, THREE)
     again, behind = numbered([1], sender=ONE, receives=2), numbered([2], sender=TWO, receives=2)
@@ -248,10 +251,10 @@ def test_a_frame_that_imitates_the_service_is_refused(body: str, field: str) -> 
     stage = Stage()
     stage.open("s1", ONE, TWO)
     assert stage(record(body)) == {}
-    (frame,) = stage.told(ONE)
+    (frame,) = stage.frames_to(ONE)
     assert frame["error"]["code"] == "RESERVED_FIELD"
     assert frame["error"]["message"] == f"{field} would make others take the frame for one of the service's"
-    assert stage.told(TWO) == []
+    assert stage.frames_to(TWO) == []
 
 
 def test_an_envelope_names_the_sending_player() -> None:
@@ -261,8 +264,8 @@ def test_an_envelope_names_the_sending_player() -> None:
     key = (TENANT, SessionId("s1"))
     stage.sessions.rows[key] = replace(stage.sessions.rows[key], player_id=PlayerId("ann"))
     assert stage(record({"action": "PooledSQS", "message": {"srcPlayerId": "bob"}}, sender=TWO)) == {}
-    (told,) = [frame for frame in stage.told(TWO) if "queue" in frame]
-    assert (told["srcPlayerId"], told["srcConnectionId"], told["connectionId"]) == ("ann", TWO, TWO)
+    (notice,) = [frame for frame in stage.frames_to(TWO) if "queue" in frame]
+    assert (notice["srcPlayerId"], notice["srcConnectionId"], notice["connectionId"]) == ("ann", TWO, TWO)
 
 
 def test_a_message_renews_its_session() -> None:
@@ -283,10 +286,10 @@ def test_an_ended_session_is_not_restored(over: str) -> None:
     message = record({"action": "PooledSQS", "message": 1})
     assert stage(message) == {}
     assert stage.sessions.rows == before
-    (frame,) = stage.told(ONE)
+    (frame,) = stage.frames_to(ONE)
     assert frame["error"]["code"] == "SESSION_OVER"
     assert (frame["connectionId"], frame["requestId"]) == (ONE, message.attributes["requestId"])
-    assert stage.told(TWO) == []
+    assert stage.frames_to(TWO) == []
 
 
 def test_only_the_sender_is_notified_over_the_limit(counted: Counter[str]) -> None:
@@ -297,13 +300,13 @@ def test_only_the_sender_is_notified_over_the_limit(counted: Counter[str]) -> No
     records = numbered([1, 2], limit=2)
     late = numbered([3], session="s2", sender=THREE, limit=2) + numbered([4, 5], limit=2)
     assert stage(*records, *late) == {}
-    assert numbers_told(stage, TWO) == [1, 2]
+    assert numbers_sent(stage, TWO) == [1, 2]
     refusals = [{"message": "Too Many Requests", "connectionId": ONE}] * 2
-    assert stage.told(ONE)[2:] == [
+    assert stage.frames_to(ONE)[2:] == [
         refusal | {"requestId": record.attributes["requestId"]}
         for refusal, record in zip(refusals, late[1:], strict=True)
     ]
-    assert [frame["message"] for frame in stage.told(THREE)] == ["Too Many Requests"]
+    assert [frame["message"] for frame in stage.frames_to(THREE)] == ["Too Many Requests"]
     assert counted["MessageThrottled"] == 3
     assert set(stage.reached) == {TENANT}
 
@@ -323,7 +326,7 @@ def test_a_new_minute_begins_with_a_new_count() -> None:
     stage.open("s1", ONE)
     stage.limits.count_in_minute(messages_of_tenant(TENANT), NOW - 60, 50)
     assert stage(*numbered([1, 2], limit=2)) == {}
-    assert numbers_told(stage, ONE) == [1, 2]
+    assert numbers_sent(stage, ONE) == [1, 2]
 
 
 def test_a_session_that_floods_is_ended(counted: Counter[str]) -> None:
@@ -338,8 +341,8 @@ def test_a_session_that_floods_is_ended(counted: Counter[str]) -> None:
     assert (TENANT, SessionId("s1")) in stage.sessions.rows
     stage(*numbered([20], limit=2))
     assert stage.sessions.rows == {}
-    assert len(numbers_told(stage, ONE)) == 2
-    assert len(stage.told(ONE)) == 4
+    assert len(numbers_sent(stage, ONE)) == 2
+    assert len(stage.frames_to(ONE)) == 4
     assert (counted["SessionFlooded"], counted["MessageThrottled"]) == (1, 19)
 
 
@@ -350,10 +353,10 @@ def test_a_session_gets_a_share_of_its_tenants_minute() -> None:
     stage.open("s2", TWO)
     for first in range(0, 300, 10):
         stage(*numbered(range(first, first + 10), limit=60))
-    assert numbers_told(stage, ONE) == list(range(15))
+    assert numbers_sent(stage, ONE) == list(range(15))
     assert stage.limits.minutes[messages_of_tenant(TENANT).key(NOW)] == 15
     stage(*numbered([1, 2], session="s2", sender=TWO, limit=60))
-    assert numbers_told(stage, TWO) == [1, 2]
+    assert numbers_sent(stage, TWO) == [1, 2]
 
 
 def test_thirteen_hundred_messages_end_the_session() -> None:
@@ -363,7 +366,7 @@ def test_thirteen_hundred_messages_end_the_session() -> None:
     for first in range(0, 1_300, 10):
         stage(*numbered(range(first, first + 10), limit=60))
     assert stage.sessions.rows == {}
-    assert len(stage.told(ONE)) == 120
+    assert len(stage.frames_to(ONE)) == 120
     assert stage.limits.minutes[queued_of_session(TENANT, SessionId("s1")).key(NOW)] == 610
 
 
@@ -372,9 +375,9 @@ def test_a_backlog_counts_in_the_minute_in_which_it_was_sent() -> None:
     stage = Stage()
     stage.open("s1", ONE)
     assert stage(*numbered([1, 2], limit=2, sent_at=NOW - 60), *numbered([3, 4], limit=2)) == {}
-    assert numbers_told(stage, ONE) == [1, 2, 3, 4]
+    assert numbers_sent(stage, ONE) == [1, 2, 3, 4]
     assert stage(*numbered([5], limit=2, sent_at=NOW - 60)) == {}
-    assert stage.told(ONE)[-1]["message"] == "Too Many Requests"
+    assert stage.frames_to(ONE)[-1]["message"] == "Too Many Requests"
 
 
 def test_a_flood_of_one_session_ends_no_other() -> None:
@@ -392,8 +395,8 @@ def test_a_closed_connection_delays_no_other(counted: Counter[str]) -> None:
     stage = Stage({TWO: [Outcome.DELIVERED, Outcome.GONE]})
     stage.open("s1", ONE, TWO, THREE)
     assert stage(*numbered([1, 2, 3])) == {}
-    assert numbers_told(stage, ONE) == numbers_told(stage, THREE) == [1, 2, 3]
-    assert len(stage.told(TWO)) == 1
+    assert numbers_sent(stage, ONE) == numbers_sent(stage, THREE) == [1, 2, 3]
+    assert len(stage.frames_to(TWO)) == 1
     assert stage.sender.closed == []
     assert counted["ReplyGone"] == 5
 
@@ -427,7 +430,7 @@ def test_a_stale_row_that_cannot_be_deleted_fails_no_record(monkeypatch: pytest.
 
     monkeypatch.setattr(stage.connections, "delete_if_older", fail)
     assert stage(*numbered([1])) == {}
-    assert numbers_told(stage, ONE) == [1]
+    assert numbers_sent(stage, ONE) == [1]
 
 
 def test_a_frame_that_the_gateway_refuses_is_skipped(counted: Counter[str]) -> None:
@@ -435,7 +438,7 @@ def test_a_frame_that_the_gateway_refuses_is_skipped(counted: Counter[str]) -> N
     stage = Stage({ONE: [Outcome.DELIVERED, Outcome.REJECTED, Outcome.DELIVERED]})
     stage.open("s1", ONE)
     assert stage(*numbered([1, 2, 3])) == {}
-    assert numbers_told(stage, ONE) == [1, 3]
+    assert numbers_sent(stage, ONE) == [1, 3]
     assert (counted["ReplyRejected"], counted["ReplyDelivered"]) == (1, 2)
 
 
@@ -448,8 +451,8 @@ def test_a_message_that_cannot_be_posted_is_redelivered(outcome: Outcome) -> Non
     failures = stage(*records)
     assert list(failures) == [records[1].message_id]
     assert all(isinstance(error, TransientError) for error in failures.values())
-    assert numbers_told(stage, ONE) == [1, 2, 3]
-    assert numbers_told(stage, TWO) == [1]
+    assert numbers_sent(stage, ONE) == [1, 2, 3]
+    assert numbers_sent(stage, TWO) == [1]
     assert stage.sender.closed == []
 
 
@@ -460,7 +463,7 @@ def test_other_sessions_are_answered_while_one_is_blocked() -> None:
     stage.open("s2", TWO)
     records = numbered([1, 2])
     assert list(stage(*records, *numbered([3, 4], session="s2", sender=TWO))) == [records[0].message_id]
-    assert numbers_told(stage, TWO) == [3, 4]
+    assert numbers_sent(stage, TWO) == [3, 4]
 
 
 def test_a_redelivered_message_is_not_refused_for_its_first_delivery() -> None:
@@ -471,20 +474,20 @@ def test_a_redelivered_message_is_not_refused_for_its_first_delivery() -> None:
         assert len(stage(*numbered(range(8), limit=40, receives=receives))) == 1
     assert stage(*numbered(range(8), limit=40, receives=DELIVERIES_TO_THE_SLOW)) == {}
     assert stage.sender.closed == [TWO]
-    assert numbers_told(stage, ONE) == list(range(8)) * DELIVERIES_TO_THE_SLOW
+    assert numbers_sent(stage, ONE) == list(range(8)) * DELIVERIES_TO_THE_SLOW
     assert stage.limits.minutes[messages_of_tenant(TENANT).key(NOW)] == 8
 
 
 def test_an_admitted_message_is_not_refused_for_later_messages() -> None:
-    """A batch goes over the limit and one connection is slow: all of it comes again, and each meets the same fate."""
+    """A batch is over the limit and one connection is slow: the repeated batch gives each message the same result."""
     stage = Stage({TWO: [Outcome.SLOW] * 2 + [Outcome.DELIVERED]}, session_share=0.25)
     stage.open("s1", ONE, TWO)
     for receives in (1, 2):
         assert stage(*numbered(range(6), limit=16, receives=receives))
     assert stage(*numbered(range(3), limit=16, receives=3)) == {}
     assert stage(*numbered(range(3, 6), limit=16, receives=3), *numbered([6], limit=16)) == {}
-    assert numbers_told(stage, TWO) == [0, 1, 2, 3]
-    assert set(numbers_told(stage, ONE)) == {0, 1, 2, 3}
+    assert numbers_sent(stage, TWO) == [0, 1, 2, 3]
+    assert set(numbers_sent(stage, ONE)) == {0, 1, 2, 3}
     assert stage.limits.minutes[queued_of_session(TENANT, SessionId("s1")).key(NOW)] == 7
 
 
@@ -496,8 +499,8 @@ def test_a_message_over_its_tenants_limit_is_refused_at_every_delivery() -> None
     records = numbered([1, 2], limit=8)
     assert list(stage(*records)) == [records[1].message_id]
     assert stage(*numbered([2], limit=8, receives=2)) == {}
-    assert numbers_told(stage, ONE) == [1]
-    assert stage.told(ONE)[-1]["message"] == "Too Many Requests"
+    assert numbers_sent(stage, ONE) == [1]
+    assert stage.frames_to(ONE)[-1]["message"] == "Too Many Requests"
 
 
 def test_the_first_refusal_of_a_minute_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -530,8 +533,8 @@ def test_a_message_over_its_share_is_refused_at_every_delivery() -> None:
     records = numbered([1, 2, 3], limit=8)
     assert list(stage(*records)) == [records[2].message_id]
     assert stage(*numbered([3], limit=8, receives=2)) == {}
-    assert numbers_told(stage, ONE) == [1, 2]
-    assert stage.told(ONE)[-1]["message"] == "Too Many Requests"
+    assert numbers_sent(stage, ONE) == [1, 2]
+    assert stage.frames_to(ONE)[-1]["message"] == "Too Many Requests"
 
 
 @pytest.mark.parametrize(
@@ -553,8 +556,8 @@ def test_a_connection_that_repeatedly_accepts_nothing_is_closed(
     assert [endpoint for endpoint, _ in stage.sender.calls] == [ENDPOINT] * 2
     assert stage.sender.calls[-1] == (ENDPOINT, 1.0)
     assert 0 < stage.sender.calls[0][1] <= 5
-    assert numbers_told(stage, ONE) == [1, 2]
-    assert stage.told(TWO) == []
+    assert numbers_sent(stage, ONE) == [1, 2]
+    assert stage.frames_to(TWO) == []
     assert counted["ConnectionClosed"] == 1
 
 
@@ -603,7 +606,7 @@ def test_a_record_that_did_not_come_from_the_route_is_poison(attributes: dict[st
     failures = stage(bad, *numbered([1]))
     assert list(failures) == [bad.message_id]
     assert isinstance(failures[bad.message_id], PermanentError)
-    assert numbers_told(stage, ONE) == [1]
+    assert numbers_sent(stage, ONE) == [1]
 
 
 @pytest.mark.parametrize("body", ["no JSON", '{"a": NaN}', '"text"', "\ud800", '{"message": 1}, "tenantId": "x"'])
@@ -613,8 +616,8 @@ def test_a_message_that_is_not_a_json_object_gets_an_error_frame(body: str, coun
     stage.open("s1", ONE, TWO)
     assert stage(record(body)) == {}
     error = {"code": "NOT_JSON", "message": "the frame is not a JSON object"}
-    assert [frame["error"] for frame in stage.told(ONE)] == [error]
-    assert stage.told(TWO) == []
+    assert [frame["error"] for frame in stage.frames_to(ONE)] == [error]
+    assert stage.frames_to(TWO) == []
     assert counted["MessageRefused"] == 1
 
 
@@ -625,8 +628,8 @@ def test_unsupported_json_gets_an_error_frame_with_its_reason(value: str, reason
     stage.open("s1", ONE, TWO)
     assert stage(record(f'{{"message":{value}}}')) == {}
     error = {"code": "UNSUPPORTED_JSON", "message": f"the frame {reason}"}
-    assert [frame["error"] for frame in stage.told(ONE)] == [error]
-    assert stage.told(TWO) == []
+    assert [frame["error"] for frame in stage.frames_to(ONE)] == [error]
+    assert stage.frames_to(TWO) == []
 
 
 def test_a_message_with_an_overlong_envelope_is_sent_to_no_connection() -> None:
@@ -635,12 +638,12 @@ def test_a_message_with_an_overlong_envelope_is_sent_to_no_connection() -> None:
     stage.open("s1", ONE, TWO)
     assert stage(record({"action": "PooledSQS", "message": "x" * 131_000}), *numbered([2])) == {}
     error = {"code": "TOO_LONG", "message": "the reply would have more than 131072 bytes"}
-    assert [frame["error"] for frame in stage.told(ONE) if "error" in frame] == [error]
-    assert numbers_told(stage, TWO) == [2]
+    assert [frame["error"] for frame in stage.frames_to(ONE) if "error" in frame] == [error]
+    assert numbers_sent(stage, TWO) == [2]
 
 
 def test_a_tenant_that_cannot_be_reached_delays_no_other() -> None:
-    """All of its records come again; nothing of them was posted."""
+    """All of its records are delivered again; nothing of them was posted."""
     stage = Stage()
     stage.open("s1", ONE)
     stage.open("s1", TWO, tenant=OTHER_TENANT)
@@ -648,12 +651,12 @@ def test_a_tenant_that_cannot_be_reached_delays_no_other() -> None:
     records = numbered([1, 2])
     failures = stage(*records, *numbered([3], tenant=OTHER_TENANT, sender=TWO))
     assert sorted(failures) == [record.message_id for record in records]
-    assert stage.told(ONE) == []
-    assert numbers_told(stage, TWO) == [3]
+    assert stage.frames_to(ONE) == []
+    assert numbers_sent(stage, TWO) == [3]
 
 
 def test_a_session_that_cannot_be_read_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its records come again, with a bug of ours too; the tenant's other sessions are answered."""
+    """Its records are delivered again, with a bug of ours too; the tenant's other sessions are answered."""
     stage = Stage()
     stage.open("s2", TWO)
     keep_alive = stage.sessions.keep_alive
@@ -667,7 +670,7 @@ def test_a_session_that_cannot_be_read_delays_no_other(monkeypatch: pytest.Monke
     records = numbered([1, 2])
     failures = stage(*records, *numbered([3], session="s2", sender=TWO))
     assert sorted(failures) == [record.message_id for record in records]
-    assert numbers_told(stage, TWO) == [3]
+    assert numbers_sent(stage, TWO) == [3]
 
 
 def test_session_ids_are_never_logged(log: StringIO) -> None:

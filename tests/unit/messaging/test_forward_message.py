@@ -153,7 +153,7 @@ class Cell:
         return [decode(frame)["message"] for _, frame in self.sender.delivered]
 
 
-class World:
+class ForwardingFixture:
     """A hub with the cells north and south, and a player who gets messages."""
 
     def __init__(self) -> None:
@@ -193,9 +193,9 @@ class World:
         after = placement_after(self.placement, cell, None, self.now)
         assert self.placements.put(TENANT, name_of_player(BOB), after)
 
-    def forward(self, request: Forward, sender: CellName, *, seconds: float = 7.0) -> None:
+    def forward(self, request: Forward, sender: CellName, *, seconds: float = 7.0, is_last: bool = False) -> None:
         """Handle a request of a cell."""
-        self.forward_message(request, sender, deadline=Deadline.after(seconds))
+        self.forward_message(request, sender, deadline=Deadline.after(seconds), is_last=is_last)
 
     def settle(self) -> None:
         """Handle all wakes and requests, and their own."""
@@ -208,242 +208,345 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def both_cells() -> ForwardingFixture:
     """The player is on the cell north."""
-    world = World()
-    world.move(NORTH)
-    return world
+    both_cells = ForwardingFixture()
+    both_cells.move(NORTH)
+    return both_cells
 
 
-def test_a_message_reaches_a_player_on_another_cell(world: World, counted: Counter[str]) -> None:
+def test_a_message_reaches_a_player_on_another_cell(both_cells: ForwardingFixture, counted: Counter[str]) -> None:
     """Before, it was acknowledged, and stayed in the inbox of the sender's cell for ever."""
-    world.north.connect()
-    world.send(world.south)
-    world.send(world.hub)
-    world.settle()
-    assert sorted(map(str, world.north.got)) == ["1", "2"]
-    assert [cell.waiting for cell in world.cells.values()] == [[], [], []]
+    both_cells.north.connect()
+    both_cells.send(both_cells.south)
+    both_cells.send(both_cells.hub)
+    both_cells.settle()
+    assert sorted(map(str, both_cells.north.got)) == ["1", "2"]
+    assert [cell.waiting for cell in both_cells.cells.values()] == [[], [], []]
     assert (counted["InboxHandedOver"], counted["MessageForwarded"]) == (2, 2)
 
 
-def test_messages_of_one_sender_keep_their_order(world: World) -> None:
+def test_messages_of_one_sender_keep_their_order(both_cells: ForwardingFixture) -> None:
     """More than are forwarded at once."""
-    texts = [world.send(world.south) for _ in range(2 * MESSAGES_AT_ONCE)]
-    world.settle()
-    world.north.connect()
-    world.settle()
-    assert world.north.got == texts
+    texts = [both_cells.send(both_cells.south) for _ in range(2 * MESSAGES_AT_ONCE)]
+    both_cells.settle()
+    both_cells.north.connect()
+    both_cells.settle()
+    assert both_cells.north.got == texts
 
 
-def test_a_message_waits_on_the_players_cell(world: World) -> None:
+def test_a_message_waits_on_the_players_cell(both_cells: ForwardingFixture) -> None:
     """It is the same message there: id, sender and times; and it has a place, so that an erasure finds it."""
-    world.send(world.south)
-    (message,) = world.south.inboxes.rows.values()
-    world.settle()
-    assert list(world.north.inboxes.rows.values()) == [message.moved()]
-    assert world.south.waiting == []
-    assert world.north.places.names(TENANT) == [inbox_of(*INBOX).name]
+    both_cells.send(both_cells.south)
+    (message,) = both_cells.south.inboxes.rows.values()
+    both_cells.settle()
+    assert list(both_cells.north.inboxes.rows.values()) == [message.moved()]
+    assert both_cells.south.waiting == []
+    assert both_cells.north.places.names(TENANT) == [inbox_of(*INBOX).name]
 
 
-def test_a_message_on_the_players_own_cell_is_not_forwarded(world: World) -> None:
+def test_a_message_on_the_players_own_cell_is_not_forwarded(both_cells: ForwardingFixture) -> None:
     """The hub is asked for the placement alone, whether the player is connected or not."""
-    world.send(world.north)
-    world.settle()
-    assert world.north.waiting == [1]
-    world.north.connect()
-    world.settle()
-    assert (world.north.got, world.north.waiting) == ([1], [])
-    assert world.north.asked() == []
+    both_cells.send(both_cells.north)
+    both_cells.settle()
+    assert both_cells.north.waiting == [1]
+    both_cells.north.connect()
+    both_cells.settle()
+    assert (both_cells.north.got, both_cells.north.waiting) == ([1], [])
+    assert both_cells.north.asked() == []
 
 
-def test_messages_on_the_former_cell_follow_a_player(world: World) -> None:
-    """It is asked for when the player connects."""
-    world.send(world.north)
-    world.settle()
-    world.move(SOUTH)
-    world.settle()
-    assert world.north.waiting == [1]
-    world.south.connect()
-    world.settle()
-    assert (world.south.got, world.north.waiting) == ([1], [])
+def test_messages_on_the_former_cell_follow_a_player(both_cells: ForwardingFixture, counted: Counter[str]) -> None:
+    """It is asked for when the player connects, once."""
+    both_cells.send(both_cells.north)
+    both_cells.settle()
+    both_cells.move(SOUTH)
+    both_cells.settle()
+    assert both_cells.north.waiting == [1]
+    both_cells.south.connect()
+    both_cells.settle()
+    assert (both_cells.south.got, both_cells.north.waiting) == ([1], [])
+    assert counted["InboxFetched"] == 1
 
 
-def test_messages_on_both_former_cells_follow_a_player(world: World) -> None:
+def test_messages_on_both_former_cells_follow_a_player(both_cells: ForwardingFixture) -> None:
     """Also if the player has never connected to the one between."""
-    world.send(world.north)
-    world.settle()
-    world.move(SOUTH)
-    world.send(world.south)
-    world.settle()
-    world.now += FORMER_SECONDS + 1
-    world.move(HUB)
-    world.hub.connect()
-    world.settle()
-    assert sorted(map(str, world.hub.got)) == ["1", "2"]
+    both_cells.send(both_cells.north)
+    both_cells.settle()
+    both_cells.move(SOUTH)
+    both_cells.send(both_cells.south)
+    both_cells.settle()
+    both_cells.now += FORMER_SECONDS + 1
+    both_cells.move(HUB)
+    both_cells.hub.connect()
+    both_cells.settle()
+    assert sorted(map(str, both_cells.hub.got)) == ["1", "2"]
 
 
-def test_a_player_that_stays_asks_for_nothing(world: World) -> None:
+def test_a_player_that_stays_asks_for_nothing(both_cells: ForwardingFixture, counted: Counter[str]) -> None:
     """Nor does one who moved a week ago: all messages of that time have been delivered or have expired."""
-    world.north.connect()
-    world.settle()
-    world.move(SOUTH)
-    world.now += KEPT_SECONDS + 1
-    world.south.handle(Wake(INBOX, connected=True))
-    assert world.north.asked() == world.south.asked() == []
+    both_cells.north.connect()
+    both_cells.settle()
+    both_cells.move(SOUTH)
+    both_cells.now += KEPT_SECONDS + 1
+    both_cells.south.handle(Wake(INBOX, connected=True))
+    assert both_cells.north.asked() == both_cells.south.asked() == []
+    assert counted["InboxFetched"] == 0
 
 
-def test_a_message_to_a_player_without_a_placement_stays_and_places_the_player() -> None:
-    """The player's next session goes where it waits; and the placement outlasts the message."""
-    world = World()
-    world.send(world.south)
-    world.settle()
-    assert world.south.waiting == [1]
-    assert world.placement is not None
-    assert (world.placement.cell, world.placement.version) == (SOUTH, 1)
-    assert world.placement.expires_at > NOW + LIFETIME
-    world.south.connect()
-    world.settle()
-    assert world.south.got == [1]
+def test_messages_to_a_player_without_a_placement_are_collected_where_the_first_is() -> None:
+    """Nobody is placed by that; but the placement outlasts the messages, so that they are found."""
+    both_cells = ForwardingFixture()
+    both_cells.send(both_cells.south)
+    both_cells.settle()
+    both_cells.send(both_cells.hub)
+    both_cells.settle()
+    assert both_cells.south.waiting == [1, 2]
+    assert both_cells.placement is not None
+    assert (both_cells.placement.cell, both_cells.placement.is_provisional) == (SOUTH, True)
+    assert both_cells.placement.expires_at > NOW + LIFETIME
+    both_cells.now += LIFETIME
+    both_cells.send(both_cells.south)
+    both_cells.settle()
+    assert both_cells.placement.is_provisional
+
+
+@pytest.mark.parametrize("cell", [SOUTH, NORTH], ids=["same cell", "other cell"])
+def test_messages_of_before_the_first_session_reach_the_player(cell: CellName) -> None:
+    """The first session is placed anywhere; if that is another cell, it counts as a move."""
+    both_cells = ForwardingFixture()
+    both_cells.send(both_cells.south)
+    both_cells.settle()
+    both_cells.move(cell)
+    assert both_cells.placement is not None
+    assert not both_cells.placement.is_provisional
+    both_cells.cells[cell].connect()
+    both_cells.settle()
+    assert both_cells.cells[cell].got == [1]
 
 
 def test_a_connected_player_without_a_placement_gets_messages_at_once() -> None:
     """Such a client connected before there were further cells."""
-    world = World()
-    world.hub.connect()
-    world.send(world.hub)
-    world.settle()
-    assert (world.hub.got, world.placement) == ([1], None)
+    both_cells = ForwardingFixture()
+    both_cells.hub.connect()
+    both_cells.send(both_cells.hub)
+    both_cells.settle()
+    assert (both_cells.hub.got, both_cells.placement) == ([1], None)
 
 
-def test_a_placement_outlasts_the_messages_that_wait_for_its_player(world: World) -> None:
+def test_a_placement_outlasts_the_messages_that_wait_for_its_player(both_cells: ForwardingFixture) -> None:
     """Else the player's next session could be placed on another cell, and nothing would say where they wait."""
-    world.now += KEPT_SECONDS - 100
-    world.send(world.north)
-    world.settle()
-    assert world.placement is not None
-    assert world.placement.expires_at > world.now + LIFETIME
-    assert world.north.waiting == [1]
-    before = world.placement
-    world.now += 1_000
-    world.send(world.north)
-    world.send(world.south)
-    world.settle()
-    assert (world.placement, world.north.waiting) == (before, [1, 2, 3])
+    both_cells.now += KEPT_SECONDS - 100
+    both_cells.send(both_cells.north)
+    both_cells.settle()
+    assert both_cells.placement is not None
+    assert both_cells.placement.expires_at > both_cells.now + LIFETIME
+    assert both_cells.north.waiting == [1]
+    before = both_cells.placement
+    both_cells.now += 1_000
+    both_cells.send(both_cells.north)
+    both_cells.send(both_cells.south)
+    both_cells.settle()
+    assert (both_cells.placement, both_cells.north.waiting) == (before, [1, 2, 3])
 
 
-def test_a_player_on_a_removed_cell_is_placed_again(world: World) -> None:
+def test_a_player_on_a_removed_cell_is_placed_again(both_cells: ForwardingFixture) -> None:
     """The cell of the message is the only one that is known to be there."""
-    world.move(LOST)
-    world.send(world.south)
-    world.settle()
-    assert world.placement is not None
-    assert (world.placement.cell, world.south.waiting) == (SOUTH, [1])
+    both_cells.move(LOST)
+    both_cells.send(both_cells.south)
+    both_cells.settle()
+    assert both_cells.placement is not None
+    assert (both_cells.placement.cell, both_cells.placement.is_provisional, both_cells.south.waiting) == (
+        SOUTH,
+        True,
+        [1],
+    )
 
 
-def test_expired_messages_are_not_forwarded(world: World, counted: Counter[str]) -> None:
+def test_expired_messages_are_not_forwarded(both_cells: ForwardingFixture, counted: Counter[str]) -> None:
     """They are deleted on the way."""
-    world.send(world.south, expires_in=10)
-    world.south.handle(world.south.wakes.pop())
-    world.now += 10
-    (request,) = world.south.asked()
-    world.forward(request, SOUTH)
-    assert (world.south.waiting, world.north.waiting) == ([], [])
+    both_cells.send(both_cells.south, expires_in=10)
+    both_cells.south.handle(both_cells.south.wakes.pop())
+    both_cells.now += 10
+    (request,) = both_cells.south.asked()
+    both_cells.forward(request, SOUTH)
+    assert (both_cells.south.waiting, both_cells.north.waiting) == ([], [])
     assert (counted["MessageExpired"], counted["MessageForwarded"]) == (1, 0)
 
 
-def test_messages_that_find_the_inbox_full_stay_on_the_senders_cell(world: World, counted: Counter[str]) -> None:
+def test_messages_that_find_the_inbox_full_stay_on_the_senders_cell(
+    both_cells: ForwardingFixture, counted: Counter[str]
+) -> None:
     """So its own limit refuses the senders there; once there is room, they follow."""
     for _ in range(LIMIT):
-        assert world.north.places.take(TENANT, inbox_of(*INBOX).name, LIMIT, expires_at=0)
-        world.send(world.north)
-    world.send(world.south)
-    world.south.handle(world.south.wakes.pop())
-    (request,) = world.south.asked()
+        assert both_cells.north.places.take(TENANT, inbox_of(*INBOX).name, LIMIT, expires_at=0)
+        both_cells.send(both_cells.north)
+    both_cells.send(both_cells.south)
+    both_cells.south.handle(both_cells.south.wakes.pop())
+    (request,) = both_cells.south.asked()
     with pytest.raises(TransientError, match="inbox on the player's cell is full"):
-        world.forward(request, SOUTH)
-    assert (world.south.waiting, counted["InboxFullElsewhere"]) == ([LIMIT + 1], 1)
-    world.north.connect()
-    world.settle()
-    world.now += 60
-    world.forward(request, SOUTH)
-    world.settle()
-    assert world.north.got == list(range(1, LIMIT + 2))
+        both_cells.forward(request, SOUTH)
+    assert (both_cells.south.waiting, counted["InboxFullElsewhere"]) == ([LIMIT + 1], 1)
+    both_cells.north.connect()
+    both_cells.settle()
+    both_cells.now += 60
+    both_cells.forward(request, SOUTH)
+    both_cells.settle()
+    assert both_cells.north.got == list(range(1, LIMIT + 2))
 
 
-def test_a_request_without_time_for_all_messages_is_followed_by_another(world: World) -> None:
+def given_up(both_cells: ForwardingFixture) -> None:
+    """A message waits on the cell south, and its request is given up, since the inbox on the player's cell is full."""
+    for _ in range(LIMIT):
+        assert both_cells.north.places.take(TENANT, inbox_of(*INBOX).name, LIMIT, expires_at=0)
+        both_cells.send(both_cells.north)
+    both_cells.send(both_cells.south)
+    both_cells.south.handle(both_cells.south.wakes.pop())
+    (request,) = both_cells.south.asked()
+    both_cells.forward(request, SOUTH, is_last=True)
+
+
+def test_a_request_that_was_given_up_is_made_again_at_the_next_connection(
+    both_cells: ForwardingFixture, counted: Counter[str]
+) -> None:
+    """Before, they stayed on the sender's cell until a redrive, unless the player moved or got another message."""
+    given_up(both_cells)
+    assert both_cells.placement is not None
+    assert (both_cells.placement.waits_elsewhere, counted["ForwardGivenUp"]) == (True, 1)
+    both_cells.now += 60
+    both_cells.north.connect()
+    both_cells.settle()
+    assert (both_cells.north.got, both_cells.south.waiting) == (list(range(1, LIMIT + 2)), [])
+    assert not both_cells.placement.waits_elsewhere
+    both_cells.north.connect()
+    both_cells.north.handle(both_cells.north.wakes.pop())
+    assert both_cells.north.asked() == []
+
+
+def test_a_move_keeps_the_note_that_messages_wait(both_cells: ForwardingFixture) -> None:
+    """The player may move more than a week before the next connection."""
+    given_up(both_cells)
+    both_cells.move(HUB)
+    both_cells.now += KEPT_SECONDS
+    assert both_cells.placement is not None
+    assert both_cells.placement.waits_elsewhere
+
+
+def test_a_request_to_a_cell_that_does_not_answer_is_noted_and_given_up(both_cells: ForwardingFixture) -> None:
+    """It is a failure nevertheless: an operator is to know of it."""
+    both_cells.send(both_cells.south)
+    both_cells.south.handle(both_cells.south.wakes.pop())
+    (request,) = both_cells.south.asked()
+
+    def fail() -> None:
+        raise TransientError("north does not answer")
+
+    both_cells.north.inboxes.around = fail
+    with pytest.raises(TransientError, match="north does not answer"):
+        both_cells.forward(request, SOUTH, is_last=True)
+    assert both_cells.placement is not None
+    assert both_cells.placement.waits_elsewhere
+
+
+def test_a_note_that_meets_another_placement_is_made_at_the_next_attempt(
+    both_cells: ForwardingFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two more attempts are left for that."""
+    monkeypatch.setattr(both_cells.placements, "put", lambda *_: False)
+    with pytest.raises(TransientError, match="placed at the same time"):
+        given_up(both_cells)
+
+
+def test_a_note_outlasts_a_change_of_the_placement_at_the_same_time(
+    both_cells: ForwardingFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for once more, which does no harm."""
+    given_up(both_cells)
+    monkeypatch.setattr(both_cells.placements, "put", lambda *_: False)
+    both_cells.forward(Forward(INBOX, has_come=True), NORTH)
+    assert len(both_cells.south.asked()) == 1
+    assert both_cells.placement is not None
+    assert both_cells.placement.waits_elsewhere
+
+
+def test_a_request_without_time_for_all_messages_is_followed_by_another(both_cells: ForwardingFixture) -> None:
     """Messages that were stored on the player's cell are deleted on the sender's."""
     for _ in range(3):
-        world.send(world.south)
-    world.forward(Forward(INBOX), SOUTH, seconds=-1.0)
-    assert world.south.waiting == [1, 2, 3]
-    assert world.south.asked() == [Forward(INBOX)]
+        both_cells.send(both_cells.south)
+    both_cells.forward(Forward(INBOX), SOUTH, seconds=-1.0)
+    assert both_cells.south.waiting == [1, 2, 3]
+    assert both_cells.south.asked() == [Forward(INBOX)]
 
 
-def test_messages_stay_where_they_are_while_the_players_cell_does_not_answer(world: World) -> None:
-    """The request comes again, and messages that were stored are not sent once more."""
-    world.send(world.south)
-    world.north.inboxes.down = True
+def test_messages_stay_where_they_are_while_the_players_cell_does_not_answer(both_cells: ForwardingFixture) -> None:
+    """The request is delivered again, and messages that were stored are not sent once more."""
+    both_cells.send(both_cells.south)
+    both_cells.north.inboxes.down = True
     with pytest.raises(TransientError):
-        world.forward(Forward(INBOX), SOUTH)
-    assert world.south.waiting == [1]
-    world.north.inboxes.down = False
-    world.forward(Forward(INBOX), SOUTH)
-    assert (world.south.waiting, world.north.waiting) == ([], [1])
+        both_cells.forward(Forward(INBOX), SOUTH)
+    assert both_cells.south.waiting == [1]
+    both_cells.north.inboxes.down = False
+    both_cells.forward(Forward(INBOX), SOUTH)
+    assert (both_cells.south.waiting, both_cells.north.waiting) == ([], [1])
 
 
-def test_a_message_that_is_brought_there_and_back_at_the_same_time_is_not_lost(world: World) -> None:
+def test_a_message_that_is_brought_there_and_back_at_the_same_time_is_not_lost(both_cells: ForwardingFixture) -> None:
     """The player moves back before it is deleted on the first cell, and another invocation brings it back there.
 
     It was in both inboxes then, and each invocation deleted it in the one from which it had read it.
     """
-    world.send(world.south)
-    delete = world.south.inboxes.delete
+    both_cells.send(both_cells.south)
+    delete = both_cells.south.inboxes.delete
 
     def cross(messages: Sequence[DirectMessage]) -> None:
-        world.move(SOUTH)
-        world.forward(Forward(INBOX), NORTH)
+        both_cells.move(SOUTH)
+        both_cells.forward(Forward(INBOX), NORTH)
         delete(messages)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(world.south.inboxes, "delete", cross)
-        world.forward(Forward(INBOX), SOUTH)
-    assert (world.south.waiting, world.north.waiting) == ([1], [])
-    world.south.connect()
-    world.settle()
-    assert set(world.south.got) == {1}
+        patch.setattr(both_cells.south.inboxes, "delete", cross)
+        both_cells.forward(Forward(INBOX), SOUTH)
+    assert (both_cells.south.waiting, both_cells.north.waiting) == ([1], [])
+    both_cells.south.connect()
+    both_cells.settle()
+    assert set(both_cells.south.got) == {1}
 
 
-def test_a_request_for_a_tenant_that_is_being_erased_does_nothing(world: World, counted: Counter[str]) -> None:
+def test_a_request_for_a_tenant_that_is_being_erased_does_nothing(
+    both_cells: ForwardingFixture, counted: Counter[str]
+) -> None:
     """No message reaches a cell that is erased already."""
-    world.send(world.south)
-    world.tenants.begin_erasing(TENANT)
-    world.forward(Forward(INBOX), SOUTH)
-    world.forward(Forward(INBOX, has_come=True), NORTH)
-    assert (world.south.waiting, world.north.waiting, world.south.asked()) == ([1], [], [])
+    both_cells.send(both_cells.south)
+    both_cells.tenants.begin_erasing(TENANT)
+    both_cells.forward(Forward(INBOX), SOUTH)
+    both_cells.forward(Forward(INBOX, has_come=True), NORTH)
+    assert (both_cells.south.waiting, both_cells.north.waiting, both_cells.south.asked()) == ([1], [], [])
     assert counted["ForwardIgnored"] == 2
 
 
 @pytest.mark.parametrize("has_come", [False, True])
 def test_a_cell_is_not_heard_about_a_tenant_that_is_not_on_it(
-    world: World, counted: Counter[str], log: StringIO, *, has_come: bool
+    both_cells: ForwardingFixture, counted: Counter[str], log: StringIO, *, has_come: bool
 ) -> None:
     """No other tenant's player gets messages that a cell which was taken over has in its table."""
-    del world.placements.cells[TENANT, SOUTH]
-    world.send(world.south)
-    world.forward(Forward(INBOX, has_come=has_come), SOUTH)
-    assert (world.south.waiting, world.north.waiting, world.north.asked()) == ([1], [], [])
+    del both_cells.placements.cells[TENANT, SOUTH]
+    both_cells.send(both_cells.south)
+    both_cells.forward(Forward(INBOX, has_come=has_come), SOUTH)
+    assert (both_cells.south.waiting, both_cells.north.waiting, both_cells.north.asked()) == ([1], [], [])
     assert counted["ForwardRefused"] == 1
     assert "a cell asks for messages of a tenant that is not on it" in log.getvalue()
 
 
-def test_a_cell_gets_no_messages_of_players_on_other_cells(world: World, counted: Counter[str]) -> None:
+def test_a_cell_gets_no_messages_of_players_on_other_cells(
+    both_cells: ForwardingFixture, counted: Counter[str]
+) -> None:
     """The placement decides, whatever the request says."""
-    world.send(world.north)
-    world.forward(Forward(INBOX, has_come=True), SOUTH)
-    assert world.north.asked() == []
+    both_cells.send(both_cells.north)
+    both_cells.forward(Forward(INBOX, has_come=True), SOUTH)
+    assert both_cells.north.asked() == []
     assert counted["ForwardIgnored"] == 1
-    world.forward(Forward(INBOX), NORTH)
-    assert (world.north.waiting, world.south.waiting) == ([1], [])
+    both_cells.forward(Forward(INBOX), NORTH)
+    assert (both_cells.north.waiting, both_cells.south.waiting) == ([1], [])
 
 
 @pytest.mark.parametrize(
@@ -462,118 +565,120 @@ def test_a_cell_gets_no_messages_of_players_on_other_cells(world: World, counted
     ],
 )
 def test_a_message_that_no_client_can_have_sent_is_deleted(
-    world: World, counted: Counter[str], log: StringIO, forged: dict[str, Any]
+    both_cells: ForwardingFixture, counted: Counter[str], log: StringIO, forged: dict[str, Any]
 ) -> None:
     """A cell that was taken over writes what it likes into its table; the messages behind it are forwarded."""
     at = NOW * 1_000
     legal = DirectMessage(INBOX, message_id(at, "r="), json_text("forged"), ALICE, at, NOW + LIFETIME)
-    world.south.inboxes.put(replace(legal, **forged))
-    sent = world.send(world.south)
-    world.settle()
-    assert (world.south.waiting, world.north.waiting) == ([], [sent])
+    both_cells.south.inboxes.put(replace(legal, **forged))
+    sent = both_cells.send(both_cells.south)
+    both_cells.settle()
+    assert (both_cells.south.waiting, both_cells.north.waiting) == ([], [sent])
     assert (counted["ForwardRefused"], counted["MessageForwarded"]) == (1, 1)
     assert "a direct message that no client can have sent" in log.getvalue()
 
 
 def test_a_forged_message_does_not_keep_its_player_on_a_cell_for_ever() -> None:
     """The placement lasts for a lifetime that is legal, and a week longer."""
-    world = World()
-    world.send(world.south, expires_in=10**9)
-    world.settle()
-    assert world.placement is not None
-    assert world.placement.expires_at == NOW + MAX_LIFETIME_SECONDS + KEPT_SECONDS
+    both_cells = ForwardingFixture()
+    both_cells.send(both_cells.south, expires_in=10**9)
+    both_cells.settle()
+    assert both_cells.placement is not None
+    assert both_cells.placement.expires_at == NOW + MAX_LIFETIME_SECONDS + KEPT_SECONDS
 
 
-def test_messages_for_a_connected_player_do_not_wait_for_the_hub(world: World, counted: Counter[str]) -> None:
+def test_messages_for_a_connected_player_do_not_wait_for_the_hub(
+    both_cells: ForwardingFixture, counted: Counter[str]
+) -> None:
     """Nor for the wake of the new connection, whose request to fetch fails: that is left to a wake of its own."""
-    world.send(world.north)
-    world.settle()
-    world.move(SOUTH)
-    world.placements.down = True
-    world.south.connect()
-    world.send(world.south)
-    world.settle()
-    assert (world.south.got, counted["PlacementUnknown"]) == ([2], 1)
-    world.placements.down = False
-    world.now += 60
-    (message,) = world.south.handed_on.messages
-    world.south.handle(Wake.of_body(message.body))
-    world.settle()
-    assert (world.south.got, world.north.waiting) == ([2, 1], [])
+    both_cells.send(both_cells.north)
+    both_cells.settle()
+    both_cells.move(SOUTH)
+    both_cells.placements.down = True
+    both_cells.south.connect()
+    both_cells.send(both_cells.south)
+    both_cells.settle()
+    assert (both_cells.south.got, counted["PlacementUnknown"]) == ([2], 1)
+    both_cells.placements.down = False
+    both_cells.now += 60
+    (message,) = both_cells.south.handed_on.messages
+    both_cells.south.handle(Wake.of_body(message.body))
+    both_cells.settle()
+    assert (both_cells.south.got, both_cells.north.waiting) == ([2, 1], [])
 
 
-def test_a_hub_that_did_not_answer_is_not_asked_again_for_some_seconds(world: World) -> None:
+def test_a_hub_that_did_not_answer_is_not_asked_again_for_some_seconds(both_cells: ForwardingFixture) -> None:
     """Each wake waited for it: they took up the function's concurrency, and messages within the cell came late."""
     asked = Counter[float]()
-    world.placements.before_each = lambda: asked.update([world.now])
-    world.placements.down = True
-    world.north.connect()
+    both_cells.placements.before_each = lambda: asked.update([both_cells.now])
+    both_cells.placements.down = True
+    both_cells.north.connect()
     for _ in range(3):
-        world.send(world.north)
-        world.settle()
-    assert world.north.got == [1, 2, 3]
-    world.now += 60
-    world.send(world.north)
-    world.settle()
+        both_cells.send(both_cells.north)
+        both_cells.settle()
+    assert both_cells.north.got == [1, 2, 3]
+    both_cells.now += 60
+    both_cells.send(both_cells.north)
+    both_cells.settle()
     assert asked == {NOW: 1, NOW + 60: 1}
 
 
-def test_messages_for_connections_that_are_gone_wait_for_the_hub(world: World) -> None:
+def test_messages_for_connections_that_are_gone_wait_for_the_hub(both_cells: ForwardingFixture) -> None:
     """Their rows count as connections to the former cell until a post finds out: the messages stayed there for ever."""
-    world.send(world.south)
-    wake = world.south.wakes.pop()
-    world.south.connect(GONE)
-    world.placements.down = True
+    both_cells.send(both_cells.south)
+    wake = both_cells.south.wakes.pop()
+    both_cells.south.connect(GONE)
+    both_cells.placements.down = True
     with pytest.raises(TransientError, match="not known which cell"):
-        world.south.handle(wake)
-    assert world.south.waiting == [1]
-    world.placements.down = False
-    world.now += 60
-    world.south.handle(wake)
-    assert world.south.asked() == [Forward(INBOX)]
+        both_cells.south.handle(wake)
+    assert both_cells.south.waiting == [1]
+    both_cells.placements.down = False
+    both_cells.now += 60
+    both_cells.south.handle(wake)
+    assert both_cells.south.asked() == [Forward(INBOX)]
 
 
-def test_a_placement_outlasts_messages_for_connections_that_are_gone(world: World) -> None:
+def test_a_placement_outlasts_messages_for_connections_that_are_gone(both_cells: ForwardingFixture) -> None:
     """The row of a connection whose `$disconnect` was lost does not spare it that."""
-    world.now += KEPT_SECONDS - 100
-    world.north.connect(GONE)
-    world.settle()
-    world.send(world.north)
-    world.settle()
-    assert world.placement is not None
-    assert world.placement.expires_at > world.now + LIFETIME
+    both_cells.now += KEPT_SECONDS - 100
+    both_cells.north.connect(GONE)
+    both_cells.settle()
+    both_cells.send(both_cells.north)
+    both_cells.settle()
+    assert both_cells.placement is not None
+    assert both_cells.placement.expires_at > both_cells.now + LIFETIME
 
 
-def test_a_wake_that_does_not_reach_the_hub_is_followed_by_another(world: World) -> None:
-    """Nothing else might wake the inbox on this cell; before it would be given up, it is sent anew."""
-    world.send(world.south)
-    wake = world.south.wakes.pop()
-    world.placements.down = True
+def test_a_wake_that_does_not_reach_the_hub_is_followed_by_another(both_cells: ForwardingFixture) -> None:
+    """Nothing else might wake the inbox on this cell; before it would be given up, it is sent again."""
+    both_cells.send(both_cells.south)
+    wake = both_cells.south.wakes.pop()
+    both_cells.placements.down = True
     with pytest.raises(TransientError, match="not known which cell"):
-        world.south.handle(wake)
-    assert world.south.handed_on.messages == []
-    world.south.handle(wake, is_last=True)
-    world.placements.down, world.south.hub.down = False, True
-    world.now += 60
+        both_cells.south.handle(wake)
+    assert both_cells.south.handed_on.messages == []
+    both_cells.south.handle(wake, is_last=True)
+    both_cells.placements.down, both_cells.south.hub.down = False, True
+    both_cells.now += 60
     with pytest.raises(TransientError, match="does not take the request"):
-        world.south.handle(wake)
-    world.south.handle(wake, is_last=True)
-    (message,) = world.south.handed_on.messages  # the queue keeps one of both: they are the same wake's
+        both_cells.south.handle(wake)
+    both_cells.south.handle(wake, is_last=True)
+    (message,) = both_cells.south.handed_on.messages  # the queue keeps one of both: they are the same wake's
     assert Wake.of_body(message.body) == wake
-    world.south.hub.down = False
-    world.now += 60
-    world.south.handle(wake)
-    assert world.south.asked() == [Forward(INBOX)]
+    both_cells.south.hub.down = False
+    both_cells.now += 60
+    both_cells.south.handle(wake)
+    assert both_cells.south.asked() == [Forward(INBOX)]
 
 
-def test_a_request_that_always_meets_other_placements_is_tried_again(world: World) -> None:
-    """The request comes again."""
-    world.placements.rows.clear()
-    world.send(world.south)
-    world.placements.put = lambda *_: False  # type: ignore[method-assign]  # others are always first
-    with pytest.raises(TransientError, match="placed by others"):
-        world.forward(Forward(INBOX), SOUTH)
-    assert world.south.waiting == [1]
+def test_a_request_that_always_meets_other_placements_is_tried_again(both_cells: ForwardingFixture) -> None:
+    """The request is delivered again."""
+    both_cells.placements.rows.clear()
+    both_cells.send(both_cells.south)
+    both_cells.placements.put = lambda *_: False  # type: ignore[method-assign]  # others are always first
+    with pytest.raises(TransientError, match="placed the player at every attempt"):
+        both_cells.forward(Forward(INBOX), SOUTH)
+    assert both_cells.south.waiting == [1]
 
 
 @pytest.mark.parametrize("body", ["", "[]", '{"v":1}', '{"v":2,"inbox":"acme#bob"}', '{"v":1,"inbox":"no tenant#bob"}'])
@@ -597,12 +702,12 @@ class Storm:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)  # noqa: S311  # a seed that repeats
-        self.world = World()
+        self.both_cells = ForwardingFixture()
         self.busy: set[object] = set()
         self.calm = False
         self.depth = 0
-        self.world.placements.before_each = self.happen
-        for cell in self.world.cells.values():
+        self.both_cells.placements.before_each = self.happen
+        for cell in self.both_cells.cells.values():
             cell.inboxes.around = self.fail_or_happen
         self.acknowledged: list[int] = []
 
@@ -622,24 +727,24 @@ class Storm:
 
     def some_cell(self) -> Cell:
         """Any of the cells."""
-        return self.random.choice(list(self.world.cells.values()))
+        return self.random.choice(list(self.both_cells.cells.values()))
 
     def send(self) -> None:
         """Send a message from some cell."""
         failures, self.busy = self.busy, set()  # one that fails is not acknowledged
-        self.acknowledged.append(self.world.send(self.some_cell()))
+        self.acknowledged.append(self.both_cells.send(self.some_cell()))
         self.busy = failures
 
     def move(self) -> None:
         """Place the player on some cell; the existing sockets close."""
-        self.world.move(self.some_cell().name)
-        for cell in self.world.cells.values():
+        self.both_cells.move(self.some_cell().name)
+        for cell in self.both_cells.cells.values():
             cell.connections.rows.clear()
 
     def connect(self) -> None:
         """Connect the player to the cell that is the player's."""
-        if self.world.placement is not None:
-            self.world.cells[self.world.placement.cell].connect()
+        if self.both_cells.placement is not None:
+            self.both_cells.cells[self.both_cells.placement.cell].connect()
 
     def work(self) -> None:
         """Handle a wake or a request of some cell, unless another one of the same inbox there is being handled."""
@@ -648,7 +753,7 @@ class Storm:
             self.handle(("wake", cell.name), cell.wakes, cell.handle)
         else:
             requests = cell.asked()
-            self.handle(("request", cell.name), requests, lambda one: self.world.forward(one, cell.name))
+            self.handle(("request", cell.name), requests, lambda one: self.both_cells.forward(one, cell.name))
             cell.hub.messages += [request.to_message() for request in requests]
 
     def handle[T](self, key: object, pending: list[T], handle: Callable[[T], None]) -> None:
@@ -669,12 +774,12 @@ class Storm:
     def end(self) -> None:
         """Let the failures end; the player connects, unless that was done since the last move; and all work is done."""
         self.calm = True
-        if self.world.placement is None:
-            self.world.move(NORTH)
-        if not any(cell.connections.rows for cell in self.world.cells.values()):
+        if self.both_cells.placement is None:
+            self.both_cells.move(NORTH)
+        if not any(cell.connections.rows for cell in self.both_cells.cells.values()):
             self.connect()
         for _ in range(1_000):
-            if not any(cell.wakes or cell.hub.messages for cell in self.world.cells.values()):
+            if not any(cell.wakes or cell.hub.messages for cell in self.both_cells.cells.values()):
                 return
             self.work()
         pytest.fail("the work does not end")
@@ -688,6 +793,6 @@ def test_every_acknowledged_message_is_delivered(seed: int) -> None:
     for _ in range(30):
         storm.random.choice([storm.send, storm.move, storm.connect, storm.work, storm.work, storm.work])()
     storm.end()
-    got = [text for cell in storm.world.cells.values() for text in cell.got]
+    got = [text for cell in storm.both_cells.cells.values() for text in cell.got]
     assert set(storm.acknowledged) <= set(got)
-    assert [cell.waiting for cell in storm.world.cells.values()] == [[], [], []]
+    assert [cell.waiting for cell in storm.both_cells.cells.values()] == [[], [], []]

@@ -26,7 +26,7 @@ class PresenceFixture:
 
     def __init__(self) -> None:
         self.queue = MemoryFifoQueue()
-        self.left: list[PresenceRecord] = []
+        self.records: list[PresenceRecord] = []
         self.sent_before: int | None = None
         self.leave = MemoryQueue()
         self._presence = Presence(Wakes(self.queue), SubscriptionEnds(self.leave), self._leaves)
@@ -42,7 +42,7 @@ class PresenceFixture:
 
     def _leaves(self, records: Any) -> None:
         self.sent_before = len(self.queue.messages)
-        self.left += records
+        self.records += records
 
 
 @pytest.fixture
@@ -97,11 +97,11 @@ def test_other_changes_of_a_connection_wake_no_inbox(stream: PresenceFixture, re
 
 
 def test_a_batch_with_unsent_wakes_is_redelivered_unchanged(stream: PresenceFixture) -> None:
-    """Nothing of it counts as done; when it comes again the queue keeps each wake once."""
+    """Nothing of it counts as done; when it is delivered again the queue keeps each wake once."""
     batch = [connection_record("INSERT", 7, KEY, "1"), message_record("INSERT", 8, TWO)]
     stream.queue.down = True
     assert stream.handle(*batch) == {"batchItemFailures": [{"itemIdentifier": "7"}]}
-    assert stream.left == []
+    assert stream.records == []
     stream.queue.down = False
     assert stream.handle(*batch) == stream.handle(*batch) == DONE
     assert stream.wakes == [Wake(ONE, connected=True), Wake(TWO)]
@@ -141,17 +141,17 @@ def test_a_batch_with_unsent_ends_is_redelivered(stream: PresenceFixture) -> Non
     batch = [subscriber_record("REMOVE", 7, KEY)]
     stream.leave.down = True
     assert stream.handle(*batch) == {"batchItemFailures": [{"itemIdentifier": "7"}]}
-    assert stream.left == []
+    assert stream.records == []
     stream.leave.down = False
     assert stream.handle(*batch) == DONE
-    assert stream.left == batch
+    assert stream.records == batch
 
 
 def test_wakes_are_sent_before_leaves(stream: PresenceFixture) -> None:
     """Leaves, which get every record, wait for all the batch's wakes."""
     batch = [connection_record("REMOVE", 1, OTHER_KEY, "2"), connection_record("INSERT", 2, KEY, "1")]
     assert stream.handle(*batch) == DONE
-    assert (stream.left, stream.sent_before) == (batch, 1)
+    assert (stream.records, stream.sent_before) == (batch, 1)
 
 
 @pytest.mark.parametrize("part", ["eventID", "dynamodb"])

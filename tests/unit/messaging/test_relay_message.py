@@ -223,7 +223,7 @@ def test_a_message_that_api_gateway_rejects_holds_up_no_other(counted: Counter[s
 
 
 def test_a_rejected_message_is_kept_while_another_connection_may_take_it() -> None:
-    """The wake comes again, and then the connection that rejects it is behind the other one."""
+    """The wake is delivered again, and then the connection that rejects it is behind the other one."""
     receiver = RelayMessageFixture({PHONE: [Outcome.REJECTED], LAPTOP: [FAILED, DELIVERED]})
     receiver.connect(PHONE)
     receiver.connect(LAPTOP)
@@ -333,7 +333,7 @@ def test_a_connection_that_refuses_a_message_another_one_took_is_closed(
 def test_a_device_that_does_not_read_is_tried_once_more_and_then_closed(
     outcome: Outcome, counted: Counter[str]
 ) -> None:
-    """When the wake comes again; the messages that the other one took leave the inbox, and come to nobody twice."""
+    """At the wake's next delivery; the messages that the other one took leave the inbox, and are not sent twice."""
     receiver = RelayMessageFixture({LAPTOP: [DELIVERED, outcome]})
     receiver.connect(PHONE)
     receiver.connect(LAPTOP)
@@ -435,7 +435,7 @@ def test_a_connection_that_is_already_gone_is_not_closed() -> None:
 
 
 def test_a_failed_close_is_repeated_by_a_separate_wake() -> None:
-    """The wake comes again if it cannot, either; wakes of several connections are not taken for one another."""
+    """The wake is delivered again if it cannot, either; wakes of several connections are not taken for one another."""
     receiver = RelayMessageFixture({PHONE: [UNSENT, FAILED], LAPTOP: [UNSENT, FAILED]})
     phone, laptop = receiver.connect(PHONE), receiver.connect(LAPTOP)
     receiver.connect(ConnectionId("watch="))
@@ -482,7 +482,7 @@ def test_a_lagging_connection_is_closed_by_another_wake_when_time_runs_out() -> 
 
 
 def test_messages_missed_by_a_connection_are_kept_until_its_close_is_certain() -> None:
-    """While it is neither closed nor named in a wake, the messages stay, and the wake comes again."""
+    """While it is neither closed nor named in a wake, the messages stay, and the wake is delivered again."""
     receiver = RelayMessageFixture({LAPTOP: [THROTTLED]})
     receiver.connect(PHONE)
     receiver.connect(LAPTOP)

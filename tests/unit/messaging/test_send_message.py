@@ -118,7 +118,7 @@ NESTED = f"{'[' * 1_023}{']' * 1_023}"
 
 @pytest.mark.parametrize("text", ["18446744073709551616", "1.10", "1E2", '{"b" :"\\u00e9","a":1}', NESTED], ids=len)
 def test_a_message_is_stored_and_acknowledged_as_it_was_written(inboxes: SendMessageFixture, text: str) -> None:
-    """To the last digit and blank: no number becomes another one, no text is spelled anew."""
+    """To the last digit and blank: no number becomes another one, no text gets another spelling."""
     frame = f'{{"action":"sendmessage","message": {text} ,"destinationPlayerId":"2"}}'
     ack = inboxes.send_text(frame)
     assert [one.message for one in inboxes.stored] == [text]
@@ -239,7 +239,7 @@ def test_a_message_refused_by_a_full_inbox_is_accepted_once_there_is_room(inboxe
 def test_an_unfinished_message_is_acknowledged_and_stored_once(
     inboxes: SendMessageFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
-    """It is in the inbox. A client that asks all the same gets the same answer, and takes no second place."""
+    """It is in the inbox. A client that asks nevertheless gets the same answer, and takes no second place."""
 
     def fail(*_: object) -> None:
         raise TransientError("the table is down")

@@ -42,7 +42,7 @@ def test_the_talks_figure_is_shown_before_and_after() -> None:
 
 
 def test_a_silent_crowd_has_no_price_per_delivery() -> None:
-    """Its connections cost all the same."""
+    """Its connections cost nevertheless."""
     result = run("--connections", "10", "--broadcasts-per-hour", "0")
     assert result.exit_code == 0
     assert "connection minutes" in result.output

@@ -84,7 +84,7 @@ def test_a_malformed_map_of_subscribers_is_refused(project: Project, document: o
 
 
 def test_an_environment_with_token_routes_cannot_be_released(project: Project) -> None:
-    """Its health could not be asked after: that is said before anything is planned."""
+    """Its health could not be checked: an error reports it before anything is planned."""
     Environment.of(project, "dev").require_signatures()
     with (project.terraform / "environments/dev/hub.tfvars").open("a") as file:
         file.write('\nauth = { session = "jwt" }\n')

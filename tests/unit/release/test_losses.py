@@ -57,7 +57,7 @@ TABLE_IS_ANOTHER = ("aws_dynamodb_table", "aws_dynamodb_table.places", ("delete"
 @pytest.mark.parametrize("allowed", [False, True])
 @pytest.mark.parametrize(("lost", "user"), [(QUEUE_GOES, "query:3"), (TABLE_IS_ANOTHER, "session_api:4")])
 def test_a_plan_that_destroys_resources_of_a_running_version_is_refused(lost: Any, user: str, *, allowed: bool) -> None:
-    """Even if somebody allows it: while the traffic shifts, that version would fail."""
+    """Even if the operator allows it: while the traffic shifts, that version would fail."""
     with pytest.raises(OperatorError, match=f"destroys {lost[3]}, which {user} works with") as refused:
         require_no_loss(plan(lost), USERS, no_messages, allowed=allowed)
     assert "runbook" in refused.value.remedy
@@ -135,7 +135,7 @@ BY_ROOM = {
     ids=lambda changed: next(iter(changed)),
 )
 def test_an_index_with_another_definition_must_be_given_up(changed: dict[str, Any]) -> None:
-    """The provider makes it anew under its name: until it is filled, nobody can read it."""
+    """The provider makes it again under its name: until it is filled, nobody can read it."""
     with pytest.raises(OperatorError, match=re.escape("destroys aws_dynamodb_table.places (index by-room),")):
         require_no_loss(table_with_indexes([BY_ROOM], [BY_ROOM | changed]), USERS, no_messages, allowed=False)
 
@@ -147,7 +147,7 @@ def test_an_index_that_is_only_written_differently_is_kept() -> None:
 
 
 def test_a_queue_that_still_has_messages_stays() -> None:
-    """Even if somebody allows it: they are handled first, or purged."""
+    """Even if the operator allows it: they are handled first, or purged."""
     with pytest.raises(OperatorError, match=f"destroys {SHARD}, which still has messages") as refused:
         require_no_loss(plan(QUEUE_GOES), OTHERS, lambda _: 1, allowed=True)
     assert "purge" in refused.value.remedy

@@ -62,7 +62,7 @@ def test_created_and_destroyed_resources_count_as_costly() -> None:
 
 
 def test_numbers_that_cost_are_shown() -> None:
-    """From what to what; what is known only later is said to be."""
+    """The value before and after; an unknown one is marked as such."""
     (change,) = summary(
         resource(
             "aws_lambda_provisioned_concurrency_config.live[0]",

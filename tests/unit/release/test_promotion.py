@@ -195,10 +195,10 @@ def test_a_rollback_behind_the_keys_of_todays_sessions_is_refused(
     if not refused:
         hub._require_known_sessions(outputs, BEFORE)
         return
-    with pytest.raises(OperatorError, match="nobody could connect") as told:
+    with pytest.raises(OperatorError, match="nobody could connect") as raised:
         hub._require_known_sessions(outputs, BEFORE)
-    assert "former_release = true" in told.value.remedy
-    assert "LOSE_SESSIONS=true" in told.value.remedy
+    assert "former_release = true" in raised.value.remedy
+    assert "LOSE_SESSIONS=true" in raised.value.remedy
 
 
 @dataclass

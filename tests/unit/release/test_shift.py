@@ -83,17 +83,17 @@ class Log:
 
 
 def run(deployment: Deployment, errors: int = 0, *, broadcast: bool = True) -> list[str]:
-    """Shift, without waiting; what was said."""
-    said: list[str] = []
+    """Shift without waiting; return the printed lines."""
+    printed: list[str] = []
     gradual = GradualShift(
         cast("Traffic", deployment),
         cast("ErrorLog", Log(errors)),
         cast("SyntheticBroadcast", deployment) if broadcast else None,
         Steps((0.1, 0.5), 0),
-        said.append,
+        printed.append,
     )
     asyncio.run(gradual())
-    return said
+    return printed
 
 
 @pytest.fixture(autouse=True)
@@ -105,10 +105,10 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_healthy_versions_take_over_in_steps() -> None:
     """No function sleeps when it begins; then a tenth, a half, all."""
     deployment = Deployment()
-    said = run(deployment)
+    printed = run(deployment)
     assert deployment.done == ["connected", "woken", "0.1", "0.5", "all"]
     assert deployment.wakes == 1
-    assert said[0] == "10% of the invocations go to the new versions of 2 functions."
+    assert printed[0] == "10% of the invocations go to the new versions of 2 functions."
 
 
 def test_health_is_checked_even_without_new_versions() -> None:
@@ -122,8 +122,8 @@ def test_a_missing_pong_is_reported_without_a_rollback() -> None:
     """Terraform makes the route: no version of a function could mend it."""
     ping = {"ping": "a ping was not answered with a pong"}
     deployment = Deployment(routes=ping, new_routes=ping)
-    said = run(deployment)
-    assert said[0].startswith("Note: a ping was not answered with a pong. ")
+    printed = run(deployment)
+    assert printed[0].startswith("Note: a ping was not answered with a pong. ")
     assert deployment.done[-1] == "all"
 
 

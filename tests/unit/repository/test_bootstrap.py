@@ -1,5 +1,7 @@
 """`tools/bootstrap`: the tools that it brings, its messages, and the state it leaves when something goes wrong."""
 
+import os
+import pwd
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -228,6 +230,24 @@ def test_python_is_found_in_pyenvs_folder(complete: Checkout, tmp_path: Path, *,
     assert (without_shim.stdout, without_shim.stderr) == (f"{python}\n", "")
     complete.machine.install("python3.13", REFUSES)
     assert complete.run("bash", "-c", "echo $UV_PYTHON", **environment).stdout == f"{python}\n"
+
+
+def test_the_home_that_the_password_file_names_takes_the_place_of_a_missing_one(complete: Checkout) -> None:
+    """As in a container or a job that sets no HOME."""
+    account = pwd.getpwuid(os.getuid())
+    complete.machine.install("id", f'[[ $* == -un ]] && echo "{account.pw_name}"')
+    show = ("bash", "-c", "echo $HOME")
+    assert complete.run(*show, UV_KNOWS_PYTHON="1", HOME="", UV_CACHE_DIR="").stdout == f"{account.pw_dir}\n"
+    assert complete.run(*show, UV_KNOWS_PYTHON="1").stdout == f"{complete.home}\n"
+
+
+def test_python_is_found_in_the_home_that_the_password_file_names(complete: Checkout, tmp_path: Path) -> None:
+    """HOME may be another folder. A test cannot add a user: `~-`, the folder of OLDPWD, stands for a user's home."""
+    python = complete.install_pyenv(tmp_path / "home of the account" / ".pyenv")
+    python.chmod(0o755)
+    complete.machine.install("id", "[[ $* == -un ]] && echo -")
+    done = complete.run("bash", "-c", "echo $UV_PYTHON", OLDPWD=str(tmp_path / "home of the account"))
+    assert (done.stdout, done.stderr) == (f"{python}\n", "")
 
 
 def test_python_is_downloaded_into_the_checkout(complete: Checkout) -> None:

@@ -14,7 +14,7 @@ FOLDERS = {"terraform", "images", "functions", "shared", "tools", "tests", "docs
 LARGEST_BYTES = 1_000_000
 LONGEST_HANDLER = 66
 
-# A path of somebody's machine. The text before it distinguishes it from the path of a URL.
+# A path of a developer's machine. The text before it distinguishes it from the path of a URL.
 MACHINE_PATH = re.compile(r"(?<![\w.}*])/(work|root|home|Users)/\w")
 
 # A suite by its name, or nothing where the names come after the word `import`.

@@ -11,8 +11,8 @@ import pytest
 from tests.support.checkout import ROOT
 
 MAPPINGS = {
-    f"{path.parent.name}.{found[1]}": found[2]
-    for path in sorted(ROOT.glob("terraform/modules/*/*.tf"))
+    f"{path.parent.parent.name}.{path.parent.name}.{found[1]}": found[2]
+    for path in sorted(ROOT.glob("terraform/*/*/*.tf"))
     for found in re.finditer(
         r'^resource "aws_lambda_event_source_mapping" "(\w+)" \{\n(.*?)^\}', path.read_text(), re.MULTILINE | re.DOTALL
     )
@@ -24,9 +24,10 @@ def reads_a_stream(mapping: str) -> bool:
     return "starting_position" in mapping
 
 
-def test_mappings_of_both_kinds_are_found() -> None:
+def test_mappings_of_both_kinds_are_found_in_modules_and_stacks() -> None:
     """So that the rule below holds for something."""
     assert {reads_a_stream(mapping) for mapping in MAPPINGS.values()} == {True, False}
+    assert {name.partition(".")[0] for name in MAPPINGS} == {"modules", "stacks"}
 
 
 @pytest.mark.parametrize("name", [name for name, mapping in MAPPINGS.items() if not reads_a_stream(mapping)])

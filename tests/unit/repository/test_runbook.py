@@ -53,6 +53,15 @@ def test_every_metric_that_the_runbook_mentions_has_a_row() -> None:
     assert mentioned <= explained(runbook).keys()
 
 
+def test_each_metric_is_counted_by_a_fast_test() -> None:
+    """A metric that no test asserts may stop being counted; `connect` is asked for its metrics by their limits."""
+    fast = (ROOT / "tests" / suite for suite in ("unit", "contract"))
+    tests = "".join(
+        path.read_text() for suite in fast for path in suite.rglob("test_*.py") if path.name != "test_runbook.py"
+    )
+    assert [name for name in sorted(metrics() - CHOSEN_BY_LIMIT) if f'"{name}"' not in tests] == []
+
+
 @pytest.mark.parametrize(
     ("call", "name"),
     [('count("PostGone")', "PostGone"), ('count("PostGone", 2)', "PostGone"), ("count(name)", None)],

@@ -76,6 +76,8 @@ def test_every_test_runs_at_night() -> None:
     """The long forms too, a long simulation, and a sample of mutants."""
     wanted = [["test-all"], ["simulation-crowd", "simulation-long"], ["mutants"]]
     assert [targets("nightly", job) for job in jobs("nightly")] == wanted
+    (seeds,) = (step["env"] for _, step in steps("nightly") if step.get("run") == "make simulation-long")
+    assert seeds == {"FIRST_SEED": "${{ github.run_number }}00000"}, "every night would run the same seeds"
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -111,7 +113,7 @@ def test_no_job_saves_or_restores_a_cache() -> None:
 
 
 def test_no_action_caches_by_itself() -> None:
-    """Setting up a language does, for one. A new action goes onto this list once somebody has looked."""
+    """Setting up a language does, for one. A new action is added to this list after a review."""
     lines = [line for path in ROOT.glob(".github/**/*.yml") for line in path.read_text().splitlines()]
     assert {match["action"] for match in map(PINNED.match, lines) if match} == WITHOUT_A_CACHE
 

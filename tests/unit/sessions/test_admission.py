@@ -38,8 +38,8 @@ type Obey = Callable[[float], float]
 """The seconds that a client waits, for those of the answer."""
 
 
-def as_told(seconds: float) -> float:
-    """Wait for the milliseconds of the body."""
+def in_milliseconds(seconds: float) -> float:
+    """Return the wait by the milliseconds of the body."""
     return ceil(seconds * 1_000) / 1_000
 
 
@@ -61,7 +61,7 @@ class Storm:
         asked: the requests of each client.
         entered: when each client was connected.
         refused: the handshakes that were refused.
-        over_limit: the requests that were refused for the tenant's limit; their clients come again after 10 to 30 s.
+        over_limit: the requests that were refused for the tenant's limit; their clients ask again after 10 to 30 s.
     """
 
     rate: float = RATE
@@ -85,7 +85,7 @@ class Storm:
             for _ in range(self.environments)
         ]
 
-    def come(self, at: float, tenant: Tenant, name: str, obey: Obey = as_told) -> None:
+    def come(self, at: float, tenant: Tenant, name: str, obey: Obey = in_milliseconds) -> None:
         """A client asks at that time, and then after the time of each answer."""
         heapq.heappush(self._events, (NOW + at, next(self._turn), tenant, name, obey))
 
@@ -107,7 +107,7 @@ class Storm:
                 self.refused += 1
                 self.come(self.now - NOW + 1, tenant, name, obey)
 
-    def crowd(self, tenant: Tenant = ACME, number: int = CROWD, obey: Obey = as_told) -> list[str]:
+    def crowd(self, tenant: Tenant = ACME, number: int = CROWD, obey: Obey = in_milliseconds) -> list[str]:
         """Clients that all come within a second, as their first backoff has them; their names."""
         names = [f"{tenant.tenant_id}-{client}" for client in range(number)]
         for place, name in enumerate(names):
@@ -115,7 +115,7 @@ class Storm:
         return names
 
 
-@pytest.mark.parametrize(("obey", "used"), [(as_told, 0.95), (whole_seconds, 0.93)])
+@pytest.mark.parametrize(("obey", "used"), [(in_milliseconds, 0.95), (whole_seconds, 0.93)])
 def test_a_crowd_comes_back_at_the_rate_of_the_account(obey: Obey, used: float) -> None:
     """At least 95% of the rate is used, no handshake is refused, and all are in within 1.1 of the shortest time.
 

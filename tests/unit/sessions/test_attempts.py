@@ -114,8 +114,8 @@ def test_a_session_limited_to_fewer_than_ten_attempts_is_counted_in_steps_of_its
 ) -> None:
     """It is not ended before it has tried more than ten times its limit."""
     by_tens = AttemptsByTens(lambda _: attempts.attempts)
-    told = [by_tens.floods(ACME, S1, FRAMES, limit=limit, now=NOW) for _ in range(12 * limit)]
-    assert told.index(True) == 11 * limit - 1
+    answers = [by_tens.floods(ACME, S1, FRAMES, limit=limit, now=NOW) for _ in range(12 * limit)]
+    assert answers.index(True) == 11 * limit - 1
 
 
 def test_attempts_by_tens_flood_until_the_minute_is_over(attempts: AttemptsFixture) -> None:
@@ -124,8 +124,8 @@ def test_attempts_by_tens_flood_until_the_minute_is_over(attempts: AttemptsFixtu
     At two a minute that is each second one: a session's one attempt does not count as ten.
     """
     by_tens = AttemptsByTens(lambda _: attempts.attempts)
-    told = [by_tens.floods(ACME, S1, FRAMES, limit=2, now=NOW) for _ in range(45)]
-    assert told == [False] * 21 + [True] * 24
+    answers = [by_tens.floods(ACME, S1, FRAMES, limit=2, now=NOW) for _ in range(45)]
+    assert answers == [False] * 21 + [True] * 24
     assert not attempts.is_open
     assert attempts.limits.minutes == {FRAMES.key(NOW): 22}
     assert not by_tens.floods(ACME, S1, FRAMES, limit=2, now=NOW + 60)

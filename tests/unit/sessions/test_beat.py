@@ -78,7 +78,7 @@ class BeatFixture:
         self.tenants = MemoryTenantStore()
         self.partitions = MemoryPartitionStore()
         self.lookup = OneAnswer()
-        self.directory.tenants = 1
+        self.directory.last_revision = 1
         self.lease(SOUTH)
         self.beat = self.environment()
 
@@ -100,7 +100,9 @@ class BeatFixture:
 
     def lease(self, cell: CellName) -> None:
         """Renew another cell's lease."""
-        self.directory.leases[cell] = Lease(at=int(self.now), is_well=True, websocket_url=URL, connections=0, tenants=1)
+        self.directory.leases[cell] = Lease(
+            at=int(self.now), is_well=True, websocket_url=URL, connections=0, tenant_revision=1
+        )
 
     def later(self, seconds: float) -> None:
         """Let time pass; south renews its lease meanwhile."""
@@ -130,7 +132,7 @@ def test_a_beat_copies_the_tenants_and_then_renews_the_lease(cell: BeatFixture, 
     for at in (NOW, NOW + 5):
         cell.now = at
         cell.beat()
-        expected = Lease(at=at, is_well=True, websocket_url=URL, connections=0, tenants=1, taking_part=EVEN)
+        expected = Lease(at=at, is_well=True, websocket_url=URL, connections=0, tenant_revision=1, taking_part=EVEN)
         assert cell.own == expected
     assert cell.local().tenant_id == TENANT
     assert (cell.hub.copied, counted["TenantCopied"], counted["LeaseRenewed"]) == (1, 1, 2)
@@ -176,7 +178,7 @@ def test_the_tenants_are_copied_again_each_minute(cell: BeatFixture) -> None:
     cell.tenants.put(replace(cell.local(), tenant_connections=15))
     cell.beat()
     assert cell.local().tenant_connections == 15
-    cell.beat.anew()
+    cell.beat.copy_all()
     assert cell.local().tenant_connections == 10
 
 
@@ -203,17 +205,17 @@ def test_the_lease_has_the_revision_read_before_the_tenants(cell: BeatFixture) -
 
     class Changing(MemoryCellDirectory):
         @override
-        def revision(self) -> int:
-            self.tenants += 1
-            return self.tenants - 1
+        def tenant_revision(self) -> int:
+            self.last_revision += 1
+            return self.last_revision - 1
 
     directory = Changing()
-    directory.tenants = 1
+    directory.last_revision = 1
     cell.beat._directory = cell.directory = directory
     for revision in (1, 2):
         cell.beat()
         assert cell.own is not None
-        assert (cell.own.tenants, cell.hub.copied) == (revision, revision)
+        assert (cell.own.tenant_revision, cell.hub.copied) == (revision, revision)
 
 
 def test_changes_and_tombstones_reach_the_cell(cell: BeatFixture, counted: Counter[str]) -> None:
@@ -221,18 +223,18 @@ def test_changes_and_tombstones_reach_the_cell(cell: BeatFixture, counted: Count
     cell.hub.put(replace(ACME, tenant_id=TenantId("globex"), revision=1))
     cell.beat()
     cell.hub.put(replace(ACME, tenant_sessions=9, revision=2))
-    cell.directory.tenants = 2
+    cell.directory.last_revision = 2
     cell.beat()
     assert cell.local().tenant_sessions == 3
     assert counted["TenantCopied"] == 3
     cell.hub.begin_erasing(TENANT)
     cell.hub.revisions[TENANT] = 3
-    cell.directory.tenants = 3
+    cell.directory.last_revision = 3
     cell.beat()
     assert cell.tenants.get(TENANT) is None
     assert [stone.tenant_id for stone in cell.tenants.tombstones()] == [TENANT]
     assert cell.own is not None
-    assert cell.own.tenants == 3
+    assert cell.own.tenant_revision == 3
 
 
 @pytest.mark.parametrize(
@@ -268,7 +270,7 @@ def test_a_cell_that_cannot_reach_the_hub_renews_no_lease(cell: BeatFixture) -> 
 def test_a_directory_without_tenants_causes_no_write() -> None:
     """A stack that was only just applied can be kept as a template."""
     cell = BeatFixture()
-    cell.directory.tenants = 0
+    cell.directory.last_revision = 0
     cell.beat()
     assert (cell.own, cell.lookup.asked) == (None, [])
 
@@ -315,8 +317,8 @@ def test_a_failed_run_is_followed_by_its_ticks() -> None:
 def test_while_the_hub_has_no_tenant_a_minute_has_no_ticks() -> None:
     """There is nothing to copy, and no session to place; a tenant from before there were further cells counts."""
     cell, queue = BeatFixture(), MemoryQueue()
-    cell.directory.tenants = 0
-    every = EveryFewSeconds(cell.beat, cell.beat.anew, cell.beat.has_tenants, queue, seconds=20)
+    cell.directory.last_revision = 0
+    every = EveryFewSeconds(cell.beat, cell.beat.copy_all, cell.beat.has_tenants, queue, seconds=20)
     every({})
     assert queue.delays == []
     cell.hub.put(ACME)

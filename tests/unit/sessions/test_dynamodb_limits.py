@@ -91,7 +91,7 @@ def test_a_line_that_others_extend_all_the_time_is_transient() -> None:
 
 
 def test_a_line_is_extended_with_one_write() -> None:
-    """It begins anew if it was over when it was seen last, and is made longer if it was not."""
+    """It starts again if it was over when it was seen last, and is made longer if it was not."""
     client: Any = Client(None, None, None)
     line = DynamoLineStore(client, "limits")
     for now in (1_000, 1_000, 1_002):

@@ -103,7 +103,7 @@ class PlacingFixture:
 
     def beat(self, *cells: CellName, **changes: Any) -> None:
         """Renew the leases of cells."""
-        lease = Lease(at=int(self.now), is_well=True, websocket_url="", connections=0, tenants=4)
+        lease = Lease(at=int(self.now), is_well=True, websocket_url="", connections=0, tenant_revision=4)
         for cell in cells:
             self.directory.leases[cell] = replace(lease, **{"websocket_url": URLS[cell]} | changes)
 
@@ -160,7 +160,7 @@ def test_sessions_are_spread_and_stay(placing: PlacingFixture) -> None:
 
 
 def test_a_tenants_cell_is_recorded_before_its_session_is_placed(placing: PlacingFixture) -> None:
-    """A broadcast in between names a cell too many, and never one too few; it is noted anew after an hour."""
+    """A broadcast in between names a cell too many, and never one too few; it is noted again after an hour."""
     noted: list[tuple[bool, bool]] = []
 
     class Watching(MemoryPlacementStore):
@@ -186,7 +186,7 @@ def test_the_cell_of_an_erased_tenants_successor_is_recorded(placing: PlacingFix
     placing.place(session)
     placing.placements.forget(ACME)
     successor = replace(TENANT, revision=TENANT.revision + 2)
-    placing.beat(NORTH, SOUTH, tenants=successor.revision)
+    placing.beat(NORTH, SOUTH, tenant_revision=successor.revision)
     placing.now += 1
     found = placing.placing.place(successor, session, None)
     assert found is not None
@@ -196,7 +196,7 @@ def test_the_cell_of_an_erased_tenants_successor_is_recorded(placing: PlacingFix
 def test_a_function_remembers_a_bounded_number_of_recorded_cells(
     placing: PlacingFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When it forgets them, it notes the cells anew."""
+    """When it forgets them, it notes the cells again."""
     monkeypatch.setattr(placing_module, "_MOST_REMEMBERED", 1)
     for session in (placing.named_of(NORTH), placing.named_of(SOUTH), placing.named_of(HUB)):
         placing.place(session)
@@ -209,6 +209,18 @@ def test_all_devices_of_a_player_are_on_one_cell(placing: PlacingFixture) -> Non
     cells = {placing.place(session, ANN) for session in SESSIONS}
     assert len(cells) == 1
     assert {row.player for (_, name), row in placing.placements.rows.items() if name != name_of_player(ANN)} == {ANN}
+
+
+@pytest.mark.parametrize("cell", URLS)
+def test_messages_do_not_decide_where_a_player_is_placed(placing: PlacingFixture, cell: CellName) -> None:
+    """Else a bot that writes to many absent players would have all of them placed on its own cell."""
+    wanted = PlacingFixture().place("s1", ANN)
+    collected = Placement(cell=cell, version=1, expires_at=NOW + KEPT_SECONDS, is_provisional=True)
+    assert placing.placements.put(ACME, name_of_player(ANN), collected)
+    assert placing.place("s1", ANN) == wanted
+    after = placing.placements.rows[ACME, name_of_player(ANN)]
+    assert (after.cell, after.version, after.is_provisional) == (wanted, 2, False)
+    assert after.former == (None if cell == wanted else cell)
 
 
 def test_a_placement_is_written_on_a_change_or_after_half_its_lifetime(placing: PlacingFixture) -> None:
@@ -262,7 +274,7 @@ def test_a_cell_that_is_not_a_candidate_gets_no_session(
 def test_a_renewal_leaves_the_session_of_a_connected_client_where_it_is(
     placing: PlacingFixture, change: Callable[[PlacingFixture], object], player: dict[str, str]
 ) -> None:
-    """Elsewhere the session would live without its client; a client that asks for its session anew moves."""
+    """Elsewhere the session would live without its client; a client that asks for its session again moves."""
     session = placing.named_of(NORTH)
     if player:
         elsewhere(placing, ANN, NORTH)
@@ -301,7 +313,7 @@ def test_a_renewal_moves_a_session_that_has_no_connection_to_keep(placing: Placi
 def test_a_cell_without_the_tenants_last_change_keeps_its_sessions_and_gets_no_new_one(placing: PlacingFixture) -> None:
     """It has the change in some seconds; until then, others are as good for a new session."""
     before = {session: placing.place(session) for session in SESSIONS}
-    placing.beat(NORTH, tenants=3)
+    placing.beat(NORTH, tenant_revision=3)
     placing.now += 1
     assert {session: placing.place(session) for session in SESSIONS} == before
     assert NORTH not in {placing.place(f"new-{number}") for number in range(60)}
@@ -314,7 +326,7 @@ def test_a_new_session_of_a_player_waits_for_its_cell_to_copy_the_tenant(
     elsewhere(placing, ANN, NORTH)
     session = SessionId("s1")
     placing.place(session, ANN)
-    placing.beat(NORTH, tenants=3)
+    placing.beat(NORTH, tenant_revision=3)
     placing.now += 1
     answer = placing.call("PUT", tenantId="acme", sessionId="new", playerId="ann")
     assert answer == (503, {"message": "Service Unavailable"}, "1")
@@ -368,7 +380,7 @@ def test_a_new_session_waits_while_no_cell_has_the_tenants_last_change(counted: 
     placing = PlacingFixture(hub_weight=0)
     kept = placing.named_of(NORTH)
     cell = placing.place(kept)
-    placing.beat(NORTH, SOUTH, tenants=3)
+    placing.beat(NORTH, SOUTH, tenant_revision=3)
     placing.now += 1
     assert placing.call("PUT", tenantId="acme", sessionId="new")[0] == 503
     assert placing.place(kept) == cell
@@ -487,7 +499,7 @@ def test_a_placement_that_loses_every_race_asks_for_a_retry(placing: PlacingFixt
             return False
 
     placing.placing._placements = Overtaken()
-    with pytest.raises(TransientError, match="placed by others all the time"):
+    with pytest.raises(TransientError, match="placed the session at every attempt"):
         placing.place("s1")
 
 

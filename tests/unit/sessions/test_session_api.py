@@ -245,7 +245,7 @@ def test_a_subject_that_cannot_be_a_player_is_refused_by_its_name(
 
 
 def test_a_session_of_another_subject_is_refused(stores: SessionApiFixture) -> None:
-    """A token does not open what is bound to somebody else."""
+    """A token does not open a session of another player."""
     stores.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
     status, body = stores.call("PUT /session", token("bob"), tenantId="acme", sessionId="s1", playerId="ann")
     assert (status, body["error"]["field"]) == (409, "playerId")
@@ -278,7 +278,9 @@ def test_a_token_of_another_tenant_opens_and_ends_no_session(
 
 
 @pytest.mark.parametrize("route", ["PUT /session", "DELETE /session"])
-def test_a_request_without_claims_is_refused_if_a_token_is_required(stores: SessionApiFixture, route: str) -> None:
+def test_a_request_without_claims_is_refused_if_a_token_is_required(
+    stores: SessionApiFixture, route: str, counted: Counter[str]
+) -> None:
     """The function does not take it for a caller that needs no token, however it came past the authorizer."""
     stores.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
     before = dict(stores.sessions.rows)
@@ -287,6 +289,7 @@ def test_a_request_without_claims_is_refused_if_a_token_is_required(stores: Sess
         status, _ = stores.reply(stores.jwt_api, route, None, query)
         assert status == 403
     assert stores.sessions.rows == before
+    assert counted["TokenMissing"] == 2
 
 
 def test_a_tenants_token_ends_its_session(stores: SessionApiFixture) -> None:
@@ -384,7 +387,7 @@ def test_a_session_created_during_its_tenants_erasure_is_removed(
 def test_a_session_renewed_during_its_tenants_erasure_is_removed(
     stores: SessionApiFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It lived when the request was read; the tenant's erasure has deleted it, and the renewal has made it anew."""
+    """It lived when the request was read; the tenant's erasure has deleted it, and the renewal has made it again."""
     stores.call("PUT /session", tenantId="acme", sessionId="s1")
     renew = stores.sessions.renew
 
@@ -569,7 +572,7 @@ def test_a_sessions_grants_are_put_with_it(stores: SessionApiFixture) -> None:
 
 
 def test_a_session_that_has_expired_has_no_grants_any_more(stores: SessionApiFixture) -> None:
-    """It is another session, and what it may do is said anew."""
+    """It is another session, and its backend puts grants again."""
     put(stores, '{"grants":{"news/*":"s"}}')
     stores.now += 500
     put(stores, None)

@@ -113,7 +113,7 @@ def test_the_longest_ids_make_a_group_that_sqs_takes() -> None:
 
 
 def test_a_failed_send_is_answered_with_an_error_frame() -> None:
-    """It is JSON, names the frame it is about, and holds nothing of what SQS said."""
+    """It is JSON, names the frame it is about, and has nothing of SQS's answer."""
     frame = json.loads(render(NOT_QUEUED, "<Error>AccessDenied</Error>", context(), {}))
     assert frame["error"]["code"] == "NOT_QUEUED"
     assert (frame["connectionId"], frame["requestId"]) == ("L0SM9cOF+HcCI/w=", "Kh2/+9cOvHcCIhw=")

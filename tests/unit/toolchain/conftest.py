@@ -20,6 +20,10 @@ fi
 for argument; do
     if [[ $argument == -plugin-dir=* ]]; then mirror=${{argument#*=}}; fi
 done
+if [[ -f {registry}/problem ]]; then
+    echo "$(<{registry}/problem)"
+    exit 1
+fi
 if [[ ! -f ${{mirror:-{registry}}}/{address}/locked ]]; then
     echo "Error: Failed to query available provider packages"
     exit 1
@@ -35,7 +39,7 @@ class Computer:
     """A PATH, a home, a stack with a lock, HashiCorp's releases and the registry; all empty at first."""
 
     folder: Path
-    said: list[str] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
 
     @property
     def path(self) -> Path:
@@ -76,6 +80,10 @@ class Computer:
             "LOUDHAILER_HASHICORP_RELEASES": self.releases.as_uri(),
         }
 
+    def fail_installing(self, problem: str) -> None:
+        """Let the stand-in fail with this text, whatever it installs the provider from."""
+        (self.registry / "problem").write_text(problem)
+
     def install_terraform(self, version: str = "1.11.0") -> Path:
         """Put the stand-in on PATH."""
         return self._program(self.path / "terraform", version)
@@ -91,11 +99,11 @@ class Computer:
 
     def find_terraform(self, **environment: str) -> str:
         """The Terraform that the project finds or fetches."""
-        return terraform.find_terraform(self.environment | environment, self.said.append)
+        return terraform.find_terraform(self.environment | environment, self.printed.append)
 
     def find_provider(self, **environment: str) -> provider.Provider:
         """Likewise the provider."""
-        return provider.find_provider(self.stack, self.environment | environment, self.said.append)
+        return provider.find_provider(self.stack, self.environment | environment, self.printed.append)
 
     def _program(self, file: Path, version: str) -> Path:
         file.write_text(_TERRAFORM.format(version=version, address=ADDRESS, registry=self.registry))

@@ -1,12 +1,16 @@
 """The AWS provider is looked for in TF_PLUGIN_DIR, in mirrors on the machine, and in the registry."""
 
+import errno
+import os
+import re
 from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import ROOT
 from tests.unit.toolchain.conftest import ADDRESS, Computer, hold_provider
 from tools.errors import OperatorError
-from tools.toolchain.provider import mirrors_below
+from tools.toolchain.provider import SHARED_PLACES, mirrors_below
 
 
 @pytest.fixture
@@ -21,7 +25,7 @@ def test_the_folder_named_by_the_user_is_used(equipped: Computer, tmp_path: Path
     mirror = hold_provider(tmp_path / "mine")
     provider = equipped.find_provider(TF_PLUGIN_DIR=str(mirror))
     assert (provider.folder, provider.lock) == (mirror, equipped.stack / ".terraform.lock.hcl")
-    assert equipped.said == []
+    assert equipped.printed == []
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "empty"])
@@ -40,9 +44,16 @@ def test_a_mirror_in_the_usual_places_is_used(equipped: Computer, tmp_path: Path
     mirror = hold_provider(tmp_path / place)
     provider = equipped.find_provider()
     assert equipped.find_provider() == provider
-    assert equipped.said == [f"The AWS provider comes from {mirror}, which holds the locked one."]
+    assert equipped.printed == [f"The AWS provider comes from {mirror}, which holds the locked one."]
     assert len(list((provider.folder / ADDRESS).glob("*/*/terraform-provider-aws*"))) == 1
     assert provider.lock.read_text() == "the lock\nhash of this platform\n"
+
+
+def test_the_usual_places_are_the_ones_that_the_readme_names() -> None:
+    """A machine whose mirror is in one of them needs no variable."""
+    (row,) = re.findall(r"^\| its AWS provider \| (.*) \| .* \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    named = re.findall("`(.+?)`", row.partition("a mirror in ")[2])
+    assert named == ["~/.terraform.d", *map(str, SHARED_PLACES)]
 
 
 def test_a_mirror_without_the_locked_provider_is_skipped(equipped: Computer, tmp_path: Path) -> None:
@@ -51,7 +62,7 @@ def test_a_mirror_without_the_locked_provider_is_skipped(equipped: Computer, tmp
     (wrong / ADDRESS).mkdir(parents=True)
     hold_provider(equipped.registry)
     equipped.find_provider()
-    assert equipped.said == [
+    assert equipped.printed == [
         f"{wrong} does not hold the AWS provider that the lock names.",
         "Fetching the AWS provider as Terraform is configured to, from its registry by default.",
     ]
@@ -91,6 +102,22 @@ def test_a_cache_that_cannot_be_written_is_reported_in_one_sentence(equipped: Co
     (equipped.home / ".cache").touch()
     with pytest.raises(OperatorError, match=r"The cache .* cannot be written"):
         equipped.find_provider()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT], ids=errno.errorcode.__getitem__)
+def test_a_full_disk_is_reported_in_one_sentence_with_the_fix(equipped: Computer, tmp_path: Path, number: int) -> None:
+    """Terraform reports it as a failed installation, in broken lines, as if the network were the cause."""
+    hold_provider(tmp_path / "opt")
+    reason = os.strerror(number)
+    lines = "\n".join(reason.lower().rsplit(" ", 1))
+    equipped.fail_installing(
+        f"Error: Failed to install provider\n\nError while installing hashicorp/aws: write {lines}\n"
+    )
+    with pytest.raises(OperatorError, match=rf"The cache .*tools cannot be written: {reason}\.$") as caught:
+        equipped.find_provider()
+    assert caught.value.remedy.startswith("Free some space")
+    assert equipped.printed == []
+    assert not any(path.name.startswith("provider-") and path.is_dir() for path in equipped.cache.iterdir())
 
 
 def test_the_search_for_mirrors_is_bounded(tmp_path: Path) -> None:

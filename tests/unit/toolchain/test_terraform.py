@@ -37,7 +37,7 @@ def test_a_terraform_on_path_is_used(computer: Computer, version: str) -> None:
     """Versions are compared as numbers, and nothing is fetched."""
     program = computer.install_terraform(version)
     assert computer.find_terraform() == str(program)
-    assert computer.said == []
+    assert computer.printed == []
 
 
 @pytest.mark.parametrize("version", ["1.10.5", "1.9.8", "0.15.5"])
@@ -62,7 +62,7 @@ def test_the_pinned_release_is_fetched_once(released: Computer) -> None:
     program = released.find_terraform()
     assert terraform.is_new_enough(program)
     assert released.find_terraform() == program
-    assert released.said == [
+    assert released.printed == [
         f"Downloading Terraform {RELEASE} into {released.cache} (PATH has none of version 1.11 or newer)."
     ]
     assert [path.name for path in Path(program).parent.iterdir()] == ["terraform"]
@@ -114,7 +114,7 @@ def test_a_full_disk_is_reported_in_one_sentence_and_the_next_attempt_succeeds(r
 
 
 def test_remains_of_a_killed_download_do_not_count(released: Computer) -> None:
-    """It is built beside its place; the next try starts anew."""
+    """It is built beside its place; the next try starts again."""
     place = Path(released.find_terraform()).parent
     place.rename(place.with_name(f"{place.name}.new"))
     assert Path(released.find_terraform()).is_file()
@@ -127,7 +127,7 @@ def test_two_processes_at_once_download_it_once(released: Computer) -> None:
         found = list(pool.map(lambda _: released.find_terraform(), range(4)))
     assert len(set(found)) == 1
     waiting = f"Another command makes {Path(found[0]).parent}; waiting …"
-    assert len([line for line in released.said if line != waiting]) == 1
+    assert len([line for line in released.printed if line != waiting]) == 1
 
 
 def test_a_relative_cache_does_not_count(released: Computer) -> None:
@@ -169,7 +169,7 @@ def test_a_kept_terraform_that_does_not_run_is_fetched_again(released: Computer)
     program.write_bytes(b"")
     assert terraform.is_new_enough(released.find_terraform())
     assert terraform.is_new_enough(released.find_terraform())
-    assert len(released.said) == 2
+    assert len(released.printed) == 2
 
 
 def test_a_cache_without_permission_to_execute_is_reported_in_one_sentence(

@@ -82,7 +82,7 @@ def over_cells(*cells: CellName) -> DeploymentStandIn:
     for cell in cells:
         waiting(hub.cells[cell], replace(own, announced=True))
     for cell in hub.cells:
-        hub.directory.leases[cell] = Lease(at=NOW, is_well=True, websocket_url="", connections=SIZE, tenants=1)
+        hub.directory.leases[cell] = Lease(at=NOW, is_well=True, websocket_url="", connections=SIZE, tenant_revision=1)
     return hub
 
 
@@ -118,9 +118,9 @@ def cancel(
             if not cell.sqs.bodies(SHARD):
                 continue
             cell.broadcasts.replace_tally(key, tally(), tally().after(outcome(SIZE, failed=REST), NOW * 1000))
-            told = summed(cell.broadcasts, BROADCAST)
-            if told is not None and name != HUB:
-                deployment.snapshots.put(BROADCAST, name, 1, told[1])
+            report = summed(cell.broadcasts, BROADCAST)
+            if report is not None and name != HUB:
+                deployment.snapshots.put(BROADCAST, name, 1, report[1])
 
     shown: list[Report] = []
     monkeypatch.setattr(cancelling, "time", Passing(settled_after, settle))
@@ -136,8 +136,8 @@ def test_a_waiting_chunk_is_replaced_by_a_cancelled_one(
     first, last = cancel(deployment, monkeypatch)
     assert (first.status, first.cancelled, first.in_flight) == ("delivering", True, 2)
     assert (last.status, last.cancelled, last.delivered, last.failed) == ("finished", True, 1, 2)
-    (left,) = deployment.sqs.bodies(SHARD)
-    assert ChunkMessage.from_wire(left) == replace(WAITING, cancelled=True, expires_at=0)
+    (waiting,) = deployment.sqs.bodies(SHARD)
+    assert ChunkMessage.from_wire(waiting) == replace(WAITING, cancelled=True, expires_at=0)
 
 
 def test_other_messages_are_put_back_after_any_number_of_receives(

@@ -27,10 +27,12 @@ REVISION = 4
 NOW = 1_000
 
 
-def lease(now: float, age: float = 0.0, tenants: int = REVISION, *, is_well: bool = True) -> Lease:
+def lease(now: float, age: float = 0.0, tenant_revision: int = REVISION, *, is_well: bool = True) -> Lease:
     """A lease that was renewed so many seconds ago."""
     at = int(now - age)
-    return Lease(at=at, is_well=is_well, websocket_url="ws://127.0.0.1:1/live", connections=7, tenants=tenants)
+    return Lease(
+        at=at, is_well=is_well, websocket_url="ws://127.0.0.1:1/live", connections=7, tenant_revision=tenant_revision
+    )
 
 
 class Functions:
@@ -73,18 +75,18 @@ def deployment_of(directory: MemoryCellDirectory, *cells: CellName) -> Any:
 def directory() -> MemoryCellDirectory:
     """The leases, of a hub whose tenants have changed four times."""
     directory = MemoryCellDirectory()
-    directory.tenants = REVISION
+    directory.last_revision = REVISION
     return directory
 
 
-@pytest.mark.parametrize("said", [None, {"tenants": REVISION - 1}, {"age": 60}, {"is_well": False}])
+@pytest.mark.parametrize("changes", [None, {"tenant_revision": REVISION - 1}, {"age": 60}, {"is_well": False}])
 def test_a_cell_without_the_tenants_or_without_life_is_named(
-    directory: MemoryCellDirectory, said: dict[str, Any] | None
+    directory: MemoryCellDirectory, changes: dict[str, Any] | None
 ) -> None:
     """The operator learns which one, and where to look."""
     directory.leases[NORTH] = lease(time.time())
-    if said is not None:
-        directory.leases[SOUTH] = lease(time.time(), **said)
+    if changes is not None:
+        directory.leases[SOUTH] = lease(time.time(), **changes)
     with pytest.raises(OperatorError, match=r"After 0 s the tenants as they are now have not reached south\."):
         await_tenants(deployment_of(directory, NORTH, SOUTH), 0.0)
     assert cells_without_tenants(deployment_of(directory, NORTH, SOUTH), 0.0) == [SOUTH]
@@ -130,7 +132,7 @@ def test_the_table_shows_each_cell_with_its_lease(
     directory: MemoryCellDirectory, terminal: Terminal, written: io.StringIO
 ) -> None:
     """One that was never applied, or never came to life, was never seen."""
-    directory.leases[NORTH] = lease(NOW, age=2, tenants=REVISION - 1)
+    directory.leases[NORTH] = lease(NOW, age=2, tenant_revision=REVISION - 1)
     east, west = CellName("east"), CellName("west")
     directory.leases[east] = lease(NOW, age=60)
     directory.leases[west] = lease(NOW, age=2, is_well=False)

@@ -38,7 +38,7 @@ def run(*arguments: str) -> Result:
 
 
 def test_the_bare_command_lists_every_command() -> None:
-    """The first thing that anybody types."""
+    """The first command of a new user."""
     output = run("--help").output
     for command in ("up", "down", "status", "demo", "broadcast", "logs", "plan", "probe", "tenant", "terraform"):
         assert f" {command} " in output
@@ -341,8 +341,8 @@ def test_every_system_error_ends_a_command_with_a_sentence_and_the_fix(
     for command in ("up", "down"):
         result = run(command)
         assert (result.exit_code, type(result.exception)) == (1, SystemExit)
-        told = [] if number == errno.EPIPE else ["Error: ", os.strerror(number), "Fix: "]
-        assert [words for words in told if words not in result.output] == []
+        expected = [] if number == errno.EPIPE else ["Error: ", os.strerror(number), "Fix: "]
+        assert [words for words in expected if words not in result.output] == []
 
 
 def test_an_argument_that_is_not_utf_8_is_refused(home: Path) -> None:

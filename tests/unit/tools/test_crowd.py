@@ -4,15 +4,19 @@ import json
 import socket
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from picows import WSCloseCode, WSMsgType
 
+from tests.support.waiting import eventually
+from tools.client import crowd as crowd_module
 from tools.client import socket as client_socket
 from tools.client.conversation import Client
 from tools.client.crowd import Crowd, Member, Reception
+from tools.client.http import ApiError
 from tools.client.socket import Departure, HandshakeRefusedError, Refusal, Socket, socket_url
 
 
@@ -53,6 +57,9 @@ class Transport:
         """Part of picows' interface."""
         self.is_close_frame_sent = True
         self.deeds.append(code)
+
+    async def wait_disconnected(self) -> None:
+        """Part of picows' interface."""
 
     def abort(self) -> None:
         """Part of asyncio's interface."""
@@ -105,6 +112,87 @@ def test_latency_is_from_publishing_to_the_first_frame() -> None:
     give(member, broadcast("b1", age_ms=500), broadcast("b1", age_ms=900))
     (latency,) = crowd.reception("b1").latencies
     assert 500 <= latency < 700
+
+
+class MovingCrowd:
+    """A crowd of one member, whose handshakes are answered by the test."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *refusals: Exception) -> None:
+        self.refusals = list(refusals)
+        self.asked: list[int] = []
+        self.crowd = Crowd(self._url_again)
+        self.before, self.transport = opened(Member(self.crowd, 0))
+        self.crowd.members[0], self.crowd.open = self.before, 1
+        monkeypatch.setattr(crowd_module, "open_socket", self._open)
+        monkeypatch.setattr(crowd_module, "_RETRY_SECONDS", 0.0)
+
+    async def _url_again(self, number: int) -> str:
+        self.asked.append(number)
+        if self.refusals and isinstance(self.refusals[0], ApiError):
+            raise self.refusals.pop(0)
+        return "ws://other/live"
+
+    async def _open(self, make: Callable[[], Member], url: str) -> Member:
+        assert url == "ws://other/live"
+        if self.refusals:
+            raise self.refusals.pop(0)
+        return opened(make())[0]
+
+    async def move(self, overlap: float) -> Member:
+        """Have the member move; return its next connection."""
+        give(self.before, Frame(json.dumps({"type": "move", "overlapSeconds": overlap}).encode()))
+        await eventually(lambda: self.crowd.members[0] is not self.before)
+        return self.crowd.members[0]
+
+
+async def test_a_member_moves_and_keeps_its_former_connection_for_the_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broadcast that comes on both is counted once; two on one connection are a duplicate."""
+    moving = MovingCrowd(monkeypatch)
+    give(moving.before, broadcast("b1"))
+    after = await moving.move(0.0)
+    give(after, broadcast("b1"), broadcast("b2"), broadcast("b2"))
+    give(moving.before, broadcast("b2"))
+    assert moving.crowd.reception("b1").counts == {0: 1}
+    assert moving.crowd.reception("b2").counts == {0: 2}
+    await eventually(lambda: WSCloseCode.OK in moving.transport.deeds)
+    assert (moving.asked, after.is_open, moving.crowd.open) == ([0], True, 2)
+
+
+async def test_a_member_that_is_refused_elsewhere_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps its connection until then, and moves once, however often it is asked meanwhile."""
+    moving = MovingCrowd(monkeypatch, ApiError(503, ""), HandshakeRefusedError(Refusal(429, "full")))
+    give(moving.before, Frame(b'{"type": "move", "overlapSeconds": 9000}'))
+    after = await moving.move(9_000.0)
+    assert (after.is_open, len(moving.asked)) == (True, 3)
+
+
+async def test_a_crowd_that_leaves_closes_former_connections_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A move that is under way is given up."""
+    moving = MovingCrowd(monkeypatch)
+    after = await moving.move(7_000.0)
+    left: list[Member] = []
+    monkeypatch.setattr(Member, "leave", lambda member, _manner: left.append(member))
+    await moving.crowd.leave([after])
+    assert left == [after, moving.before]
+
+
+@pytest.mark.parametrize(
+    "frame", [b'{"type": "move"}', b'"move"', b'{"type": "move", "overlapSeconds": "1"}', b'{"move"']
+)
+async def test_a_frame_of_another_shape_moves_no_member(monkeypatch: pytest.MonkeyPatch, frame: bytes) -> None:
+    """A member of a room may send the word."""
+    moving = MovingCrowd(monkeypatch)
+    give(moving.before, Frame(frame))
+    assert (moving.crowd._moves, moving.crowd.others) == ({}, 1)
+
+
+async def test_no_member_moves_where_sessions_cannot_be_asked_for() -> None:
+    """Most crowds of tests are on one cell."""
+    crowd = Crowd()
+    member, _ = opened(Member(crowd, 0))
+    crowd.members[0] = member
+    give(member, Frame(b'{"type": "move", "overlapSeconds": 1}'))
+    assert crowd._moves == {}
 
 
 def test_other_messages_are_counted_apart() -> None:

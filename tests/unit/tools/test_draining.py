@@ -22,7 +22,7 @@ from tests.support.fakes.cells import MemoryCellDirectory
 from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.fakes.sessions import MemorySessionStore
 from tools.errors import OperatorError
-from tools.operations.draining import Draining, order_drain, overlap_of, stop_drain
+from tools.operations.draining import Draining, order_drain, overlap_of, require_order, stop_drain
 
 OVERLAP = 250
 ANN = PlayerId("ann")
@@ -40,6 +40,7 @@ class CellFixture:
         self.stays: set[str] = set()
         self.answers: dict[str, Exception] = {}
         self.shown: list[tuple[int, int]] = []
+        self.require_order: Callable[[], None] = lambda: None
         self._ends: dict[str, float] = {}
 
     def add(
@@ -93,6 +94,7 @@ class CellFixture:
             [TENANT],
             rate=rate,
             overlap_seconds=OVERLAP,
+            require_order=self.require_order,
             progressed=show,
             clock=lambda: self.now,
             pause=self.pause,
@@ -266,7 +268,7 @@ class DeploymentFixture:
             is_well=True,
             websocket_url="",
             connections=0,
-            tenants=1,
+            tenant_revision=1,
             taking_part=dict.fromkeys(taking_part, 1.0),
         )
         self.directory.leases[name] = lease
@@ -337,6 +339,42 @@ def test_the_last_cell_is_not_drained(
     with pytest.raises(OperatorError, match=r"No other cell could take its clients\."):
         order_drain(found, name)
     assert found.directory.orders == orders
+
+
+def lose_the_others(two: Any) -> None:
+    """The hub is drained, too, and south is lost."""
+    two.directory.order(HUB, 0)
+    del two.directory.leases[SOUTH]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda three: stop_drain(three, "north"), r"the drain was stopped\."),
+        (lose_the_others, r"No other cell could take its clients\."),
+    ],
+    ids=["stopped", "others are lost"],
+)
+def test_a_drain_ends_once_its_clients_would_come_back(
+    cell: CellFixture, change: Callable[[Any], None], reason: str
+) -> None:
+    """They would be asked again on each new connection, for ever: the simulation found a drain that went on so."""
+    three = deployment(NORTH, SOUTH)
+    three.directory.order(NORTH, 0)
+    cell.require_order = lambda: require_order(three, NORTH)
+    cell.add("s1", "a")
+    cell.stays.add("a")
+    pause = cell.pause
+
+    def change_after_the_first(seconds: float) -> None:
+        pause(seconds)
+        if names(cell) == ["a"]:
+            change(three)
+
+    cell.pause = change_after_the_first  # type: ignore[method-assign]  # it is what the test varies
+    with pytest.raises(OperatorError, match=reason):
+        cell.drain()
+    assert names(cell) == ["a"]
 
 
 @pytest.mark.parametrize("act", [order_drain, stop_drain])

@@ -118,7 +118,7 @@ class ErasingFixture:
         self.partitions.rows[partition] = replace(row, count=row.count + delta)
 
     def pause(self, seconds: float) -> None:
-        """Let time pass for everybody."""
+        """Let time pass for all clocks."""
         self.now += seconds
         in_sessions = {key for session in self.sessions.rows.values() for key in session.connections}
         loose = {ConnectionId("loose"), PROBE}
@@ -213,15 +213,15 @@ def test_all_rows_of_a_tenant_are_erased(cell: ErasingFixture) -> None:
 def test_a_tenant_is_erased_on_every_cell_before_its_id_rests(cell: ErasingFixture) -> None:
     """The numbers are those of all cells; each knows before that the tenant is none."""
     north = ErasingFixture()
-    told: list[Tombstone] = []
+    tombstones: list[Tombstone] = []
 
     def spread() -> Sequence[CellName]:
-        told.extend(cell.tenants.tombstones())
+        tombstones.extend(cell.tenants.tombstones())
         return ()
 
     others = north.rows(OTHER)
     erased = cell.erase(north, spread=spread).erased
-    assert told == [Tombstone(ACME, None)]
+    assert tombstones == [Tombstone(ACME, None)]
     assert erased == {
         "sessions": 6,
         "connections": 12,

@@ -31,8 +31,8 @@ from tools.toolchain.__main__ import main as toolchain
 )
 def test_each_error_has_its_fix(number: int, problem: str, remedy: str) -> None:
     """The error's number decides, and the message names the file."""
-    told = of_the_system(OSError(number, os.strerror(number), "/a/b"))
-    assert (told.problem, told.remedy[: len(remedy)]) == (problem, remedy)
+    error = of_the_system(OSError(number, os.strerror(number), "/a/b"))
+    assert (error.problem, error.remedy[: len(remedy)]) == (problem, remedy)
 
 
 def test_an_error_without_a_number_or_a_file_is_reported() -> None:

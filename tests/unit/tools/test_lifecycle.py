@@ -340,7 +340,7 @@ def test_destroying_begins_with_the_subscribers(stack: Stack, terraform: Terrafo
 
 
 def test_a_killed_local_aws_loses_its_subscribers(stack: Stack, terraform: TerraformStandIn) -> None:
-    """They are applied anew, from nothing."""
+    """They are applied again, from nothing."""
     with_one = replace(stack, variables=subscriber_variables(1))
     with_one.up()
     state = stack.directory.dependent(Dependent("subscriber", "blue")).state
@@ -454,6 +454,23 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def interrupt_at(step: str, number: int, command: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the command, and do what Ctrl-C does at the call of that number of a function or method."""
+    owner, _, name = step.rpartition(".")
+    real = getattr(pkgutil.resolve_name(owner), name)
+    calls = itertools.count(1)
+
+    def interrupted(*arguments: object, **options: object) -> object:
+        if next(calls) == number:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            command()
+
+
 @pytest.mark.parametrize(
     ("step", "number"),
     [
@@ -470,19 +487,7 @@ def test_every_interrupted_step_is_completed_by_the_next_up(
 ) -> None:
     """Ctrl-C between any two steps of `up` leaves nothing in the way, and no process of the first try runs on."""
     earlier = running_children()
-    owner, _, name = step.rpartition(".")
-    real = getattr(pkgutil.resolve_name(owner), name)
-    calls = itertools.count(1)
-
-    def interrupted(*arguments: object, **options: object) -> object:
-        if next(calls) == number:
-            raise KeyboardInterrupt
-        return real(*arguments, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(step, interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            stack.up()
+    interrupt_at(step, number, stack.up, monkeypatch)
     stack.up()
     assert state_of(stack).applied is not None
     assert not state_of(stack).applying
@@ -648,7 +653,7 @@ def test_each_stack_has_a_secret_of_its_own_that_its_processes_and_terraform_get
 
 
 def test_a_stack_of_a_release_without_secrets_is_recreated(stack: Stack) -> None:
-    """Its processes would let anybody in."""
+    """Its processes would admit any caller."""
     stack.up()
     before, path = process_of(stack, AWS).pid, stack.directory.state_file
     document = json.loads(path.read_text())

@@ -9,7 +9,7 @@ from tools.stack.project import Project
 
 
 def test_equal_sources_give_equal_bytes_at_any_time(project: Project) -> None:
-    """Times and modes of files must not reach the digest, or each checkout would deploy anew."""
+    """Times and modes of files must not reach the digest, or each checkout would deploy again."""
     first = package_bytes(project)
     handler = project.root / "functions/broadcast/publish/handler.py"
     os.utime(handler, (1, 1))

@@ -24,7 +24,7 @@ def report(*checks: str, failed: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def test_a_policy_that_passes_every_check_is_no_problem() -> None:
-    """Nothing is said about it."""
+    """No problem is reported."""
     assert problems([POLICY], [Declared(SOURCE, frozenset())], report(*CHECKS)) == []
 
 

@@ -129,10 +129,10 @@ def _interviewed(interview: Interview) -> None:
 
 def test_a_failed_question_does_not_end_the_others() -> None:
     """Its error is in the report, and no verdict."""
-    told: list[tuple[int, str]] = []
+    progress: list[tuple[int, str]] = []
     interview = Interview(
         [question("first", broken), question("second", is_long=True), question("third")],
-        lambda done, name: told.append((done, name)),
+        lambda done, name: progress.append((done, name)),
     )
     _interviewed(interview)
     assert [(result.question.name, result.verdict, result.problem) for result in interview.results] == [
@@ -140,7 +140,7 @@ def test_a_failed_question_does_not_end_the_others() -> None:
         ("third", "yes", ""),
         ("second", "yes", ""),
     ]
-    assert told[-1] == (3, "second")
+    assert progress[-1] == (3, "second")
     assert interview.asking == set()
 
 

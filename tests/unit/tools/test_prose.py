@@ -29,6 +29,12 @@ def reported(text: str, *, is_bounded: bool = True) -> list[str]:
         "It returned for want of time.",
         "Delete those that are gone.",
         "**Details.** What was fixed stays.",
+        "The lock is held while somebody reads.",
+        "The message comes again after two seconds.",
+        "The next minute begins anew.",
+        "A lost call is counted all the same.",
+        "A frame that makes no sense is answered.",
+        "It lacks the field that the client said.",
     ],
 )
 def test_a_sentence_that_has_to_be_decoded_is_reported(sentence: str) -> None:

@@ -93,7 +93,7 @@ def test_a_dead_letter_returns_to_the_queue_of_its_kind(
 def test_a_deadline_of_the_publisher_stays_when_a_dead_letter_is_sent_again(
     deployment: DeploymentStandIn, letter: Announcement | SourceMessage | ChunkMessage, queue: str
 ) -> None:
-    """Its publisher said that nobody is to get the broadcast after it."""
+    """Its publisher set a deadline, after which no client may get the broadcast."""
     deployment.sqs.send(LETTERS, replace(letter, has_deadline=True, expires_at=LATER + 20).to_wire())
     redrive(deployment)
     (sent,) = map(message_from_wire, deployment.sqs.bodies(queue))
@@ -147,16 +147,16 @@ def test_a_dead_letter_that_cannot_be_redriven_stays_with_a_reason(deployment: D
     """Garbage, another release's, and those of broadcasts that are forgotten, were cancelled, or had a deadline."""
     deployment.broadcasts.record(summary(broadcast_id="ended"))
     deployment.broadcasts.cancel(BroadcastId("ended"))
-    left = [
+    unreadable = [
         "garbage",
         chunk_message().to_wire().replace('"v":1', '"v":2'),
         replace(chunk_message(), broadcast_id=BroadcastId("forgotten")).to_wire(),
         replace(chunk_message(), broadcast_id=BroadcastId("ended")).to_wire(),
         replace(chunk_message(), has_deadline=True).to_wire(),
     ]
-    deployment.sqs.send(LETTERS, *left, chunk_message().to_wire())
+    deployment.sqs.send(LETTERS, *unreadable, chunk_message().to_wire())
     result = redrive(deployment)
-    assert deployment.sqs.bodies(LETTERS) == left
+    assert deployment.sqs.bodies(LETTERS) == unreadable
     assert result.refused == {
         "malformed, or of another release": 2,
         "of a broadcast that is forgotten": 1,

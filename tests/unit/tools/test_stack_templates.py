@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.tools.conftest import TerraformStandIn
-from tests.unit.tools.test_lifecycle import APPLY, SLEEP, process_of, state_of
+from tests.unit.tools.test_lifecycle import APPLY, SLEEP, interrupt_at, process_of, running_children, state_of
 from tools.console import Terminal
 from tools.errors import OperatorError
 from tools.stack import lifecycle
@@ -22,7 +22,7 @@ from tools.stack.cells import cell_variables
 from tools.stack.dependents import Dependent
 from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
-from tools.stack.lifecycle import AWS, Ports, Stack
+from tools.stack.lifecycle import AWS, GATEWAY, Ports, Stack
 from tools.stack.processes import ProcessTable
 from tools.stack.project import Project
 from tools.stack.subscribers import subscriber_variables
@@ -311,6 +311,38 @@ def test_a_full_disk_at_the_start_from_a_template_means_a_full_apply(
     assert second.up()
     assert terraform.calls[before:] == APPLY
     assert "No space left on device" in written.getvalue()
+
+
+@pytest.mark.parametrize(
+    "interruption",
+    [
+        ("tools.stack.lifecycle.build_package", 1),
+        ("tools.stack.template_store.TemplateStore.find", 1),
+        ("tools.stack.template.Template.put_into", 1),
+        *[("pathlib.Path.write_bytes", number) for number in (1, 2)],
+        ("tools.stack.processes.ProcessTable.start", 1),
+        ("tools.stack.processes.ProcessTable.start", 2),
+        ("tools.stack.terraform.Terraform.link", 1),
+        *[("tools.stack.lifecycle.save_state", number) for number in (1, 2)],
+    ],
+    ids=str,
+)
+def test_every_interrupted_step_of_a_start_from_a_template_is_completed_by_the_next_up(
+    first: Stack, second: Stack, store: TemplateStore, monkeypatch: pytest.MonkeyPatch, interruption: tuple[str, int]
+) -> None:
+    """Ctrl-C leaves nothing half-entered that counts, no process of the first try, and the template for others."""
+    first.up()
+    kept, earlier = templates_in(store), running_children()
+    interrupt_at(*interruption, second.up, monkeypatch)
+    second.up()
+    state = state_of(second)
+    assert state.applied is not None
+    assert not state.applying
+    saved = json.loads((second.directory.aws_state / "ministack" / "sqs.json").read_text())
+    assert saved["queue"] == f"http://127.0.0.1:{state.aws_port}/1/queue"
+    assert running_children() - earlier == {process_of(second, AWS).pid, process_of(second, GATEWAY).pid}
+    assert not second.up()
+    assert templates_in(store) == kept
 
 
 def test_subscribers_are_taken_from_the_template_too(first: Stack, second: Stack, terraform: TerraformStandIn) -> None:

@@ -37,7 +37,7 @@ def here(tmp_path: Path) -> StackPlace:
 
 
 @pytest.fixture
-def there(tmp_path: Path) -> StackPlace:
+def place(tmp_path: Path) -> StackPlace:
     """Another place, with other functions."""
     package = tmp_path / "functions.zip"
     package.write_bytes(b"other functions")
@@ -116,9 +116,9 @@ def test_the_numbers_of_a_state_keep_all_their_digits(directory: StackDirectory,
 
 def test_a_template_contains_nothing_of_its_original_stack(template: Template, here: StackPlace) -> None:
     """Neither ports nor folders nor functions, but for what only looks like them."""
-    said = str((template.code, template.outputs, template.files))
+    kept = str((template.code, template.outputs, template.files))
     forbidden = [":4100/", ":8100", ":8200", "Jörg", "J\\u00f6rg", "the functions of the first stack"]
-    assert [word for word in forbidden if word in said] == []
+    assert [word for word in forbidden if word in kept] == []
     assert template.code == "{package_sha256}"
     assert template.outputs["http_url"] == "http://127.0.0.1:{aws_port}/api"
     state = json.loads(template.files["terraform.tfstate"])
@@ -127,16 +127,16 @@ def test_a_template_contains_nothing_of_its_original_stack(template: Template, h
 
 
 def test_a_stack_from_a_template_is_as_if_everything_had_been_applied(
-    template: Template, tmp_path: Path, there: StackPlace
+    template: Template, tmp_path: Path, place: StackPlace
 ) -> None:
     """With its own ports, its own folder and its own functions."""
-    assert there.package is not None
+    assert place.package is not None
     entered, applied = (StackDirectory(tmp_path / name / "local") for name in ("entered", "applied"))
-    here = template.put_into(entered, there)
+    here = template.put_into(entered, place)
     assert here.cells == {"north": {"websocket_url": "ws://127.0.0.1:61002/live"}}
     assert here.outputs == {"http_url": "http://127.0.0.1:41001/api", "functions": {"publish": "loudhailer-publish"}}
-    assert here.code == hashlib.sha256(there.package.read_bytes()).hexdigest()
-    stack_in(applied, there)
+    assert here.code == hashlib.sha256(place.package.read_bytes()).hexdigest()
+    stack_in(applied, place)
     (applied.aws_state / "tmp" / "scratch").unlink()
     assert files_in(entered) == files_in(applied)
 
@@ -160,7 +160,7 @@ def test_a_template_survives_being_written_to_a_file(template: Template) -> None
 
 
 def test_a_template_of_another_key_is_refused(template: Template) -> None:
-    """Somebody may have renamed the file."""
+    """The file may have been renamed."""
     with pytest.raises(DamagedTemplateError, match="another kind of stack"):
         Template.from_bytes(template.to_bytes(), "another key")
 

@@ -61,14 +61,14 @@ def test_the_most_recently_used_templates_are_kept(store: TemplateStore) -> None
 def test_leftovers_of_a_killed_command_are_removed_in_time(store: TemplateStore) -> None:
     """It is never taken for a template, and what another command is writing now stays."""
     store.folder.mkdir(parents=True)
-    left, written = store.folder / "unfinished-1", store.folder / "unfinished-2"
-    for path in (left, written):
+    abandoned, written = store.folder / "unfinished-1", store.folder / "unfinished-2"
+    for path in (abandoned, written):
         path.write_bytes(template_of("a").to_bytes()[:50])
-    os.utime(left, (0, 0))
+    os.utime(abandoned, (0, 0))
     assert store.find("a") is None
     store.keep(template_of("a"))
     assert store.find("a") == template_of("a")
-    assert not left.exists()
+    assert not abandoned.exists()
     assert written.exists()
 
 

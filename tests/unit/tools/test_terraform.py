@@ -119,7 +119,7 @@ provider "registry.terraform.io/hashicorp/aws" {
 def test_the_provider_is_compared_with_the_lock_once(
     runner: Terraform, terraform: TerraformStandIn, project: Project
 ) -> None:
-    """`init` does it and gets the hashes anew each time; the commands after it would read 700 MB each."""
+    """`init` does it and gets the hashes again each time; the commands after it would read 700 MB each."""
     lock = project.terraform / "stacks/hub/.terraform.lock.hcl"
     lock.write_text(LOCKED)
     copy = runner.working.root / lock.name
@@ -187,10 +187,10 @@ def test_stacks_are_initialised_one_at_a_time(runner: Terraform, monkeypatch: py
         with lock:
             under_way += 1
             most = max(most, under_way)
-        said = run(terraform, *arguments)
+        output = run(terraform, *arguments)
         with lock:
             under_way -= 1
-        return said
+        return output
 
     runner.link({})
     monkeypatch.setattr(Terraform, "_run", counted)

@@ -115,7 +115,7 @@ def test_a_count_off_by_one_is_reported(count: TenantCount, part: str) -> None:
 
 def test_a_cell_without_sockets_is_reported(terminal: Terminal) -> None:
     """All sums are right without it, so nothing else would show it."""
-    cells: Any = SimpleNamespace(all_cells=[HUB, NORTH])
+    cells: Any = SimpleNamespace(all_cells=[HUB, NORTH], http_url="http://127.0.0.1:1")
     performance = Performance(Scenario.of(10, 2), cells, terminal, cell_of={0: HUB, 1: NORTH})
     assert performance.faults == []
     performance.cell_of = {0: HUB}

@@ -30,7 +30,7 @@ for (const [name, status, body, headers, turn] of [
   ["the exact time of the body", 429, { reason: "connects", retryAfterMs: 1_234 }, { "retry-after": "2" }, 1_234],
   ["whole seconds of the header", 429, { message: "Too Many Requests" }, { "retry-after": "2" }, 2_000],
   ["an hour at most", 429, { retryAfterMs: 1e12 }, {}, 3_600_000],
-  ["no time where none is said", 429, { message: "Too Many Requests" }, {}, null],
+  ["no time where none is sent", 429, { message: "Too Many Requests" }, {}, null],
   ["no time that is none", 429, { retryAfterMs: "soon" }, { "retry-after": "Mon, 30 Nov 2026 00:00:00 GMT" }, null],
   ["no time of another error, whose backoff spreads a crowd", 503, {}, { "retry-after": "1" }, null],
 ]) {

@@ -40,20 +40,20 @@ class FakeSocket {
   }
 }
 
-/** A connection, what it told, and the sockets it opened. */
+/** A connection, what it observed, and the sockets it opened. */
 function start({ url = async () => "wss://example/live", ...options } = {}) {
-  const told = { frames: [], states: [], opened: 0 };
+  const observed = { frames: [], states: [], opened: 0 };
   const connection = new Connection(
     url,
     {
-      onFrame: (frame) => told.frames.push(frame),
-      onStatus: (status) => told.states.push(status),
-      onOpen: () => (told.opened += 1),
+      onFrame: (frame) => observed.frames.push(frame),
+      onStatus: (status) => observed.states.push(status),
+      onOpen: () => (observed.opened += 1),
     },
     { WebSocket: FakeSocket, random: () => 1, elapsed: () => passed, ...options },
   );
   connection.open();
-  return { connection, told };
+  return { connection, observed };
 }
 
 async function settle() {
@@ -75,7 +75,7 @@ async function opened(options) {
   return { ...started, socket: FakeSocket.all[0] };
 }
 
-const states = (told) => told.states.map(({ state }) => state);
+const states = (observed) => observed.states.map(({ state }) => state);
 
 beforeEach(() => {
   mock.timers.reset();
@@ -84,7 +84,7 @@ beforeEach(() => {
 });
 
 test("frames go both ways once the connection is open, and not before", async () => {
-  const { connection, told } = start();
+  const { connection, observed } = start();
   await settle();
   const [socket] = FakeSocket.all;
   assert.equal(socket.url, "wss://example/live");
@@ -93,8 +93,8 @@ test("frames go both ways once the connection is open, and not before", async ()
   assert.equal(connection.send({ action: "x" }), true);
   socket.says({ hello: 1 });
   assert.deepEqual(socket.sent, ['{"action":"x"}']);
-  assert.deepEqual(told.frames, [{ hello: 1 }]);
-  assert.deepEqual(states(told), [STATES.CONNECTING, STATES.OPEN]);
+  assert.deepEqual(observed.frames, [{ hello: 1 }]);
+  assert.deepEqual(states(observed), [STATES.CONNECTING, STATES.OPEN]);
 });
 
 test("a frame that is not JSON reaches the handler as null and its text", async () => {
@@ -108,35 +108,35 @@ test("a frame that is not JSON reaches the handler as null and its text", async 
 });
 
 test("a lost connection is opened again, after times that double up to a bound", async () => {
-  const { told } = await opened({ stable: 10_000 });
+  const { observed } = await opened({ stable: 10_000 });
   FakeSocket.all[0].drops();
   for (let attempt = 0; attempt < 6; attempt += 1) {
-    await pass(told.states.at(-1).delay);
+    await pass(observed.states.at(-1).delay);
     FakeSocket.all.at(-1).drops();
   }
-  const waits = told.states.filter(({ state }) => state === STATES.WAITING);
+  const waits = observed.states.filter(({ state }) => state === STATES.WAITING);
   assert.deepEqual(waits.map(({ delay }) => delay), [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
   assert.deepEqual(waits.map(({ wasOpen }) => wasOpen), [true, false, false, false, false, false, false]);
 });
 
 test("the time before the next attempt is random up to the bound", async () => {
-  const { told } = await opened({ random: () => 0.25 });
+  const { observed } = await opened({ random: () => 0.25 });
   FakeSocket.all[0].drops();
-  assert.equal(told.states.at(-1).delay, 250);
+  assert.equal(observed.states.at(-1).delay, 250);
 });
 
 test("a connection that lasted resets its backoff, a short one continues it", async () => {
-  const { told } = await opened();
+  const { observed } = await opened();
   FakeSocket.all[0].drops();
   await pass(1_000);
   FakeSocket.all[1].opens();
   FakeSocket.all[1].drops();
-  assert.equal(told.states.at(-1).delay, 2_000);
+  assert.equal(observed.states.at(-1).delay, 2_000);
   await pass(2_000);
   FakeSocket.all[2].opens();
   await pass(10_000);
   FakeSocket.all[2].drops();
-  assert.equal(told.states.at(-1).delay, 1_000);
+  assert.equal(observed.states.at(-1).delay, 1_000);
 });
 
 test("a change of the device's clock changes no backoff", async () => {
@@ -144,19 +144,19 @@ test("a change of the device's clock changes no backoff", async () => {
     mock.timers.reset();
     mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: 10 * 60 * MINUTE });
     FakeSocket.all = [];
-    const { told } = await opened();
+    const { observed } = await opened();
     FakeSocket.all[0].drops();
     await pass(1_000);
     FakeSocket.all[1].opens();
     mock.timers.setTime(Date.now() + hours * 60 * MINUTE);
     FakeSocket.all[1].drops();
-    assert.equal(told.states.at(-1).delay, 2_000);
+    assert.equal(observed.states.at(-1).delay, 2_000);
   }
 });
 
 test("the URL is requested before every attempt, and an error counts as a failed attempt", async () => {
   let asked = 0;
-  const { told } = start({
+  const { observed } = start({
     url: async () => {
       asked += 1;
       if (asked === 1) {
@@ -166,27 +166,27 @@ test("the URL is requested before every attempt, and an error counts as a failed
     },
   });
   await settle();
-  assert.equal(told.states.at(-1).state, STATES.WAITING);
+  assert.equal(observed.states.at(-1).state, STATES.WAITING);
   await pass(1_000);
   assert.equal(FakeSocket.all[0].url, "wss://example/2");
 });
 
 test("an error that names a time has the next attempt made then, and no sooner or later", async () => {
   const turns = [12_340, 400, null];
-  const { told } = start({
+  const { observed } = start({
     url: async () => {
       const retryAfter = turns.shift();
       throw Object.assign(new Error("not yet"), { retryAfter });
     },
   });
   await settle();
-  assert.equal(told.states.at(-1).delay, 12_340);
+  assert.equal(observed.states.at(-1).delay, 12_340);
   await pass(12_339);
   assert.equal(turns.length, 2);
   await pass(1);
-  assert.equal(told.states.at(-1).delay, 400);
+  assert.equal(observed.states.at(-1).delay, 400);
   await pass(400);
-  assert.equal(told.states.at(-1).delay, 1_000); // the first backoff: turns that were waited for are no failures
+  assert.equal(observed.states.at(-1).delay, 1_000); // the first backoff: turns that were waited for are no failures
 });
 
 test("a second socket is opened at its turn", async () => {
@@ -211,61 +211,70 @@ test("a second socket is opened at its turn", async () => {
 
 test("a refusal ends the attempts", async () => {
   const refusal = new Refusal("unknown tenant");
-  const { told } = start({
+  const { observed } = start({
     url: async () => {
       throw refusal;
     },
   });
   await settle();
   await pass(MINUTE);
-  assert.deepEqual(told.states, [{ state: STATES.CONNECTING }, { state: STATES.REFUSED, reason: refusal }]);
+  assert.deepEqual(observed.states, [{ state: STATES.CONNECTING }, { state: STATES.REFUSED, reason: refusal }]);
 });
 
 test("an unanswered handshake is given up", async () => {
-  const { told } = start();
+  const { observed } = start();
   await settle();
   await pass(15_000);
   assert.equal(FakeSocket.all[0].isClosed, true);
-  assert.equal(told.states.at(-1).state, STATES.WAITING);
+  assert.equal(observed.states.at(-1).state, STATES.WAITING);
 });
 
 test("a closed connection stays closed despite pending work", async () => {
   let answer;
-  const { connection, told } = start({ url: () => new Promise((resolve) => (answer = resolve)) });
+  const { connection, observed } = start({ url: () => new Promise((resolve) => (answer = resolve)) });
   connection.close();
   answer("wss://example/live");
   await settle();
   await pass(MINUTE);
   assert.deepEqual(FakeSocket.all, []);
-  assert.equal(told.states.at(-1).state, STATES.CLOSED);
+  assert.equal(observed.states.at(-1).state, STATES.CLOSED);
 });
 
 test("a ping goes out in less than ten minutes, its pong is not shown", async () => {
-  const { told, socket } = await opened();
+  const { observed, socket } = await opened();
   await pass(8 * MINUTE);
   assert.deepEqual(socket.sent, ['{"action":"ping"}']);
   socket.says({ action: "pong" });
   await pass(MINUTE);
-  assert.deepEqual(told.frames, []);
-  assert.equal(told.states.at(-1).state, STATES.OPEN);
+  assert.deepEqual(observed.frames, []);
+  assert.equal(observed.states.at(-1).state, STATES.OPEN);
+});
+
+test("an empty frame is not shown, and answers a ping", async () => {
+  const { connection, observed, socket } = await opened();
+  connection.check();
+  socket.says("");
+  await pass(10_000);
+  assert.deepEqual(observed.frames, []);
+  assert.equal(observed.states.at(-1).state, STATES.OPEN);
 });
 
 test("a connection that does not answer a ping is dead", async () => {
-  const { connection, told, socket } = await opened();
+  const { connection, observed, socket } = await opened();
   connection.check();
   await pass(9_999);
-  assert.equal(told.states.at(-1).state, STATES.OPEN);
+  assert.equal(observed.states.at(-1).state, STATES.OPEN);
   await pass(1);
   assert.equal(socket.isClosed, true);
-  assert.equal(told.states.at(-1).state, STATES.WAITING);
+  assert.equal(observed.states.at(-1).state, STATES.WAITING);
 });
 
 test("any frame is an answer to a ping", async () => {
-  const { connection, told, socket } = await opened();
+  const { connection, observed, socket } = await opened();
   connection.check();
   socket.says({ type: "broadcast", id: "b1" });
   await pass(MINUTE);
-  assert.equal(told.states.at(-1).state, STATES.OPEN);
+  assert.equal(observed.states.at(-1).state, STATES.OPEN);
 });
 
 test("a check during the wait starts an attempt at once", async () => {
@@ -277,7 +286,7 @@ test("a check during the wait starts an attempt at once", async () => {
 });
 
 test("before two hours a second socket takes over, and the first is closed only then", async () => {
-  const { connection, told, socket } = await opened();
+  const { connection, observed, socket } = await opened();
   await pass(115 * MINUTE);
   const [, successor] = FakeSocket.all;
   connection.send({ n: 1 });
@@ -287,33 +296,33 @@ test("before two hours a second socket takes over, and the first is closed only 
   assert.deepEqual(successor.sent, ['{"n":2}']);
   socket.says({ type: "broadcast", id: "b1" });
   successor.says({ type: "broadcast", id: "b1" });
-  assert.deepEqual(told.frames, [{ type: "broadcast", id: "b1" }]);
+  assert.deepEqual(observed.frames, [{ type: "broadcast", id: "b1" }]);
   assert.equal(socket.isClosed, false);
   await pass(2_000);
   assert.equal(socket.isClosed, true);
-  assert.equal(told.opened, 2);
-  assert.ok(!states(told).includes(STATES.WAITING));
+  assert.equal(observed.opened, 2);
+  assert.ok(!states(observed).includes(STATES.WAITING));
   await pass(115 * MINUTE);
   assert.equal(FakeSocket.all.length, 3);
 });
 
 test("a second socket that is refused leaves the first one alone, and is tried again", async () => {
-  const { told, socket } = await opened();
+  const { observed, socket } = await opened();
   await pass(115 * MINUTE);
   FakeSocket.all[1].drops();
-  assert.equal(told.states.at(-1).state, STATES.OPEN);
+  assert.equal(observed.states.at(-1).state, STATES.OPEN);
   assert.equal(socket.isClosed, false);
   await pass(1_000);
   assert.equal(FakeSocket.all.length, 3);
 });
 
 test("the second socket takes over if the first one is lost", async () => {
-  const { told, socket } = await opened();
+  const { observed, socket } = await opened();
   await pass(115 * MINUTE);
   socket.drops();
-  assert.equal(told.states.at(-1).state, STATES.CONNECTING);
+  assert.equal(observed.states.at(-1).state, STATES.CONNECTING);
   FakeSocket.all[1].opens();
-  assert.equal(told.states.at(-1).state, STATES.OPEN);
+  assert.equal(observed.states.at(-1).state, STATES.OPEN);
   assert.equal(FakeSocket.all.length, 2);
 });
 
@@ -321,7 +330,7 @@ const MOVE = { type: "move", overlapSeconds: 250 };
 
 test("a client that is asked to move opens the next socket, and keeps the first one for the overlap", async () => {
   const urls = ["wss://north/live", "wss://south/live"];
-  const { connection, told, socket } = await opened({ url: async () => urls.shift() });
+  const { connection, observed, socket } = await opened({ url: async () => urls.shift() });
   socket.says(MOVE);
   await settle();
   const [, successor] = FakeSocket.all;
@@ -340,7 +349,7 @@ test("a client that is asked to move opens the next socket, and keeps the first 
   await pass(1);
   assert.equal(socket.isClosed, true);
   assert.deepEqual(
-    told.frames.map(({ id }) => id),
+    observed.frames.map(({ id }) => id),
     ["b1", "b2"],
   );
 });
@@ -390,7 +399,7 @@ test("a move that fails leaves the first socket alone, and is tried again with i
 test("a socket that is lost while a move asks for its URL is opened again, though the URL is refused", async () => {
   let refuse;
   const answers = [Promise.resolve("wss://north/live"), new Promise((_, reject) => (refuse = reject))];
-  const { told, socket } = await opened({ url: async () => answers.shift() ?? "wss://south/live" });
+  const { observed, socket } = await opened({ url: async () => answers.shift() ?? "wss://south/live" });
   socket.says(MOVE);
   await settle();
   socket.drops();
@@ -402,18 +411,18 @@ test("a socket that is lost while a move asks for its URL is opened again, thoug
     FakeSocket.all.map(({ url }) => url),
     ["wss://north/live", "wss://south/live"],
   );
-  assert.equal(states(told).at(-1), STATES.OPEN);
+  assert.equal(states(observed).at(-1), STATES.OPEN);
 });
 
-for (const [said, kept] of [
+for (const [requested, kept] of [
   [undefined, 2_000],
   ["soon", 2_000],
   [-1, 2_000],
   [1e9, 120 * MINUTE],
 ]) {
-  test(`an overlap of ${said} seconds is bounded`, async () => {
+  test(`an overlap of ${requested} seconds is bounded`, async () => {
     const { socket } = await opened();
-    socket.says({ type: "move", overlapSeconds: said });
+    socket.says({ type: "move", overlapSeconds: requested });
     await settle();
     FakeSocket.all[1].opens();
     await pass(kept - 1);
@@ -432,7 +441,7 @@ test("closing the connection closes both sockets", async () => {
 });
 
 test("only duplicates with the same identity are dropped", async () => {
-  const { told, socket } = await opened();
+  const { observed, socket } = await opened();
   const frames = [
     { type: "broadcast", id: "1", data: "a" },
     { message: "a", messageId: "1", srcPlayerId: "p", sentAt: 1 },
@@ -445,23 +454,23 @@ test("only duplicates with the same identity are dropped", async () => {
   }
   socket.says({ action: "joinroom" });
   socket.says({ action: "joinroom" });
-  assert.deepEqual(told.frames, [...frames, frames[2], { action: "joinroom" }, { action: "joinroom" }]);
+  assert.deepEqual(observed.frames, [...frames, frames[2], { action: "joinroom" }, { action: "joinroom" }]);
 });
 
-test("a broadcast is not forgotten for what is said in a room", async () => {
-  const { told, socket } = await opened({ remembered: 2 });
+test("a broadcast is not forgotten because of messages in a room", async () => {
+  const { observed, socket } = await opened({ remembered: 2 });
   socket.says({ type: "broadcast", id: "1" });
   for (const sentAt of [1, 2, 3]) {
     socket.says({ action: "sendmessage", roomKey: "r", content: "a", sentAt });
   }
   socket.says({ type: "broadcast", id: "1" });
-  assert.deepEqual(told.frames.map(({ type }) => type), ["broadcast", undefined, undefined, undefined]);
+  assert.deepEqual(observed.frames.map(({ type }) => type), ["broadcast", undefined, undefined, undefined]);
 });
 
 test("the number of remembered frames is bounded", async () => {
-  const { told, socket } = await opened({ remembered: 2 });
+  const { observed, socket } = await opened({ remembered: 2 });
   for (const id of ["1", "2", "3", "3", "1"]) {
     socket.says({ type: "broadcast", id });
   }
-  assert.deepEqual(told.frames.map(({ id }) => id), ["1", "2", "3", "1"]);
+  assert.deepEqual(observed.frames.map(({ id }) => id), ["1", "2", "3", "1"]);
 });

@@ -1,4 +1,4 @@
-/** What the page takes a frame for. Run by `node --test`. */
+/** The kinds of frames. Run by `node --test`. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,10 +7,10 @@ import { kindOf, textOf } from "../../../functions/web/console/page/frames.js";
 
 const KINDS = [
   ["broadcast", { type: "broadcast", id: "1", publishedAt: 1, data: "x" }],
-  ["said", { action: "sendmessage", roomKey: "r", nickName: "n", content: "c", sentAt: 1 }],
-  ["said", { action: "sendmessage", roomKey: "r", nickName: "n", content: "c", sentAt: 1, messageId: "1" }],
-  ["joined", { action: "joinroom", roomKey: "r", nickName: "n" }],
-  ["left", { action: "leaveroom", roomKey: "r", nickName: "n" }],
+  ["message", { action: "sendmessage", roomKey: "r", nickName: "n", content: "c", sentAt: 1 }],
+  ["message", { action: "sendmessage", roomKey: "r", nickName: "n", content: "c", sentAt: 1, messageId: "1" }],
+  ["join", { action: "joinroom", roomKey: "r", nickName: "n" }],
+  ["leave", { action: "leaveroom", roomKey: "r", nickName: "n" }],
   ["direct", { message: "m", messageId: "1", srcPlayerId: "p", sentAt: 1 }],
   ["stored", { status: "Message sent!", messageId: "1", message: "m", srcPlayerId: "p", destinationPlayerId: "q" }],
   ["echo", { message: { action: "SiloSQS" }, tenantId: "t", sessionId: "s", connectionId: "c", queue: "q" }],

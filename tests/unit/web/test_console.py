@@ -227,7 +227,7 @@ class Directory(MemoryCellDirectory):
 
     def speak(self, cell: CellName, url: str) -> None:
         """A cell renews its lease."""
-        self.renew(cell, Lease(at=1, is_well=True, websocket_url=url, connections=0, tenants=1))
+        self.renew(cell, Lease(at=1, is_well=True, websocket_url=url, connections=0, tenant_revision=1))
 
 
 def test_a_page_may_connect_to_the_host_that_a_cell_names() -> None:

@@ -1,4 +1,4 @@
-"""Reads what a function with ReportBatchItemFailures answers.
+"""Reads the answer of a function with ReportBatchItemFailures.
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html

@@ -73,7 +73,7 @@ class _ClientLeftError(Exception):
 class Guard:
     """An ASGI application that lets another one answer the requests that are let in.
 
-    `trusts_web_identities` lets anybody assume a role with a web identity, for tests of roles that trust an identity
+    `trusts_web_identities` lets any caller assume a role with a web identity, for tests of roles that trust an identity
     provider. AWS does so, too, but it checks the identity's token, and MiniStack does not.
     """
 
@@ -143,7 +143,7 @@ def _claims_a_signature(headers: dict[bytes, bytes], query: bytes) -> bool:
 
 
 def _joined(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """The headers by name; values of one that comes again are joined by commas, as they are signed."""
+    """The headers by name; values of one that is delivered again are joined by commas, as they are signed."""
     headers: dict[bytes, bytes] = {}
     for name, value in raw:
         headers[name] = headers[name] + b"," + value if name in headers else value

@@ -73,7 +73,7 @@ def _problem(headers: Mapping[bytes, bytes], body: bytes) -> str:
             shape = _input_of(scope[1].decode(), operation)
             return problem_of(scope[1].decode(), operation, _of_form(shape, form, "") or {})
     except (OperationNotFoundError, ValueError):
-        return ""  # what is no request of the service's is refused for what it is
+        return ""  # the service's own check refuses a malformed request
     return ""
 
 

@@ -26,7 +26,7 @@ class Tags:
     transitive: frozenset[str]
 
     def inherited(self) -> "Tags":
-        """Return what a session has of the one that assumes its role."""
+        """Return the tags that a session inherits from the session that assumes its role."""
         return Tags(
             {key: value for key, value in self.values.items() if key.lower() in self.transitive}, self.transitive
         )

@@ -56,7 +56,7 @@ class Throughput:
         return (self._writes if writes else self._reads).is_empty(keys)
 
     def use(self, keys: KeyRange, units: float, *, writes: bool) -> None:
-        """Count what a request has cost."""
+        """Subtract the units of a request."""
         (self._writes if writes else self._reads).take(keys, units)
 
 

@@ -183,7 +183,7 @@ class WorkerPool:
         _close(ended)
 
     def _grant(self) -> list[Worker]:
-        """Serve who can be served, in order of arrival; returns the workers that made room or died, to be closed."""
+        """Serve waiting invocations in order of arrival; return the workers that made room or died, to be closed."""
         ended = [worker for worker in self._idle if not worker.alive]
         self._forget_idle(ended)
         unsaturated = set(self._lines)

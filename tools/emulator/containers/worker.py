@@ -91,7 +91,7 @@ class Worker(Protocol):
         """End it at once and wait for that."""
 
     def close(self) -> None:
-        """End it and give back what it holds."""
+        """End it and release its resources."""
 
 
 class ProcessWorker:
@@ -197,7 +197,7 @@ class ProcessWorker:
         return response
 
     def _read_log(self, log: bytearray) -> bool:
-        """Take what is in the log pipe; False when nothing more can come."""
+        """Read the log pipe; return False at its end."""
         while True:
             try:
                 chunk = os.read(self._logs, _CHUNK)

@@ -344,7 +344,7 @@ class Directory:
         self._loaded_at = -_RELOAD_SECONDS
 
     def find(self, api_id: str, stage: str) -> DeployedStage | None:
-        """Return what is known at the moment."""
+        """Return the cached APIs."""
         return self._deployments.get((api_id, stage))
 
     def deployments(self) -> list[tuple[str, str]]:
@@ -356,7 +356,7 @@ class Directory:
         return self._deployments.get(deployment.key, deployment)
 
     async def resolve(self, api_id: str, stage: str) -> DeployedStage | None:
-        """Return what is known; if that is nothing, what AWS says, which is asked once a second at most."""
+        """Return the cached API; if it is unknown, ask AWS, once a second at most."""
         found = self.find(api_id, stage)
         if found is None:
             await asyncio.sleep(self._loaded_at + _RELOAD_SECONDS - self._clock())

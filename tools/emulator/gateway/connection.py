@@ -1,4 +1,4 @@
-"""One client's connection: its life, and what goes over its socket."""
+"""One client's connection: its states, and the frames on its socket."""
 
 import asyncio
 import socket
@@ -99,7 +99,7 @@ class OpenConnection:
     def receive(self, data: bytes) -> None:
         """Take bytes from the client."""
         if self._reader is None:
-            return  # what follows a broken frame, or a close frame, is nothing
+            return  # data after a broken frame or a close frame is ignored
         try:
             for event in self._reader.feed(data):
                 match event:
@@ -148,7 +148,7 @@ class OpenConnection:
             self._transport.abort()
 
     def hold(self, *, held: bool) -> None:
-        """Leave what the client sends in its socket, or read again."""
+        """Pause or resume reading from the client's socket."""
         if held == self._held or self._transport is None or self._transport.is_closing():
             return
         self._held = held

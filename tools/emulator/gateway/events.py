@@ -24,7 +24,7 @@ def method_arn(connection: OpenConnection) -> str:
 
 
 def authorizer_event(connection: OpenConnection, now: float) -> GatewayEvent:
-    """Return what a REQUEST authorizer gets."""
+    """Return the event of a REQUEST authorizer."""
     event = {"type": "REQUEST", "methodArn": method_arn(connection), **connection.handshake.members()}
     event.setdefault("queryStringParameters", {})
     event.setdefault("multiValueQueryStringParameters", {})
@@ -34,19 +34,19 @@ def authorizer_event(connection: OpenConnection, now: float) -> GatewayEvent:
 
 
 def connect_event(connection: OpenConnection, now: float) -> GatewayEvent:
-    """Return what the integration of `$connect` gets."""
+    """Return the event of the integration of `$connect`."""
     context = _request_context(connection, CONNECT, "CONNECT", now)
     return _route_event(connection, context) | connection.handshake.members()
 
 
 def message_event(connection: OpenConnection, route_key: str, text: str, request_id: str, now: float) -> GatewayEvent:
-    """Return what the integration of a message's route gets."""
+    """Return the event of the integration of a message's route."""
     context = _request_context(connection, route_key, "MESSAGE", now, request_id) | {"messageId": new_id()}
     return _route_event(connection, context) | {"body": text}
 
 
 def disconnect_event(connection: OpenConnection, now: float, *, with_authorizer: bool = True) -> GatewayEvent:
-    """Return what the integration of `$disconnect` gets.
+    """Return the event of the integration of `$disconnect`.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
     """

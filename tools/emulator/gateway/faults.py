@@ -14,7 +14,7 @@ def _fault[T](default: T, text: str) -> T:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Faults that are on; rates are probabilities, of posts unless said otherwise."""
+    """Faults that are on; rates are probabilities, of posts unless stated otherwise."""
 
     error_rate: float = _fault(0.0, "probability of a 500, not delivered")
     reset_rate: float = _fault(0.0, "probability of a connection reset, not delivered")
@@ -24,11 +24,12 @@ class Faults:
     connect_delay_ms: float = _fault(0.0, "time between the answer of $connect and the open connection")
     drop_disconnect: float = _fault(0.0, "probability that a $disconnect event is never sent")
     drop_authorizer_context: bool = _fault(False, "$disconnect events come without the authorizer's context")
+    empty_frames: bool = _fault(False, "a client gets an empty frame after a request without a response")
     skip_connect: bool = _fault(False, "connections open unasked: no authorizer, no $connect, no quota of connects")
     seed: int = _fault(1, "seed of the probabilities, so that a run can be repeated")
 
     def __post_init__(self) -> None:
-        """Refuse what is no probability or no time."""
+        """Refuse a value that is no probability or no time."""
         for name in ("error_rate", "reset_rate", "lost_response_rate", "throttle_rate", "drop_disconnect"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")

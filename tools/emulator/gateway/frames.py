@@ -54,7 +54,7 @@ class Close:
 
 
 class ProtocolViolation(Exception):  # noqa: N818 - RFC 6455 speaks of violations
-    """The client sent what the gateway must answer with a close frame."""
+    """The client broke the protocol; the gateway answers with a close frame."""
 
     def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(reason)
@@ -95,8 +95,8 @@ def unmask(payload: bytes, mask: bytes) -> bytes:
 class FrameReader:
     """Turns a client's bytes into messages and control frames.
 
-    `feed` yields what is complete and raises `ProtocolViolation` as soon as a frame's header shows one; nothing more
-    can be read after that.
+    `feed` yields complete frames and raises `ProtocolViolation` as soon as a frame's header shows one; nothing more can
+    be read after that.
     """
 
     def __init__(self, frame_bytes: int, message_bytes: int) -> None:
@@ -106,7 +106,7 @@ class FrameReader:
         self._parts: list[bytes] = []
 
     def feed(self, data: bytes) -> Iterator[Text | Ping | Close]:
-        """Yield what these bytes complete."""
+        """Yield the frames that these bytes complete."""
         self._buffer += data
         while (frame := self._take_frame()) is not None:
             event = self._understand(*frame)

@@ -118,13 +118,13 @@ class RequestReader:
         return Request(method, target, headers, tuple(lines), buffer[start : start + size])
 
     def rest(self) -> bytes:
-        """Return what came after the last request: a client's first frames, once it is upgraded."""
+        """Return the bytes after the last request: a client's first frames after the upgrade."""
         rest, self._buffer = self._buffer, b""
         return rest
 
 
 def _headers(lines: list[bytes]) -> dict[bytes, bytes]:
-    """Read header lines; values of a header that comes again are joined, so that none hides behind another.
+    """Read header lines; values of a header that is delivered again are joined, so that none hides behind another.
 
     https://www.rfc-editor.org/rfc/rfc9110#section-5.2; a space before the colon is an error:
     https://www.rfc-editor.org/rfc/rfc9112#section-5.1. ValueError for a line that is no header.

@@ -72,7 +72,7 @@ class Lifecycle:
         self._stopped = False
 
     async def connect(self, api_id: str, stage: str, handshake: Handshake) -> Accepted | Reply | AuthorizationRefusal:
-        """Decide on a handshake: `Accepted`, a `Reply` that `$connect` gave instead, or a `Refusal`."""
+        """Decide on a handshake: `Accepted`, a `Reply` with the status that `$connect` gave instead, or a `Refusal`."""
         deployment = await self._directory.resolve(api_id, stage)
         if deployment is None:
             return FORBIDDEN
@@ -111,7 +111,7 @@ class Lifecycle:
         await self._quiet.wait()
 
     async def stop(self) -> None:
-        """Drop what is left of connections and events."""
+        """Drop all remaining connections and events."""
         self._stopped = True
         for connection in self._connections:
             connection.abort()
@@ -149,7 +149,9 @@ class Lifecycle:
         if isinstance(reply, IntegrationFailure):
             return AuthorizationRefusal(reply.status, "InternalServerErrorException", reply.message, reply.cause)
         if not HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
-            return reply
+            # The body is passed on only through a response of the route, and `$connect` has none:
+            # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-integration-responses.html
+            return Reply(reply.status)
         headers = {name.lower(): value for name, value in reply.headers.items()}
         return Accepted(connection, headers.get("sec-websocket-protocol"))
 
@@ -187,6 +189,8 @@ class Lifecycle:
             self._tell(connection, reply.message, request_id)
         elif route.answers and reply.body:
             self._send(connection, reply.body)
+        elif self._faults.current.empty_frames:
+            self._send(connection, "")
 
     def _tell(self, connection: OpenConnection, message: str, request_id: str) -> None:
         """An error of the gateway itself, in the form API Gateway gives it."""

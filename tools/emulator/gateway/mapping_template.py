@@ -1,4 +1,4 @@
-"""Mapping templates: what API Gateway sends to a service, and what it makes of the answer, in Velocity's language.
+"""Mapping templates in Velocity's language: for API Gateway's request to a service, and for the client's answer.
 
 The variables are those of
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html

@@ -95,7 +95,7 @@ class ServiceIntegration:
     async def call(
         self, integration: Integration, event: GatewayEvent, timeout_seconds: float
     ) -> Reply | IntegrationFailure:
-        """Send what the request's template makes of the event; the reply is what the response's makes of the answer."""
+        """Send the event as the request's template renders it; the reply is rendered by the response's template."""
         turn = self._turns.setdefault(event["requestContext"]["connectionId"], asyncio.Lock())
         async with turn:
             (reply,) = await self.call_together(integration, [event], timeout_seconds)
@@ -104,7 +104,7 @@ class ServiceIntegration:
     async def call_together(
         self, integration: Integration, events: Sequence[GatewayEvent], timeout_seconds: float
     ) -> Sequence[Reply | IntegrationFailure]:
-        """Send what the request's template makes of the events, as one request where they are for the same queue."""
+        """Send the events as the request's template renders them, in one request for each queue."""
         failure = IntegrationFailure(HTTPStatus.GATEWAY_TIMEOUT, TIMED_OUT, "the service did not answer in time")
         try:
             async with asyncio.timeout(timeout_seconds):

@@ -1,6 +1,6 @@
 """Carries out the work of a crowd a few steps at a time, so that no handshake waits for all of it.
 
-In API Gateway a crowd that ends together is spread over many machines. Here one event loop serves everybody.
+In API Gateway a crowd that ends together is spread over many machines. Here one event loop serves all connections.
 """
 
 import asyncio

@@ -39,10 +39,10 @@ REFUSED_CONNECT = Question(
     asked="A second client in a session of one connection: `connect` answers 429 and names the limit in the body.",
     read="The body of the handshake's answer names the limit, or does not.",
     assumes="no",
-    stand_in="yes",
+    stand_in="no",
     changes={
-        "no": "The stand-in must leave the body out, so that no test relies on it.",
-        "yes": "The page and README may tell a client which limit it met.",
+        "no": "Nothing: the stand-in leaves the body out, too.",
+        "yes": "The stand-in may pass the body on, and the page and README may tell a client which limit it met.",
     },
     needs=Need.TENANT,
     seconds=5,

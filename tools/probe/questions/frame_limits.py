@@ -160,7 +160,7 @@ MOCK_ANSWER = Question(
     changes={
         "the template's text": "Nothing: the route `ping` answers so.",
         "an error": "Pings go to `default_route` again, an invocation each: decision 0039 does not hold.",
-        "nothing": "The route `ping` answers nothing. It counts as activity all the same, but clients wait for a pong.",
+        "nothing": "The route `ping` answers nothing. It counts as activity nevertheless, but clients wait for a pong.",
     },
     needs=Need.API,
     seconds=5,

@@ -1,4 +1,4 @@
-/** The HTTP API, relative to where the page lies, and what to do about its errors. */
+/** The HTTP API, relative to the page, with advice about its errors. */
 
 import { elapsed } from "./clock.js";
 
@@ -10,7 +10,7 @@ export class ApiError extends Error {
   constructor(status, body, request, retryAfter = null) {
     super(advice(status, body, request));
     this.status = status;
-    this.retryAfter = retryAfter; // the milliseconds after which to ask again, if the server has said so
+    this.retryAfter = retryAfter; // the milliseconds after which to ask again, if the server has sent them
   }
 
   /** Whether the same request may succeed later. */
@@ -93,10 +93,10 @@ function waitOf({ status, headers }, answer) {
   return status === 429 && wait > 0 ? Math.min(wait, LONGEST_WAIT) : null;
 }
 
-/** What went wrong, and what the person before the page can do about it. */
+/** A sentence about the error, and what the user can do about it. */
 function advice(status, body, request) {
-  const said = body?.error?.message ?? body?.message ?? (typeof body === "string" ? body : "");
-  const details = said ? ` (${said})` : "";
+  const message = body?.error?.message ?? body?.message ?? (typeof body === "string" ? body : "");
+  const details = message ? ` (${message})` : "";
   switch (status) {
     case 0:
       return "The server cannot be reached. Check your network, then try again.";

@@ -1,4 +1,4 @@
-/** The page: what is typed and pressed, what the service answers, and what is shown of it. */
+/** The page: connects its inputs to the service, and shows the answers. */
 
 import { Api, ApiError } from "./api.js";
 import { ServerClock } from "./clock.js";
@@ -98,11 +98,11 @@ function onFrame(frame, text) {
   switch (kindOf(frame)) {
     case "broadcast":
       return showBroadcast(frame);
-    case "said":
+    case "message":
       return lines.conversation.add([textOf(frame.nickName), "name"], textOf(frame.content));
-    case "joined":
+    case "join":
       return showJoin(frame);
-    case "left":
+    case "leave":
       return lines.conversation.add([`${textOf(frame.nickName)} left`, "event"]);
     case "direct":
       return lines.direct.add([`${textOf(frame.srcPlayerId)}:`, "name"], textOf(frame.message));
@@ -183,7 +183,7 @@ byId("end").addEventListener("click", async () => {
   }
 });
 
-/** Create or refresh the session; its URL. Whoever only listens is no activity, so it is refreshed at half its time. */
+/** Create or refresh the session; its URL. Listening is no activity, so the session is refreshed at half its time. */
 async function openSession(options) {
   const { url, lifetime } = await api.openSession(session, options);
   keepSession(Math.max(lifetime, 2_000) * (0.4 + 0.2 * Math.random()));
@@ -203,7 +203,7 @@ function isWanted() {
   return state !== STATES.CLOSED && state !== STATES.REFUSED;
 }
 
-/** What can be done now can be pressed, and nothing else. */
+/** Enable the controls that can be used now, and disable all others. */
 function enable() {
   const isOpen = state === STATES.OPEN;
   byId("toggle").textContent = isWanted() ? "Disconnect" : session ? "Connect" : "Create session and connect";
@@ -359,7 +359,7 @@ byId("dismiss").addEventListener("click", () => {
 });
 byId("clear").addEventListener("click", () => lines.log.clear());
 
-// A device that wakes up, or is back in a network, may have lost its connection without a word.
+// A device that wakes up, or has a network again, may have lost its connection without an event.
 addEventListener("online", () => connection.check());
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") {

@@ -24,16 +24,16 @@ export class ServerClock {
     this.#own = own;
   }
 
-  /** An answer to what was asked at `asked`, by `elapsed`, has come just now and says this `Date`; null if it has none. */
+  /** Note the `Date` of an answer that has just arrived, null without one, to a request sent at `asked`, by `elapsed`. */
   hear(date, asked) {
     const begun = Date.parse(date);
     if (Number.isNaN(begun)) {
       return;
     }
-    const told = { least: begun - this.#elapsed(), most: begun + SECOND - asked };
-    const least = Math.max(this.#lead.least, told.least);
-    const most = Math.min(this.#lead.most, told.most);
-    this.#lead = least < most ? { least, most } : told; // where they contradict, a clock stood still: after a sleep, say
+    const bounds = { least: begun - this.#elapsed(), most: begun + SECOND - asked };
+    const least = Math.max(this.#lead.least, bounds.least);
+    const most = Math.min(this.#lead.most, bounds.most);
+    this.#lead = least < most ? { least, most } : bounds; // they contradict each other if a clock was stopped, as in sleep
   }
 
   /** The server's time, in epoch milliseconds. */
@@ -44,7 +44,7 @@ export class ServerClock {
     return this.#elapsed() + lead;
   }
 
-  /** How long ago it was so late on the server, in whole milliseconds, which is no less than 0; NaN if it is no time. */
+  /** Whole milliseconds since a time of the server, at least 0; NaN if it is no time. */
   since(time) {
     return Math.max(0, Math.round(this.now() - time));
   }

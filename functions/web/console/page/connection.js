@@ -3,7 +3,7 @@
  *
  *     const connection = new Connection(
  *       async () => {                       // asked before every attempt to connect
- *         const session = await renew();    // PUT /session: a session that is over cannot be told from a lost network
+ *         const session = await renew();    // PUT /session: an expired session looks like a lost network
  *         return `${session.webSocketUrl}?tenantId=...&sessionId=...`;
  *       },
  *       {
@@ -24,8 +24,8 @@
  *   the second one carries. Where the session may have one connection only, the two hours are used up.
  * - A cell that is being emptied asks its clients to move: `{"type":"move","overlapSeconds":250}`. The next connection is
  *   opened at once, and the old one kept for that long, since messages from before may still come on it.
- * - API Gateway closes a connection on which nothing was sent for ten minutes, so `{"action":"ping"}` is sent; what does
- *   not answer it is dead. `check()` asks at once: for when a device wakes up, or gets its network back.
+ * - API Gateway closes a connection on which nothing was sent for ten minutes, so `{"action":"ping"}` is sent; a connection
+ *   that does not answer it is dead. `check()` asks at once: for when a device wakes up, or gets its network back.
  * - A frame that comes again is dropped, by the id of its broadcast or message; the last thousand of each are remembered.
  */
 
@@ -40,7 +40,7 @@ export const STATES = Object.freeze({
   REFUSED: "refused", //       the URL provider gave up with `reason`, a Refusal
 });
 
-/** Thrown by a URL provider: no further attempt makes sense. */
+/** Thrown by a URL provider: no further attempt can succeed. */
 export class Refusal extends Error {}
 
 const DEFAULTS = {
@@ -70,7 +70,7 @@ export class Connection {
   #attempt = 0;
   #overlap; //              for which the one that is replaced is kept
   #isRenewing = false; // the URL provider is being asked for the successor
-  #turn = 0; // what was begun in an earlier turn has no say any more
+  #turn = 0; // work of an earlier turn is ignored
   #timer = null;
 
   /** `options` may override the DEFAULTS, in milliseconds, and `WebSocket`, `random` and `elapsed`. */
@@ -327,7 +327,8 @@ class Line {
   #hear(text) {
     clearTimeout(this.#deadline);
     this.#deadline = null;
-    if (text !== null && !isPong(text)) {
+    // API Gateway may send an empty frame after a request that has no response: see the question empty-frame in docs/aws-answers.md.
+    if (text && !isPong(text)) {
       this.#handlers.onText(text);
     }
   }
@@ -365,7 +366,7 @@ function isPong(text) {
 }
 
 /**
- * What a frame has in common with its duplicates alone, or null where nothing tells them apart. What is said in a room has
+ * What a frame has in common with its duplicates alone, or null without such a part. A message to a room has
  * no id of its own: it comes twice only while two sockets overlap, as the same text of the same millisecond.
  */
 function identityOf(frame) {
@@ -376,7 +377,7 @@ function identityOf(frame) {
     return `message ${frame.messageId}`;
   }
   if (frame?.action === "sendmessage" && "sentAt" in frame) {
-    return `said ${JSON.stringify([frame.roomKey, frame.connectionId, frame.content, frame.sentAt])}`;
+    return `room ${JSON.stringify([frame.roomKey, frame.connectionId, frame.content, frame.sentAt])}`;
   }
   return null;
 }

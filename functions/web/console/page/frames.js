@@ -1,9 +1,9 @@
-/** What a frame from the service is, by its shape. */
+/** The kind of a frame from the service, by its shape. */
 
 const KINDS = new Map([
-  ["sendmessage", "said"],
-  ["joinroom", "joined"],
-  ["leaveroom", "left"],
+  ["sendmessage", "message"],
+  ["joinroom", "join"],
+  ["leaveroom", "leave"],
 ]);
 
 export function kindOf(frame) {

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _PART = "report"
 
 _IS_NOT_NEWER = "attribute_not_exists(part) OR version <= :version"
-"""Two reports never have one version: an equal one is this write, which the SDK repeats."""
+"""No two reports have the same version: an equal version is this write, which the SDK has repeated."""
 
 
 class DynamoSnapshotStore(DynamoTable, SnapshotStore):

@@ -1,4 +1,4 @@
-"""Read and check a snapshot: the cell that has sent it may have been taken over."""
+"""Read and check a snapshot: an attacker may control the cell that has sent it."""
 
 import re
 from typing import Any
@@ -8,7 +8,7 @@ from loudhailer.broadcast.report import Report
 from loudhailer.errors import MalformedMessageError
 
 _MOST_CHARACTERS = 8_192
-"""Several times what a report of a hundred accounts takes."""
+"""Most characters of a report: several times those of a report with a hundred accounts."""
 
 _LARGEST = 10**15
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -20,7 +20,7 @@ def snapshot_from(text: object) -> Report:
     """Return the report in a snapshot's attribute; MalformedMessageError if it is not consistent.
 
     Its numbers are whole and not negative, and no more recipients have an outcome than were dispatched. A finished
-    report has an end, and an outcome for everyone. Reports of further cells inside it are ignored.
+    report has an end, and an outcome for every recipient. Reports of further cells inside it are ignored.
     """
     if not isinstance(text, str) or len(text) > _MOST_CHARACTERS:
         raise MalformedMessageError(f"report must be a text of {_MOST_CHARACTERS} characters at most")
@@ -54,9 +54,9 @@ def snapshot_from(text: object) -> Report:
 
 def _consistent(report: Report) -> Report:
     if report.in_flight < 0:
-        raise MalformedMessageError("more have an outcome than were dispatched")
+        raise MalformedMessageError("more recipients have an outcome than were dispatched")
     if report.status == "finished" and (report.in_flight or report.finished_at is None):
-        raise MalformedMessageError("it is finished without an end, or before everyone has an outcome")
+        raise MalformedMessageError("it is finished without an end, or before every recipient has an outcome")
     return report
 
 

@@ -16,12 +16,12 @@ class SnapshotStore(Protocol):
     def put(self, broadcast_id: BroadcastId, cell: CellName, version: int, report: Report) -> bool:
         """Replace an older report of the cell; return False, and change nothing, if a newer one is stored.
 
-        A cell takes the version before it reads the rows of the report. So the report of the highest version has
-        everything that the others have.
+        A cell takes the version before it reads the rows of the report. So the report with the highest version contains
+        all that the other reports contain.
         """
 
     def of(self, broadcast_id: BroadcastId, cells: Collection[CellName]) -> Mapping[CellName, Report]:
         """Return the reports of the cells that have one; a malformed one is omitted.
 
-        A cell writes its report itself. Nothing but its numbers may depend on that.
+        A cell writes its report itself, so only the cell's own numbers may depend on it.
         """

@@ -3,6 +3,7 @@
 | key | part | attributes |
 |---|---|---|
 | `{tenantId}#{n:02d}` | `session#<id>`, `player#<id>` | `cell version player? former? formerUntil? expiresAt` |
+| | `player#<id>` | `provisional? waitsElsewhere?` |
 | `{tenantId}#cells` | `<cell>` | `placedAt` |
 
 `n` is the CRC-32 of the part modulo 16: DynamoDB writes 1,000 units a second to one key, and all of a tenant's clients
@@ -94,7 +95,8 @@ def _attributes(placement: Placement) -> Item:
         item["player"] = {"S": placement.player}
     if placement.former is not None:
         item |= {"former": {"S": placement.former}, "formerUntil": {"N": str(placement.former_until)}}
-    return item
+    flags = {"provisional": placement.is_provisional, "waitsElsewhere": placement.waits_elsewhere}
+    return item | {name: {"BOOL": True} for name, is_set in flags.items() if is_set}
 
 
 def _placement(row: Item) -> Placement:
@@ -105,4 +107,6 @@ def _placement(row: Item) -> Placement:
         player=PlayerId(row["player"]["S"]) if "player" in row else None,
         former=CellName(row["former"]["S"]) if "former" in row else None,
         former_until=int(row["formerUntil"]["N"]) if "formerUntil" in row else 0,
+        is_provisional="provisional" in row,
+        waits_elsewhere="waitsElsewhere" in row,
     )

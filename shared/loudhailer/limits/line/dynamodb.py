@@ -56,15 +56,15 @@ class DynamoLineStore(DynamoTable, LineStore):
             f"attribute_not_exists({end}) OR {end} < :now OR {end} > :longest",
             {":anew": _microseconds(now + seconds)},
         )
-        # One of the two conditions holds at any moment, but others may write between the attempts. A refused write
-        # costs as much as one that is done, so the first is the one that the ends seen last allow.
+        # One of the two conditions holds at any moment, but other writers may come between the attempts. A refused
+        # write costs as much as a successful one, so the condition that the last seen ends satisfy is tried first.
         is_over = self._seen.get(cell, LineEnds()).of(kind) < now
         for changes, condition, value in islice(cycle((anew, longer) if is_over else (longer, anew)), _ATTEMPTS):
             row = self._updated(f":line:{cell}", changes, condition, values | value, returned="ALL_NEW")
             if row is not None:
                 self._seen[cell] = _ends(row)
                 return self._seen[cell]
-        raise BusyError("others extended the line all the time")
+        raise BusyError("other writers extended the line at every attempt")
 
     @override
     def turns(self, tenant: TenantId, session: SessionId) -> Collection[Turn]:

@@ -1,22 +1,22 @@
-"""Slots and appointments: the times that clients are given while more come than an account lets in."""
+"""Slots and appointments: the times that clients get while more arrive than an account lets in."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """A kind of times that clients are given one after the other."""
+    """A kind of times that are given to clients one after the other."""
 
     SLOT = "slot"
-    """One client may connect at that time."""
+    """The time at which one client may connect."""
 
     APPOINTMENT = "appointment"
-    """One client is to ask again at that time, for a slot."""
+    """The time at which one client is to ask again, for a slot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A time that was promised to a client of a session, in epoch seconds, whole microseconds."""
+    """A slot or appointment of a client of a session, in epoch seconds, whole microseconds."""
 
     kind: Kind
     at: float
@@ -30,10 +30,10 @@ class LineEnds:
     appointment: float = 0.0
 
     def of(self, kind: Kind) -> float:
-        """Return the end of a kind."""
+        """Return the end of one kind of times."""
         return self.slot if kind is Kind.SLOT else self.appointment
 
     @property
     def last(self) -> float:
-        """The later of the two ends."""
+        """Return the later of the two ends."""
         return max(self.slot, self.appointment)

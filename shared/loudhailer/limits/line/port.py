@@ -1,7 +1,7 @@
 """The store of a cell's line, as use cases need it.
 
-Every method may raise TransientError: the store did not answer, and the same call may succeed later; BusyError: it
-takes no more now. Each call may be repeated: times that are taken twice are lost, and nobody gets the same one twice.
+Every method may raise TransientError: the store did not answer, and the same call may succeed later; BusyError: it is
+throttled. Each call may be repeated: times that are taken twice are lost, and no two clients get the same time.
 """
 
 from collections.abc import Collection
@@ -11,11 +11,11 @@ from loudhailer.ids import CellName, SessionId, TenantId
 from loudhailer.limits.line.model import Kind, LineEnds, Turn
 
 LONGEST_SECONDS = 3_600
-"""Length of a line. A longer one was made by a wrong clock, and starts anew."""
+"""Longest line in seconds. A longer one was made by a wrong clock, and is started again."""
 
 
 class LineStore(Protocol):
-    """The ends of each cell's line, and the turns to each session."""
+    """The ends of each cell's line, and the turns of each session."""
 
     def ends(self, cell: CellName) -> LineEnds:
         """Return the ends of the cell's line, read consistently."""
@@ -28,10 +28,10 @@ class LineStore(Protocol):
         """
 
     def turns(self, tenant: TenantId, session: SessionId) -> Collection[Turn]:
-        """Return the turns to the session that are kept, read consistently; late ones may be among them."""
+        """Return the kept turns of the session, read consistently; some may be over."""
 
     def keep(self, tenant: TenantId, session: SessionId, turn: Turn, *, expires_at: int) -> None:
-        """Keep a turn, and the others to the session, until then (epoch seconds)."""
+        """Keep a turn, and the session's other turns, until then (epoch seconds)."""
 
     def use(self, tenant: TenantId, session: SessionId, turn: Turn, late: Collection[Turn]) -> bool:
-        """Remove a turn, and late ones with it; return False if it was removed before."""
+        """Remove a turn, and all that are over; return False if it was removed before."""

@@ -121,10 +121,14 @@ run "every_part_is_as_documented_by_default" {
       for key, redrive in aws_sqs_queue_redrive_policy.work :
       jsondecode(redrive.redrive_policy).maxReceiveCount == lookup({ broadcast = 10, partition = 10, undelivered = 20 }, key, 5)
     ])
-    error_message = "A chunk must be tried five times, what comes again soon ten times, and each as often again to be settled as failed."
+    error_message = "A chunk must be tried five times, a broadcast or source ten times, and each as often again to be settled as failed."
   }
 
   # A shard delivers one chunk at a time to a limited number of workers.
+  assert {
+    condition     = local.consumers == toset(["swarm", "query", "post_message", "post_message-rooms", "post_message-express", "settle"])
+    error_message = "The timeout of every function that reads a queue of the pipeline must be bounded by the broadcast's lifetime."
+  }
   assert {
     condition = alltrue([
       for mapping in aws_lambda_event_source_mapping.post_message :
@@ -163,11 +167,11 @@ run "every_part_is_as_documented_by_default" {
   assert {
     condition = alltrue([
       for name, workers in { rooms = 2, express = 4 } : (
-        aws_lambda_event_source_mapping.own[name].function_name == module.post_message_own[name].alias.arn
-        && aws_lambda_event_source_mapping.own[name].batch_size == 1
-        && aws_lambda_event_source_mapping.own[name].function_response_types == toset(["ReportBatchItemFailures"])
-        && aws_lambda_event_source_mapping.own[name].scaling_config[0].maximum_concurrency == workers
-        && local.own_lanes[name].workers == workers
+        aws_lambda_event_source_mapping.post_message_dedicated[name].function_name == module.post_message_dedicated[name].alias.arn
+        && aws_lambda_event_source_mapping.post_message_dedicated[name].batch_size == 1
+        && aws_lambda_event_source_mapping.post_message_dedicated[name].function_response_types == toset(["ReportBatchItemFailures"])
+        && aws_lambda_event_source_mapping.post_message_dedicated[name].scaling_config[0].maximum_concurrency == workers
+        && local.dedicated_lanes[name].workers == workers
       )
     ])
     error_message = "No more workers may post than the rate of their kind is divided by."
@@ -178,7 +182,7 @@ run "every_part_is_as_documented_by_default" {
     condition = alltrue([
       for name in ["rooms", "express"] :
       anytrue([
-        for statement in module.post_message_own[name].statements :
+        for statement in module.post_message_dedicated[name].statements :
         contains(statement.Action, "sqs:SendMessage") && contains(statement.Resource, local.queues[name].arn)
       ])
     ])
@@ -187,17 +191,17 @@ run "every_part_is_as_documented_by_default" {
 
   # The rest of a small broadcast goes to the shards.
   assert {
-    condition     = jsonencode(local.own_lanes.express.queues_for_rest) == jsonencode(local.query_shards)
+    condition     = jsonencode(local.dedicated_lanes.express.queues_for_rest) == jsonencode(local.query_shards)
     error_message = "No small broadcast may wait for the remaining connections of another one."
   }
   assert {
-    condition     = local.own_lanes.express.bucket * 4 == 2000 && local.own_lanes.rooms.bucket == 0
+    condition     = local.dedicated_lanes.express.bucket * 4 == 2000 && local.dedicated_lanes.rooms.bucket == 0
     error_message = "The express lanes together must take two fifths of the account's bucket, and no others any of it."
   }
 
   # Lambda does not stop messages that return to a queue.
   assert {
-    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow" && alltrue([for way in aws_lambda_function_recursion_config.post_message_own : way.recursive_loop == "Allow"])
+    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow" && alltrue([for way in aws_lambda_function_recursion_config.post_message_dedicated : way.recursive_loop == "Allow"])
     error_message = "Lambda must not take the way back to the shard for a loop."
   }
   assert {
@@ -215,7 +219,7 @@ run "every_part_is_as_documented_by_default" {
 
   # No cell may subscribe, and `publish` reads none without further cells.
   assert {
-    condition     = !strcontains(aws_sns_topic_policy.broadcast.policy, "sns:Subscribe") && length(aws_iam_role.cell) == 0
+    condition     = !strcontains(aws_sns_topic_policy.broadcast.policy, "sns:Subscribe") && length(module.cell_roles.roles) == 0
     error_message = "The topic is as it was."
   }
   assert {
@@ -361,7 +365,7 @@ run "lanes_share_the_quota_and_leave_headroom" {
     error_message = "Twenty lanes must share 8,330 posts per second."
   }
   assert {
-    condition     = jsonencode(local.own_lane_posts_per_second) == jsonencode({ rooms = 490, express = 122 })
+    condition     = jsonencode(local.dedicated_lane_posts_per_second) == jsonencode({ rooms = 490, express = 122 })
     error_message = "The two lanes of large rooms must share 980, and the four of small broadcasts the other 490."
   }
 }
@@ -375,7 +379,7 @@ run "all_lanes_together_keep_to_the_quota" {
   }
 
   assert {
-    condition     = local.lane_posts_per_second * 12 + local.own_lane_posts_per_second.rooms * 2 + local.own_lane_posts_per_second.express * 4 <= 27000
+    condition     = local.lane_posts_per_second * 12 + local.dedicated_lane_posts_per_second.rooms * 2 + local.dedicated_lane_posts_per_second.express * 4 <= 27000
     error_message = "All lanes must share what the quota leaves to posts."
   }
   assert {
@@ -393,7 +397,7 @@ run "a_small_quota_leaves_large_rooms_a_post_a_second" {
   }
 
   assert {
-    condition     = local.own_lane_posts_per_second.rooms == 1
+    condition     = local.dedicated_lane_posts_per_second.rooms == 1
     error_message = "A lane without a rate would never post."
   }
 }
@@ -464,9 +468,9 @@ run "both_functions_that_post_have_their_own_concurrency" {
   assert {
     condition = (
       jsonencode(module.post_message.concurrency) == jsonencode({ reserved = 16, provisioned = null })
-      && jsonencode(module.post_message_own["rooms"].concurrency) == jsonencode({ reserved = 2, provisioned = 1 })
+      && jsonencode(module.post_message_dedicated["rooms"].concurrency) == jsonencode({ reserved = 2, provisioned = 1 })
     )
-    error_message = "The workers of large rooms must get what is said for them, and those of the shards what is said for those."
+    error_message = "The workers of large rooms must get their own concurrency, and those of the shards theirs."
   }
 }
 
@@ -534,7 +538,7 @@ run "small_broadcasts_have_as_many_recipients_as_a_lane_posts_at_once" {
   }
 
   assert {
-    condition     = local.express_recipients == 125 && local.own_lanes.express.bucket == 125
+    condition     = local.express_recipients == 125 && local.dedicated_lanes.express.bucket == 125
     error_message = "In a Region with a small quota fewer recipients must make a broadcast small."
   }
 }
@@ -671,7 +675,7 @@ run "a_subscribers_roles_are_bounded_in_both_accounts" {
   }
 
   assert {
-    condition     = aws_iam_role.subscriber["blue"].permissions_boundary == "arn:aws:iam::111111111111:policy/ci/loudhailer-test-boundary"
+    condition     = module.subscriber_roles.roles.blue.permissions_boundary == "arn:aws:iam::111111111111:policy/ci/loudhailer-test-boundary"
     error_message = "The role that it assumes must have this account's boundary."
   }
   assert {
@@ -689,7 +693,7 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role.subscriber["blue"].assume_role_policy).Statement == [{
+    condition = jsondecode(module.subscriber_roles.roles.blue.trust).Statement == [{
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
       Principal = { AWS = "arn:aws:iam::222222222222:root" }
@@ -701,17 +705,17 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
     error_message = "Only the subscriber's function, and only with the external id, may assume the role."
   }
   assert {
-    condition = (
-      local.subscriber_policies.blue.Statement[0].Action == ["execute-api:ManageConnections"]
-      && local.subscriber_policies.blue.Statement[0].Resource == [
+    condition = {
+      for statement in jsondecode(module.subscriber_roles.roles.blue.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      } == {
+      Post = [["execute-api:ManageConnections"], [
         for method in ["POST", "DELETE"] : "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/${method}/@connections/*"
-      ]
-      && local.subscriber_policies.blue.Statement[1].Action == ["dynamodb:GetItem", "dynamodb:UpdateItem"]
-      && local.subscriber_policies.blue.Statement[1].Resource == [local.lanes.arn]
-      && local.subscriber_policies.blue.Statement[2].Action == ["sqs:SendMessage"]
-      && length(local.subscriber_policies.blue.Statement[2].Resource) == 4
-      && length(local.subscriber_policies.blue.Statement) == 3
-    )
+      ]]
+      MarkLanes = [["dynamodb:GetItem", "dynamodb:UpdateItem"], [local.lanes.arn]]
+      SendOutcomes = [["sqs:SendMessage"], [
+        local.shards[0].arn, local.shards[2].arn, local.queues["outcome"].arn, local.queues["dead-letter"].arn
+      ]]
+    }
     error_message = "It must be let post, mark its lanes, and send to its two shards, to the outcomes and the dead letters, and nothing else."
   }
   assert {
@@ -736,7 +740,7 @@ run "an_account_id_of_11_digits_is_refused" {
   command = plan
 
   plan_options {
-    target = [aws_iam_role.subscriber]
+    target = [module.subscriber_roles]
   }
 
   variables {
@@ -750,7 +754,7 @@ run "a_shard_that_two_subscribers_claim_is_refused" {
   command = plan
 
   plan_options {
-    target = [aws_iam_role.subscriber]
+    target = [module.subscriber_roles]
   }
 
   variables {
@@ -767,7 +771,7 @@ run "a_shard_that_does_not_exist_is_refused" {
   command = plan
 
   plan_options {
-    target = [aws_iam_role.subscriber]
+    target = [module.subscriber_roles]
   }
 
   variables {
@@ -782,7 +786,7 @@ run "a_fractional_shard_number_is_refused" {
   command = plan
 
   plan_options {
-    target = [aws_iam_role.subscriber]
+    target = [module.subscriber_roles]
   }
 
   variables {
@@ -796,7 +800,7 @@ run "a_subscriber_without_a_shard_is_refused" {
   command = plan
 
   plan_options {
-    target = [aws_iam_role.subscriber]
+    target = [module.subscriber_roles]
   }
 
   variables {
@@ -810,7 +814,7 @@ run "an_account_that_subscribes_twice_is_refused" {
   command = plan
 
   plan_options {
-    target = [aws_iam_role.subscriber]
+    target = [module.subscriber_roles]
   }
 
   variables {
@@ -827,7 +831,7 @@ run "a_short_external_id_and_a_name_in_capitals_are_refused" {
   command = plan
 
   plan_options {
-    target = [aws_iam_role.subscriber]
+    target = [module.subscriber_roles]
   }
 
   variables {
@@ -849,7 +853,7 @@ run "only_send_message_publishes_where_publish_is_missing" {
 
   assert {
     condition     = !strcontains(aws_sns_topic_policy.broadcast.policy, "-publish") && strcontains(aws_sns_topic_policy.broadcast.policy, "-send_message")
-    error_message = "A further cell's topic carries what is said in its rooms alone."
+    error_message = "A further cell's topic must carry messages to its own rooms only."
   }
   assert {
     condition     = length(module.publish) == 0
@@ -886,7 +890,7 @@ run "a_cell_subscribes_only_its_queue_and_reports_only_its_own_rows" {
     error_message = "The cell's account may subscribe its queue of broadcasts, and nothing else."
   }
   assert {
-    condition = jsondecode(aws_iam_role.cell["north"].assume_role_policy).Statement == [{
+    condition = jsondecode(module.cell_roles.roles.north.trust).Statement == [{
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
       Principal = { AWS = "arn:aws:iam::444444444444:root" }
@@ -902,8 +906,8 @@ run "a_cell_subscribes_only_its_queue_and_reports_only_its_own_rows" {
   }
   assert {
     condition = {
-      for statement in jsondecode(aws_iam_role_policy.cell["north"].policy).Statement : statement.Sid => [
-        join(",", statement.Action), try(values(statement.Condition)[0]["dynamodb:LeadingKeys"][0], null), try(statement.Condition.Null["dynamodb:LeadingKeys"], null)
+      for statement in jsondecode(module.cell_roles.roles.north.policy).Statement : statement.Sid => [
+        join(",", statement.Action), try(values(statement.Condition)[0]["dynamodb:LeadingKeys"][0], null), try(statement.Condition.Null["dynamodb:LeadingKeys"][0], null)
       ]
       } == {
       TellOfBroadcasts = ["dynamodb:UpdateItem", "*#cell#north", "false"]

@@ -322,9 +322,17 @@ run "the_cell_of_a_hub_is_complete_and_every_function_has_exactly_its_permission
   }
   assert {
     condition = toset(keys(module.throttled_alarm)) == toset(flatten([
-      for table in keys(output.tables) : ["${table}-reads", "${table}-writes"]
+      for name in concat(keys(output.tables), ["room-index"]) : ["${name}-reads", "${name}-writes"]
     ]))
-    error_message = "Every table must be watched for throttled reads and writes."
+    error_message = "Every table and index must be watched for throttled reads and writes."
+  }
+  assert {
+    condition = local.watched_throttles["room-index-writes"] == {
+      name       = "room-index"
+      metric     = "WriteThrottleEvents"
+      dimensions = { TableName = output.tables.connections.name, GlobalSecondaryIndexName = "room" }
+    }
+    error_message = "An index is watched by its own dimension: the metric of its table leaves it out."
   }
   assert {
     condition     = toset(keys(module.gateway_alarm)) == toset(["ExecutionError", "IntegrationError"])

@@ -141,4 +141,13 @@ run "functions_with_waiting_clients_raise_an_alarm" {
     ])
     error_message = "Publishers and tenants wait for publish and session_api: both must be watched."
   }
+  assert {
+    condition = local.server_errors == {
+      namespace  = "AWS/ApiGateway"
+      name       = "5xx"
+      dimensions = { ApiId = "a1b2c3d4e5", Stage = "$default" }
+      statistic  = "Sum"
+    }
+    error_message = "The HTTP API's own errors must be watched, which no function counts."
+  }
 }

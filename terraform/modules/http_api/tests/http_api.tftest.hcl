@@ -276,12 +276,24 @@ run "a_route_that_changes_data_is_never_public" {
   expect_failures = [var.routes]
 }
 
-run "an_origin_with_a_path_and_a_throttle_of_zero_are_refused" {
+run "an_origin_with_a_path_and_an_issuer_without_tls_are_refused" {
   command = plan
 
   variables {
-    settings = { cors_origins = ["https://example.com/page"], throttle = { rate = 0 } }
+    settings = { cors_origins = ["https://example.com/page"] }
+    jwt      = { issuer = "http://issuer.example.com", audience = ["loudhailer"] }
   }
 
-  expect_failures = [var.settings]
+  expect_failures = [var.settings, var.jwt]
+}
+
+run "a_throttle_of_zero_and_an_endpoint_with_a_path_are_refused" {
+  command = plan
+
+  variables {
+    settings     = { throttle = { rate = 0 } }
+    aws_endpoint = "http://127.0.0.1:4566/local"
+  }
+
+  expect_failures = [var.settings, var.aws_endpoint]
 }

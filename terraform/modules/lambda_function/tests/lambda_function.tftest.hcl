@@ -573,3 +573,55 @@ run "a_policy_of_more_than_10240_characters_is_refused" {
 
   expect_failures = [aws_iam_role_policy.this]
 }
+
+run "sids_with_other_characters_and_an_unknown_capability_are_refused" {
+  command = plan
+
+  variables {
+    capability = "presence"
+    statements = { "Read-Broadcasts" = var.statements.ReadBroadcasts }
+    tenant_statements = {
+      "Read rows" = {
+        actions      = ["dynamodb:GetItem"]
+        resources    = ["arn:aws:dynamodb:us-east-1:111111111111:table/loudhailer-test-sessions"]
+        leading_keys = ["{tenantId}"]
+      }
+    }
+  }
+
+  expect_failures = [var.capability, var.statements, var.tenant_statements]
+}
+
+run "statements_without_actions_and_without_leading_keys_are_refused" {
+  command = plan
+
+  variables {
+    statements = { ReadBroadcasts = merge(var.statements.ReadBroadcasts, { actions = [] }) }
+    tenant_statements = {
+      ReadRows = {
+        actions      = ["dynamodb:GetItem"]
+        resources    = ["arn:aws:dynamodb:us-east-1:111111111111:table/loudhailer-test-sessions"]
+        leading_keys = []
+      }
+    }
+  }
+
+  expect_failures = [var.statements, var.tenant_statements]
+}
+
+run "a_tenant_statement_for_all_resources_and_a_sid_with_a_space_are_refused" {
+  command = plan
+
+  variables {
+    queues_read = { "Read chunks" = ["arn:aws:sqs:us-east-1:111111111111:loudhailer-test-shard-0"] }
+    tenant_statements = {
+      ReadRows = {
+        actions      = ["dynamodb:GetItem"]
+        resources    = ["*"]
+        leading_keys = ["{tenantId}"]
+      }
+    }
+  }
+
+  expect_failures = [var.queues_read, var.tenant_statements]
+}

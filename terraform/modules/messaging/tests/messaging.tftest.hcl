@@ -310,7 +310,7 @@ run "nothing_is_forwarded_without_further_cells" {
   command = plan
 
   assert {
-    condition     = length(module.forward_message) + length(aws_sqs_queue.forward) + length(aws_iam_role.cell) + length(aws_iam_role.hub) == 0
+    condition     = length(module.forward_message) + length(aws_sqs_queue.forward) + length(module.cell_roles.roles) + length(module.hub_role.roles) == 0
     error_message = "A hub alone has no queue, function or role for other cells."
   }
   assert {
@@ -365,14 +365,14 @@ run "a_hub_forwards_messages_between_its_cells" {
     error_message = "forward_message must read both queues, and may send requests to them."
   }
   assert {
-    condition = jsonencode(jsondecode(aws_iam_role.cell["north"].assume_role_policy).Statement[0].Condition) == jsonencode({
+    condition = jsonencode(jsondecode(module.cell_roles.roles.north.trust).Statement[0].Condition) == jsonencode({
       ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::444444444444:role/loudhailer-test/loudhailer-test-relay_message" }
       StringEquals = { "sts:ExternalId" = "north-1" }
     })
     error_message = "The cell's relay_message, and nobody else there, must be trusted."
   }
   assert {
-    condition = jsonencode([for statement in jsondecode(aws_iam_role_policy.cell["north"].policy).Statement : [statement.Action, statement.Resource]]) == jsonencode([
+    condition = jsonencode([for statement in jsondecode(module.cell_roles.roles.north.policy).Statement : [statement.Action, statement.Resource]]) == jsonencode([
       [["dynamodb:BatchGetItem"], ["arn:aws:dynamodb:us-east-1:111111111111:table/placements"]],
       [["sqs:SendMessage"], ["arn:aws:sqs:us-east-1:111111111111:loudhailer-test-forward-north.fifo"]],
     ])
@@ -416,14 +416,14 @@ run "a_further_cell_permits_the_hub_to_forward_messages" {
   }
 
   assert {
-    condition = jsonencode(jsondecode(aws_iam_role.hub[0].assume_role_policy).Statement[0].Condition) == jsonencode({
+    condition = jsonencode(jsondecode(module.hub_role.roles.hub.trust).Statement[0].Condition) == jsonencode({
       ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::555555555555:role/loudhailer-test/loudhailer-test-forward_message" }
       StringEquals = { "sts:ExternalId" = "north-1" }
     })
     error_message = "The hub's forward_message, and nobody else there, must be trusted."
   }
   assert {
-    condition     = join(" ", [for statement in jsondecode(aws_iam_role_policy.hub[0].policy).Statement : statement.Sid]) == "KeepInboxes TakePlaceInInbox"
+    condition     = join(" ", [for statement in jsondecode(module.hub_role.roles.hub.policy).Statement : statement.Sid]) == "KeepInboxes TakePlaceInInbox"
     error_message = "The hub reaches inboxes and their places."
   }
   assert {
@@ -446,7 +446,7 @@ run "a_further_cell_of_a_hub_of_the_former_release_forwards_nothing" {
   }
 
   assert {
-    condition     = length(aws_iam_role.hub) == 0 && length([for statement in module.relay_message.statements : statement if statement.Sid == "ActInTheHub"]) == 0
+    condition     = length(module.hub_role.roles) == 0 && length([for statement in module.relay_message.statements : statement if statement.Sid == "ActInTheHub"]) == 0
     error_message = "Its relay_message works as without further cells, until the hub has the queues."
   }
 }

@@ -317,14 +317,14 @@ run "a_further_cell_permits_the_hub_to_keep_sessions" {
   }
 
   assert {
-    condition = jsonencode(jsondecode(aws_iam_role.hub[0].assume_role_policy).Statement[0].Condition) == jsonencode({
+    condition = jsonencode(jsondecode(module.hub_role.roles.hub.trust).Statement[0].Condition) == jsonencode({
       ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::555555555555:role/loudhailer-test/loudhailer-test-session_api" }
       StringEquals = { "sts:ExternalId" = "north-1" }
     })
     error_message = "The hub's session_api, and nobody else there, must be trusted."
   }
   assert {
-    condition     = join(" ", [for statement in jsondecode(aws_iam_role_policy.hub[0].policy).Statement : statement.Sid]) == "KeepSessions TakePlace"
+    condition     = join(" ", [for statement in jsondecode(module.hub_role.roles.hub.policy).Statement : statement.Sid]) == "KeepSessions TakePlace"
     error_message = "It keeps sessions and their places, and does nothing else."
   }
 }

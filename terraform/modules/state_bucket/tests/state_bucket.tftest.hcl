@@ -102,7 +102,7 @@ run "manifests_are_written_once_and_kept" {
       Action    = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
       Resource  = ["arn:aws:s3:::loudhailer-dev-222222222222/releases/*"]
     }
-    error_message = "A manifest that could be deleted could be written anew."
+    error_message = "A manifest that could be deleted could be written again."
   }
 }
 

@@ -359,3 +359,44 @@ run "a_disconnect_route_without_a_queue_is_refused" {
 
   expect_failures = [var.queue_routes]
 }
+
+run "a_reply_of_connect_and_a_stage_with_a_slash_are_refused" {
+  command = plan
+
+  variables {
+    stage  = "live/1"
+    routes = merge(var.routes, { "$connect" = merge(var.routes["$connect"], { reply = true }) })
+  }
+
+  expect_failures = [var.stage, var.routes]
+}
+
+run "a_role_with_a_long_name_is_refused" {
+  command = plan
+
+  variables {
+    queue_routes = merge(var.queue_routes, { (join("", [for n in range(64) : "a"])) = { queue_name = "loudhailer-test-a.fifo", queue_arns = [] } })
+  }
+
+  expect_failures = [var.queue_routes]
+}
+
+run "a_frames_queue_that_is_not_fifo_is_refused" {
+  command = plan
+
+  variables {
+    queue_routes = merge(var.queue_routes, { PooledSQS = { queue_name = "loudhailer-test-pooled", queue_arns = [] } })
+  }
+
+  expect_failures = [var.queue_routes]
+}
+
+run "routes_without_a_default_are_refused" {
+  command = plan
+
+  variables {
+    routes = { "$connect" = var.routes["$connect"] }
+  }
+
+  expect_failures = [var.routes]
+}

@@ -56,25 +56,50 @@ run "a_cell_in_the_hubs_account_and_a_function_that_a_cell_does_not_have_are_ref
   command = plan
 
   variables {
-    hub = {
-      name                     = "north"
-      prefix                   = "loudhailer-dev"
-      environment              = "dev"
-      region                   = "us-east-1"
-      account_id               = "111111111111"
-      hub_region               = "us-east-1"
-      hub_account_id           = "111111111111"
-      role                     = { arn = "arn:aws:iam::111111111111:role/loudhailer-dev/loudhailer-dev-cell-north", external_id = "north-1" }
-      topic_arn                = "arn:aws:sns:us-east-1:111111111111:loudhailer-dev-broadcast"
-      tables                   = { broadcasts = "loudhailer-dev-broadcasts", cells = "loudhailer-dev-cells", tenants = "loudhailer-dev-tenants" }
-      weights                  = { hub = 1 }
-      placement                = { home_connections = 20000, beat_seconds = 5, lease_seconds = 15 }
-      message_lifetime_seconds = 300
-    }
+    hub       = merge(var.hub, { hub_account_id = "111111111111" })
     functions = { publish = { timeout = 20 } }
   }
 
   expect_failures = [var.hub, var.functions]
+}
+
+run "a_cell_without_a_weight_and_settings_of_the_hub_alone_are_refused" {
+  command = plan
+
+  variables {
+    hub        = merge(var.hub, { weights = { hub = 1 } })
+    quota      = { posts_per_second = 0 }
+    broadcast  = { lifetime_seconds = 300 }
+    deployment = { environment = "dev" }
+  }
+
+  expect_failures = [var.hub, var.quota, var.broadcast, var.deployment]
+}
+
+run "more_reserved_for_the_echo_of_all_silos_than_the_account_has_is_refused" {
+  command = plan
+
+  variables {
+    lambda_concurrency = 300
+    messaging          = { silo_tenants = ["gold", "silver"] }
+    functions          = { echo = { reserved = 70 } }
+    quota              = { headroom = 1.01 }
+  }
+
+  expect_failures = [var.functions, var.quota]
+}
+
+run "quotas_below_the_least_an_unknown_setting_and_a_local_gateway_are_refused" {
+  command = plan
+
+  variables {
+    lambda_concurrency = 9
+    quota              = { express = 0 }
+    messaging          = { silos = ["gold"] }
+    gateway_endpoint   = "http://127.0.0.1:8001"
+  }
+
+  expect_failures = [var.lambda_concurrency, var.quota, var.messaging, var.gateway_endpoint]
 }
 
 run "values_that_the_hub_refuses_and_another_region_than_the_maps_are_refused" {
@@ -86,8 +111,7 @@ run "values_that_the_hub_refuses_and_another_region_than_the_maps_are_refused" {
     quota         = { rooms = 0.51 }
     functions     = { connect = { timeout = 27 } }
     connections   = { maximum = 10 }
-    messaging     = { silos = ["gold"] }
   }
 
-  expect_failures = [var.region, var.session_share, var.quota, var.functions, var.connections, var.messaging]
+  expect_failures = [var.region, var.session_share, var.quota, var.functions, var.connections]
 }

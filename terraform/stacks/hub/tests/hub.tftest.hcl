@@ -193,18 +193,17 @@ run "unknown_functions_values_below_their_bounds_and_nameless_claims_are_refused
     cells         = { hub = { account_id = "444444444444", external_id = "north-1", region = "us-east-1" } } # the hub's own name
     session_share = 0
     quota         = { rooms = 0 }
-    connects      = { per_second = -1 }
     placement     = { beat_seconds = 10 } # the lease ends with one late beat
     auth          = { broadcast = "jwt", session = "jwt" }
     jwt = {
       issuer          = "https://issuer.example.com"
       audience        = ["loudhailer"]
       tenant_claim    = ""
-      broadcast_scope = "broadcast admin"
+      broadcast_scope = "loudhailer/broadcast"
     }
   }
 
-  expect_failures = [var.functions, var.cells, var.session_share, var.quota, var.connects, var.placement, var.jwt]
+  expect_failures = [var.functions, var.cells, var.session_share, var.quota, var.placement, var.jwt]
 }
 
 run "a_connect_without_time_values_above_their_bounds_and_two_cells_in_one_account_are_refused" {
@@ -214,14 +213,13 @@ run "a_connect_without_time_values_above_their_bounds_and_two_cells_in_one_accou
     functions     = { connect = { timeout = 27 } } # its slowest calls take longer
     session_share = 1.01
     quota         = { rooms = 0.51 }
-    connects      = { reserve = 0.51 }
     cells = {
       north = { account_id = "444444444444", external_id = "north-1", region = "us-east-1" }
       south = { account_id = "444444444444", external_id = "south-1", region = "us-east-1" }
     }
   }
 
-  expect_failures = [var.functions, var.session_share, var.quota, var.connects, var.cells]
+  expect_failures = [var.functions, var.session_share, var.quota, var.cells]
 }
 
 run "more_reserved_concurrency_than_the_account_has_and_a_cell_in_a_subscribers_account_are_refused" {
@@ -249,6 +247,84 @@ run "more_reserved_for_the_echo_of_all_silos_and_cells_without_any_weight_are_re
   }
 
   expect_failures = [var.functions, var.cells]
+}
+
+run "few_workers_for_handshakes_malformed_accounts_and_values_of_zero_are_refused" {
+  command = plan
+
+  variables {
+    functions = { authorizer = { reserved = 99 }, connect = { reserved = 99 } } # of 500 connects a second
+    cells     = { north = { account_id = "44444444444", external_id = "north-1", region = "us-east-1" } }
+    placement = { home_connections = 0 }
+    quota     = { posts_per_second = 0 }
+    auth      = { broadcast = "jwt", session = "jwt" }
+    jwt = {
+      issuer          = "https://issuer.example.com"
+      audience        = ["loudhailer"]
+      tenant_claim    = "tenantId"
+      broadcast_scope = "broadcast admin"
+    }
+  }
+
+  expect_failures = [var.functions, var.cells, var.placement, var.quota, var.jwt]
+}
+
+run "an_external_id_of_one_character_and_further_values_of_zero_are_refused" {
+  command = plan
+
+  variables {
+    lambda_concurrency = 9
+    cells              = { north = { account_id = "444444444444", external_id = "n", region = "us-east-1" } }
+    placement          = { beat_seconds = 0 }
+    quota              = { headroom = 0 }
+  }
+
+  expect_failures = [var.lambda_concurrency, var.cells, var.placement, var.quota]
+}
+
+run "a_weight_of_the_hubs_cell_above_a_million_is_refused" {
+  command = plan
+
+  variables {
+    hub_cell = { weight = 1000001 }
+  }
+
+  expect_failures = [var.hub_cell]
+}
+
+run "a_cell_in_no_region_and_no_share_for_small_broadcasts_are_refused" {
+  command = plan
+
+  variables {
+    cells = { north = { account_id = "444444444444", external_id = "north-1", region = "Frankfurt" } }
+    quota = { express = 0 }
+  }
+
+  expect_failures = [var.cells, var.quota]
+}
+
+run "a_weight_above_a_million_and_a_negative_rate_of_connects_are_refused" {
+  command = plan
+
+  variables {
+    connects = { per_second = -1 }
+    cells    = { north = { account_id = "444444444444", external_id = "north-1", region = "us-east-1", weight = 1000001 } }
+  }
+
+  expect_failures = [var.connects, var.cells]
+}
+
+run "a_map_of_cells_that_no_function_can_hold_and_a_reserve_of_more_than_half_are_refused" {
+  command = plan
+
+  variables {
+    connects = { reserve = 0.51 }
+    cells = {
+      for n in range(10, 40) : "cell-${n}" => { account_id = "4444444444${n}", external_id = "external-id-${n}", region = "us-east-1" }
+    }
+  }
+
+  expect_failures = [var.connects, var.cells]
 }
 
 run "variables_of_earlier_releases_unknown_settings_and_accounts_out_of_place_are_refused" {

@@ -114,30 +114,102 @@ run "a_subscriber_in_another_region_is_refused" {
   expect_failures = [var.region]
 }
 
-run "malformed_values_of_the_hub_are_refused" {
+run "an_account_id_with_11_digits_is_refused" {
   command = plan
 
   variables {
-    cell = {
-      prefix                = "loudhailer-dev"
-      environment           = "dev"
-      region                = "us-east-1"
-      account_id            = "22222222222"
-      role                  = { arn = "loudhailer-dev-subscriber-blue", external_id = "blue-1" }
-      shards                = {}
-      callback_endpoint     = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com.attacker.example/live"
-      outcome_queue_url     = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-outcome"
-      dead_letter_queue_url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-dead-letter"
-      lane_posts_per_second = 1633
-      lane_shares           = { normal = 1 }
-      lanes_table           = "loudhailer-dev-lanes"
-      concurrency           = 2
-      timeout               = 10
-      permissions_boundary  = "arn:aws:iam::111111111111:policy/ci/loudhailer-dev-boundary"
-    }
+    cell = merge(var.cell, { account_id = "22222222222" })
   }
 
   expect_failures = [var.cell]
+}
+
+run "a_boundary_in_another_account_is_refused" {
+  command = plan
+
+  variables {
+    cell = merge(var.cell, { permissions_boundary = "arn:aws:iam::111111111111:policy/ci/loudhailer-dev-boundary" })
+  }
+
+  expect_failures = [var.cell]
+}
+
+run "a_role_without_an_arn_is_refused" {
+  command = plan
+
+  variables {
+    cell = merge(var.cell, { role = { arn = "loudhailer-dev-subscriber-blue", external_id = "blue-1" } })
+  }
+
+  expect_failures = [var.cell]
+}
+
+run "an_endpoint_of_another_host_is_refused" {
+  command = plan
+
+  variables {
+    cell = merge(var.cell, { callback_endpoint = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com.attacker.example/live" })
+  }
+
+  expect_failures = [var.cell]
+}
+
+run "a_subscriber_without_a_shard_is_refused" {
+  command = plan
+
+  variables {
+    cell = merge(var.cell, { shards = {} })
+  }
+
+  expect_failures = [var.cell]
+}
+
+run "shards_in_another_region_are_refused" {
+  command = plan
+
+  variables {
+    cell = merge(var.cell, {
+      shards = {
+        shard-0 = {
+          url = "https://sqs.eu-central-1.amazonaws.com/111111111111/loudhailer-dev-shard-0"
+          arn = "arn:aws:sqs:eu-central-1:111111111111:loudhailer-dev-shard-0"
+        }
+      }
+    })
+  }
+
+  expect_failures = [var.cell]
+}
+
+run "fewer_reserved_workers_than_lanes_are_refused" {
+  command = plan
+
+  variables {
+    post_message = { reserved = 3 } # two shards of two workers
+  }
+
+  expect_failures = [var.post_message]
+}
+
+run "a_quota_of_nine_executions_is_refused" {
+  command = plan
+
+  variables {
+    lambda_concurrency = 9
+  }
+
+  expect_failures = [var.lambda_concurrency]
+}
+
+run "more_reserved_workers_than_the_account_has_are_refused" {
+  command = plan
+
+  variables {
+    post_message       = { reserved = 16 }
+    lambda_concurrency = 115
+  }
+
+  expect_failures = [var.post_message]
 }
 
 run "an_unknown_setting_is_refused" {

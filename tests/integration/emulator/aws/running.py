@@ -116,7 +116,7 @@ class LocalAws:
         return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
     def bring_again_soon(self, url: str) -> None:
-        """Let a message that failed come again after a second; Lambda maps no queue that hides one so shortly."""
+        """Return a failed message to its queue after a second; Lambda maps no queue that hides one so shortly."""
         self.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
 
     def table(self) -> tuple[str, str]:

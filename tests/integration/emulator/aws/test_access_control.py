@@ -35,7 +35,7 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 
 def role(local_aws: LocalAws, *statements: dict[str, Any]) -> str:
-    """The ARN of a role that everybody in the account may assume, with any tags."""
+    """The ARN of a role that every principal of the account may assume, with any tags."""
     name, iam = local_aws.name("role"), local_aws.client("iam")
     trust = {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Principal": ANYONE_HERE}
     made = iam.create_role(

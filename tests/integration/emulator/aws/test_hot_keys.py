@@ -72,11 +72,11 @@ class DynamoDb:
         send: Any = self._send  # the stubs want no result
         self.client.meta.events.register("before-send.dynamodb", send)
 
-    def heat(self, table: str, key: str, *, left: float = 0.0, index: str = "") -> None:
+    def heat(self, table: str, key: str, *, spare_units: float = 0.0, index: str = "") -> None:
         """Use up what a key may take at once, but for some units."""
         arn = self.client.describe_table(TableName=table)["Table"]["TableArn"]
         keys = KeyRange(arn + (f"/index/{index}" if index else ""), key)
-        self.throughput.use(keys, WRITE_UNITS_A_SECOND - left, writes=True)
+        self.throughput.use(keys, WRITE_UNITS_A_SECOND - spare_units, writes=True)
 
     def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         raw: dict[str, Any] = {name.lower(): value for name, value in request.headers.items()}
@@ -100,7 +100,7 @@ def test_one_tenants_connects_at_the_accounts_rate_need_more_than_one_key(dynamo
     store = DynamoSessionStore(dynamodb.client, sessions, spread=spread)
     register = DynamoRegister(dynamodb.client, connections, sessions, devices, spread=spread)
     for leading in [ACME, *(f"{ACME}#{number:02d}" for number in range(SESSION_KEYS))]:
-        dynamodb.heat(sessions, leading, left=50)
+        dynamodb.heat(sessions, leading, spare_units=50)
 
     for number in range(150):
         dynamodb.now = number / CONNECTS_PER_SECOND

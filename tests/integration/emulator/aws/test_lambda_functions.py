@@ -117,10 +117,10 @@ def handler(event, context):
     return [context.invoked_function_arn, context.function_version, context.get_remaining_time_in_millis(),
             context.aws_request_id, context.log_group_name]
 """)
-    (arn, version, left, request_id, group), _ = _invoke(local_aws, function)
+    (arn, version, remaining_ms, request_id, group), _ = _invoke(local_aws, function)
     assert arn == f"arn:aws:lambda:us-east-1:111111111111:function:{function}:live"
     assert version == "1"
-    assert 9_000 < left <= 10_000
+    assert 9_000 < remaining_ms <= 10_000
     assert len(request_id) == 36
     assert group == f"/aws/lambda/{function}"
 

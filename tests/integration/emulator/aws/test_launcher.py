@@ -45,9 +45,13 @@ def test_the_ready_file_and_stdout_name_the_endpoint(tmp_path: Path) -> None:
     """One line of JSON, and the endpoint answers by then."""
     ready = tmp_path / "ready.json"
     with launched(tmp_path, "--ready-file", str(ready)) as local_aws:
-        said = json.loads(ready.read_text())
-        assert said == {"event": "ready", "port": said["port"], "endpoint": f"http://127.0.0.1:{said['port']}"}
-        assert local_aws.endpoint == said["endpoint"]
+        ready_line = json.loads(ready.read_text())
+        assert ready_line == {
+            "event": "ready",
+            "port": ready_line["port"],
+            "endpoint": f"http://127.0.0.1:{ready_line['port']}",
+        }
+        assert local_aws.endpoint == ready_line["endpoint"]
         assert local_aws.client("sts").get_caller_identity()["Account"] == ACCOUNT
 
 

@@ -92,11 +92,11 @@ _CLIENT = """\
 #!{python}
 import json, os, pathlib, sys
 if sys.argv[1] == "run":
-    (hosts,) = (pathlib.Path(said[9:].split(":")[0]) for said in sys.argv if said.startswith("--volume="))
-    said = pathlib.Path(__file__).with_name("said")
+    (hosts,) = (pathlib.Path(argument[9:].split(":")[0]) for argument in sys.argv if argument.startswith("--volume="))
+    output = pathlib.Path(__file__).with_name("output")
     found = [sys.argv, dict(os.environ), hosts.read_text(), hosts.parent.stat().st_mode & 0o777]
-    said.with_suffix(".new").write_text(json.dumps(found))
-    said.with_suffix(".new").rename(said)
+    output.with_suffix(".new").write_text(json.dumps(found))
+    output.with_suffix(".new").rename(output)
 """
 
 
@@ -105,7 +105,7 @@ def test_the_secrets_of_a_container_are_on_no_command_line(tmp_path: Path) -> No
 
     The keys of the role are secret, and so is the name of the runtime API, which the file of hosts has as well.
     """
-    client, said = tmp_path / "docker", tmp_path / "said"
+    client, output = tmp_path / "docker", tmp_path / "output"
     client.write_text(_CLIENT.format(python=sys.executable))
     client.chmod(0o755)
     keys = {"AWS_ACCESS_KEY_ID": "ASIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "the secret", "AWS_SESSION_TOKEN": "the token"}
@@ -115,10 +115,10 @@ def test_the_secrets_of_a_container_are_on_no_command_line(tmp_path: Path) -> No
         function, FunctionImage("image", ()), ContainerEngine(str(client), "unix:///nowhere"), lambda *_: None
     )
     try:
-        wait_until(said.exists)
+        wait_until(output.exists)
     finally:
         worker.close()
-    arguments, given, hosts, mode = json.loads(said.read_text())
+    arguments, given, hosts, mode = json.loads(output.read_text())
     assert "--env=TABLE=sessions" in arguments
     name, _, _ = given["AWS_LAMBDA_RUNTIME_API"].partition(":")
     assert not [argument for argument in arguments for value in (*keys.values(), name) if value in argument]

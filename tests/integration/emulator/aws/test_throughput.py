@@ -1,4 +1,4 @@
-"""Hot keys are throttled and transactions isolated, and the shipped client gets through all the same."""
+"""Hot keys are throttled and transactions isolated, and the shipped client gets through nevertheless."""
 
 import time
 from collections.abc import Callable, Iterator

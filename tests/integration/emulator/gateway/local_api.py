@@ -21,7 +21,7 @@ from botocore.config import Config
 
 from tests.support.aws import SECRET, with_secret
 from tests.support.orders import signed_by_root
-from tests.support.waiting import wait_until
+from tests.support.waiting import eventually, wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
@@ -202,6 +202,15 @@ class RunningGateway:
         status, answer = await self.order("GET" if content is None else "POST", path, body)
         assert status == 200, answer
         return answer
+
+    async def stats_when(self, name: str, value: int) -> dict[str, Any]:
+        """The statistics, once one of them has this value."""
+
+        async def stats() -> dict[str, Any]:
+            found: dict[str, Any] = await self.control("/_gateway/stats")
+            return found
+
+        return await eventually(stats, lambda found: found[name] == value)
 
     async def order(self, method: str, path: str, body: bytes = b"") -> tuple[int, Any]:
         """Send a request to a control endpoint; status and answer."""

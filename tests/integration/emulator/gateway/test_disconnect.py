@@ -1,22 +1,10 @@
 """Ends of connections, and the events of `$disconnect`."""
 
 import asyncio
-import time
-from typing import Any
 
 import pytest
 
 from tests.integration.emulator.gateway.local_api import LocalApi, RunningGateway, running_gateway
-
-
-async def stats_when(gateway: RunningGateway, name: str, value: int) -> dict[str, Any]:
-    """The statistics, once one of them has this value."""
-    deadline = time.monotonic() + 10
-    while True:
-        stats: dict[str, Any] = await gateway.control("/_gateway/stats")
-        if stats[name] == value or time.monotonic() > deadline:
-            return stats
-        await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize(("code", "expected"), [(1000, 1000), (1001, 1001), (4000, 4000)])
@@ -73,7 +61,7 @@ async def test_connections_can_be_closed_by_number_and_with_a_code(api: LocalApi
             )
             assert [task.result() for task in first_done] == [1012]
             assert await gateway.control("/_gateway/close", {"count": 9}) == {"closed": 1}
-            stats = await stats_when(gateway, "disconnects_delivered", 2)
+            stats = await gateway.stats_when("disconnects_delivered", 2)
     assert stats["close_codes"] == {"1006": 1, "1012": 1}
     assert stats["connections_open"] == 0
 
@@ -83,7 +71,7 @@ async def test_disconnect_events_can_get_lost(api: LocalApi) -> None:
     with running_gateway(api, "--drop-disconnect", "1") as gateway:
         async with gateway.connected() as client:
             pass
-        stats = await stats_when(gateway, "disconnects_dropped", 1)
+        stats = await gateway.stats_when("disconnects_dropped", 1)
         assert (stats["disconnects_dropped"], stats["disconnects_delivered"]) == (1, 0)
     assert api.events(client.connection_id, "$disconnect") == []
 

@@ -42,6 +42,17 @@ async def test_a_route_without_a_response_sends_nothing_back(gateway: RunningGat
     assert [each["requestContext"]["routeKey"] for each in answers] == ["echo"] * 3
 
 
+async def test_a_request_without_a_response_is_answered_with_an_empty_frame_on_demand(gateway: RunningGateway) -> None:
+    """Users of API Gateway report such frames; its guide does not mention them."""
+    async with gateway.connected() as client:
+        await gateway.control("/_gateway/faults", {"empty_frames": True})
+        try:
+            await client.socket.send_str(json.dumps({"action": "silent"}))
+            assert await client.socket.receive_str(timeout=10) == ""
+        finally:
+            await gateway.control("/_gateway/faults", {})
+
+
 @pytest.mark.parametrize("message", [{"action": "silent", "order": "crash"}, {"action": "missing"}])
 async def test_a_failing_integration_is_an_internal_server_error(
     gateway: RunningGateway, message: dict[str, str]

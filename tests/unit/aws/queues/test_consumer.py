@@ -176,7 +176,7 @@ def test_a_poison_message_behind_a_failure_keeps_its_place() -> None:
 
 
 def test_a_failure_is_logged_with_the_message(logged: Callable[..., list[Any]]) -> None:
-    """The log names it when it comes again, is moved, or could not be moved."""
+    """The log names it when it is delivered again, is moved, or could not be moved."""
     errors = {"a": TransientError("later"), "b": PermanentError("never")}
     consume(event("a", "b"), raising(errors, []), MemoryQueue())
     down = MemoryQueue()

@@ -1,4 +1,4 @@
-"""The pause before a failed message comes again, with a stub in place of the client."""
+"""The pause before a failed message is delivered again, with a stub in place of the client."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -71,7 +71,7 @@ def test_only_failed_messages_are_postponed() -> None:
 
 
 def test_a_failed_postponement_is_retried() -> None:
-    """SQS answers 200 all the same; without another try the message would come after the visibility timeout."""
+    """SQS answers 200 nevertheless; without another try the message would come after the visibility timeout."""
     stub, pauses = StubSqs(failing=[{"0", "2"}, {"2"}]), list[float]()
     postpone(stub, URL, event(1, 1, 1), failed(0, 1, 2), pause=pauses.append)  # type: ignore[arg-type]  # a stub
     assert [[entry["Id"] for entry in call["Entries"]] for call in stub.calls] == [["0", "1", "2"], ["0", "2"], ["2"]]

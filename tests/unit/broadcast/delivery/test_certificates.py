@@ -23,7 +23,7 @@ def test_another_certificate_file_can_be_configured() -> None:
 
 
 def test_no_certificate_is_trusted_without_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sender that verified against nothing would post to anybody."""
+    """A sender that verified against nothing would post to any server."""
     monkeypatch.setattr(certificates, "find_spec", lambda _: None)
     with pytest.raises(FileNotFoundError):
         trusted_file({})

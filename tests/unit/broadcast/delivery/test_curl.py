@@ -275,6 +275,27 @@ def test_clients_that_do_not_read_delay_no_chunk_and_slow_no_lane(
     assert stuck == 0 or connections == 20 or counted["ClientBufferFull"] > 0
 
 
+@pytest.mark.parametrize("rest_seconds", [0.0, throttling.REST_SECONDS], ids=["asked again", "at rest"])
+def test_a_hundred_clients_that_do_not_read_slow_no_lane(
+    rest_seconds: float, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fifth of a chunk, in three of five calls in turn; others in these chunks and between them get the frame."""
+    monkeypatch.setattr(throttling, "REST_SECONDS", rest_seconds)
+    crowd, others = ([connection(number) for number in range(first, first + 500)] for first in (0, 500))
+    sleepers = set(crowd[::5])
+    with running({one: [429] for one in sleepers}) as api:
+        one_sender = sender(rate=2_450)
+        for chunk in (crowd, others, crowd, others, crowd):
+            found = dict(zip(chunk, one_sender.post(api.endpoint, chunk, FRAME, seconds=30), strict=True))
+            assert {
+                one for one, outcome in found.items() if outcome is not Outcome.DELIVERED
+            } == sleepers & found.keys()
+            assert one_sender._lane.rate >= 0.95 * 2_450
+        asked = Counter(request.connection for request in api.requests)
+    assert max(asked[one] for one in sleepers) <= 3 + 2  # in later calls once each
+    assert counted["PostThrottled"] == 0
+
+
 @pytest.mark.parametrize("stuck", [10, 20])
 def test_clients_that_do_not_read_beside_few_others_are_tried_three_times(stuck: int, counted: Counter[str]) -> None:
     """It might be the quota, so no client is blamed. Nor is a lane lowered, and the next chunk does not ask them."""
@@ -292,7 +313,7 @@ def test_clients_that_do_not_read_beside_few_others_are_tried_three_times(stuck:
 
 
 def test_a_call_may_be_given_a_single_try() -> None:
-    """Refused posts that come again get one try; failed posts are tried as often as before."""
+    """Refused posts that are delivered again get one try; failed posts are tried as often as before."""
     with running({ONE: [429], TWO: [500, 200]}) as api:
         outcomes = sender().post(api.endpoint, [ONE, TWO], FRAME, seconds=30, tries=1)
         assert outcomes == [Outcome.THROTTLED, Outcome.DELIVERED]
@@ -303,7 +324,7 @@ def test_a_call_may_be_given_a_single_try() -> None:
 def test_throttling_of_the_account_gives_up_no_connection(
     refusals: int, calls: int, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """429 for everybody is the quota: all are tried again, at a lower rate or in another call, and get the frame."""
+    """429 for all connections is the quota: all are tried again, more slowly or in another call, and get the frame."""
     everyone = [connection(number) for number in range(20)]
     with running({one: [*[429] * refusals, 200] for one in everyone}) as api:
         one_sender = sender(rate=2_450)

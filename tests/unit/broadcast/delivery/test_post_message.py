@@ -69,7 +69,7 @@ def hanging(_: Path) -> Iterator[str]:
 
 @contextmanager
 def distrusted(certificate: Path) -> Iterator[str]:
-    """Nobody vouches for its certificate; what it is sent all the same would be seen."""
+    """Nobody vouches for its certificate; what it is sent nevertheless would be seen."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     with running(tls=context) as api:
@@ -90,7 +90,7 @@ def test_an_unusable_api_is_given_up_with_every_id(certificate: Path, endpoint: 
 
 
 def test_an_api_that_times_out_is_retried_for_every_id(certificate: Path) -> None:
-    """The worker cannot say that anybody failed; the broadcast's lifetime ends it."""
+    """The worker cannot report failures; the broadcast's lifetime ends it."""
     with hanging(certificate) as url:
         worker = Worker(url)
         chunk = replace(chunk_message(3), attempt=MAX_ATTEMPTS)

@@ -96,7 +96,7 @@ def test_a_slow_client_is_skipped_for_a_second_and_then_tried_once(counted: Coun
 
 
 def test_a_slow_connection_that_is_accepted_again_is_normal(counted: Counter[str]) -> None:
-    """Its refusals in a row begin anew; those of a slow client were not the quota's."""
+    """Its refusals in a row start again; those of a slow client were not the quota's."""
     throttling = Throttling()
     crowd(throttling, 50, 10.0)
     refuse(throttling, 3)

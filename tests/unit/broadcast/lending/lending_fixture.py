@@ -161,7 +161,7 @@ class LendingFixture:
         self.shares = shares
         self.quota = quota
         self.workers = {kind: [LaneWorker(self, kind, workers) for _ in range(workers)] for kind in shares}
-        self.left = self.least = self._bucket = quota / 2
+        self.bucket_level = self.lowest_level = self._bucket = quota / 2
 
     def announce(self, kind: str, by: float = 0.0) -> None:
         """Marks the kind, as `query` does before its first chunk is sent, by a clock that is off by so many seconds."""
@@ -174,15 +174,15 @@ class LendingFixture:
         while self.time.now < started + seconds:
             step = tick()
             self.time.go_on(step)
-            self.left = min(self._bucket, self.left + self.quota * step)
-            self.left -= sum(worker.post() for kind in kinds for worker in self.workers[kind])
-            self.least = min(self.least, self.left)
+            self.bucket_level = min(self._bucket, self.bucket_level + self.quota * step)
+            self.bucket_level -= sum(worker.post() for kind in kinds for worker in self.workers[kind])
+            self.lowest_level = min(self.lowest_level, self.bucket_level)
         return {kind: (self._posted(kind) - before[kind]) / (self.time.now - started) for kind in kinds}
 
     def rest(self, seconds: float) -> None:
         """Let time pass in which nobody posts."""
         self.time.go_on(seconds)
-        self.left = min(self._bucket, self.left + self.quota * seconds)
+        self.bucket_level = min(self._bucket, self.bucket_level + self.quota * seconds)
 
     def disturb(self, random: Random, *, delay: float, lost: float) -> None:
         """Make all ways to the marks slow and bad: up to so many seconds, and such a share of reads without answer."""

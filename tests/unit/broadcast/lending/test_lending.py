@@ -43,7 +43,7 @@ def test_kinds_that_post_at_the_same_time_keep_to_their_shares() -> None:
     assert sum(first.values()) <= RATE * 1.1
     rates = account.run(10, "normal", "low")
     assert rates == {"normal": pytest.approx(RATE * 0.9, rel=0.01), "low": pytest.approx(RATE * 0.1, rel=0.01)}
-    assert account.least > 0
+    assert account.lowest_level > 0
 
 
 @pytest.mark.parametrize(("borrower", "owner"), [("low", "normal"), ("normal", "low")])
@@ -55,7 +55,7 @@ def test_a_starting_kind_has_its_share_at_once_and_borrowers_yield(borrower: str
     assert account.run(0.3, borrower, owner)[owner] >= RATE * TWO[owner] * 0.9
     rates = account.run(5, borrower, owner)
     assert rates == {kind: pytest.approx(RATE * TWO[kind], rel=0.01) for kind in TWO}
-    assert account.least > 0
+    assert account.lowest_level > 0
 
 
 def test_the_rate_of_an_idle_kind_is_divided_by_shares() -> None:
@@ -124,7 +124,7 @@ def test_all_kinds_together_never_empty_the_accounts_bucket(
         if random.random() < 0.5:
             for worker in [worker for kind in shares if kind not in posting for worker in account.workers[kind]]:
                 worker.freeze(seconds)
-    assert account.least > 0
+    assert account.lowest_level > 0
 
 
 @pytest.mark.parametrize("stood_still", [0, 60])
@@ -139,7 +139,7 @@ def test_a_resumed_worker_ignores_old_marks(stood_still: float) -> None:
     account.run(1, "normal")
     account.run(0.3, "normal", "low")
     assert account.run(5, "normal", "low")["low"] == pytest.approx(RATE * 0.1, rel=0.01)
-    assert account.least > 0
+    assert account.lowest_level > 0
 
 
 def test_a_resumed_worker_borrows_after_its_next_look() -> None:
@@ -188,18 +188,20 @@ def test_a_kind_with_slow_marks_borrows_nothing() -> None:
 def test_a_failed_read_is_counted_and_limits_the_lane_to_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else fails, and the next look may find out. The log says so once a minute."""
     counted: list[str] = []
-    told: list[str] = []
+    warnings: list[str] = []
     monkeypatch.setattr("loudhailer.delivery.lending.policy.count", counted.append)
-    monkeypatch.setattr("loudhailer.delivery.lending.policy.logger.warning", lambda message, **_: told.append(message))
+    monkeypatch.setattr(
+        "loudhailer.delivery.lending.policy.logger.warning", lambda message, **_: warnings.append(message)
+    )
     account = LendingFixture(TWO, workers=1)
     (worker,) = account.workers["low"]
     worker.network.lost = lambda: True
     assert account.run(2, "low") == {"low": pytest.approx(RATE * 0.1, rel=0.02)}
     assert set(counted) == {"LanesUnknown"}
     assert 7 <= len(counted) <= 9
-    assert len(told) == 1
+    assert len(warnings) == 1
     account.run(60, "low")
-    assert len(told) == 2
+    assert len(warnings) == 2
     worker.network.lost = lambda: False
     account.run(0.3, "low")
     assert account.run(2, "low") == {"low": pytest.approx(RATE, rel=0.01)}
@@ -212,7 +214,7 @@ def test_a_killed_borrower_leaves_no_loan_behind() -> None:
     account.workers["low"] = [LaneWorker(account, "low", 2) for _ in range(2)]
     account.run(2.5, "normal")
     assert account.run(2, "normal") == {"normal": pytest.approx(RATE, rel=0.01)}
-    assert account.least > 0
+    assert account.lowest_level > 0
 
 
 def test_marks_of_kinds_without_a_share_are_ignored() -> None:

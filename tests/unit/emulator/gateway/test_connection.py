@@ -84,7 +84,7 @@ def test_a_client_that_does_not_read_gets_no_more_messages() -> None:
 
 
 def test_a_connection_with_a_full_buffer_takes_no_message() -> None:
-    """However little waits for its client; a close frame goes out all the same."""
+    """However little waits for its client; a close frame goes out nevertheless."""
     client = StandInClient().opened()
     client.connection.full = True
     assert not client.connection.deliver(b"x")

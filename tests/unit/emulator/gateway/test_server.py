@@ -183,7 +183,7 @@ async def test_a_request_to_another_host_is_refused(first: str, host: str) -> No
     ],
 )
 async def test_control_requests_and_commands_of_another_origins_page_are_refused(first: str, header: str) -> None:
-    """Before anybody looks at their signature."""
+    """Before their signature is checked."""
     answer = await answered(first, HOST, header)
     assert answer.startswith(b"HTTP/1.1 403 ")
     assert b"another origin" in answer

@@ -69,7 +69,7 @@ def record(event: str, one: ConnectionKey, was: Membership | None, now: Membersh
     return {"eventID": "e1", "eventName": event, "dynamodb": change}
 
 
-def left(nickname: str, room: RoomKey = RED) -> dict[str, str]:
+def leave_frame(nickname: str, room: RoomKey = RED) -> dict[str, str]:
     """The frame that says so."""
     return {"action": "leaveroom", "roomKey": room, "nickName": nickname, "connectionId": f"{nickname}="}
 
@@ -86,7 +86,7 @@ def test_a_deleted_row_is_a_leave(house: House) -> None:
     house.join("dan", room=BLUE)
     house.join("eve", tenant="acme2")
     house.tell(house.lose(ann))
-    assert house.posted == {"bob": [left("ann")], "cid": [left("ann")]}
+    assert house.posted == {"bob": [leave_frame("ann")], "cid": [leave_frame("ann")]}
     assert house.sender.calls == [(ENDPOINT, ANNOUNCING_SECONDS)]
 
 
@@ -97,14 +97,14 @@ def test_joining_another_room_leaves_the_former(house: House) -> None:
     moved = house.move(ann, BLUE, "ann")
     house.connections.rooms[ann] = RED
     house.tell(moved)
-    assert house.posted == {"bob": [left("ann")]}
+    assert house.posted == {"bob": [leave_frame("ann")]}
 
 
 def test_a_new_nickname_is_a_leave_of_the_former_nickname(house: House) -> None:
     """Everyone in the room gets it, the renamed member too: it is still there."""
     ann, _ = house.join("ann", "bob")
     house.tell(house.move(ann, RED, "Anna"))
-    assert house.posted == {"ann": [left("ann")], "bob": [left("ann")]}
+    assert house.posted == {"ann": [leave_frame("ann")], "bob": [leave_frame("ann")]}
 
 
 def test_other_changes_are_not_announced_as_leaves(house: House) -> None:
@@ -122,14 +122,14 @@ def test_leaves_of_a_batch_are_announced_in_order(house: House) -> None:
     ann, bob, _ = house.join("ann", "bob", "cid")
     dan, _ = house.join("dan", "eve", room=BLUE)
     house.tell(house.lose(bob), house.lose(dan), house.lose(ann))
-    assert house.posted == {"cid": [left("bob"), left("ann")], "eve": [left("dan", BLUE)]}
+    assert house.posted == {"cid": [leave_frame("bob"), leave_frame("ann")], "eve": [leave_frame("dan", BLUE)]}
 
 
 def test_a_member_that_left_and_returned_receives_its_own_leave(house: House) -> None:
     """The room after the last record of the batch counts."""
     ann, _ = house.join("ann", "bob")
     house.tell(house.move(ann, BLUE, "ann"), house.move(ann, RED, "ann"))
-    assert house.posted == {"ann": [left("ann")], "bob": [left("ann")]}
+    assert house.posted == {"ann": [leave_frame("ann")], "bob": [leave_frame("ann")]}
 
 
 def test_an_old_leave_is_not_announced(house: House) -> None:
@@ -141,7 +141,7 @@ def test_an_old_leave_is_not_announced(house: House) -> None:
     assert house.posted == {}
     house.now = NOW + LONGEST_LEAVE_AGE_SECONDS
     house.tell(lost)
-    assert house.posted == {"bob": [left("ann")]}
+    assert house.posted == {"bob": [leave_frame("ann")]}
 
 
 def test_leaves_of_a_large_room_are_not_announced(house: House) -> None:
@@ -158,7 +158,7 @@ def test_a_stale_member_blocks_no_announcement(house: House) -> None:
     ann, bob, cid, _ = house.join("ann", "bob", "cid", "dan")
     house.ends({bob: Outcome.GONE, cid: Outcome.UNSENT})
     house.tell(house.lose(ann))
-    assert house.posted == {"dan": [left("ann")]}
+    assert house.posted == {"dan": [leave_frame("ann")]}
 
 
 def test_a_stale_member_is_removed(house: House, counted: Counter[str]) -> None:
@@ -184,7 +184,7 @@ def test_an_unreadable_room_blocks_no_other_room(house: House, counted: Counter[
     cid, _ = house.join("cid", "dan", room=BLUE)
     house.rooms.down.add(RED)
     house.tell(house.lose(ann), house.lose(cid))
-    assert house.posted == {"dan": [left("cid", BLUE)]}
+    assert house.posted == {"dan": [leave_frame("cid", BLUE)]}
     assert counted["LeaveNotAnnounced"] == 1
 
 
@@ -219,4 +219,4 @@ def test_a_malformed_record_is_skipped(house: House, broken: Record) -> None:
     if broken.get("dynamodb"):
         broken["dynamodb"]["ApproximateCreationDateTime"] = float(NOW)
     house.tell(broken, house.lose(ann))
-    assert house.posted == {"bob": [left("ann")]}
+    assert house.posted == {"bob": [leave_frame("ann")]}

@@ -1,4 +1,4 @@
-"""Messages said in a room, and the members that hear them."""
+"""Messages to a room, and the members that receive them."""
 
 from collections import Counter
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.messaging.send_message import rooms as say_in_room
-from functions.messaging.send_message.rooms import SendToRoom
+from functions.messaging.send_message.rooms import SendToRoom, SmallRoom
 from loudhailer import codec
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import InRoom
@@ -26,6 +26,7 @@ from loudhailer.websocket.once import Once
 from loudhailer.websocket.sent.model import Attempt
 from tests.support.broadcasts import ENDPOINT
 from tests.support.fakes.broadcast import MemoryBroadcastStore, MemoryTopic
+from tests.support.fakes.delivery import MemoryOrderedSender
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.fakes.sent import MemorySentStore
 from tests.support.limits import MAX_CONTENT, SMALL_ROOM
@@ -44,6 +45,7 @@ class Talk(RoomFixture):
         self.closing = MemoryQueue()
         self.requests = 0
         self.seconds_later = 0
+        self.monotonic = 0.0
         self.said_in: dict[int, SendToRoom] = {}
         self.caller: dict[str, Any] = {}
 
@@ -61,13 +63,18 @@ class Talk(RoomFixture):
             id(self.sender),
             SendToRoom(
                 self.rooms,
-                self.sender,
+                SmallRoom(
+                    self.rooms,
+                    self.sender,
+                    self.closing,
+                    endpoint=ENDPOINT,
+                    pause=self.pause,
+                    monotonic=lambda: self.monotonic,
+                ),
                 self.posts,
                 self.broadcasts,
                 announce,
-                ends=self.closing,
                 once=once,
-                endpoint=ENDPOINT,
             ),
         )
         sender = caller(one, **self.caller)
@@ -76,6 +83,10 @@ class Talk(RoomFixture):
             sender = replace(sender, request_id=f"r{self.requests}")
         answer = say(sender, codec.decode_object(text, verbatim=VERBATIM_MEMBERS))
         return None if answer is None else codec.decode(answer)
+
+    def pause(self, seconds: float) -> None:
+        """Let that many seconds pass."""
+        self.monotonic += seconds
 
     @property
     def announced(self) -> list[Announcement]:
@@ -89,7 +100,7 @@ def talk() -> Talk:
     return Talk()
 
 
-def said(nickname: str, content: str = "hello") -> dict[str, Any]:
+def message_frame(nickname: str, content: str = "hello") -> dict[str, Any]:
     """The frame that the room sees."""
     room = {"action": "sendmessage", "roomKey": "red", "nickName": nickname}
     return room | {"content": content, "sentAt": NOW * 1000, "connectionId": f"{nickname}="}
@@ -101,7 +112,7 @@ def test_every_member_of_the_room_receives_a_message(talk: Talk, counted: Counte
     talk.join("cid", room=BLUE)
     talk.connect("dan")
     assert talk.say(ann) is None
-    assert talk.posted == {"ann": [said("ann")], "bob": [said("ann")]}
+    assert talk.posted == {"ann": [message_frame("ann")], "bob": [message_frame("ann")]}
     assert talk.announced == []
     assert counted["RoomMessageSent"] == 1
     assert talk.sender.calls == [(ENDPOINT, 3.0)]
@@ -111,7 +122,7 @@ def test_the_nickname_is_that_of_the_row(talk: Talk) -> None:
     """The nickname in the frame is not trusted."""
     ann, _ = talk.join("ann", "bob")
     talk.say(ann, nickName="bob")
-    assert talk.posted["bob"] == [said("ann")]
+    assert talk.posted["bob"] == [message_frame("ann")]
 
 
 def test_a_message_from_outside_the_room_is_refused(talk: Talk, counted: Counter[str]) -> None:
@@ -122,7 +133,7 @@ def test_a_message_from_outside_the_room_is_refused(talk: Talk, counted: Counter
     (eve,) = talk.join("eve", tenant="acme2")
     assert [talk.say(one)["error"]["code"] for one in (cid, dan)] == ["NOT_IN_ROOM"] * 2
     assert talk.say(eve) is None
-    assert talk.posted == {"eve": [said("eve")]}
+    assert talk.posted == {"eve": [message_frame("eve")]}
     talk.connections.delete(bob)
     assert talk.say(bob)["error"] == {"code": "NOT_IN_ROOM", "message": "join the room before you speak in it"}
     assert counted["FrameRefused"] == 3
@@ -187,9 +198,40 @@ def test_a_stale_member_is_removed_and_the_others_receive_the_message(
     talk.ends({bob: Outcome.GONE, cid: slow})
     assert talk.say(ann) is None
     assert talk.closing.bodies == [End(cid, close=True).to_body()]
-    assert talk.posted == {"ann": [said("ann")], "dan": [said("ann")]}
+    assert talk.posted == {"ann": [message_frame("ann")], "dan": [message_frame("ann")]}
     assert set(talk.connections.rows) == {ann, cid, dan}
     assert (counted["StaleConnectionDeleted"], counted["RoomPostFailed"]) == (1, 1)
+
+
+def test_a_member_throttled_for_a_moment_stays_and_receives_the_message(talk: Talk, counted: Counter[str]) -> None:
+    """It reads, and the account is throttled: it is posted to once more, a second later, in the rest of the time."""
+    ann, bob, cid = talk.join("ann", "bob", "cid")
+    talk.sender = MemoryOrderedSender(
+        {
+            bob.connection_id: [Outcome.THROTTLED, Outcome.DELIVERED],
+            cid.connection_id: [Outcome.THROTTLED, Outcome.GONE],
+        }
+    )
+    assert talk.say(ann) is None
+    assert talk.posted == {"ann": [message_frame("ann")], "bob": [message_frame("ann")]}
+    assert talk.closing.bodies == []
+    assert set(talk.connections.rows) == {ann, bob}
+    assert talk.sender.calls == [(ENDPOINT, 3.0), (ENDPOINT, 2.0)]
+    assert counted["RoomPostFailed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "seconds", "attempts"),
+    [(Outcome.THROTTLED, 0.0, 2), (Outcome.THROTTLED, 2.5, 1), (Outcome.SLOW, 0.0, 1), (Outcome.UNSENT, 3.0, 1)],
+)
+def test_a_member_that_stays_throttled_is_closed(first: Outcome, seconds: float, attempts: int, talk: Talk) -> None:
+    """At once if it is known to be slow, or if the time for posts is almost over."""
+    ann, bob = talk.join("ann", "bob")
+    talk.ends({bob: first})
+    talk.sender.before = lambda: talk.pause(seconds)
+    assert talk.say(ann) is None
+    assert talk.closing.bodies == [End(bob, close=True).to_body()]
+    assert len(talk.sender.calls) == attempts
 
 
 def test_a_message_is_not_finished_until_members_that_miss_it_are_closed(talk: Talk) -> None:
@@ -210,12 +252,12 @@ def test_a_member_that_the_gateway_refuses_permanently_is_not_closed(talk: Talk)
 
 
 def test_a_stale_row_that_cannot_be_deleted_is_no_failure(talk: Talk) -> None:
-    """A message that was heard is not said to have failed."""
+    """A delivered message is not reported as failed."""
     ann, bob = talk.join("ann", "bob")
     talk.ends({bob: Outcome.GONE})
     talk.rooms.down.add("remove")
     assert talk.say(ann) is None
-    assert talk.posted == {"ann": [said("ann")]}
+    assert talk.posted == {"ann": [message_frame("ann")]}
 
 
 def test_a_speaker_missing_from_the_index_receives_its_own_message(talk: Talk) -> None:
@@ -223,7 +265,7 @@ def test_a_speaker_missing_from_the_index_receives_its_own_message(talk: Talk) -
     (ann,) = talk.join("ann")
     del talk.connections.rooms[ann]
     assert talk.say(ann) is None
-    assert talk.posted == {"ann": [said("ann")]}
+    assert talk.posted == {"ann": [message_frame("ann")]}
 
 
 def test_a_room_is_small_up_to_a_hundred(talk: Talk) -> None:
@@ -241,7 +283,7 @@ def test_a_large_room_is_served_by_a_broadcast(talk: Talk) -> None:
     assert talk.posted == {}
     (announcement,) = talk.announced
     assert announcement.audience == InRoom(TenantId("acme"), RED)
-    assert codec.decode(announcement.payload.open()) == said("c0000")
+    assert codec.decode(announcement.payload.open()) == message_frame("c0000")
     assert (announcement.published_at, announcement.expires_at) == (NOW * 1000, NOW + LIFETIME)
     summary = talk.broadcasts.summary(announcement.broadcast_id)
     assert summary is not None
@@ -249,7 +291,7 @@ def test_a_large_room_is_served_by_a_broadcast(talk: Talk) -> None:
 
 
 def test_each_message_to_a_large_room_is_a_separate_broadcast(talk: Talk) -> None:
-    """Also when the same is said twice."""
+    """Also when two messages are equal."""
     everyone = talk.crowd(SMALL_ROOM + 1)
     for _ in range(2):
         talk.say(everyone[0])
@@ -273,7 +315,7 @@ def test_a_message_with_an_id_is_acknowledged_and_sent_once(talk: Talk) -> None:
     """A retry over another connection of the session, too; the frame says by which id a duplicate is known."""
     ann, bob = talk.join("ann", "bob")
     assert [talk.say(one, clientMessageId="m1") for one in (ann, ann, bob)] == [ACK] * 3
-    heard = [said("ann") | {"messageId": MESSAGE_ID}]
+    heard = [message_frame("ann") | {"messageId": MESSAGE_ID}]
     assert talk.posted == {"ann": heard, "bob": heard}
 
 
@@ -282,7 +324,7 @@ def test_a_retry_in_a_large_room_makes_no_second_broadcast(talk: Talk) -> None:
     everyone = talk.crowd(SMALL_ROOM + 1)
     assert [talk.say(everyone[0], clientMessageId="m1") for _ in range(3)] == [ACK] * 3
     (announcement,) = talk.announced
-    assert codec.decode(announcement.payload.open()) == said("c0000") | {"messageId": MESSAGE_ID}
+    assert codec.decode(announcement.payload.open()) == message_frame("c0000") | {"messageId": MESSAGE_ID}
 
 
 @pytest.mark.parametrize("announced", [False, True], ids=["before the topic has it", "after the topic has it"])

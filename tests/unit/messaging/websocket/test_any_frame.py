@@ -13,7 +13,7 @@ from functions.messaging.echo.delivery import ReplyDelivery
 from functions.messaging.echo.echo import Echo, Tenancy
 from functions.messaging.join_room.join_room import JoinRoom
 from functions.messaging.send_message.direct import Direct
-from functions.messaging.send_message.rooms import SendToRoom
+from functions.messaging.send_message.rooms import SendToRoom, SmallRoom
 from functions.messaging.send_message.send_message import SendMessage
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.connections.model import Connection
@@ -72,13 +72,11 @@ def send_message() -> SendMessage:
         Direct(MemoryInboxStore(), MemoryPlaceStore(), once, messages_per_inbox=1_000, lifetime_seconds=600),
         SendToRoom(
             rooms(),
-            MemoryOrderedSender(),
+            SmallRoom(rooms(), MemoryOrderedSender(), MemoryQueue(), endpoint=ENDPOINT, pause=lambda _: None),
             posts(),
             broadcasts,
             announce,
-            ends=MemoryQueue(),
             once=once,
-            endpoint=ENDPOINT,
         ),
     )
 

@@ -25,7 +25,7 @@ class ExchangeFixture:
         self.sessions = MemorySessionStore()
         self.limits = MemoryLimitStore()
         self.now = NOW
-        self.answer: str | Exception | None = "said"
+        self.answer: str | Exception | None = "answered"
         self.heard: list[tuple[Caller, Frame]] = []
         self.open(SESSION, PLAYER)
         self.responder = TenantResponder(self.sessions, self.limits, self._respond)
@@ -50,7 +50,7 @@ class ExchangeFixture:
 
 @pytest.fixture
 def exchanges() -> ExchangeFixture:
-    """A session that is bound to a player, and nothing said yet."""
+    """A session that is bound to a player, before any frame."""
     return ExchangeFixture()
 
 
@@ -73,7 +73,7 @@ def code(frame: Any) -> str:
 
 def test_a_frame_is_answered_by_its_route(exchanges: ExchangeFixture) -> None:
     """The route gets the caller and the frame."""
-    assert exchanges.send({"action": "sendmessage"}) == "said"
+    assert exchanges.send({"action": "sendmessage"}) == "answered"
     assert exchanges.heard == [(Caller.of(event({})), {"action": "sendmessage"})]
 
 
@@ -113,8 +113,8 @@ def test_an_event_without_a_caller_is_answered_with_an_error(exchanges: Exchange
 
 
 def test_the_messages_of_a_player_are_limited_by_the_minute(exchanges: ExchangeFixture, counted: Counter[str]) -> None:
-    """Over that it gets an error, as in the echo; the next minute begins anew."""
-    assert [exchanges.send({}) for _ in range(3)] == ["said"] * 3
+    """Over that it gets an error, as in the echo; the next minute starts again."""
+    assert [exchanges.send({}) for _ in range(3)] == ["answered"] * 3
     assert exchanges.send({}) == {
         "message": "Too Many Requests",
         "connectionId": KEY.connection_id,
@@ -122,7 +122,7 @@ def test_the_messages_of_a_player_are_limited_by_the_minute(exchanges: ExchangeF
     }
     assert len(exchanges.heard) == 3
     exchanges.now += 60
-    assert exchanges.send({}) == "said"
+    assert exchanges.send({}) == "answered"
     assert counted == {"FrameThrottled": 1}
 
 
@@ -132,9 +132,9 @@ def test_a_players_sessions_share_its_limit(exchanges: ExchangeFixture) -> None:
     exchanges.open(other, PLAYER)
     exchanges.open(third, PlayerId("2"))
     for session in (SESSION, other, SESSION):
-        assert exchanges.send({}, sessionId=session) == "said"
+        assert exchanges.send({}, sessionId=session) == "answered"
     assert exchanges.send({}, sessionId=other)["message"] == "Too Many Requests"
-    assert exchanges.send({}, sessionId=third, playerId="2") == "said"
+    assert exchanges.send({}, sessionId=third, playerId="2") == "answered"
 
 
 def test_a_session_without_a_player_has_a_limit_of_its_own(exchanges: ExchangeFixture) -> None:
@@ -142,16 +142,16 @@ def test_a_session_without_a_player_has_a_limit_of_its_own(exchanges: ExchangeFi
     anonymous = SessionId(PLAYER)
     exchanges.open(anonymous, None)
     for _ in range(3):
-        assert exchanges.send({}, sessionId=anonymous, playerId=None) == "said"
+        assert exchanges.send({}, sessionId=anonymous, playerId=None) == "answered"
     assert exchanges.send({}, sessionId=anonymous, playerId=None)["message"] == "Too Many Requests"
-    assert exchanges.send({}) == "said"
+    assert exchanges.send({}) == "answered"
 
 
 def test_thirteen_hundred_messages_end_the_session(exchanges: ExchangeFixture, counted: Counter[str]) -> None:
     """At 60 a minute 60 are carried out, 540 get the error Too Many Requests, and the rest gets no answer."""
     answers = Counter(str(exchanges.send({}, messagesPerMinute="60")) for _ in range(1_300))
     too_many = {"message": "Too Many Requests", "connectionId": KEY.connection_id, "requestId": "r=1"}
-    assert answers == {"said": 60, str(too_many): 540, "None": 700}
+    assert answers == {"answered": 60, str(too_many): 540, "None": 700}
     assert (TENANT, SESSION) not in exchanges.sessions.rows
     assert exchanges.limits.minutes[frames_of_session(TENANT, SESSION).key(NOW)] == 601
     assert (counted["SessionFlooded"], counted["FrameThrottled"]) == (1, 1_240)

@@ -83,7 +83,7 @@ def test_a_malformed_wake_is_refused(body: str) -> None:
 
 
 def test_a_wake_that_only_fetches_does_not_hold_up_its_inbox() -> None:
-    """It has another group, in which it may fail and come again."""
+    """It has another group, in which it may fail and are delivered again."""
     wake = Wake(INBOX, only_fetches=True)
     message = wake.to_message("e1")
     assert Wake.of_body(message.body) == wake

@@ -99,7 +99,7 @@ def test_an_abandoned_attempt_is_waited_for_for_fifteen_seconds(
         patched.setattr(messages.sent, "finish", _killed)
         with pytest.raises(KeyboardInterrupt):
             messages.send(FRAME, request_id="r1")
-    with pytest.raises(TransientError, match="still at work"):
+    with pytest.raises(TransientError, match="still in progress"):
         messages.send(FRAME, request_id="r2")
     messages.now += 15
     messages.send(FRAME, request_id="r3")

@@ -63,14 +63,14 @@ def test_a_direct_frame_names_its_sender_and_time() -> None:
 
 @pytest.mark.parametrize("player", [None, PlayerId("ann@example.com")])
 def test_a_room_frame_names_the_acting_member(player: PlayerId | None) -> None:
-    """The nickname may be anybody's; the connection, and the player if there is one, are not the client's word."""
+    """Any client may choose the nickname; the connection, and the player if there is one, are not the client's word."""
     speaker = Speaker(ConnectionId("a="), player)
     where = (RoomKey("red"), NickName("Ann"))
     who = {"roomKey": "red", "nickName": "Ann", "connectionId": "a="} | ({"playerId": player} if player else {})
     assert decode(joined_frame(*where, speaker)) == {"action": "joinroom", **who}
     assert decode(left_frame(*where, speaker)) == {"action": "leaveroom", **who}
-    said = {"action": "sendmessage", "content": "hello", "sentAt": 5, **who}
-    assert decode(room_message_frame(*where, HELLO, 5, speaker)) == said
+    frame = {"action": "sendmessage", "content": "hello", "sentAt": 5, **who}
+    assert decode(room_message_frame(*where, HELLO, 5, speaker)) == frame
 
 
 OWN = [

@@ -4,7 +4,7 @@ AWS signs in nobody without a secret access key that it has issued:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/security-creds.html
 
 MiniStack takes an account's id as the access key of that account's root and does not check its signature. It derives
-the keys of a function's execution role from the names of function and role, so that anybody can.
+the keys of a function's execution role from the names of function and role, so any caller can do so, too.
 
 Patched: `execution_credentials`, which derives them from the secret of this local AWS too. A function's workers still
 get the same keys. Added: `signing_keys`, which says what a request must be signed with.
@@ -70,7 +70,7 @@ def gap(options: Options) -> Gap:
 
 
 def signing_keys(secret: str) -> Callable[[Claim], SigningKey | None]:
-    """Return a function that says what an access key signs with; None if nobody has it."""
+    """Return a function that finds the secret of an access key; None for an unknown key."""
 
     def signing_key(claim: Claim) -> SigningKey | None:
         access_key = claim.access_key

@@ -3,10 +3,10 @@
 AWS: a Query reads up to 1 MB, thousands of items, in some tens of milliseconds.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html
 
-MiniStack reads filters and conditions anew for each item: a partition of 1,000 connections takes it 100 ms, in which it
-answers nobody else, and a broadcast waits for that. It reads each PartiQL statement of a batch twice, a millisecond in
-all, though hundreds in a row have the same text: rows that are deleted and sessions that forget their connections when
-a crowd leaves.
+MiniStack reads filters and conditions again for each item: a partition of 1,000 connections takes it 100 ms, in which
+it answers nobody else, and a broadcast waits for that. It reads each PartiQL statement of a batch twice, a millisecond
+in all, though hundreds in a row have the same text: rows that are deleted and sessions that forget their connections
+when a crowd leaves.
 
 Patched: the three functions that take nearly all of that time and depend on a text alone, both `_tokenize` and
 `_condition_syntax_error`: they are called as they are, and their answers are remembered. And `_parse_partiql`: its last
@@ -37,7 +37,7 @@ _stock_parse_partiql = dynamodb._parse_partiql
 
 
 def gap(_options: Options) -> Gap:
-    """Remember what an expression's text parses to."""
+    """Cache the parsed form of an expression's text."""
     return Gap(
         patches=(
             Patch(
@@ -85,7 +85,7 @@ class _Statements:
     """Parsed statements that change an item.
 
     A batch has each one parsed by itself, and again to carry it out: the last one is kept. One of the same text whose
-    parameters are of the same types is not parsed anew: its parameters take the places of the earlier ones.
+    parameters are of the same types is not parsed again: its parameters take the places of the earlier ones.
     """
 
     def __init__(self) -> None:

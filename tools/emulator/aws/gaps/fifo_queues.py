@@ -38,7 +38,7 @@ _STOCK_SEND = sqs._act_send_message
 
 
 def gap(_options: Options) -> Gap:
-    """Give messages out by group, and refuse what AWS refuses."""
+    """Deliver messages by group, and refuse the groups that AWS refuses."""
     return Gap(
         patches=(
             Patch(

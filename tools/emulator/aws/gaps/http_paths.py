@@ -1,6 +1,6 @@
 """A slash at the end of an HTTP API's path counts.
 
-AWS: a route must match in full, so `/session/` is not `/session`; docs/architecture.md names what else is said of it.
+AWS: a route must match in full, so `/session/` is not `/session`; docs/architecture.md names other reports about it.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
 
 MiniStack takes the first part of a path for what may be a stage. If it is none and nothing but a slash follows, the

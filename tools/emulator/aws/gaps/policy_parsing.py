@@ -26,7 +26,7 @@ _statements_of = lru_cache(_POLICIES)(_stock_parse)
 
 
 def gap(_options: Options) -> Gap:
-    """Remember what a policy's text says."""
+    """Cache the parsed form of a policy's text."""
     return Gap(
         patches=(
             Patch(

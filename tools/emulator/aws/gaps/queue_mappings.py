@@ -42,7 +42,7 @@ _THROTTLE_PAUSE_SECONDS = 0.2
 
 
 def gap(_options: Options) -> Gap:
-    """Pin what reading a queue leans on."""
+    """Pin the functions of MiniStack on which reading a queue relies."""
     return Gap(
         patches=(
             Patch(

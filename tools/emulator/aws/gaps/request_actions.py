@@ -5,13 +5,13 @@ permission to tag it.
 
 AWS: see `tools.emulator.aws.request_actions`, `tools.emulator.aws.passed_roles` and `tools.emulator.aws.tag_actions`.
 
-MiniStack checks an action of the request's own name, and takes many of Lambda's requests for others. It lets everybody
-pass any role and tag new resources.
+MiniStack checks an action of the request's own name, and takes many of Lambda's requests for others. It lets every
+caller pass any role and tag new resources.
 
 Patched: `extract_iam_action`, which says what a request's action is, and `dynamodb_transaction_checks`, which divides a
 request of DynamoDB into actions on tables: here, statements of PartiQL too. One that cannot be read is left as it is,
-so that nobody but root may carry it out. `evaluate` decides on an action of anybody but root: here, on the roles and
-the tags of its request as well. `access_denied_response` words the refusal.
+so that nobody but root may carry it out. `evaluate` decides on an action of each caller but root: here, on the roles
+and the tags of its request as well. `access_denied_response` words the refusal.
 """
 
 # ruff: noqa: SLF001 (MiniStack's internals are what this is about)

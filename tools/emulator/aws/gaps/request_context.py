@@ -1,12 +1,13 @@
-"""Conditions see what a request says of roles and of Lambda's mappings; what a request is about is known by its ARN.
+"""Conditions see the roles and Lambda mappings that a request names, and the ARN of the request's resource.
 
 AWS: `iam:PermissionsBoundary` is the boundary that a request sets, or that the role has which it gives rights to;
 `iam:PolicyARN` the policy that it attaches; `lambda:FunctionArn` the function of a mapping; `sns:Endpoint` and
-`sns:Protocol` those of a new subscription. A role's ARN has its path, a rule of the default bus has no bus, and a new
-function already has its later ARN.
+`sns:Protocol` those of a new subscription. A role's ARN has its path, and a rule of the default bus has no bus. A new
+function already has its later ARN. A subscription is one of its topic's, provisioned concurrency one of its alias's.
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
 
 `s3:if-none-match` and `s3:if-match` are the headers of a conditional write; parts of an upload have neither.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
@@ -15,7 +16,7 @@ MiniStack has none of these keys, omits the path and includes the bus. It takes 
 a subscription or a new function for one about everything.
 
 `aws:SecureTransport` is true for a request over TLS, and policies refuse what is not; MiniStack speaks plain HTTP, on
-127.0.0.1 alone, where nobody can listen: that counts as TLS, or such a policy would refuse everybody.
+127.0.0.1 alone, where nobody can listen: that counts as TLS, or such a policy would refuse every caller.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-securetransport
 
 `aws:PrincipalArn` of a role's session is the role, with its path; MiniStack gives the session's ARN, of STS: "For IAM
@@ -51,7 +52,7 @@ _GIVE_RIGHTS = {
     "iam:PutRolePolicy",
 }
 _NAMING = {"dynamodb", "events", "lambda", "logs", "monitoring", "sns"}
-_ARNS = ("ResourceArn", "ResourceARN", "resourceArn", "SubscriptionArn")
+_ARNS = ("ResourceArn", "ResourceARN", "resourceArn")
 _SESSION = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-role/(?P<role>[^/]+)/.+")
 _STOCK_ARN = iam_actions.extract_resource_arn
 _STOCK_CONTEXT = iam_actions.request_tag_context
@@ -60,7 +61,7 @@ _STOCK_VALUE = iam_evaluator._resolve_condition_key
 
 
 def gap(_options: Options) -> Gap:
-    """Tell conditions what they ask for."""
+    """Add the values of condition keys to the request's context."""
     return Gap(
         patches=(
             Patch(
@@ -88,7 +89,7 @@ def gap(_options: Options) -> Gap:
 
 
 def resource_arn(service: str, *request: Any) -> str:
-    """The ARN of what a request is about."""
+    """Return the ARN of a request's resource."""
     _method, path, _headers, body, params, region, account = request
     arn: str = _STOCK_ARN(service, *request)
     if service == "iam" and (name := iam_actions._query_param(params, "RoleName")):
@@ -96,9 +97,13 @@ def resource_arn(service: str, *request: Any) -> str:
         return f"arn:aws:iam::{get_account_id()}:role{below}{name}"
     if service == "events" and (rule := _fields(body).get("Rule")):
         return f"arn:aws:events:{region}:{account}:rule/{rule}"
+    if service == "lambda" and path.endswith("/provisioned-concurrency"):
+        arn = f"{arn}:{iam_actions._query_param(params, 'Qualifier')}"
     if arn == "*" and service in _NAMING:
         fields = _fields(body) or {name: iam_actions._query_param(params, name) for name in params}
         arn = next((str(fields[name]) for name in _ARNS if fields.get(name)), arn)
+        if service == "sns" and (subscription := str(fields.get("SubscriptionArn") or "")):
+            return subscription.rpartition(":")[0]
         if service == "monitoring" and (name := fields.get("AlarmNames.member.1")):
             return f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}"
         if service == "lambda" and path.endswith("/functions") and (name := fields.get("FunctionName")):
@@ -114,7 +119,7 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def context(service: str, action: str, body: bytes, params: Any) -> dict[str, Any]:
-    """Return what the request itself says, by the names of conditions' keys."""
+    """Return the values that the request itself contains, by condition key."""
     keys: dict[str, Any] = _STOCK_CONTEXT(service, action, body, params)
     if action in _SET_BOUNDARY and (boundary := iam_actions._query_param(params, "PermissionsBoundary")):
         keys["iam:permissionsboundary"] = boundary

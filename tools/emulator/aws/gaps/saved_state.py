@@ -76,7 +76,7 @@ def _require_unused() -> None:
 
 
 def _without_history(service: str, state: dict[str, Any]) -> dict[str, Any]:
-    """The copy that a service gave of its state, without what its functions have said and measured."""
+    """The copy of a service's state, without its functions' logs and metrics."""
     if service == "cloudwatch_logs":
         for group in state["log_groups"].all_values():
             group["streams"] = {}

@@ -3,7 +3,7 @@
 AWS: see `tools.emulator.aws.session_tags`; `sts:TransitiveTagKeys` is a key of a trust policy's conditions.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#ck_transitivetagkeys
 
-MiniStack takes no notice of them: a chain of roles loses the tag, and may set it anew.
+MiniStack takes no notice of them: a chain of roles loses the tag, and may set it again.
 
 Patched: `handle_request` of STS, which answers an AssumeRole, looks up what its caller's session passes on and refuses
 tags that contradict it; `evaluate_trust_policy` gets the transitive keys; `register_session` keeps all of it.

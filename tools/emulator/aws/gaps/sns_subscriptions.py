@@ -30,7 +30,7 @@ _asked: ContextVar[dict[str, Any] | None] = ContextVar("_asked", default=None)
 
 
 def gap(_options: Options) -> Gap:
-    """Tell topics' policies what is to be subscribed."""
+    """Add protocol and endpoint to the context of topics' policies."""
     return Gap(
         patches=(
             Patch(

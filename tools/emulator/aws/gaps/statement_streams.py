@@ -24,7 +24,7 @@ _STOCK_DELETE = dynamodb._partiql_delete
 
 
 def gap(_options: Options) -> Gap:
-    """Emit what statements change."""
+    """Emit stream records for the changes of statements."""
     return Gap(
         patches=(
             Patch(

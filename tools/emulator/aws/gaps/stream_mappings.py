@@ -41,7 +41,7 @@ _GATHERING_PAUSE_SECONDS = 0.02
 
 
 def gap(_options: Options) -> Gap:
-    """Pin what reading a stream leans on."""
+    """Pin the functions of MiniStack on which reading a stream relies."""
     return Gap(
         patches=(
             Patch(
@@ -118,7 +118,7 @@ class StreamMapping:
         return position, records
 
     def _policy(self) -> RetryPolicy:
-        # MiniStack keeps what the request said, null included: then AWS's default holds.
+        # MiniStack keeps the request's value, null included: then AWS's default holds.
         retries = self._esm.get("MaximumRetryAttempts")
         age = self._esm.get("MaximumRecordAgeInSeconds")
         return RetryPolicy(
@@ -173,7 +173,7 @@ def _hash(record: DeliveredRecord) -> int:
 def failure_document(
     esm: dict[str, Any], records: Sequence[DeliveredRecord], condition: str, invocations: int
 ) -> dict[str, Any]:
-    """Return what AWS tells the on-failure destination: where the records are, not the records."""
+    """Return AWS's message to the on-failure destination: the records' position, not the records."""
     first, last = records[0]["dynamodb"], records[-1]["dynamodb"]
     return {
         "requestContext": {

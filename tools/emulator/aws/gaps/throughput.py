@@ -152,7 +152,7 @@ class _Service:
             request = json.loads(body)
             touched = list(_TOUCHED[action](request))
         except (AttributeError, LookupError, TypeError, ValueError):
-            return await carry_out(body)  # what is no request of DynamoDB's is refused for what it is
+            return await carry_out(body)  # DynamoDB's own check refuses a malformed request
         refusals = [self._refusal(touch) for touch in touched]
         if not any(refusals):
             return await self._carried_out(touched, partial(carry_out, body))
@@ -217,7 +217,7 @@ class _Service:
     def page(
         self, items: Iterable[dict[str, Any]], limit: Any, table: dict[str, Any], index_name: str | None = None
     ) -> tuple[list[dict[str, Any]], bool]:
-        """As MiniStack's own, but for noting what was read of each key."""
+        """Like MiniStack's own function; it also notes the units that were read of each key."""
         name, _, is_global = dynamodb._resolve_index_keys(table, index_name)
         resource = table["TableArn"] + (f"/index/{index_name}" if is_global else "")
         page: list[dict[str, Any]] = []
@@ -249,7 +249,7 @@ def _index_writes(
 ) -> Iterator[tuple[KeyRange, float]]:
     """The ranges of global indexes that a write of an item changes, and the units that it costs there.
 
-    An entry is written where it changes. One that gets another key is deleted, and put anew:
+    An entry is written where it changes. An entry that gets another key is deleted and put again:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.ThroughputConsiderations.Writes
     """
     for index in table.get("GlobalSecondaryIndexes") or ():

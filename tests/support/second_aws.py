@@ -1,7 +1,8 @@
-"""DynamoDB by moto, in this process: a second emulator, which shares no code with MiniStack."""
+"""AWS by moto, in this process: a second emulator, which shares no code with MiniStack."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -13,12 +14,20 @@ _SERVERS_OF_THIS_MACHINE = r"http://127\.0\.0\.1.*"
 
 
 @contextmanager
-def moto_dynamodb() -> Iterator[Any]:
-    """A client whose tables are there as long as the block; clients of a server on this machine still reach it."""
+def second_aws() -> Iterator[Callable[[str], Any]]:
+    """Make clients of services, whose tables and queues live as long as the block.
+
+    Clients of a server on this machine still reach it.
+    """
     passthrough: Any = {"urls": [_SERVERS_OF_THIS_MACHINE]}
     with mock_aws(config={"core": {"mock_credentials": False, "passthrough": passthrough}}):
-        client = boto3.client("dynamodb", region_name="us-east-1", aws_access_key_id=_ANY, aws_secret_access_key=_ANY)
-        yield _OneByOne(client)
+        yield cache(_client)
+
+
+def _client(service: str) -> "_OneByOne":
+    return _OneByOne(
+        boto3.client(service, region_name="us-east-1", aws_access_key_id=_ANY, aws_secret_access_key=_ANY)  # type: ignore[call-overload]
+    )
 
 
 class _OneByOne:
