@@ -70,7 +70,7 @@ _PAGE = Project.of_this_code().root / "docs" / "benchmarks.md"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run what is asked for, show it, and renew it on the page if nothing failed."""
+    """Run the chosen benchmarks, show their results, and renew them on the page if none failed."""
     options = _parse(arguments)
     terminal = Terminal()
     effort = Effort(options.rounds, options.seconds)

@@ -28,7 +28,7 @@ def on_terminal(table: ResultTable) -> RichTable:
 
 
 def targets_table(targets: Sequence[Target]) -> ResultTable:
-    """Return what was to be reached, and whether it was."""
+    """Return the goal, and whether it was reached."""
     rows = [(each.name, each.wanted, each.measured, "yes" if each.is_met else "**no**") for each in targets]
     return ResultTable("Targets", ("what", "wanted", "measured", "reached"), rows)
 

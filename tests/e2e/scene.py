@@ -181,7 +181,7 @@ class Scene:
         return [await guest.frames_until(last) for guest in guests]
 
     async def counted(self, tenant: TenantId, connections: int) -> TenantCount:
-        """The tenant's counts, once all of them say what is true."""
+        """The tenant's counts, once all of them are right."""
         return await eventually(lambda: self.system.count(tenant), lambda count: count.agrees_with(connections))
 
     async def gateway(self, endpoint: str) -> Any:

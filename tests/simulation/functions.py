@@ -234,7 +234,7 @@ def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
         "SPREAD_SESSIONS": ("false", "true")[release],
         "MESSAGE_LIFETIME_SECONDS": str(LIFETIME_SECONDS),
         "INBOX_LIFETIME_SECONDS": "3600",
-        "MESSAGES_PER_INBOX": "6",
+        "MESSAGES_PER_INBOX": str(sizes.inbox),
         **(_variables_of_cells(environment) if environment.system.has_cells else {}),
         **own,
     }

@@ -355,7 +355,7 @@ class _Request:
     frame: bytes = b""
 
     def effect(self) -> int:
-        """The status with which the gateway answers what it does."""
+        """The status with which the gateway answers a post."""
         gateway = self.system.gateway
         match self.what:
             case "close":

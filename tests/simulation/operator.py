@@ -1,4 +1,4 @@
-"""The operator of a run: what the command line does, in a task beside the functions."""
+"""The operator of a run: the commands of the command line, in a task beside the functions."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, override
@@ -45,7 +45,10 @@ class Operator:
     def erase(self, tenant: "TenantId") -> None:
         """Erase a tenant, some seconds after the first try once more if that was interrupted."""
         self._begin(lambda: self._erase(tenant), interrupted=0.5, within=30.0)
-        self._system.scheduler.after(60.0, lambda: self._begin(lambda: self._erase(tenant)))
+        self._system.scheduler.after(60.0, lambda: self._erase_again(tenant))
+
+    def _erase_again(self, tenant: "TenantId") -> None:
+        self._begin(lambda: self._erase(tenant))
 
     def redrive(self) -> None:
         """Send the messages of the dead-letter queues again, as `loudhailer redrive` does."""

@@ -17,7 +17,7 @@ UNEXPECTED = "0: a function meets no error but those that it knows"
 
 
 class BrokenError(BaseException):
-    """An invariant does not hold: its name, and what is wrong. No `except Exception` of the functions sees it."""
+    """An invariant does not hold: its name, and the fault. No `except Exception` of the functions sees it."""
 
     def __init__(self, invariant: str, text: str) -> None:
         super().__init__(f"{invariant}: {text}")

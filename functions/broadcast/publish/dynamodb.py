@@ -1,4 +1,4 @@
-"""The tables that recipients are counted and found in, and the hub's tables of leases and placements."""
+"""The tables that recipients are counted and found in, and the hub's tables about its further cells."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor

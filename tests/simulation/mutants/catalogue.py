@@ -614,20 +614,6 @@ MUTANTS: Mapping[str, Mutant] = {
         "_BUCKET_SECONDS = 0.05",
         "_BUCKET_SECONDS = 5.0",
     ),
-    "presence/tells-no-end": Mutant("functions.messaging.presence.presence", "            self._ends(records)\n", ""),
-    "presence/tells-an-end-once": Mutant(
-        "functions.messaging.presence.ends",
-        "in ((False, 0), (True, SETTLED_SECONDS)):",
-        "in ((False, 0),):",
-    ),
-    "broadcast/a-channel-has-followers-of-its-name-alone": Mutant(
-        "loudhailer.broadcast.audience",
-        "in ids.patterns_of(audience.channel)]",
-        "in ids.patterns_of(audience.channel)[:1]]",
-    ),
-    "subscribe/answers-before-it-puts-the-member": Mutant(
-        "functions.channels.subscribe.subscribe", "        self._members.put(\n", "        _ = (\n"
-    ),
     "placing/does-not-note-the-cell": Mutant(
         "functions.sessions.session_api.placing",
         "            self._placements.add_cell(tenant.tenant_id, cell, now)\n",
@@ -652,6 +638,11 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.messaging.relay_message.relay_message",
         "        if is_finished and wake.connected:\n            self._fetch(wake, wake_id)\n",
         "",
+    ),
+    "relay/ignores-that-messages-wait-elsewhere": Mutant(
+        "functions.messaging.relay_message.players_cell",
+        "        if placement.waits_elsewhere or placement.has_moved_since",
+        "        if placement.has_moved_since",
     ),
     "relay/hands-over-without-a-request": Mutant(
         "functions.messaging.relay_message.players_cell",
@@ -692,6 +683,20 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.limits.line.dynamodb",
         "OR {end} < :now OR {end} > :longest",
         "OR {end} < :longest OR {end} > :longest",
+    ),
+    "presence/tells-no-end": Mutant("functions.messaging.presence.presence", "            self._ends(records)\n", ""),
+    "presence/tells-an-end-once": Mutant(
+        "functions.messaging.presence.ends",
+        "in ((False, 0), (True, SETTLED_SECONDS)):",
+        "in ((False, 0),):",
+    ),
+    "broadcast/a-channel-has-followers-of-its-name-alone": Mutant(
+        "loudhailer.broadcast.audience",
+        "in ids.patterns_of(audience.channel)]",
+        "in ids.patterns_of(audience.channel)[:1]]",
+    ),
+    "subscribe/answers-before-it-puts-the-member": Mutant(
+        "functions.channels.subscribe.subscribe", "        self._members.put(\n", "        _ = (\n"
     ),
 }
 """Every mutant, by name."""

@@ -1,4 +1,4 @@
-"""DynamoDB in memory, below boto3: what the adapters ask of a client, in one process and without a clock.
+"""DynamoDB in memory, below boto3: the operations that adapters use, in one process and without a clock.
 
 Every operation is one effect: nobody sees half of it. Faults, time and lagging indexes are put around it where needed,
 as in the simulation. Rows are never changed in place: each write puts a new one.

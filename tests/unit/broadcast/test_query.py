@@ -703,7 +703,7 @@ def test_a_connection_with_overlapping_subscriptions_is_dispatched_once() -> Non
 
 
 def test_a_page_of_members_that_were_all_dispatched_ends_nothing() -> None:
-    """Members behind it are dispatched, too."""
+    """Members behind it are dispatched nevertheless."""
     tables = QueryFixture(NEWS)
     tables.connect(member(number, NEWS[0]) for number in range(6))
     tables.connect(member(number, NEWS[1]) for number in range(6))

@@ -127,7 +127,7 @@ def test_a_connection_has_a_limited_number_of_channels() -> None:
 
 
 def test_a_tenant_opens_a_limited_number_of_new_channels_in_a_minute(counted: Counter[str]) -> None:
-    """Ten for each attempt to connect; channels with a subscriber are free."""
+    """Ten for each attempt to connect; channels that have a subscriber are free."""
     clients = ChannelFixture()
     clients.tenant_per_minute = 1
     function = clients.function()

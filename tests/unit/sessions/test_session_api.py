@@ -572,7 +572,7 @@ def test_a_sessions_grants_are_put_with_it(stores: SessionApiFixture) -> None:
 
 
 def test_a_session_that_has_expired_has_no_grants_any_more(stores: SessionApiFixture) -> None:
-    """It is another session, and its backend puts grants again."""
+    """It is another session, and its grants are those of the new request."""
     put(stores, '{"grants":{"news/*":"s"}}')
     stores.now += 500
     put(stores, None)
