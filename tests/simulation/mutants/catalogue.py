@@ -664,6 +664,11 @@ MUTANTS: Mapping[str, Mutant] = {
         "        return self._part(tenant, self._taking_part())\n",
         "        return tenant\n",
     ),
+    "drain/goes-on-when-it-is-stopped": Mutant(
+        "tools.operations.draining",
+        "        self.require_order()\n",
+        "",
+    ),
     "drain/clients-close-after-two-seconds": Mutant(
         "tools.operations.draining",
         'return int(deployment.outputs["message_lifetime_seconds"]) + int(longest)',
