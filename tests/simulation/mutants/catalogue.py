@@ -659,7 +659,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "        return self._part(tenant, self._taking_part())\n",
         "        return tenant\n",
     ),
-    "drain/goes-on-when-it-is-stopped": Mutant(
+    "drain/continues-when-it-is-stopped": Mutant(
         "tools.operations.draining",
         "        self.require_order()\n",
         "",
