@@ -294,7 +294,7 @@ def test_a_contended_session_delays_only_its_own_partitions(
 
 
 def test_a_partition_without_a_row_is_reported_and_not_made(tables: AccountingFixture, counted: Counter[str]) -> None:
-    """Its neighbours are counted, and its sessions still forget what is gone."""
+    """Its neighbours are counted, and its sessions still forget connections that are gone."""
     absent = nth_partition(ACME, 9)
     tables.disconnect(tables.connect(absent, "a"))
     tables.connect(FIRST, "b")

@@ -51,7 +51,7 @@ class AssignmentFixture:
         )
 
     def account(self, assigned: Counter[Partition]) -> None:
-        """The stream catches up with what was assigned."""
+        """The stream catches up with the assignments."""
         for partition, connections in assigned.items():
             row = self.store.rows[partition]
             self.store.advance(

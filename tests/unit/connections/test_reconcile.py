@@ -1,4 +1,4 @@
-"""Deletion of what has expired, repair of what went wrong; one step's failure is its own."""
+"""Deletion of expired rows, repair of wrong counts; a failed step does not stop the others."""
 
 import contextlib
 from collections import Counter
