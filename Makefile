@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 # The longest first. `make check` runs two at a time; all else is run alone: tests share two cores with their stacks.
-CHECKS := infrastructure types lint imports prose spelling whitespace actions dockerfiles
+CHECKS := infrastructure types lint imports prose spelling whitespace clients actions dockerfiles
 ifneq ($(MAKECMDGOALS),$(CHECKS))
 .NOTPARALLEL:
 endif
@@ -116,8 +116,8 @@ image-base: setup ## Write down the digest of AWS's base; releases stand on it.
 ##@ Measure
 
 .PHONY: bench
-bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 10,000 sockets; writes docs/benchmarks.md.
-	$(RUN) python -m tests.bench
+bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 10,000 sockets; writes docs/benchmarks.md; ONLY="sender lanes" runs two.
+	$(RUN) python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 .PHONY: mutants
 mutants: setup ## A sample of 450 mutants of functions/ and shared/: how many the fast tests detect; writes build/mutants/report.md.
@@ -165,6 +165,13 @@ types: ## Types, strictly.
 .PHONY: imports
 imports: ## Who may import whom.
 	$(RUN) lint-imports --no-logo
+
+.PHONY: clients
+clients: $(NODE_MODULES) ## The client in JavaScript: its types, by TypeScript, and at most 8 KB, bundled and gzipped.
+	$(RUN) tests/node_modules/.bin/tsc --project tests/unit/clients/tsconfig.json
+	@bytes=$$($(RUN) tests/node_modules/.bin/esbuild --bundle --minify --format=esm clients/javascript/src/loudhailer.js | gzip --best | wc --bytes); \
+		(( bytes <= 8192 )) || { echo "The client has $$bytes bytes, more than 8192. Make it smaller." >&2; exit 1; }; \
+		echo "The client has $$bytes bytes, gzipped; 8192 are allowed."
 
 .PHONY: actions
 actions: $(NODE_MODULES) ## GitHub's workflows: correct, and safe.

@@ -178,6 +178,11 @@ def new_probe_id() -> ProbeId:
     return ProbeId(uuid.uuid4().hex)
 
 
+def new_era() -> str:
+    """Return a fresh name for one life of a row; 32 hex digits."""
+    return uuid.uuid4().hex
+
+
 def derived_broadcast_id(made_at: int, source: str) -> BroadcastId:
     """Return the only id for a source, in the form of `new_broadcast_id`; `made_at` in epoch milliseconds."""
     return BroadcastId(f"{made_at:012x}{hashlib.sha256(source.encode()).hexdigest()[:20]}")

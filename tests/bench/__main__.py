@@ -1,11 +1,13 @@
-"""Runs the benchmarks: `make bench`, or `python -m tests.bench --only sender`."""
+"""Run the benchmarks: `make bench`, or `make bench ONLY="sender lanes"`.
+
+The page keeps the latest results of the benchmarks that did not run.
+"""
 
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from tests.bench import (
     accounting,
@@ -18,6 +20,7 @@ from tests.bench import (
     end_to_end,
     lanes,
     machine,
+    measured,
     page,
     query,
     sender,
@@ -27,6 +30,7 @@ from tests.bench import (
     talking_room,
     urgent,
 )
+from tests.bench.measured import MeasuredSection
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import ReportProgress, Section
 from tools.console import Terminal
@@ -62,13 +66,16 @@ PARTS: Mapping[str, Callable[[Effort, ReportProgress], Section]] = {
 }
 
 
+_PAGE = Project.of_this_code().root / "docs" / "benchmarks.md"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run what is asked for, show it, and write the page if nothing failed."""
+    """Run the chosen benchmarks, show their results, and renew them on the page if none failed."""
     options = _parse(arguments)
     terminal = Terminal()
     effort = Effort(options.rounds, options.seconds)
-    facts = [machine.machine()]
-    sections: list[Section] = []
+    load = machine.load()
+    sections: dict[str, Section] = {}
     failures: list[str] = []
     for name in options.only:
         try:
@@ -77,17 +84,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except (BenchmarkError, OperatorError) as error:
             failures.append(f"{name} could not be measured: {error}")
             continue
-        sections.append(section)
+        sections[name] = section
         for table in section.tables:
             terminal.show(page.on_terminal(table))
-    terminal.show(page.on_terminal(page.targets_table([each for section in sections for each in section.targets])))
+    terminal.show(page.on_terminal(page.targets_table([each for one in sections.values() for each in one.targets])))
     if failures:
         sys.exit("\n".join(failures))
-    if path := options.page or (_page() if options.only == list(PARTS) else None):
-        facts.append(machine.versions(sender.versions()))
-        command = "make bench" if arguments is None and len(sys.argv) == 1 else "python -m tests.bench"
-        page.write(path, sections, facts, command=command, date=f"{datetime.now(UTC):%Y-%m-%d}")
-        terminal.say(f"Written: {path}")
+    if options.keep:
+        _renew_page(sections, load)
+        terminal.say(f"Written: {_PAGE}")
+
+
+def _renew_page(sections: Mapping[str, Section], load: float) -> None:
+    stored = _PAGE.with_suffix(".json")
+    now, on = f"{datetime.now(UTC):%Y-%m-%d}", f"{machine.description()}, load {load:.1f} before the run"
+    new = {name: MeasuredSection(one, now, machine.revision(), on) for name, one in sections.items()}
+    all_sections = measured.read(stored) | new
+    in_order = [all_sections[name] for name in PARTS if name in all_sections]
+    page.write(_PAGE, in_order, machine.versions(sender.versions()))
+    measured.write(stored, all_sections, list(PARTS))
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -97,12 +112,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="the benchmarks to run")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of clients and functions")
     parser.add_argument("--seconds", type=float, default=2.0, help="time of one measure")
-    parser.add_argument("--page", type=Path, help="where the page is written; without it only a whole run writes one")
+    parser.add_argument("--no-page", dest="keep", action="store_false", help="show the results, and write no page")
     return parser.parse_args(arguments)
-
-
-def _page() -> Path:
-    return Project.of_this_code().root / "docs" / "benchmarks.md"
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def cumulative(title: str, unit: str, series: Mapping[str, Sequence[float]], mar
 
 
 def lines(title: str, unit: str, height_unit: str, series: Mapping[str, Sequence[Point]]) -> str:
-    """A line through the points of each series; what is no number is left out."""
+    """A line through the points of each series, without values that are no numbers."""
     left, right, top, bottom = 70, _WIDTH - 20, 60, 330
     drawn = {name: [point for point in points if not math.isnan(point[1])] for name, points in series.items()}
     widest = max(x for points in drawn.values() for x, _ in points)

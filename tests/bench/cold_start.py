@@ -1,4 +1,4 @@
-"""Benchmark 5: what a function's start costs, next to what `import boto3` and two clients cost alone."""
+"""Benchmark 5: the cost of a function's start, and of `import boto3` with two clients alone."""
 
 import re
 import subprocess

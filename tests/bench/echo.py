@@ -1,4 +1,4 @@
-"""Benchmark 9: what a session sends to the silo or the pool comes back to it, in order."""
+"""Benchmark 9: a session's frames to the silo or the pool return to it, in order."""
 
 from collections.abc import Callable, Mapping
 

@@ -62,7 +62,7 @@ _SETTLING_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """One broadcast: what the sockets saw of it, and what it took."""
+    """One broadcast: the frames that the sockets received, and its times."""
 
     latencies: Sequence[float]
     cpu: Mapping[str, float]

@@ -95,7 +95,7 @@ class LaneAttempt:
 
     @property
     def used(self) -> float:
-        """The share that they used of what they may."""
+        """The share of their quota that they used."""
         return self.rate / self.quota / self.case.entitled
 
     @property

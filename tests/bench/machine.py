@@ -16,21 +16,20 @@ from tools.stack.project import Project
 _PACKAGES = ("boto3", "orjson", "aws-lambda-powertools", "pycurl", "picows", "ministack")
 
 
-def machine() -> ResultTable:
-    """The processor, the memory and the system."""
-    rows = [
-        ("processor", _processor()),
-        ("cores", str(os.cpu_count())),
-        ("memory", f"{psutil.virtual_memory().total / 2**30:.0f} GiB"),
-        ("system", f"{platform.system()} {platform.release()}"),
-        ("load before the run", f"{os.getloadavg()[0]:.1f}"),
-    ]
-    return ResultTable("Machine", ("", ""), rows)
+def description() -> str:
+    """The processor, the memory and the system, in a line."""
+    memory = f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
+    return f"{_processor()}, {os.cpu_count()} cores, {memory}, {platform.system()} {platform.release()}"
+
+
+def load() -> float:
+    """The average number of processes that ran or waited for a core during the last minute."""
+    return os.getloadavg()[0]
 
 
 def versions(others: Mapping[str, str]) -> ResultTable:
     """Return what took part, `others` included."""
-    rows = [("Loudhailer", _revision()), ("Python", platform.python_version())]
+    rows = [("Loudhailer", revision()), ("Python", platform.python_version())]
     rows += [(package, version(package)) for package in _PACKAGES]
     rows += [("libcurl", str(pycurl.version)), *others.items()]
     return ResultTable("Versions", ("", ""), rows)
@@ -50,7 +49,8 @@ def _processor() -> str:
     return platform.processor()
 
 
-def _revision() -> str:
+def revision() -> str:
+    """The commit of this code, and whether files differ from it."""
     git = ("git", "-C", str(Project.of_this_code().root))
     changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False).stdout
     return answer_of(*git, "rev-parse", "--short", "HEAD") + (" with changes" if changed else "")

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 
 def job() -> dict[str, Any]:
-    """Return what is to be done."""
+    """Return the work to measure."""
     given: dict[str, Any] = json.loads(sys.stdin.readline())
     return given
 

@@ -1,4 +1,4 @@
-"""Load at a rate that does not wait for answers, and what came of it.
+"""Load at a rate that does not wait for answers, and its results.
 
 A client that waits for each answer sends fewer requests to a slow system, and hides how slow it is. Here
 everything has a time at which it is due, and its latency begins then.

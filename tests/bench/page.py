@@ -5,13 +5,15 @@ from pathlib import Path
 
 from rich.table import Table as RichTable
 
-from tests.bench.results import ResultTable, Section, Target
+from tests.bench.measured import MeasuredSection
+from tests.bench.results import ResultTable, Target
 
 _INTRODUCTION = """\
 # Benchmarks
 
-Written by `{command}` on {date}. All of it ran on this one machine, over 127.0.0.1: clients, servers, the local AWS and
-the gateway stand-in share its cores. Compare the rows of a table with each other, not with another machine's.
+Written by `make bench`; `make bench ONLY="sender lanes"` renews these two sections and keeps the others. All of a
+section ran on one machine, over 127.0.0.1: clients, servers, the local AWS and the gateway stand-in share its cores.
+Compare the rows of a table with each other, not with another machine's.
 """
 
 
@@ -26,23 +28,23 @@ def on_terminal(table: ResultTable) -> RichTable:
 
 
 def targets_table(targets: Sequence[Target]) -> ResultTable:
-    """Return what was to be reached, and whether it was."""
+    """Return the goal, and whether it was reached."""
     rows = [(each.name, each.wanted, each.measured, "yes" if each.is_met else "**no**") for each in targets]
     return ResultTable("Targets", ("what", "wanted", "measured", "reached"), rows)
 
 
-def write(path: Path, sections: Sequence[Section], facts: Sequence[ResultTable], *, command: str, date: str) -> None:
-    """Write the page, and the charts beside it."""
-    targets = [target for section in sections for target in section.targets]
-    parts = [_INTRODUCTION.format(command=command, date=date)]
-    parts += [_markdown(targets_table(targets), level=2)]
-    for section in sections:
-        parts.append(f"## {section.title}\n\n{section.method}\n")
-        for chart in section.charts:
+def write(path: Path, measured: Sequence[MeasuredSection], versions: ResultTable) -> None:
+    """Write the page, and the charts beside it; the versions are those of the latest run."""
+    targets = [target for one in measured for target in one.section.targets]
+    parts = [_INTRODUCTION, _markdown(targets_table(targets), level=2)]
+    for one in measured:
+        parts.append(f"## {one.section.title}\n\n{one.section.method}\n")
+        parts.append(f"Measured on {one.date} at {one.revision}: {one.machine}.\n")
+        for chart in one.section.charts:
             path.with_name(f"{chart.name}.svg").write_text(chart.svg)
             parts.append(f"![{chart.caption}]({chart.name}.svg)\n")
-        parts += [_markdown(table, level=3) for table in section.tables]
-    parts += [_markdown(table, level=2) for table in facts]
+        parts += [_markdown(table, level=3) for table in one.section.tables]
+    parts.append(_markdown(versions, level=2))
     path.write_text("\n".join(parts))
 
 

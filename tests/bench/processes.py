@@ -33,14 +33,14 @@ def cpu_seconds(pid: int) -> float:
 
 
 def cores() -> tuple[int, int]:
-    """The core for what is measured, and the one for what serves it; the same if there is only one."""
+    """The core of the measured program, and the core of its servers; the same if there is only one."""
     available = sorted(os.sched_getaffinity(0))
     return available[-1], available[0]
 
 
 @contextmanager
 def pinned(core: int | None) -> Iterator[None]:
-    """Run what is started within the block on this core alone; with None, on any."""
+    """Run processes that start within the block on this core alone; with None, on any."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, before if core is None else {core})
     try:
@@ -57,7 +57,7 @@ def run(
     environment: Mapping[str, str] | None = None,
     started: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
-    """Runs a program to its end and gives what it counted; BenchmarkError if it fails or takes too long."""
+    """Runs a program to its end and returns its counts; BenchmarkError if it fails or takes too long."""
     with _started(command, job, core, environment) as process:
         if _line(process) != {"event": "started"}:
             raise _failed(process)
@@ -76,7 +76,7 @@ def run(
 def serving(
     module: str, job: Mapping[str, Any], environment: Mapping[str, str] | None = None
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """A program of this project that runs for the length of the block: its process id, and what it says when ready."""
+    """A program of this project that runs for the length of the block: its process id, and its line when ready."""
     with _started([sys.executable, "-m", module], job, None, environment) as process:
         answer = _line(process)
         if answer is None:

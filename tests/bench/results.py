@@ -39,7 +39,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One benchmark: what was done, in Markdown, and what came of it."""
+    """One benchmark: its description in Markdown, and its results."""
 
     title: str
     method: str

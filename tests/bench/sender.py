@@ -95,7 +95,7 @@ def programs() -> dict[str, Program]:
 
 
 def versions() -> dict[str, str]:
-    """The versions of what takes part here and nowhere else."""
+    """The versions of the packages that only this benchmark uses."""
     script = (_CLIENTS / "aiobotocore_tasks.py").read_text()
     package = json.loads(Path(__file__).parents[1].joinpath("package.json").read_text())
     return {

@@ -50,7 +50,7 @@ do what in AWS each function does on its own. The ratio to the crowd that reads 
 
 
 class SleepingGuest(Talker):
-    """A client that knows what has come by its text."""
+    """A client that recognises frames by their text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class SleepingGuest(Talker):
         return self._awaited[text]
 
     def on_message(self, payload: bytes) -> None:
-        """Note what has come; the acknowledgement of a direct message is not its arrival."""
+        """Note a frame; the acknowledgement of a direct message is not its arrival."""
         match json.loads(payload):
             case {"status": _}:
                 return

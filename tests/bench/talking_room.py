@@ -117,7 +117,7 @@ class _Member(Talker):
         self._talk = talk
 
     def on_message(self, payload: bytes) -> None:
-        """Note what has come."""
+        """Note a frame."""
         talk, now = self._talk, time.monotonic()
         match json.loads(payload):
             case {"action": "joinroom", "playerId": self.name}:

@@ -1,4 +1,4 @@
-"""Clients that talk with a stack; each frame has a number, by which what comes of it is known."""
+"""Clients that talk with a stack; each frame has a number, by which its answers are recognised."""
 
 import asyncio
 import itertools
@@ -100,7 +100,7 @@ class Talk:
         self._frames.clear()
 
     def came(self, frame: Any) -> None:
-        """A visitor has got a frame: the first with a number counts, as what it is."""
+        """Note a visitor's frame: the first one with a number counts."""
         match frame:
             case {"message": {"number": int(number)}} | {"message": {"message": {"number": int(number)}}, "queue": _}:
                 if (on_the_way := self._frames.get(number)) is not None:
@@ -117,7 +117,7 @@ class BenchVisitor(Talker):
         self._talk = talk
 
     def on_message(self, payload: bytes) -> None:
-        """Note what has come."""
+        """Note a frame."""
         self._talk.came(json.loads(payload))
 
     def send_numbered(self, **frame: str) -> OnTheWay:

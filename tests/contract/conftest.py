@@ -40,7 +40,7 @@ WITHOUT_MOTO = ["memory", "dynamodb", SIMULATED, REPEATED]
 ADAPTERS = ["dynamodb", SIMULATED, REPEATED, pytest.param(MOTO, marks=pytest.mark.nightly)]
 
 NOT_REPEATED = ["memory", "dynamodb"]
-"""For tests of what a deletion answers: once a row is gone, nobody can tell which attempt has deleted it. And for tests
+"""For tests of a deletion's answer: once a row is gone, no caller can tell which attempt has deleted it. And for tests
 with threads: the simulation has none."""
 
 

@@ -239,7 +239,7 @@ def test_sources_without_counts_expect_nothing(store: BroadcastStore) -> None:
 
 
 def test_a_chunk_is_read_as_it_was_fixed(store: BroadcastStore) -> None:
-    """Partitions and ids in their order, and who is young."""
+    """Partitions and ids in their order, and the young connections."""
     fixed = Chunk(
         chunk_id=ChunkId("12.3"),
         recipients={partition(9): [connection(1), connection(2)], partition(10): [connection(0)]},
@@ -463,7 +463,7 @@ def test_a_call_that_completes_nothing_cuts_no_broadcast_short(store: BroadcastS
 
 
 def test_a_report_is_the_sum_of_the_rows(store: BroadcastStore) -> None:
-    """From accepted to finished, and beyond: what is delivered later counts as well."""
+    """From accepted to finished, and beyond: later deliveries count as well."""
     store.record(summary())
     assert (accepted := report_of(store, BROADCAST)) is not None
     assert (accepted.status, accepted.expected, accepted.dispatched) == ("accepted", None, 0)
@@ -552,7 +552,7 @@ def test_the_sources_of_a_spread_broadcast_end_at_a_gap(
 
 
 def test_the_summary_expires_after_the_other_rows(aws: Callable[[str], Any], table: Callable[[TableKind], str]) -> None:
-    """In epoch seconds, as DynamoDB's TTL wants it; what is sent again starts again."""
+    """In epoch seconds, as DynamoDB's TTL wants it; a redriven broadcast starts again."""
     name = table("broadcasts")
     now = NOW
     store = DynamoBroadcastStore(aws("dynamodb"), name, clock=lambda: now)

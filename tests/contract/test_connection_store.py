@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -253,3 +253,14 @@ def test_only_an_expired_connection_is_swept(case: Case) -> None:
     assert not case.store.delete_if_expired(key("over"), 500)
     assert not case.store.delete_if_expired(key("live"), 500)
     assert case.store.size(FIRST) == 1
+
+
+def test_a_connection_is_marked_before_its_subscriptions(case: Case) -> None:
+    """A missing row is not made, and neither is a probe marked."""
+    assert not case.store.mark_subscriber(key("a="))
+    case.add(connection("a="))
+    case.add(replace(connection("b="), subscribes=True))
+    assert case.store.mark_subscriber(key("a="))
+    assert [row and row.subscribes for row in map(case.store.get, [key("a="), key("b=")])] == [True, True]
+    case.store.probe(FIRST, ProbeId("p"), 100)
+    assert not case.store.mark_subscriber(key(PROBE))

@@ -41,7 +41,7 @@ class Deployment:
         self._sequence = 0
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
-        """Return what the function answers."""
+        """Return the function's answer."""
         return self._handlers[function](event, CONTEXT)
 
     def http(self, route: str, **query: str) -> Any:
@@ -88,7 +88,7 @@ def tenant_role(iam: Any, name: str) -> str:
 
 
 def policy(statement: dict[str, Any]) -> str:
-    """A policy that allows what the statement says."""
+    """A policy with the statement."""
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
 
 
@@ -144,7 +144,7 @@ def deployment(
 
 
 def test_a_client_is_served_from_its_session_to_its_close(deployment: Deployment) -> None:
-    """Each function finds what the one before it left, and nothing is left at the end."""
+    """Each function continues where the one before it stopped, and nothing remains at the end."""
     assert deployment.handshake("a=")[0] == 403
     assert deployment.http("PUT /session", **WHO)["webSocketUrl"] == "ws://127.0.0.1:1/a1b2c3d4e5/live"
     status, context = deployment.handshake("a=")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publis
 
 @pytest.fixture(scope="module")
 def surroundings(aws: Callable[[str], Any], aws_endpoint: str) -> Iterator[Surroundings]:
-    """The variables of all functions together, and what they name."""
+    """The variables of all functions together, and the resources that they name."""
     with made(aws, aws_endpoint) as surroundings:
         yield surroundings
 
@@ -54,7 +54,7 @@ def test_a_function_handles_its_golden_event(
 
 
 def test_connect_reserves_time_for_its_slowest_calls(invoke: Callable[..., Any], surroundings: Surroundings) -> None:
-    """Its time is enough to wait for a busy table, for one more transaction, and to give back what was reserved.
+    """Its time is enough to wait for a busy table, for one more transaction, and to release the reservation.
 
     Before, it kept two seconds, and a single call could take more than the function had.
     """

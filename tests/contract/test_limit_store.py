@@ -71,7 +71,7 @@ def test_a_total_does_not_go_below_zero(store: LimitStore) -> None:
 
 @pytest.mark.parametrize("meanwhile", [2, 3])
 def test_a_total_that_rises_during_its_release_is_kept(aws: Any, table: Any, meanwhile: int) -> None:
-    """It was lower than what is released, and no more a moment later: what is reserved by then stays reserved."""
+    """It was lower than what is released, and no more a moment later: reservations made by then stay."""
     client, name = aws("dynamodb"), table("limits")
     rival = DynamoLimitStore(client, name, pause=never)
     rival.reserve(ACME, 5)
@@ -155,7 +155,7 @@ def test_an_inquiry_does_not_make_a_total(store: LimitStore) -> None:
 
 
 def test_attempts_are_counted_in_their_minute(store: LimitStore) -> None:
-    """The answer is what the counter says with them; the next minute starts again."""
+    """The answer is the counter with them; the next minute starts again."""
     counter = connects_of_tenant(ACME)
     assert [store.count_in_minute(counter, now) for now in (120, 150, 179)] == [1, 2, 3]
     assert store.count_in_minute(counter, 180) == 1
@@ -261,7 +261,7 @@ def test_all_rows_of_a_tenant_are_deleted(aws: Any, table: Any) -> None:
 
 
 def test_the_first_refusal_of_a_minute_is_kept(store: LimitStore) -> None:
-    """It belongs to its counter alone, and changes nothing of what is counted."""
+    """It belongs to its counter alone, and does not change the count."""
     counter, other = queued_of_session(ACME, SessionId("s1")), queued_of_session(ACME, SessionId("s2"))
     assert store.refused_from(counter, 120) is None
     store.count_in_minute(counter, 120)

@@ -125,6 +125,6 @@ def test_rows_that_take_too_long_to_count_keep_their_places(store: PlaceStore) -
 
 
 def test_an_inbox_is_named_after_its_player() -> None:
-    """And what is no inbox after none."""
+    """A holder that is no inbox has no player."""
     assert player_of(HOLDER.name) == "ann"
     assert player_of(sessions_of(ACME).name) is None

@@ -16,7 +16,7 @@ from tests.support.limits import MAX_BATCH_BYTES
 
 
 class Subject(Protocol):
-    """A queue, and what a consumer sees of it."""
+    """A queue, and a consumer's view of it."""
 
     @property
     def queue(self) -> Queue:
@@ -139,7 +139,7 @@ def test_a_queue_that_does_not_answer_is_a_transient_error(subject: Subject) -> 
 
 
 type Fifo = tuple[FifoQueue, Callable[[], list[FifoMessage]]]
-"""A FIFO queue, and what can be received from it."""
+"""A FIFO queue, and the messages that can be received from it."""
 
 
 @pytest.fixture(params=QUEUES)

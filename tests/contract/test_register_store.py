@@ -39,7 +39,7 @@ ANN, BOB = PlayerId("ann"), PlayerId("bob")
 
 @dataclass
 class Case:
-    """A register, and the stores that show what it did."""
+    """A register, and the stores that show its writes."""
 
     register: Register
     connections: ConnectionStore

@@ -28,7 +28,7 @@ ANSWERS: dict[Outcome, list[Behaviour]] = {
 }
 
 type Subject = tuple[Sender, str, Callable[[], list[tuple[ConnectionId, bytes]]]]
-"""A sender, the endpoint to post to, and what has been delivered."""
+"""A sender, the endpoint to post to, and the delivered frames."""
 
 type MakeSubject = Callable[[Mapping[ConnectionId, Outcome]], AbstractContextManager[Subject]]
 

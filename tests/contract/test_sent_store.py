@@ -72,7 +72,7 @@ def test_one_retry_takes_over_an_abandoned_attempt(store: SentStore) -> None:
 
 
 def test_a_released_message_can_be_attempted_at_once(store: SentStore) -> None:
-    """As of its first attempt; what is accepted stays so."""
+    """As of its first attempt; an accepted message stays accepted."""
     store.begin(FIRST, now=NOW)
     store.release(FIRST)
     assert store.begin(AGAIN, now=NOW) == sent(Progress.OPEN)

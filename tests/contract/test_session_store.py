@@ -15,6 +15,7 @@ from loudhailer.connections.model import ConnectionKey
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.sessions.dynamodb import DynamoSessionStore, former_session_key, session_key
+from loudhailer.sessions.grants import NO_GRANTS, Grants
 from loudhailer.sessions.model import Session
 from loudhailer.sessions.port import SessionStore
 from tests.contract.conftest import ADAPTERS, NOT_REPEATED, WITHOUT_MOTO, dynamodb_of, table_of
@@ -71,6 +72,19 @@ def case(request: pytest.FixtureRequest) -> Case:
     if request.param == FORMER:
         return _dynamodb(client_of_any_table(), "sessions-simulated", spread=False)
     return _dynamodb(dynamodb_of(request), table_of(request)("sessions"))
+
+
+def test_a_sessions_grants_are_kept_until_others_are_put(case: Case) -> None:
+    """A renewal without grants leaves them, an empty one takes them away, and a new session has none."""
+    grants = Grants.from_wire({"news/*": "s", "chat": "sp"})
+    case.store.renew(ACME, S1, player=None, expires_at=200, now=0, grants=grants)
+    case.store.renew(ACME, S1, player=None, expires_at=210, now=10)
+    assert case.store.get(ACME, S1) == Session(ACME, S1, expires_at=210, grants=grants)
+    case.store.renew(ACME, S1, player=None, expires_at=220, now=20, grants=NO_GRANTS)
+    assert case.store.get(ACME, S1) == Session(ACME, S1, expires_at=220)
+    case.store.renew(ACME, S1, player=None, expires_at=230, now=30, grants=grants)
+    case.store.renew(ACME, S1, player=None, expires_at=500, now=300)
+    assert case.store.get(ACME, S1) == Session(ACME, S1, expires_at=500)
 
 
 def test_a_session_is_created_and_renewed(case: Case) -> None:

@@ -144,7 +144,7 @@ class Invariants:
         )
 
     def announced(self) -> BroadcastId:
-        """The id of a broadcast to the tenant that `publish` will publish; who is there now is to get it."""
+        """The id of a broadcast to the tenant that `publish` will publish; the present connections are to get it."""
         broadcast_id = BroadcastId(uuid.uuid4().hex)
         there = {member.number for member in self.open}
         self._published[broadcast_id] = Published(broadcast_id, there, set(self.crowd.members))
@@ -347,7 +347,7 @@ def recipients(chunk: Chunk) -> list[ConnectionId]:
 
 
 def letters_of(scene: Scene, broadcasts: Collection[BroadcastId], *, take: bool = True) -> list[BroadcastMessage]:
-    """Return what the dead-letter queue holds of some broadcasts; taken out, or left there."""
+    """Return the dead letters of some broadcasts; taken out of the queue, or kept there."""
     found: list[BroadcastMessage] = []
     others: list[Received] = []
     for letter in received(scene.system.sqs, scene.system.queue("dead-letter")):

@@ -32,7 +32,7 @@ REPOSITORY = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
 
 _BUCKET = f"loudhailer-local-{ACCOUNT}"
 _QUICKLY = ("--weights", "0.5", "--watch", "0")
-_SOURCES = ("functions", "shared", "terraform", "tools")
+_SOURCES = ("clients", "functions", "shared", "terraform", "tools")
 _LOUDHAILER = (sys.executable, "-c", "from tools.cli.main import main; main()")
 """The command of the checkout that it is given in, not of the one that is installed."""
 
@@ -57,7 +57,7 @@ class Pipeline:
         return Deployment(local_endpoint(self.state.aws_port), self.state.secret, {}, account).client(service)
 
     def prepare(self) -> None:
-        """Make what the stack `registry` makes. The local registry is no account's: each has the images itself."""
+        """Make the resources of the stack `registry`. The local registry serves all accounts."""
         for account in self.accounts:
             self.client("s3", account).create_bucket(Bucket=f"loudhailer-local-{account}")
             self.client("ecr", account).create_repository(repositoryName="loudhailer")
@@ -100,7 +100,7 @@ class Pipeline:
         )
 
     def done(self, *arguments: str, **variables: str) -> str:
-        """Give one of the commands, which must succeed; what it says."""
+        """Run one of the commands, which must succeed; return its output."""
         command = self.release(*arguments, **variables)
         assert command.returncode == 0, command.stderr
         return command.stdout
@@ -123,7 +123,7 @@ class Pipeline:
         return self.release("apply", "local", *stack, "--plan", plan, *_QUICKLY)
 
     def rolled_back(self, *stack: str) -> str:
-        """Give the command that returns to the previous release, which must succeed; what it says."""
+        """Run the command that returns to the previous release, which must succeed; return its output."""
         return self.done("rollback", "local", *stack, *_QUICKLY)
 
     def promote(self, digest: str) -> subprocess.CompletedProcess[str]:
@@ -131,7 +131,7 @@ class Pipeline:
         return self.applied(self.planned(self.released(digest)))
 
     def make(self, command: str, **variables: str) -> str:
-        """Run make as README says, which must succeed; what it says."""
+        """Run make like README, which must succeed; return its output."""
         done = subprocess.run(
             command.split(),
             cwd=ROOT,

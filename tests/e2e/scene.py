@@ -102,10 +102,12 @@ class Scene:
         self.system.tenants.put(keyed(replace(tenant, **limits)))
         return tenant.tenant_id
 
-    async def session(self, tenant: TenantId, player: str | None = None) -> SceneSession:
-        """A new session of a tenant, bound to a player if one is given."""
+    async def session(
+        self, tenant: TenantId, player: str | None = None, *, grants: dict[str, str] | None = None
+    ) -> SceneSession:
+        """A new session of a tenant, bound to a player and with grants if they are given."""
         session = self.secret()
-        return SceneSession(tenant, session, await self.api.open_session(tenant, session, player))
+        return SceneSession(tenant, session, await self.api.open_session(tenant, session, player, grants=grants))
 
     def secret(self) -> SessionId:
         """A new session's id; the logs must never hold it."""
@@ -179,7 +181,7 @@ class Scene:
         return [await guest.frames_until(last) for guest in guests]
 
     async def counted(self, tenant: TenantId, connections: int) -> TenantCount:
-        """The tenant's counts, once all of them say what is true."""
+        """The tenant's counts, once all of them are right."""
         return await eventually(lambda: self.system.count(tenant), lambda count: count.agrees_with(connections))
 
     async def gateway(self, endpoint: str) -> Any:

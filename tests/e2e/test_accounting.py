@@ -132,7 +132,7 @@ async def test_a_lost_disconnect_is_healed_by_time(scene: Scene) -> None:
 
 
 async def test_a_change_counted_twice_has_no_further_effect(scene: Scene) -> None:
-    """A record of the stream comes a second time: the count stays what it is, and does not go below zero."""
+    """A record of the stream comes a second time: the count stays the same, and does not go below zero."""
     guest = await scene.guest(tenant := scene.tenant())
     (row,) = scene.system.connections_of(tenant)
     await scene.counted(tenant, 1)

@@ -27,7 +27,7 @@ def general(names: Iterable[str]) -> set[str]:
 
 
 def applied(system: System, service: str) -> set[str]:
-    """The names of what the hub's account has, without the deployment's prefix."""
+    """The names of the resources in the hub's account, without the deployment's prefix."""
     prefix = system.table("tenants").removesuffix("tenants")
     if service == "dynamodb":
         names = system.dynamodb.list_tables()["TableNames"]

@@ -38,7 +38,7 @@ def query_of(session: SceneSession) -> dict[str, str]:
 
 
 async def test_an_unexpected_request_body_is_ignored(scene: Scene) -> None:
-    """All it needs is in the query; of that, what is unknown is left aside."""
+    """All it needs is in the query; unknown members of that are ignored."""
     url = f"{scene.system.deployment.http_url}/session"
     for body in (b"", b"hello", b"[]", b'{"tenantId": 5}', b"\xff" * 10_000):
         session = await scene.session(scene.tenant())
@@ -91,7 +91,7 @@ async def test_an_illegal_id_in_a_frame_is_refused_with_its_field(scene: Scene) 
 
 
 async def test_a_frame_with_only_an_action_is_answered(scene: Scene) -> None:
-    """The answer names a field or, where any message is one, says what is wrong."""
+    """The answer names a field, or the problem of a message that has none."""
     guest = await scene.connect(await scene.session(scene.tenant(), "ann"))
     for action in ("joinroom", "sendmessage", "SiloSQS"):
         guest.send_json({"action": action})
@@ -176,7 +176,7 @@ async def test_unsupported_json_is_refused_with_its_reason(scene: Scene) -> None
 
 
 async def test_a_message_of_several_frames_with_an_overlong_field_is_refused(scene: Scene) -> None:
-    """API Gateway takes 128 KB in frames of 32; the route says what it takes."""
+    """API Gateway takes 128 KB in frames of 32; the route answers with its own limit."""
     sender, neighbour = await scene.guests(await scene.session(scene.tenant(), "ann"), 2)
     for frame, field in (
         ({"action": "joinroom", "roomKey": "lobby"}, "nickName"),
@@ -190,7 +190,7 @@ async def test_a_message_of_several_frames_with_an_overlong_field_is_refused(sce
 
 
 async def test_a_message_of_several_frames_returns_unchanged_from_the_pool(scene: Scene) -> None:
-    """The others get what was sent, all get it parsed."""
+    """The others get the message as it was sent, all get it parsed."""
     sender, other = await scene.guests(await scene.session(scene.tenant()), 2)
     sent = {"action": "PooledSQS", "message": "ü&+%00" * 14_000}
     send_in_frames(sender, json.dumps(sent, ensure_ascii=False))

@@ -105,7 +105,7 @@ async def test_the_report_of_an_unknown_broadcast_is_not_found(scene: Scene) -> 
 
 
 async def test_the_same_id_with_the_same_content_is_one_broadcast(scene: Scene) -> None:
-    """A publisher who is not sure whether it was heard says it again, and nobody hears it twice."""
+    """A publisher without an answer repeats its request, and no client gets the broadcast twice."""
     guest = await scene.guest(tenant := scene.tenant())
     request = {"audience": {"tenantId": tenant}, "message": {"a": 1, "b": 2}, "broadcastId": uuid.uuid4().hex}
     status, accepted = await post(scene, json.dumps(request).encode())
@@ -187,7 +187,7 @@ async def test_a_frame_of_128_kib_is_delivered_and_one_byte_more_is_refused(scen
 
 
 async def test_128_kib_of_any_characters_arrive_as_they_were_sent(scene: Scene) -> None:
-    """Whatever JSON, SQS or a URL would rather not carry, the socket gets what was published."""
+    """The socket gets the published content, also characters that are special in JSON, SQS or a URL."""
     guest = await scene.guest(tenant := scene.tenant())
     contents = {
         "quotes": '"',

@@ -265,7 +265,7 @@ async def test_each_cell_lets_in_its_share_of_a_tenants_connections(scene: Scene
 
 
 async def test_a_broadcast_is_cancelled_on_every_cell(cells: CellScene, system: System) -> None:
-    """North has not heard of it yet, and ends it then; who has it keeps it."""
+    """North has not received it yet, and ends it on arrival; clients that have it keep it."""
     guests = await cells.guests()
     await cells.scene.counted(cells.tenant, sum(map(len, guests.values())))
     with paused(system, "broadcast", cell=NORTH):
@@ -635,7 +635,7 @@ async def report_of(cells: CellScene, broadcast_id: str) -> Any:
 
 
 def part(report: Mapping[str, Any], cell: CellName, name: str) -> Any:
-    """Return what a report says of a cell."""
+    """Return a cell's part of a report."""
     return report["byCell"][cell][name]
 
 

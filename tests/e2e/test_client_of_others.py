@@ -67,7 +67,7 @@ async def terminal(*command: str) -> AsyncIterator[Terminal]:
 
 
 async def test_wscat_receives_broadcasts_and_error_frames(scene: Scene, wscat: list[str]) -> None:
-    """It connects, gets the frame of a broadcast, and an error frame for what it sends; then its row goes."""
+    """It connects, gets a broadcast's frame, and an error frame for its own; then its row is deleted."""
     session = await scene.session(tenant := scene.tenant())
     async with terminal(*wscat, "--connect", session.url) as screen:
         await eventually(lambda: scene.system.connections_of(tenant))

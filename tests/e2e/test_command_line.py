@@ -46,7 +46,7 @@ def rows_of(system: System, tenant: str) -> set[str]:
 
 
 async def test_a_tenant_is_put_listed_used_and_deleted(scene: Scene) -> None:
-    """Its limits hold from the first connection on; what it had is erased, and an id that is used again has nothing."""
+    """Its limits hold from the first connection on; its data is erased, and an id that is used again has none."""
     tenant = f"tenant-{uuid.uuid4().hex}"
     assert scene.system.loudhailer("tenant", "put", tenant, "--connections-per-session", "1").returncode == 0
     assert tenant in scene.system.loudhailer("tenant", "list").stdout

@@ -196,7 +196,7 @@ async def test_a_dropped_connection_reconnects_and_rejoins_its_room(scene: Scene
 
 
 async def test_a_silent_listener_keeps_its_session(scene: Scene, browser: Browser) -> None:
-    """It is refreshed before its time is over, and the connection stays what it is."""
+    """It is refreshed before its time is over, and the connection stays open."""
     tenant = scene.tenant(session_seconds=6)
     async with visits(browser, scene) as visit:
         ann = await visit()
@@ -262,7 +262,7 @@ async def test_the_page_is_usable_by_keyboard(scene: Scene, browser: Browser) ->
         keyboard = ann.page.keyboard
 
         async def tab_to(name: str) -> None:
-            """Press Tab until what is called so has the focus."""
+            """Press Tab until the element of that name has the focus."""
             for _ in range(40):
                 await keyboard.press("Tab")
                 focused = await ann.page.evaluate(

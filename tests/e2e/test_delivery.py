@@ -1,4 +1,4 @@
-"""Frames reach their sockets although the way there is not smooth; what is broken is put aside, and hinders nobody."""
+"""Frames reach their sockets despite faults; malformed messages are put aside, and delay no others."""
 
 import asyncio
 import json

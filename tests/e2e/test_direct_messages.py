@@ -42,7 +42,7 @@ async def acknowledged(sender: Guest, messages: Iterable[object], destination: s
 
 
 async def messages(receiver: Guest, number: int) -> list[Any]:
-    """Return what the next frames carry."""
+    """Return the messages of the next frames."""
     return [(await receiver.frame())["message"] for _ in range(number)]
 
 
@@ -128,7 +128,7 @@ async def test_a_message_resent_with_its_id_arrives_once(scene: Scene) -> None:
 
 
 async def test_a_player_cannot_send_as_another(scene: Scene) -> None:
-    """The session says who it is: a frame that claims another player is refused."""
+    """The session identifies the player: a frame that claims another one is refused."""
     tenant = scene.tenant()
     one, two = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
     one.send_json({"action": "sendmessage", "message": "I am 3", "playerId": OTHER, "destinationPlayerId": RECEIVER})

@@ -83,7 +83,7 @@ async def test_a_single_client_that_does_not_read(scene: Scene) -> None:
     ids=["answered", "lost-response"],
 )
 async def test_errors_and_resets_at_random(scene: Scene, faults: dict[str, float]) -> None:
-    """Only who was posted to without an answer may get it twice."""
+    """Only connections whose post had no answer may get it twice."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
         before = await posts(scene, "reset")

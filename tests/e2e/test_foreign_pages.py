@@ -131,7 +131,7 @@ async def test_a_page_of_another_origin_can_neither_read_nor_write(
 async def test_a_page_with_dns_rebinding_can_neither_read_nor_write(
     scene: Scene, browser: Browser, server: str
 ) -> None:
-    """With DNS rebinding the servers are the page's own origin: it may send what it likes, and read the answers."""
+    """With DNS rebinding the servers are the page's own origin: it may send any request, and read the answers."""
     at_aws = server == "local AWS"
     base = scene.system.deployment.http_url if at_aws else scene.system.gateway_url
     port, path = urlsplit(base).port, urlsplit(base).path
@@ -154,7 +154,7 @@ async def test_a_page_with_dns_rebinding_can_neither_read_nor_write(
 async def test_a_page_of_another_origin_may_open_a_websocket_with_a_session_of_its_own(
     scene: Scene, browser: Browser, foreign_port: int
 ) -> None:
-    """As with API Gateway: who has a session may connect, from whatever page."""
+    """As with API Gateway: a client with a session may connect, from any page."""
     session = await scene.session(scene.tenant())
     page = await browser.new_page()
     await page.goto(f"http://attacker.example:{foreign_port}/")

@@ -110,7 +110,7 @@ def test_every_function_is_listed_as_acting_for_one_tenant_or_for_all(
 
 
 def test_every_grant_reaches_the_tenants_own_rows(functions: list[Function]) -> None:
-    """So that no function is refused what it is there for."""
+    """No function is refused an action of its own work."""
     refused = [
         f"{grant} {key}"
         for function in functions
@@ -170,7 +170,7 @@ def test_a_function_without_a_tenants_role_finds_no_keys(account: GrantsAccount,
 
 
 def test_a_functions_own_role_reaches_no_tenants_rows(account: GrantsAccount, functions: list[Function]) -> None:
-    """Without a tenant, no access: not even to what it may do for every single one."""
+    """Without a tenant, no access: not even to actions that are allowed for each single tenant."""
     reached = [
         str(grant)
         for function in functions

@@ -1,4 +1,4 @@
-"""Kinds of lanes mark that they post, so that they lend each other what they leave idle."""
+"""Kinds of lanes mark that they post, so that they lend each other their idle share."""
 
 from dataclasses import replace
 

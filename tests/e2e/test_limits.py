@@ -91,7 +91,7 @@ async def test_a_storm_fills_a_limit_to_the_last_place(
 
 
 def attempts(system: System, session: SceneSession) -> dict[str, int]:
-    """Return what the minutes of a tenant and a session have counted, by their keys."""
+    """Return the counts of a tenant's and a session's minutes, by their keys."""
     rows = system.dynamodb.scan(TableName=system.table("limits"), ConsistentRead=True)["Items"]
     prefixes = tuple(
         f"{counter.name}:"
@@ -111,7 +111,7 @@ def attempts(system: System, session: SceneSession) -> dict[str, int]:
 async def test_a_storm_is_let_in_up_to_the_minutes_limit(
     scene: Scene, limit: str, named: str, counter: int, at_once: int
 ) -> None:
-    """In each minute exactly as many as may; every attempt counts; the refused have given back what they reserved."""
+    """In each minute exactly as many as may; every attempt counts; refused clients have released their reservations."""
     most = at_once // 4
     tenant, crowd = scene.tenant(**{limit: most}), Crowd()
     session = await scene.session(tenant)
@@ -257,7 +257,7 @@ async def test_room_messages_keep_to_the_budget_of_posts(scene: Scene) -> None:
 
 
 async def test_a_place_without_a_connection_is_freed(scene: Scene) -> None:
-    """A connection's row went and `accounting` gave the record up: who comes next heals the session."""
+    """A connection's row went and `accounting` gave the record up: the next client heals the session."""
     session = await scene.session(scene.tenant(connections_per_session=2))
     await scene.connect(session)
     system = scene.system

@@ -87,7 +87,7 @@ async def test_a_message_received_too_often_is_failed_and_redriven(scene: Scene)
 
 
 async def test_an_outcome_received_too_often_is_still_settled(scene: Scene) -> None:
-    """It says what is true: nothing failed, and nothing rests."""
+    """It reports the truth: nothing failed, and no message waits."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
         with paused(scene.system, "outcome"):
@@ -145,7 +145,7 @@ async def test_a_broadcast_is_cancelled_before_its_recipients_are_found(scene: S
 
 
 async def test_a_finished_broadcast_does_not_change(scene: Scene) -> None:
-    """Clients keep what they got, and a broadcast that was cancelled is not redriven."""
+    """Clients keep their frames, and a cancelled broadcast is not redriven."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
         delivered = await invariants.publish()

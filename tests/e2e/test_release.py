@@ -112,7 +112,7 @@ def test_an_environment_without_a_promotion_has_no_plan_and_no_drift(
 
 
 def test_the_canary_runs_the_rolled_out_digest(pipeline: Pipeline, canary: str) -> None:
-    """Health proved that it delivers what goes through its own shard; it is written down, and nothing drifts."""
+    """The health check proved that it delivers through its own shard; it is recorded, and nothing drifts."""
     runs(pipeline, "blue", canary)
 
 

@@ -63,7 +63,7 @@ async def heard(guests: Sequence[Guest]) -> list[tuple[str, str]]:
 
 
 async def enter(guests: Sequence[Guest], *nicknames: str, room: str = "lobby", among: Sequence[Guest] = ()) -> None:
-    """Let guests join a room, one after the other; all who are in it by then have seen each of them come."""
+    """Let guests join a room, one after the other; all earlier members have seen each of them come."""
     inside = list(among)
     for guest, nickname in zip(guests, nicknames, strict=True):
         join(guest, nickname, room)
@@ -72,7 +72,7 @@ async def enter(guests: Sequence[Guest], *nicknames: str, room: str = "lobby", a
 
 
 async def party(scene: Scene, tenant: TenantId, *nicknames: str, room: str = "lobby") -> list[Guest]:
-    """Guests, each of a session of its own, who are in a room."""
+    """Guests in a room, each in a session of its own."""
     guests = [await scene.guest(tenant) for _ in nicknames]
     await enter(guests, *nicknames, room=room)
     return guests
@@ -120,7 +120,7 @@ async def test_blank_text_is_ignored(scene: Scene) -> None:
 
 
 async def test_a_leave_is_announced(scene: Scene) -> None:
-    """To everyone who is still in the room, whether the socket closed or the connection broke; the counts follow."""
+    """To every remaining member, whether the socket closed or the connection broke; the counts follow."""
     tenant = scene.tenant()
     ann, bob, cid = await party(scene, tenant, "Ann", "Bob", "Cid")
     await scene.counted(tenant, 3)
@@ -300,7 +300,7 @@ async def test_a_member_over_the_message_limit_is_throttled(scene: Scene) -> Non
 
 @pytest.mark.image_smoke
 async def test_a_broadcast_to_a_room_reaches_its_current_members(scene: Scene) -> None:
-    """As the rows have it now: not who left it, not another room, not another tenant's."""
+    """The present rows decide: not to former members, another room, or another tenant's room."""
     tenant = scene.tenant()
     ann, bob, cid = await party(scene, tenant, "Ann", "Bob", "Cid")
     (stranger,) = await party(scene, scene.tenant(), "Ann")
@@ -316,7 +316,7 @@ async def test_a_broadcast_to_a_room_reaches_its_current_members(scene: Scene) -
 
 
 class Listener(Socket):
-    """A socket that counts what it hears."""
+    """A socket that counts its frames."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -227,7 +227,7 @@ async def test_a_client_that_connects_while_its_session_ends_is_closed(scene: Sc
 
 
 async def test_the_id_of_a_session_is_stored_nowhere(scene: Scene) -> None:
-    """Neither in a row of any table nor in a message of a queue; and what is kept in its place lets nobody in."""
+    """Neither in a row of any table nor in a message of a queue; and the stored hash admits no client."""
     session = await scene.session(scene.tenant())
     guest = await scene.connect(session)
     for action in ("joinroom", "sendmessage", "PooledSQS"):

@@ -37,7 +37,7 @@ class Way:
         return scene.tenant() if self is POOL else GOLD
 
     def message(self, message: Any) -> dict[str, Any]:
-        """Return what a client sends."""
+        """Return the frame that a client sends."""
         return {"action": self.action, "message": message}
 
     def envelope(self, scene: Scene, session: SceneSession, recipient: str, body: Any, source: str) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def green(system: System) -> Subscriber:
 
 
 def queue_calls(account: GrantsAccount, credentials: TenantCredentials, url: str) -> set[str]:
-    """Return what may be done with a queue with these credentials."""
+    """Return the actions on a queue that these credentials allow."""
     sqs = account.client("sqs", credentials)
     calls = {
         "send": lambda: sqs.send_message(QueueUrl=url, MessageBody="forged", DelaySeconds=900),

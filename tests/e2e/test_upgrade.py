@@ -70,7 +70,7 @@ class Checkout:
             return self.stack.up()
 
     def publish(self) -> None:
-        """Let Terraform publish what has changed; no alias is moved."""
+        """Let Terraform publish the changed functions; no alias is moved."""
         code = build_package(self.stack.project, self.stack.directory.package)
         terraform = self.stack.terraform(self.state)
         package = {"zip": {"path": str(self.stack.directory.package), "hash": zip_hash(code)}}
@@ -78,7 +78,7 @@ class Checkout:
         terraform.apply(lambda _: None)
 
     async def shift(self, printed: list[str]) -> None:
-        """Shift to what was published, quickly."""
+        """Shift to the published versions, quickly."""
         shards = len(self.system.deployment.shard_names)
         broadcast = SyntheticBroadcast(
             HttpApi(self.system.deployment.http_url), self.system.tenants, shards, through=range(shards)
@@ -95,7 +95,7 @@ class Checkout:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A stack of a copy of the code."""
     root = tmp_path_factory.mktemp("checkout")
-    for folder in ("terraform", "functions", "shared"):
+    for folder in ("terraform", "functions", "shared", "clients"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns(".terraform", "__pycache__"))
     templates = TemplateStore.of_the_user(os.environ)
     directory = StackDirectory(root / "state" / "upgrade")
@@ -140,7 +140,7 @@ async def test_a_good_version_takes_over_step_by_step(checkout: Checkout) -> Non
 
 @pytest.mark.parametrize("function", [pytest.param("publish", marks=pytest.mark.nightly), "query"])
 async def test_a_failing_version_is_rolled_back(checkout: Checkout, function: str) -> None:
-    """Its errors, or the synthetic broadcast, say so; what it had begun the earlier version brings to its end."""
+    """Its errors, or the synthetic broadcast, show it; the earlier version finishes the work that it began."""
     handler = f"functions/broadcast/{function}/handler.py"
     before = (checkout.stack.project.root / handler).read_text()
     stable = {shift.function: shift.stable for shift in checkout.traffic.pending()}

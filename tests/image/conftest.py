@@ -39,6 +39,6 @@ def image(engine: ContainerEngine) -> BuiltImage:
 
 @pytest.fixture(scope="session")
 def surroundings(aws: Callable[[str], Any], aws_endpoint: str) -> Iterator[Surroundings]:
-    """The variables of all functions together, and what they name."""
+    """The variables of all functions together, and the resources that they name."""
     with made(aws, aws_endpoint) as surroundings:
         yield surroundings

@@ -31,7 +31,7 @@ class EmulatedFunction:
     url: str
 
     def __call__(self, event: Any) -> Any:
-        """Return what the function answers, or the error that it ends with."""
+        """Return the function's answer, or the error that it ends with."""
         request = urllib.request.Request(self.url, json.dumps(event).encode(), method="POST")  # noqa: S310 (http)
 
         def answer() -> tuple[Any] | None:

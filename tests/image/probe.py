@@ -1,4 +1,4 @@
-"""A function for the tests of workers: its event says what it does."""
+"""A function for the tests of workers: its event chooses its behaviour."""
 
 import os
 import sys

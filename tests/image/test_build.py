@@ -67,7 +67,7 @@ def _layers(engine: ContainerEngine, tag: str) -> list[str]:
 def test_the_image_contains_only_shipped_files(files: dict[str, bytes]) -> None:
     """The functions and what they need; no tests, no tools, nothing to build or install with."""
     ours = {path.split("/")[0] for path in files if not path.split("/")[0].endswith(".dist-info")}
-    assert {"functions", "loudhailer", "boto3", "pycurl"} <= ours
+    assert {"clients", "functions", "loudhailer", "boto3", "pycurl"} <= ours
     assert not ours & {"tests", "tools", "pip", "pytest", "setuptools", "wheel", "bin", "share"}
     assert [path for path in files if re.search(r"(^|/)(tests?|testing)/", path)] == []
     assert [path for path in files if path.endswith((".c", ".h", ".a", ".pyi.in"))] == []
@@ -109,7 +109,7 @@ def test_a_wheel_that_amazon_linux_could_not_run_is_refused(
     """The lock may name it and its hash may be right: it was built for a newer glibc, which the base here may have."""
     machine = wheels.MACHINES[own_platform(engine).removeprefix("linux/")]
     checkout = tmp_path / "checkout"
-    for folder in ("images", "functions", "shared"):
+    for folder in ("images", "functions", "shared", "clients"):
         shutil.copytree(ROOT / folder, checkout / folder)
     context = checkout / "build" / "image" / own_platform(engine).removeprefix("linux/")
     (context / "wheels").mkdir(parents=True)

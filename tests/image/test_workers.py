@@ -1,4 +1,4 @@
-"""Functions of an image on the local AWS, where a container does what is another than a process does.
+"""Functions of an image on the local AWS, where a container behaves differently from a process.
 
 The rules of all workers are tested in `tests/integration/emulator/aws/test_lambda_functions.py`.
 """
@@ -53,7 +53,7 @@ class Lambda:
         return name
 
     def invoke(self, name: str, **event: Any) -> dict[str, Any]:
-        """Return what the function answers, or the error that it ends with."""
+        """Return the function's answer, or the error that it ends with."""
         answer: dict[str, Any] = json.load(self.client.invoke(FunctionName=name, Payload=json.dumps(event))["Payload"])
         return answer
 

@@ -38,7 +38,11 @@ from tests.support import aws
 
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / "build" / "mutants"
-SOURCES = {"functions": "src/functions", "shared/loudhailer": "src/loudhailer"}
+SOURCES = {
+    "clients/javascript/src": "src/clients/javascript/src",
+    "functions": "src/functions",
+    "shared/loudhailer": "src/loudhailer",
+}
 SIZE = 450
 SEED = "loudhailer"
 LEAST = 0.95

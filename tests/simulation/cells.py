@@ -14,7 +14,6 @@ from loudhailer import codec
 from loudhailer.ids import HUB, CellName, ConnectionId
 from tests.simulation import faults
 from tests.simulation.gateway import MOVED, SimulatedClient
-from tests.simulation.operator import Operator
 from tests.simulation.profiles import CELLS
 from tests.simulation.system import ACCOUNTS
 from tests.simulation.workload import REST_SECONDS, Arguments, Operation, Plan, Planner, Workload
@@ -90,8 +89,8 @@ class CellsWorkload(Workload):
     def __init__(self, system: "SimulatedSystem", plan: Plan) -> None:
         super().__init__(system, plan)
         self._devices: dict[int, _Device] = {}
+        self._have_returned = False
         self._urls: Mapping[str, SimulatedSystem] = {cell.websocket_url: cell for cell in self._cells}
-        self._operator = Operator(system)
 
     @override
     def _carry_out(self, operation: Operation) -> None:
@@ -105,12 +104,22 @@ class CellsWorkload(Workload):
 
     @override
     def _bring_to_rest(self) -> None:
-        """Let the cells reach each other again, and send again what was given up meanwhile."""
+        """Let the cells reach each other again, send again what was given up meanwhile, and have all clients return."""
         scheduler = self._system.scheduler
         scheduler.run(until=lambda: False, latest=max(cell.silent_until for cell in self._cells))
         self._go_on()
         self._forward_again()
         self._go_on()
+        if not self._have_returned:
+            self._have_returned = True
+            for device in list(self._devices.values()):
+                scheduler.on_behalf_of(f"return {device.number}", partial(self._return, device))
+            self._go_on()
+
+    def _return(self, device: "_Device") -> None:
+        """Connect a client that has no connection any more."""
+        if device.open() is None:
+            self._begin(lambda: self._arrive(device))
 
     def _go_on(self) -> None:
         """Let everything come to its end, while the further cell's lease is renewed."""

@@ -186,9 +186,21 @@ def _pause_by_chance(system: SimulatedSystem, _: float) -> None:
 def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
     """The environment variables of a function; those of the older release are other ones."""
     release, sizes = environment.release, environment.system.sizes
-    queues_for_rest = {}
-    if environment.function == "post_message-express":
-        queues_for_rest = {"LEFT_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS])}
+    own = {}
+    match environment.function:
+        case "post_message-express":
+            own = {"LEFT_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS])}
+        case "accounting-members" | "reconcile-members":
+            own = {
+                **dict.fromkeys(("TENANTS_TABLE", "SESSIONS_TABLE", "LIMITS_TABLE"), ""),
+                "PARTITIONS_TABLE": "audiences",
+            }
+            own |= {
+                "CONNECTIONS_TABLE": "members",
+                "ACCOUNTING_FAILURE_QUEUE_URL": f"{_QUEUES}accounting-members-failure",
+            }
+        case "leave_channels":
+            own = {"DEAD_LETTER_QUEUE_URL": f"{_QUEUES}leave-failure"}
     queues = {
         "BROADCAST": "broadcast",
         "PARTITION": "partition",
@@ -199,13 +211,13 @@ def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
         "ROOM": "rooms",
         "EXPRESS": "express",
         "DISCONNECT": "disconnect",
+        "LEAVE": "leave",
     }
     return {
         **{name: value for name, value in VARIABLES.items() if not name.startswith(("CELL", "HUB"))},
         **{f"{table.upper()}_TABLE": table for table in KEYS if table != "cells"},
         **{f"{name}_QUEUE_URL": _QUEUES + queue for name, queue in queues.items()},
         "QUEUE_URL": f"{_QUEUES}pool",
-        **queues_for_rest,
         "SHARD_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS[: 2 + release]]),
         "BROADCAST_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{environment.system.account}:broadcast",
         "UNDELIVERED_QUEUE_ARN": f"arn:aws:sqs:eu-west-1:{environment.system.account}:undelivered",
@@ -222,8 +234,9 @@ def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
         "SPREAD_SESSIONS": ("false", "true")[release],
         "MESSAGE_LIFETIME_SECONDS": str(LIFETIME_SECONDS),
         "INBOX_LIFETIME_SECONDS": "3600",
-        "MESSAGES_PER_INBOX": "6",
+        "MESSAGES_PER_INBOX": str(sizes.inbox),
         **(_variables_of_cells(environment) if environment.system.has_cells else {}),
+        **own,
     }
 
 

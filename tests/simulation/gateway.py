@@ -41,6 +41,15 @@ MOVED = "has moved"
 type ClientState = Literal["connecting", "open", "closed"]
 
 
+_FUNCTIONS = {
+    "joinroom": "join_room",
+    "sendmessage": "send_message",
+    "subscribe": "subscribe",
+    "unsubscribe": "subscribe",
+}
+"""The functions behind the routes; all others go to the default route."""
+
+
 @dataclass
 class SimulatedClient:
     """A client and its connection.
@@ -150,6 +159,7 @@ class SimulatedGateway:
         if client.state != "open":
             return
         self._system.say(f"{client} sends {json.dumps(frame)}")
+        self._system.watch.sent(client, frame)
         if frame["action"] in {"SiloSQS", "PooledSQS"}:
             self._queue(client, frame)
         else:
@@ -170,7 +180,7 @@ class SimulatedGateway:
         )
 
     def _route(self, client: SimulatedClient, frame: Mapping[str, Any]) -> None:
-        function = {"joinroom": "join_room", "sendmessage": "send_message"}.get(frame["action"], "default_route")
+        function = _FUNCTIONS.get(frame["action"], "default_route")
         event = {"requestContext": self._request(client), "body": json.dumps(frame)}
         answer = self._system.answer_of(function, event)
         if answer is not None and "body" in answer and client.state == "open":
@@ -345,7 +355,7 @@ class _Request:
     frame: bytes = b""
 
     def effect(self) -> int:
-        """The status with which the gateway answers what it does."""
+        """The status with which the gateway answers a post."""
         gateway = self.system.gateway
         match self.what:
             case "close":

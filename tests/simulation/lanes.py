@@ -1,4 +1,4 @@
-"""Lanes that post as fast as they may, and lend each other what they leave idle.
+"""Lanes that post as fast as they may, and lend each other their idle share.
 
 A run of this kind has nothing else. Each environment has the shipped `Lane` and `Lending` of each kind, over the table
 `lanes`, to which calls fail as in any other run. Frames are only counted: what a lane may post is what matters.

@@ -1,8 +1,9 @@
-"""The operator of a run: what the command line does, in a task beside the functions."""
+"""The operator of a run: the commands of the command line, in a task beside the functions."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, override
 
+from loudhailer.channels.dynamodb import DynamoMemberStore, DynamoSubscriptionStore
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.delivery.outcome import Outcome
@@ -14,6 +15,7 @@ from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from tests.simulation.deployment import SimulatedDeployment
 from tests.simulation.gateway import ENDPOINT, SimulatedSender
+from tests.simulation.scheduler import Task
 from tools.errors import OperatorError
 from tools.operations.draining import Draining, order_drain, overlap_of, require_order, stop_drain
 from tools.operations.erasing import Erasing, Stores
@@ -38,15 +40,24 @@ class Operator:
 
     def __init__(self, system: "SimulatedSystem") -> None:
         self._system = system
+        self._redrives: list[Task] = []
 
     def erase(self, tenant: "TenantId") -> None:
         """Erase a tenant, some seconds after the first try once more if that was interrupted."""
         self._begin(lambda: self._erase(tenant), interrupted=0.5, within=30.0)
-        self._system.scheduler.after(60.0, lambda: self._begin(lambda: self._erase(tenant)))
+        self._system.scheduler.after(60.0, lambda: self._erase_again(tenant))
+
+    def _erase_again(self, tenant: "TenantId") -> None:
+        self._begin(lambda: self._erase(tenant))
 
     def redrive(self) -> None:
         """Send the messages of the dead-letter queues again, as `loudhailer redrive` does."""
-        self._begin(self._redrive, interrupted=0.2, within=3.0)
+        self._redrives.append(self._begin(self._redrive, interrupted=0.2, within=3.0))
+
+    def redrive_again(self) -> None:
+        """Run a redrive once more if one was interrupted: it may have opened a broadcast, and sent nothing yet."""
+        if any(redrive.killed for redrive in self._redrives):
+            self._redrives = [self._begin(self._redrive)]
 
     def drain(self, cell: "CellName") -> None:
         """Ask the clients of a cell to move, as `loudhailer drain` does."""
@@ -56,7 +67,7 @@ class Operator:
         """Let a cell have new sessions again."""
         self._begin(lambda: stop_drain(self._deployment, cell))
 
-    def _begin(self, command: Callable[[], None], *, interrupted: float = 0.0, within: float = 0.0) -> None:
+    def _begin(self, command: Callable[[], None], *, interrupted: float = 0.0, within: float = 0.0) -> Task:
         """Start a command; by this chance it is interrupted within so many seconds."""
         scheduler, system = self._system.scheduler, self._system
 
@@ -70,6 +81,7 @@ class Operator:
         task = scheduler.start(carry_out)
         if scheduler.random.random() < interrupted:
             scheduler.after(scheduler.random.random() * within, task.kill)
+        return task
 
     @property
     def _deployment(self) -> Any:
@@ -136,6 +148,8 @@ class Operator:
             places=DynamoPlaceStore(client, "places"),
             inboxes=DynamoInboxStore(client, "messages"),
             limits=DynamoLimitStore(client, "limits", pause=system.scheduler.sleep),
+            subscriptions=DynamoSubscriptionStore(client, "subscriptions"),
+            members=DynamoMemberStore(client, "members"),
             close=close,
         )
 

@@ -48,6 +48,7 @@ class Sizes:
         workers: functions that read one shard at the same time.
         environments: environments of a function, at most, before work waits for none.
         receives: receives after which a message of a broadcast counts as undelivered.
+        inbox: messages that may wait in an inbox.
     """
 
     chunk: tuple[int, int] = (2, 3)
@@ -62,6 +63,7 @@ class Sizes:
     workers: int = 2
     environments: int = 2
     receives: int = 3
+    inbox: int = 6
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,7 @@ CELLS = Profile(
     tenants=(20, 40),
     strangers=0.02,
     sessions=(3, 8),
+    sizes=Sizes(inbox=2),
 )
 """The profile of runs that have several cells, see `cells.py`."""
 

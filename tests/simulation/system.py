@@ -245,6 +245,17 @@ class SimulatedSystem:
             letters("dead-letter"),
             letters("dead-letter-fifo", is_fifo=True),
             letters("accounting-failure"),
+            letters("accounting-members-failure"),
+            letters("leave-failure"),
+            SimulatedQueue(
+                self,
+                "leave",
+                reader="leave_channels",
+                visibility=120.0,
+                most_receives=10,
+                next_queue="leave-failure",
+                batch_size=10,
+            ),
             letters("inbox-failure", is_fifo=True),
             SimulatedQueue(self, "disconnect", reader="disconnect", visibility=60.0, retention=7_200.0, batch_size=10),
             fifo("inbox", "relay_message", most_receives=9, next_queue="inbox-failure"),
@@ -291,8 +302,19 @@ class SimulatedSystem:
                         has(record.write.new, "playerId")
                         if record.name == "INSERT"
                         else has(record.write.old, "roomKey")
+                        or (record.name == "REMOVE" and has(record.write.old, "subscribes"))
                     ),
                 ),
+            ],
+            "members": [
+                streams.Mapping(
+                    self,
+                    "accounting-members",
+                    KEYS["members"],
+                    batch_size=5,
+                    window=1.0,
+                    failures="accounting-members-failure",
+                )
             ],
             "messages": [
                 streams.Mapping(

@@ -17,7 +17,7 @@ UNEXPECTED = "0: a function meets no error but those that it knows"
 
 
 class BrokenError(BaseException):
-    """An invariant does not hold: its name, and what is wrong. No `except Exception` of the functions sees it."""
+    """An invariant does not hold: its name, and the fault. No `except Exception` of the functions sees it."""
 
     def __init__(self, invariant: str, text: str) -> None:
         super().__init__(f"{invariant}: {text}")
@@ -59,6 +59,9 @@ class Observer:
 
     def opened(self, client: "SimulatedClient") -> None:
         """See a handshake end well."""
+
+    def sent(self, client: "SimulatedClient", frame: "Mapping[str, Any]") -> None:
+        """See a client send a frame."""
 
     def received(self, client: "SimulatedClient", frame: str) -> None:
         """See a client get a frame."""
@@ -136,6 +139,11 @@ class Watch:
         """See `Observer.opened`."""
         for observer in self.observers:
             observer.opened(client)
+
+    def sent(self, client: "SimulatedClient", frame: "Mapping[str, Any]") -> None:
+        """See `Observer.sent`."""
+        for observer in self.observers:
+            observer.sent(client, frame)
 
     def received(self, client: "SimulatedClient", frame: str) -> None:
         """See `Observer.received`."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _TENANTS = ("acme", "globex")
 _ROOMS = ("lobby", "attic")
+_CHANNELS = ("news/*", "news/uk", "sport")
+_GRANTS = '{"grants":{"news/*":"s","sport":"s"}}'
 _WISHES: tuple[Mapping[str, Any], ...] = (
     {},
     {"priority": "bulk"},
@@ -68,7 +70,34 @@ class Plan:
 
 def plan_of(seed: object, calls: int, profile: Profile) -> Plan:
     """The plan of a seed, of about so many calls."""
-    return Planner(Random(f"plan {seed}"), calls, profile).plan()  # noqa: S311  # a run is to be repeated
+    plan = Planner(Random(f"plan {seed}"), calls, profile).plan()  # noqa: S311  # a run is to be repeated
+    return _with_channels(plan, Random(f"channels {seed}"))  # noqa: S311  # likewise
+
+
+def _with_channels(plan: Plan, random: Random) -> Plan:
+    """The plan with what clients do about channels, in every third run; the other operations keep their chance."""
+    if not plan.operations or random.random() < 0.67:
+        return plan
+    sessions = [one.arguments for one in plan.operations if one.kind == "put" and one.at == 0.0]
+    connects = [one for one in plan.operations if one.kind == "connect"]
+    wanted = [(random.choice((0.01, 0.01, 20.0)), "grant", session) for session in sessions]
+    for connect in connects:
+        at = connect.at
+        for _ in range(random.choice((0, 2, 4, 8))):
+            at += random.choice((0.0, 0.001, 0.3, 2.0, 30.0))
+            channels = random.sample(_CHANNELS, random.choice((1, 1, 2)))
+            action = random.choice(("subscribe", "subscribe", "unsubscribe"))
+            frame = {"client": connect.arguments["client"], "action": action, "channels": channels}
+            wanted.append((at + 0.2, "channels", frame))
+    tenants = sorted({session["tenant"] for session in sessions})
+    for number in range(len(connects)):
+        audience = {"tenantId": random.choice(tenants), "channel": random.choice(("news/uk", "news/fr", "sport"))}
+        at = random.choice(connects).at + random.choice((0.3, 1.0, 5.0, 60.0))
+        wish = random.choice(_WISHES)
+        wanted.append((at, "publish", {"broadcast": f"c{number}", "audience": audience, **wish}))
+    added = [Operation(round(at, 3), kind, arguments) for at, kind, arguments in wanted]
+    numbered = [replace(one, number=len(plan.operations) + place) for place, one in enumerate(added)]
+    return replace(plan, operations=sorted([*plan.operations, *numbered], key=lambda one: one.at))
 
 
 class Planner:
@@ -221,6 +250,7 @@ class Workload:
         self._clients: dict[int, SimulatedClient] = {}
         self._stopped = False
         self._audiences: dict[str, Any] = {}
+        self._operator = Operator(system)
         client: Any = engine.EngineClient(system.tables.carry_out)
         self._broadcasts = DynamoBroadcastStore(client, "broadcasts", clock=system.scheduler.time)
         tenants = DynamoTenantStore(client, "tenants", "cells" if system.has_cells else None)
@@ -236,6 +266,8 @@ class Workload:
         scheduler.run(until=lambda: sum(cell.calls for cell in self._cells) >= calls, latest=BEGIN + end + 1)
         self._stopped = True
         self._system.dice.off = True
+        self._bring_to_rest()
+        self._operator.redrive_again()
         self._bring_to_rest()
         for cell in self._cells:
             cell.rests_since = scheduler.now
@@ -301,9 +333,10 @@ class Workload:
     def _delete(self, tenant: str, session: str, player: str | None) -> None:
         self._ask("session_api", "DELETE /session", {"tenantId": tenant, "sessionId": session, "playerId": player})
 
-    def _ask(self, function: str, route: str, query: Arguments) -> None:
+    def _ask(self, function: str, route: str, query: Arguments, body: str | None = None) -> None:
         given = {name: value for name, value in query.items() if value is not None}
-        self._system.invoke(function, {"routeKey": route, "queryStringParameters": given}, lambda _: None)
+        event = {"routeKey": route, "queryStringParameters": given, "body": body}
+        self._system.invoke(function, event, lambda _: None)
 
     def _publish(self, broadcast: str, audience: Arguments, **wish: str | int) -> None:
         audience = self._audiences.setdefault(broadcast, audience)
@@ -324,7 +357,7 @@ class Workload:
         self._broadcasts.cancel(BroadcastId(broadcast))
 
     def _redrive(self) -> None:
-        Operator(self._system).redrive()
+        self._operator.redrive()
 
     def _expire(self) -> None:
         """Let DynamoDB delete some rows that have expired, as it does within days, in any order."""
@@ -347,7 +380,7 @@ class Workload:
                     system.tables.remove(kind, key)
 
     def _erase(self, tenant: str) -> None:
-        Operator(self._system).erase(TenantId(tenant))
+        self._operator.erase(TenantId(tenant))
 
     def _join(self, client: int, room: str, nickname: str) -> None:
         self._frame(client, {"action": "joinroom", "roomKey": room, "nickName": nickname})
@@ -366,6 +399,14 @@ class Workload:
     def _nonsense(self, client: int, number: int) -> None:  # noqa: ARG002  # every frame has a number
         self._frame(client, {"action": "fly"})
 
+    def _grant(self, tenant: str, session: str, player: str | None) -> None:
+        self._ask(
+            "session_api", "PUT /session", {"tenantId": tenant, "sessionId": session, "playerId": player}, _GRANTS
+        )
+
+    def _channels(self, client: int, action: str, channels: Sequence[str]) -> None:
+        self._frame(client, {"action": action, "channels": channels})
+
     def _frame(self, client: int, frame: Arguments) -> None:
         if client in self._clients:
             self._system.gateway.frame(self._clients[client], frame)
@@ -373,3 +414,5 @@ class Workload:
     def _reconcile(self) -> None:
         for cell in self._cells:
             cell.invoke("reconcile", {}, lambda _: None)
+            if cell.tables.tables["audiences"].rows:
+                cell.invoke("reconcile-members", {}, lambda _: None)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from loudhailer import codec, ids
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
+from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfChannel, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.bitmaps import Bitmap
 from loudhailer.broadcast.messages import EVERYONE, Announcement, ChunkMessage, OutcomeMessage, SourceMessage
 from loudhailer.broadcast.model import Chunk, Priority, Source, Summary
@@ -14,7 +14,7 @@ from loudhailer.broadcast.payload import Payload, broadcast_frame
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.recipients import Recipients
 from loudhailer.broadcast.scope import Scope
-from loudhailer.ids import BroadcastId, CellName, ChunkId, ConnectionId, Partition, TenantId
+from loudhailer.ids import BroadcastId, CellName, Channel, ChunkId, ConnectionId, Partition, TenantId
 
 NOW = 1_800_000_000
 """The tests' present, in epoch seconds."""
@@ -171,8 +171,10 @@ texts = st.text(min_size=1)
 rooms = st.builds(InRoom, tenants, handles.map(ids.room_key))
 players = st.builds(OfPlayer, tenants, handles.map(ids.player_id))
 sessions = st.builds(OfSession, tenants, names.map(ids.session_id))
+channel_names = st.lists(st.text("ab._@-", min_size=1, max_size=9), min_size=1, max_size=5).map("/".join).map(Channel)
+channels = st.builds(OfChannel, tenants, channel_names)
 audiences: st.SearchStrategy[Audience] = st.one_of(
-    st.just(Everyone()), st.builds(OfTenant, tenants), rooms, players, sessions
+    st.just(Everyone()), st.builds(OfTenant, tenants), channels, rooms, players, sessions
 )
 scopes: st.SearchStrategy[Scope] = st.one_of(st.lists(partitions).map(tuple), rooms, players, sessions)
 recipients_of_any_size: st.SearchStrategy[Recipients] = st.dictionaries(

@@ -6,7 +6,7 @@ from typing import override
 
 
 class AtOnce(Executor):
-    """An executor that carries out what is submitted there and then, so that calls come in one order."""
+    """An executor that carries out each call when it is submitted, so that calls come in one order."""
 
     @override
     def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:

@@ -31,7 +31,7 @@ VARIABLES = {
         f"{queue.upper()}_QUEUE_URL": f"{_QUEUES}-{queue}"
         for queue in (
             *("broadcast", "partition", "outcome", "dead_letter", "accounting_failure", "inbox", "room"),
-            *("disconnect", "express", "beat", "forward"),
+            *("disconnect", "express", "beat", "forward", "leave"),
         )
     },
     "QUEUE_URL": f"{_QUEUES}-pooled.fifo",
@@ -63,6 +63,7 @@ VARIABLES = {
     "INBOX_LIFETIME_SECONDS": "604800",
     "MESSAGES_PER_INBOX": "1000",
     "PAGE_URL": f"https://{{apiId}}.execute-api.{REGION}.amazonaws.com/",
+    "CHANNELS_ENABLED": "true",
     "SESSION_AUTH": "iam",
     "TENANT_CLAIM": "tenantId",
     "BROADCAST_AUTH": "iam",

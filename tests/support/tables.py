@@ -19,6 +19,9 @@ type TableKind = Literal[
     "devices",
     "cells",
     "placements",
+    "members",
+    "audiences",
+    "subscriptions",
 ]
 
 KEYS: dict[TableKind, tuple[str, ...]] = {
@@ -34,6 +37,9 @@ KEYS: dict[TableKind, tuple[str, ...]] = {
     "devices": ("player", "connectionId"),
     "cells": ("key", "part"),
     "placements": ("key", "part"),
+    "members": ("partition", "connectionId"),
+    "audiences": ("tenantId", "partition"),
+    "subscriptions": ("subscriber", "channel"),
 }
 """Hash key, and range key where there is one."""
 
@@ -49,10 +55,12 @@ TTL: dict[TableKind, str] = {
     "broadcasts": "expiresAt",
     "devices": "expiresAt",
     "placements": "expiresAt",
+    "members": "expiresAt",
+    "subscriptions": "expiresAt",
 }
 """The attribute that says when a row expires, in epoch seconds."""
 
-UNSPLIT: dict[TableKind, str] = {"connections": "neverWritten"}
+UNSPLIT: dict[TableKind, str] = {"connections": "neverWritten", "members": "neverWritten"}
 """The range key of a local index: AWS does not split an item collection that has one."""
 
 

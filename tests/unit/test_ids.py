@@ -119,7 +119,7 @@ NO_PATTERNS: list[object] = [
 @pytest.mark.parametrize("name", ["a", "Az09_.@-", "x" * 128, "a/b/c/d/e", ".", "a/..", "rooms", LONGEST_CHANNEL + "s"])
 def test_a_channel_has_up_to_five_segments(name: str) -> None:
     """A name is a pattern, and a pattern for what is below it is one, too."""
-    assert [ids.channel(name), ids.pattern(name)] == [name, name]
+    assert (ids.channel(name), ids.pattern(name)) == (name, name)
     assert ids.pattern(f"{name}/*") == f"{name}/*"
     with pytest.raises(InvalidFieldError, match=r"^channel: must be 1 to 5 segments of .*, 255 characters at most$"):
         ids.channel(f"{name}/*")

@@ -26,6 +26,7 @@ def broadcast(
     tenant: Annotated[
         str | None, typer.Option(help="To a tenant, or to the part of it that another option names.")
     ] = None,
+    channel: Annotated[str | None, typer.Option(help="To a channel of the tenant.")] = None,
     room: Annotated[str | None, typer.Option(help="To a room of the tenant.")] = None,
     player: Annotated[str | None, typer.Option(help="To a player of the tenant.")] = None,
     session: Annotated[str | None, typer.Option(help="To a session of the tenant.")] = None,
@@ -37,7 +38,7 @@ def broadcast(
 ) -> None:
     """Publish a broadcast, and follow its report."""
     workplace = Workplace.of(context)
-    audience = audience_of(everyone=everyone, tenant=tenant, room=room, player=player, session=session)
+    audience = audience_of(everyone=everyone, tenant=tenant, channel=channel, room=room, player=player, session=session)
     text = message_of(message)
     deployment = workplace.deployment()
 

@@ -50,6 +50,9 @@ def put_tenant(
         int | None,
         typer.Option(help="Posts that messages to rooms may cause; by default 100 a message."),
     ] = None,
+    channels_per_connection: Annotated[
+        int | None, typer.Option(help="Channels that a connection subscribes to.")
+    ] = None,
     session_ttl: Annotated[int | None, typer.Option(help="Seconds that an idle session lives.")] = None,
     silo: Annotated[bool | None, typer.Option(help="Only if Terraform has made it a queue of its own, or not.")] = None,
     session_key: Annotated[
@@ -76,6 +79,7 @@ def put_tenant(
         messages_per_minute=messages_per_minute,
         tenant_sessions=tenant_sessions,
         posts_per_minute=posts_per_minute,
+        channels_per_connection=channels_per_connection,
         session_seconds=session_ttl,
         session_key=new_session_key() if session_key else None,
     )

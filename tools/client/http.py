@@ -68,15 +68,18 @@ class HttpApi:
         if self._session is not None:
             await self._session.close()
 
-    async def open_session(self, tenant: str, session: str, player: str | None = None) -> str:
-        """Create or refresh a session; the WebSocket URL that it is to connect to.
+    async def open_session(
+        self, tenant: str, session: str, player: str | None = None, *, grants: dict[str, str] | None = None
+    ) -> str:
+        """Create or refresh a session, with other grants if any are given; the WebSocket URL that it is to connect to.
 
         If more clients come than may connect, this one waits for its turn.
         """
         query = {"tenantId": tenant, "sessionId": session} | ({} if player is None else {"playerId": player})
+        document = None if grants is None else {"grants": grants}
         while True:
             try:
-                body = await self.call("PUT", "/session", query=query)
+                body = await self.call("PUT", "/session", query=query, document=document)
             except ApiError as error:
                 if error.retry_after is None:
                     raise

@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from loudhailer import codec, ids
-from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
+from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfChannel, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.report import Report
 from loudhailer.codec import JsonText
 from tools.console import masked
@@ -11,19 +11,27 @@ from tools.errors import OperatorError
 
 
 def audience_of(
-    *, everyone: bool, tenant: str | None, room: str | None, player: str | None, session: str | None
+    *,
+    everyone: bool,
+    tenant: str | None,
+    channel: str | None,
+    room: str | None,
+    player: str | None,
+    session: str | None,
 ) -> Audience:
     """Return the audience that the options name; OperatorError unless there is one, InvalidFieldError for a bad id."""
-    parts = {"--room": room, "--player": player, "--session": session}
+    parts = {"--channel": channel, "--room": room, "--player": player, "--session": session}
     chosen = {option: value for option, value in parts.items() if value is not None}
     if everyone == (tenant is not None) or (everyone and chosen) or len(chosen) > 1:
         raise OperatorError(
             "The options name no audience, or more than one.",
-            "Use --all, or --tenant T, or --tenant T with one of --room, --player, --session.",
+            "Use --all, or --tenant T, or --tenant T with one of --channel, --room, --player, --session.",
         )
     if tenant is None:
         return Everyone()
     checked = ids.tenant_id(tenant, "--tenant")
+    if channel is not None:
+        return OfChannel(checked, ids.channel(channel, "--channel"))
     if room is not None:
         return InRoom(checked, ids.room_key(room, "--room"))
     if player is not None:
@@ -40,6 +48,8 @@ def described(audience: Audience) -> str:
             return "everyone"
         case OfTenant(tenant):
             return f"tenant {tenant}"
+        case OfChannel(tenant, channel):
+            return f"channel {channel} of tenant {tenant}"
         case InRoom(tenant, room):
             return f"room {room} of tenant {tenant}"
         case OfPlayer(tenant, player):

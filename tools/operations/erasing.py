@@ -1,4 +1,4 @@
-"""Erase a tenant: its sessions and connections, its inboxes, its counters, and then its row.
+"""Erase a tenant: its sessions, connections and subscriptions, its inboxes, its counters, and then its row.
 
 From the first moment the tenant does not exist for any function of the hub's cell; further cells copy its mark before
 they are looked through. Each step may be repeated: running the command again
@@ -10,7 +10,8 @@ Something may be on its way that was let in before: a session, a message. So eve
 no function can be at work any more that began before all was gone.
 
 The partitions' rows contain only counts of the tenant's connections, which are 0 in the end: the rows are retired, and
-`reconcile` removes them. A broadcast's rows are the publisher's, and expire within a week.
+`reconcile` removes them. So it does with the counts of channels, whose names stay for up to three hours. A broadcast's
+rows are the publisher's, and expire within a week.
 """
 
 import time
@@ -32,6 +33,7 @@ from tools.stack.deployment import Deployment
 
 if TYPE_CHECKING:
     from loudhailer.cells.placements.port import PlacementStore
+    from loudhailer.channels.port import MemberStore, SubscriptionStore
     from loudhailer.connections.devices.port import DeviceStore
     from loudhailer.connections.port import ConnectionStore
     from loudhailer.ids import CellName, PlayerId, TenantId
@@ -65,6 +67,8 @@ class Stores:
     places: "PlaceStore"
     inboxes: "InboxStore"
     limits: "LimitStore"
+    subscriptions: "SubscriptionStore"
+    members: "MemberStore"
     close: Callable[[ConnectionKey], None]
     placements: "PlacementStore | None" = None
 
@@ -89,6 +93,8 @@ class Stores:
             places=deployment.places,
             inboxes=deployment.inboxes,
             limits=deployment.limits,
+            subscriptions=deployment.subscriptions,
+            members=deployment.members,
             close=close,
             placements=deployment.placements,
         )
@@ -157,10 +163,12 @@ class Erasing:
         self.stores.limits.forget(self.tenant)
 
     def _look_through(self) -> int:
-        """Erase sessions, connections and messages; how many there were."""
+        """Erase sessions, connections, subscriptions and messages; how many there were."""
         before = self.erased.total()
         self._end_sessions()
         self._close_connections()
+        self._note("subscriptions", self.stores.subscriptions.forget(self.tenant))
+        self._note("members", self.stores.members.forget(self.tenant))
         self._empty_inboxes()
         return self.erased.total() - before
 
@@ -252,5 +260,6 @@ class Erasing:
                 self._note("partitions")
 
     def _note(self, kind: str, number: int = 1) -> None:
-        self.erased[kind] += number
+        if number:
+            self.erased[kind] += number
         self.progressed(self.erased.total(), kind)

@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass, fields, replace
 
 from loudhailer.ids import TenantId
-from loudhailer.tenants.model import Tenant
+from loudhailer.tenants.model import MOST_CHANNELS_PER_CONNECTION, Tenant
 from loudhailer.tenants.port import TenantStore
 from tools.errors import OperatorError
 
@@ -62,6 +62,7 @@ class TenantChange:
     session_seconds: int | None = None
     tenant_sessions: int | None = None
     posts_per_minute: int | None = None
+    channels_per_connection: int | None = None
     session_key: str | None = None
 
     def applied_to(self, tenant: TenantId, existing: Tenant | None) -> Tenant:
@@ -113,6 +114,8 @@ def _problems(tenant: Tenant) -> list[str]:
     problems = [
         f"{name} is {value}, must be 1 to {_LARGEST}" for name, value in limits.items() if not 1 <= value <= _LARGEST
     ]
+    if tenant.channels_per_connection > MOST_CHANNELS_PER_CONNECTION:
+        problems.append(f"channelsPerConnection is more than {MOST_CHANNELS_PER_CONNECTION}")
     if tenant.connections_per_session > tenant.tenant_connections:
         problems.append("connectionsPerSession is more than tenantConnections")
     if tenant.session_per_minute > tenant.tenant_per_minute:

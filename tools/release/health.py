@@ -32,16 +32,18 @@ SYNTHETIC = Tenant(
 )
 """The tenant whose clients are the health checks': a broadcast to it reaches nobody else."""
 
-ROUTES = {
+ROUTES: dict[str, tuple[dict[str, Any], bytes]] = {
     "joinroom": ({"roomKey": "synthetic", "nickName": "synthetic"}, b'"action":"joinroom"'),
     "sendmessage": ({"roomKey": "synthetic", "content": "synthetic"}, b'"action":"sendmessage"'),
+    "subscribe": ({"channels": ["synthetic"]}, b'"code":"NOT_'),
+    "unsubscribe": ({"channels": ["synthetic"]}, b'"code":"NOT_'),
     "PooledSQS": ({"message": "synthetic"}, b'"srcConnectionId"'),
     "SiloSQS": ({"message": "synthetic"}, b"NOT_QUEUED"),
     "synthetic": ({}, b"UNKNOWN_ACTION"),
 }
 """A frame for each route that has a function or a queue behind it, in their order, and a part of its answer.
 
-The last one takes the route `$default`. The tenant has no silo.
+The last one takes the route `$default`. The tenant has no silo, and its sessions have no grants.
 """
 
 _MESSAGE = {"synthetic": True}

@@ -13,6 +13,7 @@ from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.snapshots.dynamodb import DynamoSnapshotStore
 from loudhailer.cells.dynamodb import DynamoCellDirectory
 from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
+from loudhailer.channels.dynamodb import DynamoMemberStore, DynamoSubscriptionStore
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.ids import HUB, CellName
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from loudhailer.broadcast.snapshots.port import SnapshotStore
     from loudhailer.cells.placements.port import PlacementStore
     from loudhailer.cells.port import CellDirectory
+    from loudhailer.channels.port import MemberStore, SubscriptionStore
     from loudhailer.connections.devices.port import DeviceStore
     from loudhailer.connections.port import ConnectionStore
     from loudhailer.ids import TenantId
@@ -217,9 +219,24 @@ class Deployment:
         return DynamoPartitionStore(self.client("dynamodb"), self._table("partitions"))
 
     @cached_property
+    def audiences(self) -> "PartitionStore":
+        """The partitions of channels' members and their counts."""
+        return DynamoPartitionStore(self.client("dynamodb"), self._table("audiences"))
+
+    @cached_property
     def connections(self) -> "ConnectionStore":
         """The connections' rows."""
         return DynamoConnectionStore(self.client("dynamodb"), self._table("connections"))
+
+    @cached_property
+    def subscriptions(self) -> "SubscriptionStore":
+        """The connections' subscriptions."""
+        return DynamoSubscriptionStore(self.client("dynamodb"), self._table("subscriptions"))
+
+    @cached_property
+    def members(self) -> "MemberStore":
+        """The members of channels."""
+        return DynamoMemberStore(self.client("dynamodb"), self._table("members"))
 
     @cached_property
     def broadcasts(self) -> "BroadcastStore":

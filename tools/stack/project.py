@@ -35,8 +35,13 @@ class Project:
 
     @property
     def code(self) -> dict[str, Path]:
-        """The packages that a function's zip holds, each with the folder it comes from."""
-        return {"functions": self.root / "functions", "loudhailer": self.root / "shared" / "loudhailer"}
+        """The folders of a function's zip, each with the folder it comes from; the page is built on the client."""
+        client = "clients/javascript/src"
+        return {
+            client: self.root / client,
+            "functions": self.root / "functions",
+            "loudhailer": self.root / "shared" / "loudhailer",
+        }
 
 
 def files_below(folder: Path) -> Iterator[Path]:

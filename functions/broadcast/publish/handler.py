@@ -7,39 +7,31 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.broadcast.publish.dynamodb import further_cells
+from functions.broadcast.publish.dynamodb import further_cells, recipients
 from functions.broadcast.publish.http import respond
 from functions.broadcast.publish.publish import Publish
 from functions.broadcast.publish.settings import Settings
 from functions.broadcast.publish.short_path import ShortPath
 from loudhailer.aws.clients import client
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
-from loudhailer.broadcast.search import Search
 from loudhailer.broadcast.sns import SnsTopic
-from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
-from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.observability import logger, metrics
-from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.queues.sqs import SqsQueue
-from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.settings import from_env
 from loudhailer.tenants.cache import CachedTenants
 from loudhailer.tenants.dynamodb import DynamoTenantStore
+
+THREADS = 5
+"""Reads side by side: a channel is counted under up to five keys."""
 
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
 reads = client("dynamodb", attempts=2, seconds=1)  # reads of recipients: if one fails, the long way is taken
 broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time, keys=settings.broadcast_keys)
-search = Search(
-    DynamoConnectionStore(reads, settings.connections_table),
-    DynamoSessionStore(reads, settings.sessions_table),
-    DynamoDeviceStore(reads, settings.devices_table),
-    executor=ThreadPoolExecutor(4),
-    clock=time.time,
-)
+audiences, search = recipients(settings, reads, executor=ThreadPoolExecutor(THREADS), clock=time.time)
 publish = Publish(
     CachedTenants(DynamoTenantStore(dynamodb, settings.tenants_table), clock=time.time),
-    DynamoPartitionStore(reads, settings.partitions_table),
+    audiences,
     broadcasts,
     SnsTopic(client("sns"), settings.broadcast_topic_arn),
     ShortPath(
@@ -56,6 +48,7 @@ publish = Publish(
     lifetime_seconds=settings.message_lifetime_seconds,
     clock=time.time,
     cells=further_cells(settings, dynamodb),
+    channels_enabled=settings.channels_enabled,
 )
 
 

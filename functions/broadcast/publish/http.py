@@ -3,11 +3,17 @@
 import base64
 from typing import Any
 
-from functions.broadcast.publish.publish import ContentConflictError, MessageTooLargeError, Publish, UnknownTenantError
+from functions.broadcast.publish.publish import (
+    ChannelsNotYetError,
+    ContentConflictError,
+    MessageTooLargeError,
+    Publish,
+    UnknownTenantError,
+)
 from loudhailer import codec, http
 from loudhailer.errors import InvalidFieldError
 
-_STATUS = {UnknownTenantError: 404, ContentConflictError: 409, MessageTooLargeError: 413}
+_STATUS = {UnknownTenantError: 404, ContentConflictError: 409, MessageTooLargeError: 413, ChannelsNotYetError: 503}
 
 
 def respond(publish: Publish, event: dict[str, Any]) -> dict[str, Any]:

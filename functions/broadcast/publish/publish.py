@@ -16,16 +16,16 @@ from functions.broadcast.publish.short_path import MOST_PARTITIONS, ShortPath
 from loudhailer import codec, ids
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast.announcer import Announcer
-from loudhailer.broadcast.audience import Audience, Everyone, OfSession, OfTenant
+from loudhailer.broadcast.audience import Audience, Counted, Everyone, OfChannel, OfSession, OfTenant, keys_of
 from loudhailer.broadcast.estimate import estimated_express_seconds, estimated_seconds
 from loudhailer.broadcast.model import Chunk, Summary
-from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES, broadcast_frame
+from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES, broadcast_frame, channel_frame
 from loudhailer.broadcast.port import BroadcastStore, Topic
 from loudhailer.broadcast.search import Page
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import BroadcastId, CellName, Partition, TenantId
 from loudhailer.observability import count, logger
-from loudhailer.partitions.port import PartitionStore
+from loudhailer.partitions.audiences import Audiences
 from loudhailer.tenants.model import Tenant
 
 _FIELDS = {"audience", "message", "broadcastId", "priority", "deadlineSeconds"}
@@ -63,6 +63,10 @@ class MessageTooLargeError(InvalidFieldError):
 
 class ContentConflictError(InvalidFieldError):
     """The id was used for a broadcast with other content."""
+
+
+class ChannelsNotYetError(InvalidFieldError):
+    """The audience is a channel, and functions of a former release run, which do not know channels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +124,7 @@ class Publish:
     def __init__(
         self,
         tenants: Tenants,
-        partitions: PartitionStore,
+        audiences: Audiences,
         broadcasts: BroadcastStore,
         topic: Topic,
         short_path: ShortPath,
@@ -131,9 +135,10 @@ class Publish:
         lifetime_seconds: int,
         clock: Callable[[], float],
         cells: CellsOfAudience | None = None,
+        channels_enabled: bool = True,
     ) -> None:
         self._tenants = tenants
-        self._partitions = partitions
+        self._audiences = audiences
         self._broadcasts = broadcasts
         self._short_path = short_path
         self._announce = Announcer(broadcasts, topic, lifetime_seconds=lifetime_seconds, clock=clock)
@@ -143,6 +148,7 @@ class Publish:
         self._lifetime_seconds = lifetime_seconds
         self._clock = clock
         self._cells = cells
+        self._channels_enabled = channels_enabled
 
     def __call__(self, request: dict[str, Any], *, everyone_by_default: bool = False) -> AcceptedBroadcast:
         """Publish the broadcast and return it; InvalidFieldError or a subclass if it is refused.
@@ -153,7 +159,7 @@ class Publish:
         broadcast_id = ids.broadcast_id(request["broadcastId"]) if "broadcastId" in request else ids.new_broadcast_id()
         now_ms = int(self._clock() * 1000)
         message = codec.JsonText(request["message"])
-        size = len(broadcast_frame(broadcast_id, now_ms, message).encode())
+        size = len(_frame(audience, broadcast_id, now_ms, message).encode())
         if size > MAX_MESSAGE_BYTES:
             raise MessageTooLargeError("message", f"makes a frame of {size} bytes; {MAX_MESSAGE_BYTES} are the most")
         wanted, seconds = _priority(request), self._seconds(request)
@@ -173,7 +179,7 @@ class Publish:
         if recorded.content_hash != summary.content_hash:
             raise ContentConflictError("broadcastId", "was used for a broadcast with other content")
         if not recorded.announced:
-            self._send(recorded, chunk, broadcast_frame(broadcast_id, recorded.published_at, message))
+            self._send(recorded, chunk, _frame(audience, broadcast_id, recorded.published_at, message))
         expected = found.expected if recorded.expected is None else recorded.expected
         note = None
         if wanted == "express" and not recorded.express:
@@ -192,7 +198,7 @@ class Publish:
         may_be_small = wanted != "bulk" and self._short_path.most > 0
         try:
             found.counts = self._counts(summary.audience)
-            is_known = found.counts is not None or not isinstance(summary.audience, Everyone | OfTenant)
+            is_known = found.counts is not None or not isinstance(summary.audience, Counted)
             if may_be_small and is_known:
                 found.recipients = self._short_path.recipients(summary.audience, found.counts or {})
         except TransientError as error:
@@ -264,11 +270,11 @@ class Publish:
         """Return the counts of an audience of whole partitions; None for another one, or for too many partitions."""
         match audience:
             case Everyone():
-                known = self._partitions.first_everywhere(_MOST_COUNTED + 1)
+                known = self._audiences.first_everywhere(_MOST_COUNTED + 1)
                 if len(known) > _MOST_COUNTED:
                     return None
-            case OfTenant(tenant):
-                known = self._partitions.of(tenant)
+            case OfTenant() | OfChannel():
+                known = self._audiences.of(keys_of(audience))
             case _:
                 return None
         return {one.partition: max(0, one.count) for one in known}
@@ -305,11 +311,19 @@ class Publish:
         tenant = self._tenants.reread(audience.tenant) if of_session else self._tenants.get(audience.tenant)
         if tenant is None:
             raise UnknownTenantError("audience.tenantId", "is not a tenant")
+        if isinstance(audience, OfChannel) and not self._channels_enabled:
+            raise ChannelsNotYetError("audience.channel", "is not available yet: a new release is being rolled out")
         if isinstance(audience, OfSession):
             # The publisher names the session by its secret id; from here on the session is known by its hashed id
             # alone.
             return OfSession(audience.tenant, tenant.session_id_of(ids.session_secret(audience.session)))
         return audience
+
+
+def _frame(audience: Audience, broadcast_id: BroadcastId, published_at: int, message: codec.JsonText) -> str:
+    if isinstance(audience, OfChannel):
+        return channel_frame(audience.channel, broadcast_id, published_at, message)
+    return broadcast_frame(broadcast_id, published_at, message)
 
 
 def _priority(request: dict[str, Any]) -> Urgency | None:

@@ -7,7 +7,7 @@ the chunk is sent: a repeated request finds them, and sends the recorded chunk i
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from loudhailer.broadcast.audience import Audience, Everyone, OfTenant
+from loudhailer.broadcast.audience import Audience, Counted
 from loudhailer.broadcast.messages import Announcement, ChunkMessage
 from loudhailer.broadcast.model import Chunk, Source, Summary
 from loudhailer.broadcast.port import BroadcastStore
@@ -81,4 +81,4 @@ class ShortPath:
 
 
 def _scope(audience: Audience, counts: Mapping[Partition, int]) -> Scope:
-    return tuple(sorted(counts)) if isinstance(audience, Everyone | OfTenant) else audience
+    return tuple(sorted(counts)) if isinstance(audience, Counted) else audience

@@ -15,6 +15,7 @@ from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.search import Search
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore, parse_pages_fast
+from loudhailer.connections.members import ConnectionsAndMembers
 from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
 from loudhailer.delivery.lending.port import ONCE
 from loudhailer.observability import logger, metrics
@@ -27,9 +28,13 @@ settings = from_env(Settings, os.environ)
 dynamodb, sqs = client("dynamodb"), client("sqs")
 executor = ThreadPoolExecutor(8)
 marks: Any = LateClient("dynamodb", partial(client, **ONCE))
+pages = parse_pages_fast(client("dynamodb"))
 query = Query(
     Search(
-        DynamoConnectionStore(parse_pages_fast(client("dynamodb")), settings.connections_table),
+        ConnectionsAndMembers(
+            DynamoConnectionStore(pages, settings.connections_table),
+            DynamoConnectionStore(pages, settings.members_table),
+        ),
         DynamoSessionStore(dynamodb, settings.sessions_table),
         DynamoDeviceStore(dynamodb, settings.devices_table),
         executor=executor,

@@ -18,12 +18,12 @@ from loudhailer.broadcast.messages import ChunkMessage, SourceMessage
 from loudhailer.broadcast.model import Chunk, Priority, Source
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.recipients import Recipients
-from loudhailer.broadcast.search import Page, Search, size_of_chunks
+from loudhailer.broadcast.search import Page, Search, each_once, overlaps, size_of_chunks
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.delivery.lending.port import LaneStore
 from loudhailer.errors import PermanentError, TransientError
-from loudhailer.ids import ChunkId
+from loudhailer.ids import ChunkId, ConnectionId
 from loudhailer.observability import count, logger
 from loudhailer.queues.port import Queue
 
@@ -140,12 +140,14 @@ class Query:
         """Yield every chunk of the source: first the chunks that are already fixed, then new ones."""
         number = 0
         last: ConnectionKey | None = None
+        seen: set[ConnectionId] | None = set() if overlaps(message.scope) else None
         # Read them one at a time: all fixed chunks together may not fit into memory.
         while fixed_chunk := self._broadcasts.chunk(message.broadcast_id, ChunkId(f"{message.source}.{number}")):
             if not fixed_chunk.size:
                 logger.info("another query has sent the source meanwhile")
                 return
             number, last = number + 1, _last_key(fixed_chunk.recipients)
+            _note(fixed_chunk, seen)
             yield fixed_chunk
         if sent.is_cancelled or message.expires_at <= self._clock():
             sent.is_cut_short = True
@@ -165,15 +167,31 @@ class Query:
                 waiting += page if last is None else _beyond(page, last)
             if not waiting:
                 return
-            new_chunk = self._search.chunk(ChunkId(f"{message.source}.{number}"), waiting[:size])
+            recipients = _next(waiting, size, seen)
+            if not recipients:
+                waiting = []
+                continue
+            new_chunk = self._search.chunk(ChunkId(f"{message.source}.{number}"), recipients)
             chunk = self._broadcasts.fix_chunk(message.broadcast_id, new_chunk)
             if not chunk.size:
                 logger.info("another query has sent the source meanwhile")
                 return
             number, last = number + 1, _last_key(chunk.recipients)
+            _note(chunk, seen)
             yield chunk
             # Another query may have fixed other recipients under this number: continue after its chunks.
-            waiting = waiting[size:] if chunk is new_chunk else _beyond(waiting, last)
+            waiting = waiting[size:] if chunk is new_chunk and seen is None else _beyond(waiting, last)
+
+
+def _next(waiting: Page, size: int, seen: set[ConnectionId] | None) -> Page:
+    """The recipients of the next chunk: the first ones, or the first ones that are in no chunk of the source yet."""
+    return waiting[:size] if seen is None else each_once(waiting, set(seen))[:size]
+
+
+def _note(chunk: Chunk, seen: set[ConnectionId] | None) -> None:
+    """Note the connections of a chunk that is fixed: they get no other frame of the source."""
+    if seen is not None:
+        seen.update(*chunk.recipients.values())
 
 
 def _beyond(page: Page, last: ConnectionKey) -> Page:

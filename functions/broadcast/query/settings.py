@@ -17,6 +17,7 @@ class Settings:
     """
 
     connections_table: TableName
+    members_table: TableName
     sessions_table: TableName
     devices_table: TableName
     broadcasts_table: TableName

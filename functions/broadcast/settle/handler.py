@@ -28,7 +28,9 @@ broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=tim
 sqs = client("sqs")
 outcomes = SqsQueue(sqs, settings.outcome_queue_url, pause=time.sleep)
 dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
-settle = Settle(broadcasts, DynamoConnectionStore(dynamodb, settings.connections_table), outcomes, clock=time.time)
+connections = DynamoConnectionStore(dynamodb, settings.connections_table)
+leave = SqsQueue(sqs, settings.leave_queue_url, pause=time.sleep)
+settle = Settle(broadcasts, connections, outcomes, leave, clock=time.time)
 give_up = GiveUp(settle, broadcasts, dead_letters, clock=time.time)
 
 

@@ -14,3 +14,4 @@ class Settings:
     undelivered_queue_arn: Arn
     dead_letter_queue_url: Url
     outcome_queue_url: Url
+    leave_queue_url: Url

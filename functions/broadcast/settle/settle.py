@@ -1,4 +1,4 @@
-"""Add outcomes to the tallies of their chunks, and delete connections that are gone.
+"""Add outcomes to the tallies of their chunks, and have the rows of connections that are gone deleted.
 
 Settling is a union of sets: an outcome that arrives twice, late or out of order does not change the result. A batch's
 outcomes for the same chunk are combined first. If another invocation changed a tally in the meantime, it is read again
@@ -10,16 +10,19 @@ function timed out instead, they would wait for their visibility timeout, which 
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import batched
 
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.bitmaps import Bitmap
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.channels.leaving import CONNECTIONS_A_MESSAGE, Gone
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.deadline import Deadline
 from loudhailer.errors import PermanentError, TransientError
+from loudhailer.ids import is_of_channel
 from loudhailer.observability import count, logger
 from loudhailer.queues.consumer import Failures
 from loudhailer.queues.port import Queue
@@ -31,19 +34,24 @@ _OTHER_CHUNK = "the chunk is not one of its broadcast's"
 
 
 class Settle:
-    """Settles a batch of outcomes; `queue` is the one that they come from."""
+    """Settles a batch of outcomes; `queue` is the one that they come from.
+
+    Members of channels that are gone are sent to `leave`: their connections' rows and other members go with them.
+    """
 
     def __init__(
         self,
         broadcasts: BroadcastStore,
         connections: ConnectionStore,
         queue: Queue,
+        leave: Queue,
         *,
         clock: Callable[[], float],
     ) -> None:
         self._broadcasts = broadcasts
         self._connections = connections
         self._queue = queue
+        self._leave = leave
         self._clock = clock
 
     def __call__(self, bodies: Mapping[str, str], *, deadline: Deadline) -> Failures:
@@ -141,7 +149,9 @@ class Settle:
             for connection in found
         ]
         stale = [connections[position] for position in bitmaps.members(gone)]
-        self._connections.delete_all(stale)
+        members = [key for key in stale if is_of_channel(key.partition)]
+        self._connections.delete_all([key for key in stale if not is_of_channel(key.partition)])
+        self._leave.send_all(Gone(some).to_wire() for some in batched(members, CONNECTIONS_A_MESSAGE, strict=False))
         count("StaleConnectionDeleted", len(stale))
         logger.info(
             "stale connections deleted", broadcast_id=key.broadcast_id, chunk_id=key.chunk_id, deleted=len(stale)

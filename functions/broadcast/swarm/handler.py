@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -11,15 +12,23 @@ from functions.broadcast.swarm.swarm import Swarm
 from loudhailer.aws.clients import client
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.observability import logger, metrics
+from loudhailer.partitions.audiences import Audiences
 from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.queues.consumer import consume
 from loudhailer.queues.sqs import SqsQueue, postpone
 from loudhailer.settings import from_env
 
+THREADS = 5
+"""Patterns that match a channel: their counts are read in parallel."""
+
 settings = from_env(Settings, os.environ)
 dynamodb, sqs = client("dynamodb"), client("sqs")
 swarm = Swarm(
-    DynamoPartitionStore(dynamodb, settings.partitions_table),
+    Audiences(
+        DynamoPartitionStore(dynamodb, settings.partitions_table),
+        DynamoPartitionStore(dynamodb, settings.audiences_table),
+        executor=ThreadPoolExecutor(THREADS),
+    ),
     DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time),
     SqsQueue(sqs, settings.partition_queue_url, pause=time.sleep),
     clock=time.time,

@@ -1,5 +1,7 @@
 """Divide a broadcast's audience into sources, fix them, and send each source to `query`.
 
+A channel has the partitions of its name and of each pattern that matches it.
+
 The counts only determine the sizes of the sources. Every known partition is in exactly one source, even an empty one: a
 connection may have arrived since it was counted. Sources are written in groups, each group as a whole, after the
 sources before it were read. If two swarms process the same broadcast, the second continues with the partitions that are
@@ -9,18 +11,22 @@ in no source yet. It sends a source again if it may not have been sent.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import batched
 
-from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession, OfTenant
+from loudhailer.broadcast.audience import Counted, Everyone, InRoom, OfChannel, OfPlayer, OfSession, OfTenant, keys_of
 from loudhailer.broadcast.messages import Announcement, SourceMessage
 from loudhailer.broadcast.model import Source, Summary
 from loudhailer.broadcast.port import MAX_SOURCES_AT_ONCE, BroadcastStore
 from loudhailer.ids import BroadcastId, CellName, Partition
 from loudhailer.observability import count, logger
+from loudhailer.partitions.audiences import Audiences
 from loudhailer.partitions.model import PartitionCount
-from loudhailer.partitions.port import PartitionStore
 from loudhailer.queues.port import Queue
 
 RECIPIENTS_A_SOURCE = 4_000
 PARTITIONS_A_SOURCE = 200
+
+BYTES_OF_KEYS = 16 * 1024
+"""Bytes of the partitions' keys of a source: beside 175 KB of data they fit into a message, however long a
+channel's name is."""
 
 
 class Swarm:
@@ -31,14 +37,14 @@ class Swarm:
 
     def __init__(
         self,
-        partitions: PartitionStore,
+        audiences: Audiences,
         broadcasts: BroadcastStore,
         queue: Queue,
         *,
         clock: Callable[[], float],
         cell: CellName | None = None,
     ) -> None:
-        self._partitions = partitions
+        self._audiences = audiences
         self._broadcasts = broadcasts
         self._queue = queue
         self._clock = clock
@@ -90,7 +96,7 @@ class Swarm:
         match announcement.audience:
             case InRoom() | OfPlayer() | OfSession() as scope:
                 self._broadcasts.fix_sources(broadcast_id, [Source(number=0, scope=scope, expected=None)])
-            case Everyone() | OfTenant() as audience:
+            case Everyone() | OfTenant() | OfChannel() as audience:
                 self._fix_partitions(broadcast_id, self._counts(audience))
         sources = self._broadcasts.sources(broadcast_id)
         return self._complete(broadcast_id, sources, _expected(sources))
@@ -102,16 +108,16 @@ class Swarm:
             count("BroadcastExpired")
         sources = self._broadcasts.sources(announcement.broadcast_id)
         expected, missed = None, 0
-        if isinstance(announcement.audience, Everyone | OfTenant):
+        if isinstance(announcement.audience, Counted):
             expected = sum(max(0, known.count) for known in self._counts(announcement.audience))
             missed = max(0, expected - sum(source.expected or 0 for source in sources))
             count("RecipientMissed", missed)
         return self._complete(announcement.broadcast_id, sources, expected, missed=missed, cut_short=not is_cancelled)
 
-    def _counts(self, audience: Everyone | OfTenant) -> list[PartitionCount]:
-        if isinstance(audience, OfTenant):
-            return self._partitions.of(audience.tenant)
-        return self._partitions.everywhere()
+    def _counts(self, audience: Counted) -> list[PartitionCount]:
+        if isinstance(audience, Everyone):
+            return self._audiences.everywhere()
+        return self._audiences.of(keys_of(audience))
 
     def _fix_partitions(self, broadcast_id: BroadcastId, counts: Iterable[PartitionCount]) -> None:
         # A count may be below zero for a moment: the end of a connection was counted before its beginning.
@@ -147,14 +153,15 @@ class Swarm:
 def plan(expected: Mapping[Partition, int], *, first: int) -> Iterator[Source]:
     """Yield sources of about RECIPIENTS_A_SOURCE recipients each, in key order, numbered from `first`."""
     group: list[Partition] = []
-    recipients = 0
+    recipients = size = 0
     for partition in sorted(expected):
         full = recipients + expected[partition] > RECIPIENTS_A_SOURCE or len(group) == PARTITIONS_A_SOURCE
-        if group and full:
+        if group and (full or size + len(partition) > BYTES_OF_KEYS):
             yield Source(number=first, scope=tuple(group), expected=recipients)
-            first, group, recipients = first + 1, [], 0
+            first, group, recipients, size = first + 1, [], 0, 0
         group.append(partition)
         recipients += expected[partition]
+        size += len(partition)
     if group:
         yield Source(number=first, scope=tuple(group), expected=recipients)
 

@@ -1,4 +1,4 @@
-"""Add the changes in the stream of `connections` to the partitions' counts, each change exactly once.
+"""Add the changes in a stream of connections, or of members of channels, to the partitions' counts, exactly once.
 
 A batch becomes one update per partition, on condition that the partition's checkpoint is unchanged since it was read.
 The update moves the checkpoint to the last change. A change at or below the checkpoint has been counted: a batch that
@@ -9,7 +9,8 @@ is repeated, split differently or overlapping counts nothing twice. In this orde
 3. the tenants' totals are released, for what step 2 counted and nothing else;
 4. the probes among the changes are noted: `reconcile` put them, to learn that all before them is counted and released.
 
-A crash between 2 and 3 leaves a total too high, never too low; `reconcile` repairs it.
+A crash between 2 and 3 leaves a total too high, never too low; `reconcile` repairs it. Members of channels are in no
+session and in no total: steps 1 and 3 do nothing for them.
 """
 
 from collections import Counter, defaultdict
@@ -53,7 +54,7 @@ class _Change(NamedTuple):
     def of(cls, record: StreamRecord) -> Self:
         """Read the change from a stream record."""
         return cls(
-            partition=ids.partition(record.keys["partition"]["S"]),
+            partition=ids.recipients_partition(record.keys["partition"]["S"]),
             connection_id=record.keys["connectionId"]["S"],
             session_id=record.old.get("sessionId", {}).get("S"),
             delta=_DELTAS[record.event],
@@ -75,13 +76,16 @@ class _Counted:
 
 
 class Accounting:
-    """Counts one batch of a stream shard; the executor counts its partitions in parallel."""
+    """Counts one batch of a stream shard; the executor counts its partitions in parallel.
+
+    Members of channels are in no session and in no total: there are no sessions and no limits then.
+    """
 
     def __init__(
         self,
         partitions: PartitionStore,
-        sessions: SessionStore,
-        limits: LimitStore,
+        sessions: SessionStore | None,
+        limits: LimitStore | None,
         *,
         executor: Executor,
     ) -> None:
@@ -101,7 +105,7 @@ class Accounting:
         try:
             seen = self._partitions.checkpoints(of_partition.keys())
             gone = _gone(changes, seen)
-            not_forgotten = self._sessions.forget_all(gone)
+            not_forgotten = self._sessions.forget_all(gone) if self._sessions else set()
         except TransientError:
             logger.exception("nothing is counted yet; the batch will be delivered again")
             return batch_response(changes[0].sequence_number)
@@ -118,11 +122,16 @@ class Accounting:
         results = list(self._executor.map(count_changes, of_partition))
         self._release(results)
         self._note_probes(results, of_partition)
-        count("ConnectionOpened", sum(partition.opened for partition in results))
-        count("ConnectionClosed", sum(partition.closed for partition in results))
+        opened, closed = sum(one.opened for one in results), sum(one.closed for one in results)
+        if self._sessions is None:
+            count("MemberJoined", opened)
+            count("MemberLeft", closed)
+        else:
+            count("ConnectionOpened", opened)
+            count("ConnectionClosed", closed)
         if unknown := [partition.partition for partition in results if not partition.is_known]:
             count("PartitionMissing", len(unknown))
-            logger.error("connections changed in partitions that have no row", partitions=unknown)
+            logger.error("rows changed in partitions that have no row", partitions=unknown)
         again = {partition.partition for partition in results if not partition.is_done}
         return batch_response(next((change.sequence_number for change in changes if change.partition in again), None))
 
@@ -151,6 +160,8 @@ class Accounting:
         raise TransientError(f"another writer moved the checkpoint in {_ATTEMPTS} attempts")
 
     def _release(self, results: Iterable[_Counted]) -> None:
+        if self._limits is None:
+            return
         closed: Counter[TenantId] = Counter()
         for partition in results:
             closed[ids.tenant_of(partition.partition)] += partition.closed

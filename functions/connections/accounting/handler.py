@@ -1,4 +1,4 @@
-"""Wiring of `accounting`: the stream of `connections`, one batch of a shard at a time."""
+"""Wiring of `accounting`: the stream of `connections`, or of `members`, one batch of a shard at a time."""
 
 import os
 import time
@@ -20,12 +20,13 @@ THREADS = 16
 
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
-accounting = Accounting(
-    DynamoPartitionStore(dynamodb, settings.partitions_table),
-    DynamoSessionStore(dynamodb, settings.sessions_table),
-    DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
-    executor=ThreadPoolExecutor(THREADS),
-)
+partitions, executor = DynamoPartitionStore(dynamodb, settings.partitions_table), ThreadPoolExecutor(THREADS)
+if settings.sessions_table:
+    sessions = DynamoSessionStore(dynamodb, settings.sessions_table)
+    limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
+    accounting = Accounting(partitions, sessions, limits, executor=executor)
+else:
+    accounting = Accounting(partitions, None, None, executor=executor)
 
 
 @logger.inject_lambda_context

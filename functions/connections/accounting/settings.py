@@ -7,8 +7,13 @@ from loudhailer.settings import TableName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Tables of partitions, sessions and limits."""
+    """Tables of partitions, sessions and limits.
+
+    Attributes:
+        sessions_table: not set for members of channels, which are in no session.
+        limits_table: not set for members of channels, which are in no total.
+    """
 
     partitions_table: TableName
-    sessions_table: TableName
-    limits_table: TableName
+    sessions_table: TableName = ""
+    limits_table: TableName = ""

@@ -123,6 +123,7 @@ class _Handshake:
             connected_at=now,
             expires_at=now + CONNECTION_SECONDS,
             player_id=identity.player_id,
+            subscribes=identity.subscribes,
         )
         return cls(
             connection=connection,

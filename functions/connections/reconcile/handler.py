@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.connections.reconcile.reconcile import Reconcile
+from functions.connections.reconcile.reconcile import Reconcile, ReconcileCounts
 from functions.connections.reconcile.settings import Settings
 from functions.connections.reconcile.sqs import SqsFailureQueue
 from loudhailer.aws.clients import client
@@ -24,15 +24,22 @@ RESERVE_SECONDS = 5.0
 
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
-reconcile = Reconcile(
-    tenants=DynamoTenantStore(dynamodb, settings.tenants_table),
-    sessions=DynamoSessionStore(dynamodb, settings.sessions_table),
-    connections=DynamoConnectionStore(dynamodb, settings.connections_table),
-    partitions=DynamoPartitionStore(dynamodb, settings.partitions_table),
-    limits=DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
-    failures=SqsFailureQueue(client("sqs"), settings.accounting_failure_queue_url),
-    clock=time.time,
-)
+connections = DynamoConnectionStore(dynamodb, settings.connections_table)
+partitions = DynamoPartitionStore(dynamodb, settings.partitions_table)
+failures = SqsFailureQueue(client("sqs"), settings.accounting_failure_queue_url)
+reconcile: ReconcileCounts
+if settings.tenants_table:
+    reconcile = Reconcile(
+        tenants=DynamoTenantStore(dynamodb, settings.tenants_table),
+        sessions=DynamoSessionStore(dynamodb, settings.sessions_table),
+        connections=connections,
+        partitions=partitions,
+        limits=DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
+        failures=failures,
+        clock=time.time,
+    )
+else:
+    reconcile = ReconcileCounts(connections=connections, partitions=partitions, failures=failures, clock=time.time)
 
 
 @logger.inject_lambda_context

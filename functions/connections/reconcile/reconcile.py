@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from typing import override
 from zlib import crc32
 
 from functions.connections.reconcile.port import FailureQueue
@@ -18,7 +19,7 @@ from functions.connections.reconcile.totals import Totals
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.deadline import Deadline
 from loudhailer.errors import TransientError
-from loudhailer.ids import Partition, TenantId, number_of, tenant_of
+from loudhailer.ids import Partition, TenantId, is_of_channel, number_of, tenant_of
 from loudhailer.limits.port import LimitStore
 from loudhailer.observability import count, logger
 from loudhailer.partitions.model import PartitionCount, Sample
@@ -44,33 +45,25 @@ _SHARE = 0.1
 """Share of a run's time that is reserved for each of the following steps."""
 
 
-class Reconcile:
-    """Does one minute's work."""
+class ReconcileCounts:
+    """Does one minute's work for the members of channels: sweeps, recounts and retires their partitions."""
 
     def __init__(
         self,
         *,
-        tenants: TenantStore,
-        sessions: SessionStore,
         connections: ConnectionStore,
         partitions: PartitionStore,
-        limits: LimitStore,
         failures: FailureQueue,
         clock: Callable[[], float],
     ) -> None:
-        self._tenants = tenants
-        self._sessions = sessions
         self._connections = connections
         self._partitions = partitions
-        self._totals = Totals(connections, partitions, limits)
         self._failures = failures
         self._clock = clock
         self._steps: tuple[Callable[[Run], None], ...] = (
-            self.delete_expired_sessions,
             self.sweep_partitions,
             self.take_up_failures,
             self.recount,
-            self.repair_totals,
             self.retire_partitions,
             self.measure,
         )
@@ -94,14 +87,6 @@ class Reconcile:
                 failed.append(step.__name__)
         if failed:
             raise TransientError(f"steps failed: {', '.join(failed)}")
-
-    def delete_expired_sessions(self, run: Run) -> None:
-        """Delete expired sessions; DynamoDB's TTL would delete them hours later."""
-        _each(
-            run.while_time(self._sessions.delete_expired(run.now)),
-            lambda deleted: deleted,
-            report=lambda deleted: count("ExpiredSessionDeleted", deleted),
-        )
 
     def sweep_partitions(self, run: Run) -> None:
         """Delete the connections whose `$disconnect` was lost, and compare the counts with the rows.
@@ -188,17 +173,8 @@ class Reconcile:
             count("PartitionRecounted")
             logger.info("count repaired", partition=row.partition, counted=row.count, repaired=sample.count)
 
-    def repair_totals(self, run: Run) -> None:
-        """Look at the tenants' totals; see `Totals`."""
-        of_tenants = _by_tenant(run.partitions.values())
-
-        def look_at(tenant: Tenant) -> None:
-            self._totals.look_at(tenant.tenant_id, of_tenants[tenant.tenant_id], run)
-
-        _each(run.in_turn(self._tenants.all_tenants()), look_at)
-
     def retire_partitions(self, run: Run) -> None:
-        """Delete partitions that stay empty, except a tenant's first.
+        """Delete partitions that stay empty, except the first one of a tenant's connections.
 
         The partition is marked first, so that authorizers stop assigning it. It is deleted when all authorizers must
         have seen the mark, all earlier assignments have arrived, and no further stream record can come: its checkpoint
@@ -208,7 +184,8 @@ class Reconcile:
 
     def _retire(self, run: Run, row: PartitionCount) -> None:
         sample = row.sample
-        if row.recount or (row.retired_at is None and number_of(row.partition) == 0):
+        is_kept = number_of(row.partition) == 0 and not is_of_channel(row.partition)
+        if row.recount or (row.retired_at is None and is_kept):
             return
         if row.count != 0:
             if row.retired_at is not None:
@@ -230,6 +207,60 @@ class Reconcile:
             elif self._partitions.remove(row.partition, checkpoint=row.checkpoint):
                 count("PartitionRemoved")
 
+    def measure(self, run: Run) -> None:
+        """Emit the numbers of members and partitions as metrics."""
+        rows = run.partitions.values()
+        count("Members", sum(row.count for row in rows))
+        count("MemberPartitions", len(rows))
+        count("MemberPartitionsInDoubt", sum(row.recount for row in rows))
+
+
+class Reconcile(ReconcileCounts):
+    """Does one minute's work for the connections: it also ends sessions, and repairs the tenants' totals."""
+
+    def __init__(
+        self,
+        *,
+        tenants: TenantStore,
+        sessions: SessionStore,
+        connections: ConnectionStore,
+        partitions: PartitionStore,
+        limits: LimitStore,
+        failures: FailureQueue,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(connections=connections, partitions=partitions, failures=failures, clock=clock)
+        self._tenants = tenants
+        self._sessions = sessions
+        self._totals = Totals(connections, partitions, limits)
+        self._steps = (
+            self.delete_expired_sessions,
+            self.sweep_partitions,
+            self.take_up_failures,
+            self.recount,
+            self.repair_totals,
+            self.retire_partitions,
+            self.measure,
+        )
+
+    def delete_expired_sessions(self, run: Run) -> None:
+        """Delete expired sessions; DynamoDB's TTL would delete them hours later."""
+        _each(
+            run.while_time(self._sessions.delete_expired(run.now)),
+            lambda deleted: deleted,
+            report=lambda deleted: count("ExpiredSessionDeleted", deleted),
+        )
+
+    def repair_totals(self, run: Run) -> None:
+        """Look at the tenants' totals; see `Totals`."""
+        of_tenants = _by_tenant(run.partitions.values())
+
+        def look_at(tenant: Tenant) -> None:
+            self._totals.look_at(tenant.tenant_id, of_tenants[tenant.tenant_id], run)
+
+        _each(run.in_turn(self._tenants.all_tenants()), look_at)
+
+    @override
     def measure(self, run: Run) -> None:
         """Emit the numbers of connections and partitions as metrics."""
         rows = run.partitions.values()

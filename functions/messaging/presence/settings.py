@@ -12,4 +12,5 @@ class Settings:
     connections_table: TableName
     tenant_role_arn: Arn
     inbox_queue_url: Url
+    leave_queue_url: Url
     callback_endpoint: Url

@@ -11,6 +11,10 @@ A missing, illegal or unknown id is answered 400 `"Invalid request"`, which clie
 are named: a token's subject that cannot be a player's id, because its client cannot see that in the request; and a new
 session's id that is too short to be a secret, because anyone who guesses it can enter the session.
 
+The body `{"grants":{pattern:rights}}` of a `PUT` replaces what the session may subscribe to and publish. Without grants
+these stay as they are, and a new session has none. Clients that present tokens call themselves: their grants are
+answered 403.
+
 If the routes of sessions require a JWT, the token identifies the caller, and the query does not: its subject is the
 player, and one of its claims must be the tenant's id; otherwise, or without claims, the answer is 403. A live session
 that is bound to another player is neither opened nor ended: 409.
@@ -21,13 +25,14 @@ with `Retry-After`, and the session is not renewed. `renew=true` says that the c
 its cell, and it does not wait, unless its session is over.
 """
 
+import base64
 from collections.abc import Callable, Collection, Mapping
 from math import ceil
 from typing import Any, NamedTuple, Self
 
 from functions.sessions.session_api.admission import Admission, LimitReached
 from functions.sessions.session_api.placing import Placing, SessionCell, TenantNotCopiedError
-from loudhailer import ids
+from loudhailer import codec, ids
 from loudhailer.broadcast.combined import report_over_cells
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.snapshots.port import SnapshotStore
@@ -35,6 +40,7 @@ from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.http import Response, respond, respond_invalid
 from loudhailer.limits.places.model import sessions_of, take_place
 from loudhailer.observability import count, logger
+from loudhailer.sessions.grants import Grants
 from loudhailer.sessions.port import SessionStore
 from loudhailer.tenants.model import Tenant
 from loudhailer.tenants.port import TenantStore
@@ -51,12 +57,14 @@ class _Named(NamedTuple):
 
     Attributes:
         is_renewal: the client is connected, and only renews its session.
+        grants: what the session may do from now on; None: as before.
     """
 
     tenant: ids.TenantId
     secret: ids.SessionSecret
     player: ids.PlayerId | None
     is_renewal: bool
+    grants: Grants | None = None
 
     @classmethod
     def by(cls, query: Mapping[str, Any], claims: Mapping[str, str] | None) -> Self:
@@ -121,7 +129,7 @@ class SessionApi:
         return self._routes[event["routeKey"]](event)
 
     def _put_session(self, event: Mapping[str, Any]) -> Response:
-        named = self._named(event)
+        named = self._named_with_grants(event)
         if not isinstance(named, _Named):
             return named
         if len(named.secret) < self._shortest_session_id:
@@ -140,7 +148,7 @@ class SessionApi:
             return _TRY_AGAIN
         if cell is None:
             return _BOUND_TO_ANOTHER
-        return self._open(cell, tenant, session, is_renewal=named.is_renewal)
+        return self._open(cell, tenant, session, named)
 
     def _delayed(self, cell: ids.CellName, tenant: Tenant, session: ids.SessionId) -> Response | None:
         """The answer to a client that is to ask again, or is refused; None if it may connect now."""
@@ -153,23 +161,28 @@ class SessionApi:
         body = {"message": "Too Many Requests", "reason": "connects", "retryAfterMs": ceil(wait.seconds * 1_000)}
         return respond(429, body, {"retry-after": str(ceil(wait.seconds))})
 
-    def _open(self, cell: SessionCell, tenant: Tenant, session: ids.SessionId, *, is_renewal: bool) -> Response:
+    def _open(self, cell: SessionCell, tenant: Tenant, session: ids.SessionId, named: _Named) -> Response:
         try:
             existing = cell.sessions.get(tenant.tenant_id, session)
             is_live = existing is not None and existing.is_live(self._clock())
-            if not (is_renewal and is_live) and (delayed := self._delayed(cell.name, tenant, session)) is not None:
+            if (
+                not (named.is_renewal and is_live)
+                and (delayed := self._delayed(cell.name, tenant, session)) is not None
+            ):
                 return delayed
-            return self._renew(cell, tenant, session, is_live=is_live)
+            return self._renew(cell, tenant, session, named.grants, is_live=is_live)
         except TransientError as error:
             return _unreachable(cell.name, error)
 
-    def _renew(self, cell: SessionCell, tenant: Tenant, session: ids.SessionId, *, is_live: bool) -> Response:
+    def _renew(
+        self, cell: SessionCell, tenant: Tenant, session: ids.SessionId, grants: Grants | None, *, is_live: bool
+    ) -> Response:
         now = int(self._clock())
         expires_at = now + tenant.session_seconds
         key = (tenant.tenant_id, session)
         if not is_live and not self._has_place(cell, tenant.tenant_id, now):
             return _over_limit("tenantSessions")
-        if not cell.sessions.renew(*key, player=cell.player, expires_at=expires_at, now=now):
+        if not cell.sessions.renew(*key, player=cell.player, expires_at=expires_at, now=now, grants=grants):
             return _BOUND_TO_ANOTHER
         if self._tenants.get(tenant.tenant_id, consistent=True) is None:
             # The tenant is erased at the same time: either its sessions are deleted after this one was created, or this
@@ -224,6 +237,17 @@ class SessionApi:
         count("SessionDeleted")
         return respond(200, {})
 
+    def _named_with_grants(self, event: Mapping[str, Any]) -> _Named | Response:
+        """Return the session that a request names and its grants, or the answer that refuses the request."""
+        named = self._named(event)
+        if not isinstance(named, _Named):
+            return named
+        try:
+            grants = _grants(event)
+        except InvalidFieldError as error:
+            return respond_invalid(400, error.field, str(error))
+        return _FORBIDDEN if grants is not None and self._needs_token else named._replace(grants=grants)
+
     def _named(self, event: Mapping[str, Any]) -> _Named | Response:
         """Return the session that a request names, or the answer that refuses the request."""
         claims = _claims(event)
@@ -275,6 +299,18 @@ def _claims(event: Mapping[str, Any]) -> Mapping[str, str] | None:
     """Return the claims of the request's JWT; None for a request without one."""
     token = event.get("requestContext", {}).get("authorizer", {}).get("jwt")
     return None if token is None else token.get("claims") or {}
+
+
+def _grants(event: Mapping[str, Any]) -> Grants | None:
+    """Return the grants in a request's body; None for a request without them."""
+    body = event.get("body") or ""
+    if not body:
+        return None
+    try:
+        wire = codec.decode_object(base64.b64decode(body) if event.get("isBase64Encoded") else body)
+    except codec.NotJsonError as error:
+        raise InvalidFieldError("body", str(error)) from error
+    return Grants.from_wire(wire["grants"]) if "grants" in wire else None
 
 
 def _unreachable(cell: ids.CellName, error: TransientError) -> Response:

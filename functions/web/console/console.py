@@ -58,9 +58,10 @@ class Document:
         return cls(text, _TYPES[Path(name).suffix], f'"{_digest(text.encode())}"')
 
 
-def read_files(folder: Path) -> dict[str, str]:
-    """Return the page's files by name."""
-    return {path.name: path.read_text() for path in sorted(folder.iterdir())}
+def read_files(root: Path) -> dict[str, str]:
+    """Return the files of the page and of its client by name; the root is a checkout's, or Lambda's task root."""
+    folders = (root / "functions" / "web" / "console" / "page", root / "clients" / "javascript" / "src")
+    return {path.name: path.read_text() for folder in folders for path in sorted(folder.iterdir())}
 
 
 class Console:

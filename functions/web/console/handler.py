@@ -25,7 +25,7 @@ def cell_hosts() -> Callable[[], Collection[str]]:
 
 
 console = Console(
-    read_files(Path(__file__).with_name("page")),
+    read_files(Path(__file__).parents[3]),
     {
         "listTenants": settings.list_tenants,
         "auth": {"session": settings.session_auth, "broadcast": settings.broadcast_auth},

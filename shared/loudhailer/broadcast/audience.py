@@ -1,6 +1,6 @@
 """The audience of a broadcast.
 
-On the wire it is `{"all": true}` or a `tenantId`, alone or with one of `roomKey`, `playerId`, `sessionId`.
+On the wire it is `{"all": true}` or a `tenantId`, alone or with one of `channel`, `roomKey`, `playerId`, `sessionId`.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 
 from loudhailer import ids
 from loudhailer.errors import InvalidFieldError
-from loudhailer.ids import PlayerId, RoomKey, SessionId, TenantId
+from loudhailer.ids import AudienceKey, Channel, PlayerId, RoomKey, SessionId, TenantId, channel_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,14 @@ class OfTenant:
     """Every connection of one tenant."""
 
     tenant: TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class OfChannel:
+    """The connections that are subscribed to a channel, or to a pattern that matches it."""
+
+    tenant: TenantId
+    channel: Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +55,20 @@ class OfSession:
     session: SessionId
 
 
-type Audience = Everyone | OfTenant | InRoom | OfPlayer | OfSession
+type Audience = Everyone | OfTenant | OfChannel | InRoom | OfPlayer | OfSession
 
-_LEGAL = 'must be {"all": true}, {"tenantId"}, or a tenantId with one of roomKey, playerId, sessionId'
+Counted = Everyone | OfTenant | OfChannel
+"""The audiences of whole partitions, each with a count."""
+
+
+def keys_of(audience: OfTenant | OfChannel) -> list[AudienceKey]:
+    """The keys under which an audience is counted: one of a tenant, up to five of a channel."""
+    if isinstance(audience, OfTenant):
+        return [audience.tenant]
+    return [channel_key(audience.tenant, pattern) for pattern in ids.patterns_of(audience.channel)]
+
+
+_LEGAL = 'must be {"all": true}, {"tenantId"}, or a tenantId with one of channel, roomKey, playerId, sessionId'
 
 
 def from_wire(value: object, field: str = "audience") -> Audience:
@@ -67,6 +86,8 @@ def from_wire(value: object, field: str = "audience") -> Audience:
     match sorted(keys - {"tenantId"}):
         case []:
             return OfTenant(tenant)
+        case ["channel"]:
+            return OfChannel(tenant, ids.channel(value["channel"], f"{field}.channel"))
         case ["roomKey"]:
             return InRoom(tenant, ids.room_key(value["roomKey"], f"{field}.roomKey"))
         case ["playerId"]:
@@ -84,6 +105,8 @@ def to_wire(audience: Audience) -> dict[str, Any]:
             return {"all": True}
         case OfTenant(tenant):
             return {"tenantId": tenant}
+        case OfChannel(tenant, channel):
+            return {"tenantId": tenant, "channel": channel}
         case InRoom(tenant, room):
             return {"tenantId": tenant, "roomKey": room}
         case OfPlayer(tenant, player):

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from loudhailer import codec
 from loudhailer.codec import JsonText
 from loudhailer.errors import MalformedMessageError
-from loudhailer.ids import BroadcastId
+from loudhailer.ids import BroadcastId, Channel
 from loudhailer.queues.batching import is_legal
 
 MAX_MESSAGE_BYTES = 128 * 1024
@@ -19,6 +19,12 @@ def broadcast_frame(broadcast_id: BroadcastId, published_at: int, message: JsonT
     """The frame of a broadcast; `published_at` in epoch milliseconds, so that a client sees its latency."""
     data = codec.verbatim(message)
     return codec.encode_text({"type": "broadcast", "id": broadcast_id, "publishedAt": published_at, "data": data})
+
+
+def channel_frame(channel: Channel, broadcast_id: BroadcastId, published_at: int, message: JsonText) -> str:
+    """The frame of a message to a channel; `published_at` in epoch milliseconds."""
+    frame = {"type": "message", "channel": channel, "id": broadcast_id, "publishedAt": published_at}
+    return codec.encode_text({**frame, "data": codec.verbatim(message)})
 
 
 @dataclass(frozen=True, slots=True)

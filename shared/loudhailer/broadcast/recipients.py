@@ -12,4 +12,7 @@ def from_wire(value: object) -> Recipients:
     """Read a chunk's connections from a message or row."""
     if not isinstance(value, dict) or not all(isinstance(found, list) for found in value.values()):
         raise MalformedMessageError("connections must be lists of ids by partition")
-    return {ids.partition(key, "connections"): ids.connection_ids(found, "connections") for key, found in value.items()}
+    return {
+        ids.recipients_partition(key, "connections"): ids.connection_ids(found, "connections")
+        for key, found in value.items()
+    }

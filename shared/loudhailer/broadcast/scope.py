@@ -36,7 +36,7 @@ def from_wire(wire: dict[str, Any]) -> Scope:
     if kind == "partitions":
         if not isinstance(value, list):
             raise MalformedMessageError("partitions must be a list")
-        return tuple(ids.partition(key, "partitions") for key in value)
+        return tuple(ids.recipients_partition(key, "partitions") for key in value)
     tenant, _, name = value.partition("#") if isinstance(value, str) else ("", "", "")
     owner = ids.tenant_id(tenant, kind)
     match kind:

@@ -1,7 +1,7 @@
 """The search for the recipients of a broadcast, in key order, and the chunks that they are fixed in."""
 
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import closing
 from itertools import islice
@@ -12,9 +12,9 @@ from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.model import Chunk
 from loudhailer.broadcast.scope import Scope
 from loudhailer.connections.devices.port import DeviceStore
+from loudhailer.connections.members import ConnectionsAndMembers
 from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
-from loudhailer.connections.port import ConnectionStore
-from loudhailer.ids import ChunkId, ConnectionId, Partition, SessionId, TenantId
+from loudhailer.ids import ChunkId, ConnectionId, Partition, SessionId, TenantId, audience_of
 
 if TYPE_CHECKING:
     from loudhailer.broadcast.recipients import Recipients
@@ -50,6 +50,21 @@ def size_of_chunks(recipients: int | None, *, lanes: int, most: int) -> int:
     return min(most, max(_SMALLEST_CHUNK, ceil(recipients / (_CHUNKS_A_LANE * lanes))))
 
 
+def overlaps(scope: Scope) -> bool:
+    """Tell whether a connection may be in a scope several times: in partitions of several patterns of a channel."""
+    return isinstance(scope, tuple) and len({audience_of(partition) for partition in scope}) > 1
+
+
+def each_once(recipients: Iterable[Recipient], seen: set[ConnectionId]) -> Page:
+    """Return the recipients that are not among those seen, each once, and add them to these."""
+    found: Page = []
+    for recipient in recipients:
+        if recipient[1] not in seen:
+            seen.add(recipient[1])
+            found.append(recipient)
+    return found
+
+
 class Connected(Protocol):
     """The part of a session that the search reads."""
 
@@ -70,7 +85,7 @@ class Search:
 
     def __init__(
         self,
-        connections: ConnectionStore,
+        connections: ConnectionsAndMembers,
         sessions: SessionLookup,
         devices: DeviceStore,
         *,
@@ -107,9 +122,10 @@ class Search:
             members = self._connections.in_room(scope.tenant, scope.room, most=most + 1)
             return self._among(members) if len(members) <= most else None
         found: Page = []
+        seen: set[ConnectionId] = set()
         with closing(self.pages(scope)) as pages:
             for page in pages:
-                found += page
+                found += each_once(page, seen) if overlaps(scope) else page
                 if len(found) > most:
                     return None
         return found

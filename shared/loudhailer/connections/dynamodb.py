@@ -1,7 +1,7 @@
 """The table of connections in DynamoDB.
 
-connections: PK `partition`, SK `connectionId`; `tenantId sessionId playerId? roomKey? nickName? connectedAt expiresAt`,
-and `roomIndexKey` for the sparse index `room`.
+connections: PK `partition`, SK `connectionId`; `tenantId sessionId playerId? roomKey? nickName? connectedAt expiresAt
+subscribes?`, and `roomIndexKey` for the sparse index `room`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,6 +48,8 @@ def connection_to_item(connection: Connection) -> Item:
     }
     if connection.player_id is not None:
         item["playerId"] = {"S": connection.player_id}
+    if connection.subscribes:
+        item["subscribes"] = {"BOOL": True}
     return item
 
 
@@ -59,6 +61,7 @@ def connection_from_item(item: Item) -> Connection:
         connected_at=int(item["connectedAt"]["N"]),
         expires_at=int(item["expiresAt"]["N"]),
         player_id=PlayerId(item["playerId"]["S"]) if "playerId" in item else None,
+        subscribes="subscribes" in item,
     )
 
 
@@ -94,6 +97,11 @@ class DynamoConnectionStore(DynamoTable, ConnectionStore):
     def get(self, key: ConnectionKey) -> Connection | None:
         item = self._get_row(key_to_item(key))
         return None if item is None else connection_from_item(item)
+
+    @override
+    def mark_subscriber(self, key: ConnectionKey) -> bool:
+        changes, values = "SET subscribes = :yes", {":yes": {"BOOL": True}}
+        return self._update_row_if(key_to_item(key), changes, _IS_CONNECTION, values)
 
     @override
     def in_partition(

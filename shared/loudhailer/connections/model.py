@@ -47,13 +47,17 @@ def key_in_session(tenant: TenantId, element: str) -> ConnectionKey:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A client that is connected; times are epoch seconds."""
+    """A client that is connected; times are epoch seconds.
+
+    `subscribes` marks a connection that may have subscriptions: they end with its row.
+    """
 
     key: ConnectionKey
     session_id: SessionId
     connected_at: int
     expires_at: int
     player_id: PlayerId | None = None
+    subscribes: bool = False
 
     @property
     def tenant_id(self) -> TenantId:

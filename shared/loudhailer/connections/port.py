@@ -16,6 +16,9 @@ class ConnectionStore(Protocol):
     def get(self, key: ConnectionKey) -> Connection | None:
         """The connection as it is now, read consistently; None if there is no such row."""
 
+    def mark_subscriber(self, key: ConnectionKey) -> bool:
+        """Mark the connection as one that may have subscriptions; return False, and change nothing, without a row."""
+
     def in_partition(
         self, partition: Partition, *, after: ConnectionId | None, not_expired_at: int
     ) -> Iterator[list[tuple[ConnectionId, int]]]:

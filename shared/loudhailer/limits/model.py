@@ -97,6 +97,11 @@ def posts_of_tenant(tenant: TenantId) -> MinuteCounter:
     return MinuteCounter(f"{tenant}:posts")
 
 
+def new_channels_of_tenant(tenant: TenantId) -> MinuteCounter:
+    """Patterns that nobody of the tenant was subscribed to before, by hundreds."""
+    return MinuteCounter(f"{tenant}:channels")
+
+
 def share_of(limit: int, share: float) -> int:
     """Return the part of its tenant's limit that one session may use: the share, and at least one."""
     return max(1, int(limit * share))

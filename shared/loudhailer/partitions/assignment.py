@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from math import ceil
 from random import Random
 
-from loudhailer.errors import TransientError
-from loudhailer.ids import AudienceKey, Partition, nth_partition
+from loudhailer.errors import BusyError, TransientError
+from loudhailer.ids import AudienceKey, Partition, audience_of, nth_partition
 from loudhailer.observability import count, logger
 from loudhailer.partitions.port import PartitionStore
 
@@ -67,14 +67,19 @@ class PartitionAssigner:
         self._random = random
         self._audiences: dict[AudienceKey, _Partitions] = {}
 
-    def assign(self, audience: AudienceKey) -> Partition:
+    def assign(self, audience: AudienceKey, *, may_open: Callable[[], bool] = lambda: True) -> Partition:
         """Return the partition for a new connection of the audience; its row exists.
 
+        `may_open` tells whether an audience may be opened that has no partition yet.
+
         Raises:
+            BusyError: the audience may not be opened now.
             TransientError: the partitions cannot be read, or the first one cannot be opened.
         """
         partitions = self._partitions_of(audience)
         counts = partitions.counts
+        if not partitions.known and not counts and not may_open():
+            raise BusyError("no more audiences may be opened now")
         if sum(counts.values()) * 2 >= len(counts) * self._capacity:
             self._open_more(audience, partitions)
         if not counts:
@@ -83,6 +88,12 @@ class PartitionAssigner:
         chosen = min(self._random.sample(candidates, min(2, len(candidates))), key=counts.__getitem__)
         counts[chosen] += 1
         return chosen
+
+    def reopen(self, partition: Partition) -> None:
+        """Have the row of a partition exist and not be retired, for a connection that was assigned to it before."""
+        if partition not in self._partitions_of(audience_of(partition)).counts:
+            self._store.open(partition)
+            self._store.reinstate(partition)
 
     def _partitions_of(self, audience: AudienceKey) -> _Partitions:
         now = self._clock()

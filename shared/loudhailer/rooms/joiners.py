@@ -75,7 +75,7 @@ _EMOJI = (
 """Emoji that a joiner combines: the ones before it and the ones after it, without skin tones and variation selectors.
 https://www.unicode.org/Public/emoji/latest/emoji-zwj-sequences.txt"""
 
-_COMBINED = {(before, after) for befores, afters in _EMOJI for before in befores for after in afters}
+_COMBINED = {(before, after) for firsts, lasts in _EMOJI for before in firsts for after in lasts}
 
 
 def is_seen(name: str, position: int) -> bool:

@@ -1,7 +1,7 @@
 """The table of sessions in DynamoDB.
 
 sessions: PK `tenantId` = `{tenantId}#{n:02d}`, n being a hash of the session's id; SK `sessionId`; `sessionTTL` (epoch
-seconds), `playerId?`, `connectionIds` (set of `{n:05d}#{connectionId}`).
+seconds), `playerId?`, `connectionIds` (set of `{n:05d}#{connectionId}`), `grants?` (a map of rights by pattern).
 
 A row of a former release has the tenant's id alone as its partition key. It is found, written and deleted there, and
 the session is made under the new key once that row is gone. Decision 0037 says when this ends.
@@ -24,8 +24,9 @@ from loudhailer.aws.tables import DynamoTable
 from loudhailer.aws.transactions import THROTTLED
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
-from loudhailer.ids import PlayerId, SessionId, TenantId, tenant_of
+from loudhailer.ids import Pattern, PlayerId, SessionId, TenantId, tenant_of
 from loudhailer.observability import logger
+from loudhailer.sessions.grants import NO_GRANTS, Grants
 from loudhailer.sessions.model import Session
 from loudhailer.sessions.port import SessionStore
 
@@ -95,19 +96,29 @@ class DynamoSessionStore(DynamoTable, SessionStore):
 
     @override
     def renew(
-        self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
+        self,
+        tenant: TenantId,
+        session: SessionId,
+        *,
+        player: PlayerId | None,
+        expires_at: int,
+        now: int,
+        grants: Grants | None = None,
     ) -> bool:
         values: Item = {":expiresAt": {"N": str(expires_at)}, ":now": {"N": str(now)}}
-        condition = _LIVE
+        changes, condition = "SET sessionTTL = :expiresAt", _LIVE
+        if grants is not None:
+            changes += ", grants = :grants"
+            values[":grants"] = _grants_to_value(grants)
         if player is not None:
             values[":player"] = {"S": player}
             condition += f" AND {_BOUND_TO}"
         for attempt in range(_ATTEMPTS):
-            if self._update(tenant, session, "SET sessionTTL = :expiresAt", condition, values):
+            if self._update(tenant, session, changes, condition, values):
                 return True
             seen = self.get(tenant, session)
             if seen is None:
-                if self._put_new(Session(tenant, session, expires_at, player)):
+                if self._put_new(Session(tenant, session, expires_at, player, grants=grants or NO_GRANTS)):
                     return True
                 # Without chance two releases may repeat this at the same moments, and both withdraw each time.
                 self._pause(random.uniform(0, _LONGEST_PAUSE_SECONDS * 2**attempt))  # noqa: S311  # jitter
@@ -301,6 +312,8 @@ class DynamoSessionStore(DynamoTable, SessionStore):
         item = own | {"sessionTTL": {"N": str(session.expires_at)}}
         if session.player_id is not None:
             item["playerId"] = {"S": session.player_id}
+        if session.grants.rights:
+            item["grants"] = _grants_to_value(session.grants)
         if not self._put_row_if(item, _ABSENT):
             return False
         return self._get_row(other) is None or not self._delete_row_if(own, _UNUSED)
@@ -352,4 +365,13 @@ def _session_from_item(item: Item) -> Session:
         connections=frozenset(
             key_in_session(tenant, element) for element in item.get("connectionIds", {"SS": []})["SS"]
         ),
+        grants=_grants_from_value(item["grants"]) if "grants" in item else NO_GRANTS,
     )
+
+
+def _grants_to_value(grants: Grants) -> Item:
+    return {"M": {pattern: {"S": rights} for pattern, rights in grants.rights}}
+
+
+def _grants_from_value(value: Item) -> Grants:
+    return Grants(tuple(sorted((Pattern(pattern), rights["S"]) for pattern, rights in value["M"].items())))

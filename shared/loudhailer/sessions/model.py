@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId
+from loudhailer.sessions.grants import NO_GRANTS, Grants
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Session:
     expires_at: int
     player_id: PlayerId | None = None
     connections: frozenset[ConnectionKey] = frozenset()
+    grants: Grants = NO_GRANTS
 
     def has(self, connection: ConnectionId) -> bool:
         """Tell whether the connection belongs to the session, so that its frames are the session's."""

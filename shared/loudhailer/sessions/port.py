@@ -8,6 +8,7 @@ from typing import Protocol
 
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.sessions.grants import Grants
 from loudhailer.sessions.model import Session
 
 
@@ -18,14 +19,22 @@ class SessionStore(Protocol):
         """Return the session, expired or not, read consistently; None if there is no such row."""
 
     def renew(
-        self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
+        self,
+        tenant: TenantId,
+        session: SessionId,
+        *,
+        player: PlayerId | None,
+        expires_at: int,
+        now: int,
+        grants: Grants | None = None,
     ) -> bool:
         """Create the session, or extend its life to `expires_at`.
 
         With a player, the session is bound to that player for life; without one, its binding is not changed. A session
         that has expired at `now`, or that is bound only now, is deleted and created again: its connections are not in
         the new one, and the deletion of the old row closes them. Otherwise its connections stay. Return False, and
-        change nothing, if the session is live and bound to another player.
+        change nothing, if the session is live and bound to another player. Grants replace the former ones;
+        None leaves them, and a new session has none then.
 
         Raises:
             TransientError: as for all methods, or because others keep creating and ending the session.

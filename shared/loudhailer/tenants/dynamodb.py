@@ -16,7 +16,7 @@ from loudhailer.aws.tables import DynamoTable
 from loudhailer.cells.dynamodb import DynamoCellDirectory, next_revision
 from loudhailer.errors import TransientError
 from loudhailer.ids import TenantId
-from loudhailer.tenants.model import TENANT_SESSIONS, Tenant, TenantRow, Tombstone
+from loudhailer.tenants.model import CHANNELS_PER_CONNECTION, TENANT_SESSIONS, Tenant, TenantRow, Tombstone
 from loudhailer.tenants.port import TenantStore
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def _tenant_to_item(tenant: Tenant) -> Item:
         "messagesPerMinute": {"N": str(tenant.messages_per_minute)},
         "sessionTTL": {"N": str(tenant.session_seconds)},
         "tenantSessions": {"N": str(tenant.tenant_sessions)},
+        "channelsPerConnection": {"N": str(tenant.channels_per_connection)},
     }
     if tenant.posts_per_minute is not None:
         item["postsPerMinute"] = {"N": str(tenant.posts_per_minute)}
@@ -199,5 +200,6 @@ def _tenant_from_item(item: Item) -> Tenant:
         session_key=item.get("sessionKey", {}).get("S"),
         tenant_sessions=int(item.get("tenantSessions", {}).get("N", TENANT_SESSIONS)),
         posts_per_minute=int(item["postsPerMinute"]["N"]) if "postsPerMinute" in item else None,
+        channels_per_connection=int(item.get("channelsPerConnection", {}).get("N", CHANNELS_PER_CONNECTION)),
         revision=int(item["revision"]["N"]) if "revision" in item else 0,
     )

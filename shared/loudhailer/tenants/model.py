@@ -11,6 +11,13 @@ TENANT_SESSIONS = 100_000
 """Number of sessions that a tenant may have if its row does not say."""
 
 
+CHANNELS_PER_CONNECTION = 100
+"""Number of channels that a connection may subscribe to if its tenant's row does not say."""
+
+MOST_CHANNELS_PER_CONNECTION = 1_000
+"""Each frame that subscribes reads all subscriptions of its connection."""
+
+
 class TenantWire(TypedDict):
     """A tenant's limits as `GET /tenant` shows them; `sessionTTL` in seconds."""
 
@@ -23,6 +30,7 @@ class TenantWire(TypedDict):
     messagesPerMinute: int
     tenantSessions: int
     postsPerMinute: int
+    channelsPerConnection: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,7 @@ class Tenant:
         session_seconds: seconds that a session lives after its last activity.
         tenant_sessions: sessions that live at the same time.
         posts_per_minute: posts that its messages to rooms may cause, frames x members; None: see `posts_by_default`.
+        channels_per_connection: channels that a connection may subscribe to.
         session_key: key of the hash that hides session ids in storage; a secret, not to be logged.
         revision: the revision of the hub's tenants that its row belongs to; 0 without further cells.
     """
@@ -52,6 +61,7 @@ class Tenant:
     session_seconds: int
     tenant_sessions: int = TENANT_SESSIONS
     posts_per_minute: int | None = None
+    channels_per_connection: int = CHANNELS_PER_CONNECTION
     session_key: str | None = field(default=None, repr=False)
     revision: int = 0
 
@@ -83,6 +93,7 @@ class Tenant:
             "messagesPerMinute": self.messages_per_minute,
             "tenantSessions": self.tenant_sessions,
             "postsPerMinute": self.post_budget,
+            "channelsPerConnection": self.channels_per_connection,
         }
 
 

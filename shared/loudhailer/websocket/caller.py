@@ -7,6 +7,8 @@ from typing import Any, Self
 from loudhailer import ids
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.errors import ErrorCode, InvalidFieldError
+from loudhailer.sessions.grants import NO_GRANTS, Grants
+from loudhailer.tenants.model import CHANNELS_PER_CONNECTION
 from loudhailer.websocket.identity import ConnectionIdentity
 from loudhailer.websocket.replies import Speaker, error_frame
 
@@ -25,6 +27,9 @@ class Caller:
         request_id: the id that API Gateway gave the frame.
         received_at: time at which API Gateway received the frame, in epoch milliseconds.
         player_id: the player that the session is bound to.
+        tenant_per_minute: attempts to connect that all sessions of its tenant have together in a minute.
+        channels_per_connection: channels that it may subscribe to.
+        grants: what its session may subscribe to and publish, as it is now.
     """
 
     tenant_id: ids.TenantId
@@ -36,6 +41,9 @@ class Caller:
     request_id: str
     received_at: int
     player_id: ids.PlayerId | None = None
+    tenant_per_minute: int = 0
+    channels_per_connection: int = CHANNELS_PER_CONNECTION
+    grants: Grants = NO_GRANTS
 
     @classmethod
     def of(cls, event: Mapping[str, Any]) -> Self:
@@ -54,6 +62,8 @@ class Caller:
             request_id=request["requestId"],
             received_at=request["requestTimeEpoch"],
             player_id=identity.player_id,
+            tenant_per_minute=identity.tenant_per_minute,
+            channels_per_connection=identity.channels_per_connection,
         )
 
     @property

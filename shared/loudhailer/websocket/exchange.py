@@ -10,6 +10,7 @@ deleted. They count for the session, and those within its limit also for its pla
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from loudhailer import codec
@@ -90,7 +91,7 @@ class Exchange:
             )
             if session is None or caller.key not in session.connections:
                 return _refused(caller, *(SESSION_OVER if session is None else CONNECTION_OVER))
-            return responder.respond(caller, frame)
+            return responder.respond(replace(caller, grants=session.grants), frame)
         except codec.NotJsonError as error:
             return _refused(caller, error.code, f"the frame {error}")
         except InvalidFieldError as error:

@@ -13,7 +13,7 @@ from typing import Any, Self
 from loudhailer import ids
 from loudhailer.errors import InvalidFieldError
 from loudhailer.sessions.model import Session
-from loudhailer.tenants.model import Tenant, posts_by_default
+from loudhailer.tenants.model import CHANNELS_PER_CONNECTION, Tenant, posts_by_default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,8 @@ class ConnectionIdentity:
         messages_per_minute: messages that the tenant, or each of its players, may send in a minute.
         posts_per_minute: posts that the tenant's messages to rooms may cause in a minute.
         session_connections: connections that the session had when the authorizer read it.
+        channels_per_connection: channels that the connection may subscribe to.
+        subscribes: the session had grants when the authorizer read it.
     """
 
     tenant_id: ids.TenantId
@@ -47,6 +49,8 @@ class ConnectionIdentity:
     messages_per_minute: int
     posts_per_minute: int
     session_connections: int = 0
+    channels_per_connection: int = CHANNELS_PER_CONNECTION
+    subscribes: bool = False
 
     @classmethod
     def of(cls, tenant: Tenant, session: Session, partition: ids.Partition) -> Self:
@@ -64,6 +68,8 @@ class ConnectionIdentity:
             messages_per_minute=tenant.messages_per_minute,
             posts_per_minute=tenant.post_budget,
             session_connections=len(session.connections),
+            channels_per_connection=tenant.channels_per_connection,
+            subscribes=bool(session.grants.rights),
         )
 
     @classmethod
@@ -71,13 +77,14 @@ class ConnectionIdentity:
         """Read the authorizer's context of an event, or message attributes; InvalidFieldError names the wrong field.
 
         The partition must be one of the tenant: functions use it as a key. An authorizer of an earlier release gives
-        neither `postsPerMinute` nor `sessionConnections`.
+        none of `postsPerMinute`, `sessionConnections`, `channelsPerConnection` and `subscribes`.
         """
         tenant, session = ids.tenant_id(values.get("tenantId")), ids.session_id(values.get("sessionId"))
         partition = ids.partition(values["partition"]) if "partition" in values else None
         if partition is not None and ids.tenant_of(partition) != tenant:
             raise InvalidFieldError("partition", "must be one of the tenant's")
         messages = _number(values, "messagesPerMinute")
+        channels = "channelsPerConnection"
         posts = _number(values, "postsPerMinute") if "postsPerMinute" in values else posts_by_default(messages)
         return cls(
             tenant_id=tenant,
@@ -92,6 +99,8 @@ class ConnectionIdentity:
             messages_per_minute=messages,
             posts_per_minute=posts,
             session_connections=_number(values, "sessionConnections") if "sessionConnections" in values else 0,
+            channels_per_connection=_number(values, channels) if channels in values else CHANNELS_PER_CONNECTION,
+            subscribes=values.get("subscribes") == "1",
         )
 
     def to_context(self) -> dict[str, str | int]:
@@ -109,6 +118,8 @@ class ConnectionIdentity:
             "messagesPerMinute": self.messages_per_minute,
             "postsPerMinute": self.posts_per_minute,
             "sessionConnections": self.session_connections,
+            "channelsPerConnection": self.channels_per_connection,
+            "subscribes": int(self.subscribes),
         }
         return {name: value for name, value in context.items() if value is not None}
 

@@ -9,7 +9,7 @@ from loudhailer.errors import ErrorCode
 from loudhailer.ids import ClientMessageId, ConnectionId, PlayerId, RoomKey
 from loudhailer.rooms.model import NickName
 
-ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS", "ping")
+ACTIONS = ("joinroom", "sendmessage", "subscribe", "unsubscribe", "SiloSQS", "PooledSQS", "ping")
 """The actions that a frame may name: the routes of the API, and what its default route answers."""
 
 _ACCEPTED = "Message sent!"
@@ -39,6 +39,21 @@ def error_frame(
 def throttle_frame(connection_id: str, request_id: str) -> str:
     """Tell a client that it sends more than it may."""
     return codec.encode_text({"message": "Too Many Requests", "connectionId": connection_id, "requestId": request_id})
+
+
+def channels_frame(kind: str, results: Sequence[tuple[str, tuple[ErrorCode, str] | None]]) -> str:
+    """Answer a frame that names channels: each with its name, and an error if it was refused."""
+    return codec.encode_text(
+        {
+            "type": kind,
+            "results": [
+                {"channel": name}
+                if error is None
+                else {"channel": name, "error": {"code": error[0], "message": error[1]}}
+                for name, error in results
+            ],
+        }
+    )
 
 
 def ack_frame(
@@ -114,7 +129,7 @@ def _room_frame(action: str, room: RoomKey, nickname: NickName, speaker: Speaker
     return codec.encode_text(frame if speaker.player_id is None else {**frame, "playerId": speaker.player_id})
 
 
-_OWN_TYPES = ("broadcast", "move")
+_OWN_TYPES = ("broadcast", "message", "move", "subscribed", "unsubscribed")
 
 _OWN_FIELDS = (
     *("error", "status", "messageId", "queue", "connectionId", "requestId", "publishedAt", "sentAt"),

@@ -13,6 +13,8 @@ locals {
   connections = var.tables.connections
   devices     = var.tables.devices
   partitions  = var.tables.partitions
+  members     = var.tables.members
+  audiences   = var.tables.audiences
   sessions    = var.tables.sessions
   tenants     = var.tables.tenants
 

@@ -11,7 +11,10 @@ module "publish" {
   variables = {
     TENANTS_TABLE            = local.tenants.name
     PARTITIONS_TABLE         = local.partitions.name
+    AUDIENCES_TABLE          = local.audiences.name
     CONNECTIONS_TABLE        = local.connections.name
+    MEMBERS_TABLE            = local.members.name
+    CHANNELS_ENABLED         = !var.deployment.before_channels
     SESSIONS_TABLE           = local.sessions.name
     DEVICES_TABLE            = local.devices.name
     BROADCASTS_TABLE         = local.broadcasts.name
@@ -40,6 +43,10 @@ module "publish" {
       actions   = ["dynamodb:Query", "dynamodb:Scan"]
       resources = [local.partitions.arn]
     }
+    CountMembers = {
+      actions   = ["dynamodb:Query"]
+      resources = [local.audiences.arn]
+    }
     RecordBroadcast = {
       actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
       resources = [local.broadcasts.arn]
@@ -65,6 +72,7 @@ locals {
   find_recipients = {
     for sid, statement in {
       FindRecipients        = { actions = ["dynamodb:BatchGetItem", "dynamodb:Query"], resources = [local.connections.arn] }
+      FindSubscribers       = { actions = ["dynamodb:Query"], resources = [local.members.arn] }
       FindMembersAndPlayers = { actions = ["dynamodb:Query"], resources = [local.connections.by_room_arn, local.devices.arn] }
       ReadSession           = { actions = ["dynamodb:GetItem"], resources = [local.sessions.arn] }
     } : sid => statement if local.express_recipients > 0

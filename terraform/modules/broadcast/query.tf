@@ -9,6 +9,7 @@ module "query" {
 
   variables = {
     CONNECTIONS_TABLE     = local.connections.name
+    MEMBERS_TABLE         = local.members.name
     SESSIONS_TABLE        = local.sessions.name
     DEVICES_TABLE         = local.devices.name
     BROADCASTS_TABLE      = local.broadcasts.name
@@ -28,6 +29,10 @@ module "query" {
     ReadConnections = {
       actions   = ["dynamodb:BatchGetItem", "dynamodb:Query"]
       resources = [local.connections.arn]
+    }
+    FindSubscribers = {
+      actions   = ["dynamodb:Query"]
+      resources = [local.members.arn]
     }
     FindMembersAndPlayers = {
       actions   = ["dynamodb:Query"]

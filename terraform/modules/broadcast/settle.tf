@@ -13,6 +13,7 @@ module "settle" {
     UNDELIVERED_QUEUE_ARN = local.queues["undelivered"].arn
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
+    LEAVE_QUEUE_URL       = var.leave_queue.url
   }
 
   queues_read = { ReadOutcomes = [local.queues["outcome"].arn, local.queues["undelivered"].arn] }
@@ -27,6 +28,11 @@ module "settle" {
     DeleteStale = {
       actions   = ["dynamodb:DeleteItem", "dynamodb:PartiQLDelete"]
       resources = [local.connections.arn]
+    }
+    # Members of channels whose connections are gone.
+    EndConnections = {
+      actions   = ["sqs:SendMessage"]
+      resources = [var.leave_queue.arn]
     }
     # Outcomes too: if time runs out, the remaining ones are sent again.
     SendMessages = {

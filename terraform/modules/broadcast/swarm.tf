@@ -9,6 +9,7 @@ module "swarm" {
 
   variables = {
     PARTITIONS_TABLE      = local.partitions.name
+    AUDIENCES_TABLE       = local.audiences.name
     BROADCASTS_TABLE      = local.broadcasts.name
     BROADCAST_QUEUE_URL   = local.queues["broadcast"].url
     PARTITION_QUEUE_URL   = local.queues["partition"].url
@@ -22,6 +23,10 @@ module "swarm" {
     ReadPartitions = {
       actions   = ["dynamodb:Query", "dynamodb:Scan"]
       resources = [local.partitions.arn]
+    }
+    CountMembers = {
+      actions   = ["dynamodb:Query"]
+      resources = [local.audiences.arn]
     }
     FixSources = {
       actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]

@@ -167,12 +167,19 @@ variable "subscribers" {
   }
 }
 
+variable "leave_queue" {
+  description = "URL and ARN of the queue of ends of subscriptions."
+  type        = object({ url = string, arn = string })
+}
+
 variable "tables" {
   description = "Name and ARN of the tables of other capabilities, and the ARN of the index of connections by room."
   type = object({
     connections = object({ name = string, arn = string, by_room_arn = string })
     devices     = object({ name = string, arn = string })
     partitions  = object({ name = string, arn = string })
+    members     = object({ name = string, arn = string })
+    audiences   = object({ name = string, arn = string })
     sessions    = object({ name = string, arn = string })
     tenants     = object({ name = string, arn = string })
     cells       = optional(object({ name = string, arn = string }))

@@ -21,6 +21,7 @@ locals {
       undelivered = "settle does not take what could not be handled: reports do not end"
       inbox       = "relay_message does not deliver an inbox, or not fast enough"
       disconnect  = "disconnect does not delete the rows of connections that closed, or not fast enough"
+      leave       = "leave_channels does not end the subscriptions of connections that closed, or not fast enough"
     },
     {
       for name, tenant in module.messaging.echo_queues : name =>
@@ -36,9 +37,10 @@ locals {
   report_reader = { for name in keys(local.functions) : name => { function = local.functions[name].name, lag = "the hub's reports lag behind" } if name == "report" }
 
   stream_readers = merge(local.report_reader, {
-    accounting  = { function = local.functions.accounting.name, lag = "counts and totals lag behind" }
-    presence    = { function = local.functions.presence.name, lag = "inboxes are not woken, leaves are not announced" }
-    end_session = { function = local.functions.end_session.name, lag = "connections of ended sessions stay open" }
+    accounting         = { function = local.functions.accounting.name, lag = "counts and totals lag behind" }
+    presence           = { function = local.functions.presence.name, lag = "inboxes are not woken, leaves are not announced, subscriptions do not end" }
+    accounting-members = { function = local.functions["accounting-members"].name, lag = "counts of channels' members lag behind" }
+    end_session        = { function = local.functions.end_session.name, lag = "connections of ended sessions stay open" }
   })
 
   # The metric is of all of a function's aliases and versions, in milliseconds. It comes with invocations: a reader that is
@@ -57,7 +59,8 @@ locals {
   }
 
   failure_queues = toset(concat([
-    "accounting-failure", "dead-letter", "dead-letter-fifo", "end-session-failure", "inbox-failure", "presence-failure",
+    "accounting-failure", "accounting-members-failure", "dead-letter", "dead-letter-fifo", "end-session-failure", "inbox-failure",
+    "leave-failure", "presence-failure",
   ], [for name in keys(local.report_reader) : "${name}-failure"], length(module.messaging.forward_queues) > 0 ? ["forward-failure"] : []))
 
   # A queue's URL ends with its name.
@@ -109,7 +112,7 @@ module "failure_alarm" {
   }
 }
 
-# `reconcile` has no queue either: a schedule calls it.
+# `reconcile` and its instance have no queue either: a schedule calls them.
 module "function_alarms" {
   source = "../function_alarms"
 
@@ -117,7 +120,7 @@ module "function_alarms" {
   topic_arn = var.deployment.alarm_topic_arn
 
   functions = {
-    for name in ["authorizer", "connect", "default_route", "disconnect", "join_room", "reconcile", "send_message"] :
+    for name in ["authorizer", "connect", "default_route", "disconnect", "join_room", "reconcile", "reconcile-members", "send_message", "subscribe"] :
     name => local.functions[name].name
   }
 }

@@ -14,7 +14,18 @@ module "broadcast" {
   cells         = var.cells
   hub           = var.hub
   tables        = local.tables
+  leave_queue   = module.channels.queues.leave
   websocket_api = local.websocket_api
+}
+
+module "channels" {
+  source = "../channels"
+
+  package    = var.package
+  deployment = var.deployment
+  settings   = var.connections
+  functions  = var.functions
+  tables     = local.tables
 }
 
 module "connections" {
@@ -52,6 +63,7 @@ module "messaging" {
   functions        = var.functions
   session_share    = var.session_share
   disconnect_queue = module.connections.queues.disconnect
+  leave_queue      = module.channels.queues.leave
   cells            = var.cells
   hub              = var.hub
   tables           = local.tables
@@ -82,6 +94,8 @@ module "websocket_api" {
     "$default"  = { alias = module.messaging.functions.default_route.alias, reply = true }
     joinroom    = { alias = module.messaging.functions.join_room.alias, reply = true }
     sendmessage = { alias = module.messaging.functions.send_message.alias, reply = true }
+    subscribe   = { alias = module.channels.functions.subscribe.alias, reply = true }
+    unsubscribe = { alias = module.channels.functions.subscribe.alias, reply = true }
   }
 }
 
@@ -97,10 +111,15 @@ locals {
     look_up_arn       = module.websocket_api.look_up_arn
   }
 
-  tables = merge(module.broadcast.tables, module.connections.tables, module.messaging.tables, module.sessions.tables)
-  queues = merge(module.broadcast.queues, module.connections.queues, module.messaging.queues, module.sessions.queues)
+  tables = merge(
+    module.broadcast.tables, module.channels.tables, module.connections.tables, module.messaging.tables, module.sessions.tables,
+  )
+  queues = merge(
+    module.broadcast.queues, module.channels.queues, module.connections.queues, module.messaging.queues, module.sessions.queues,
+  )
   functions = merge(
-    module.broadcast.functions, module.connections.functions, module.messaging.functions, module.sessions.functions,
+    module.broadcast.functions, module.channels.functions, module.connections.functions, module.messaging.functions,
+    module.sessions.functions,
   )
 
   # A fifth of the quota for what all clients do, and for all their other frames together. These share half of the bucket,

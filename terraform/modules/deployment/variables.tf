@@ -19,13 +19,14 @@ variable "environment" {
 }
 
 variable "settings" {
-  description = "Processor of the functions, as the image was built for; the least severe level that they log; days that logs are kept; whether functions send traces to X-Ray; and whether functions of the former release run beside, which know sessions by other keys and assume roles in `connect` and `disconnect`."
+  description = "Processor of the functions, as the image was built for; the least severe level that they log; days that logs are kept; whether functions send traces to X-Ray; whether functions of the former release run beside, which know sessions by other keys and assume roles in `connect` and `disconnect`; and whether some run beside that do not know channels: until then nobody can subscribe."
   type = object({
     architecture       = optional(string, "arm64")
     log_level          = optional(string, "INFO")
     log_retention_days = optional(number, 30)
     tracing            = optional(bool, false)
     former_release     = optional(bool, false)
+    before_channels    = optional(bool, false)
   })
   default = {}
 

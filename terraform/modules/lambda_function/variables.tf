@@ -13,8 +13,8 @@ variable "capability" {
   type        = string
 
   validation {
-    condition     = contains(["broadcast", "connections", "sessions", "messaging", "web"], var.capability)
-    error_message = "capability must be broadcast, connections, sessions, messaging or web."
+    condition     = contains(["broadcast", "channels", "connections", "sessions", "messaging", "web"], var.capability)
+    error_message = "capability must be broadcast, channels, connections, sessions, messaging or web."
   }
 }
 

@@ -10,6 +10,7 @@ module "presence" {
   variables = {
     CONNECTIONS_TABLE = local.connections.name
     INBOX_QUEUE_URL   = aws_sqs_queue.inbox.url
+    LEAVE_QUEUE_URL   = var.leave_queue.url
     CALLBACK_ENDPOINT = var.websocket_api.callback_endpoint
   }
 
@@ -26,6 +27,10 @@ module "presence" {
     Wake = {
       actions   = ["sqs:SendMessage"]
       resources = [aws_sqs_queue.inbox.arn]
+    }
+    EndSubscriptions = {
+      actions   = ["sqs:SendMessage"]
+      resources = [var.leave_queue.arn]
     }
     Announce = {
       actions   = ["execute-api:ManageConnections"]
@@ -62,13 +67,14 @@ resource "aws_sqs_queue" "presence_failure" {
 
 locals {
   # Filter of the records that invoke `presence`: a new message; a player's new connection; a connection that is or was
-  # in a room. The stream of `connections` has one other reader, `accounting`, and AWS allows no third.
+  # in a room; the end of one that may have subscriptions. The stream of `connections` has one other reader, `accounting`, and AWS allows no third.
   presence_streams = {
     connections = {
       arn = local.connections.stream_arn
       patterns = [
         { eventName = ["INSERT"], dynamodb = { NewImage = { playerId = { S = [{ exists = true }] } } } },
         { eventName = ["MODIFY", "REMOVE"], dynamodb = { OldImage = { roomKey = { S = [{ exists = true }] } } } },
+        { eventName = ["REMOVE"], dynamodb = { OldImage = { subscribes = { BOOL = [true] } } } },
       ]
     }
     messages = {

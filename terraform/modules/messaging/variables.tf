@@ -74,6 +74,11 @@ variable "disconnect_queue" {
   type        = object({ url = string, arn = string })
 }
 
+variable "leave_queue" {
+  description = "URL and ARN of the queue of ends of subscriptions."
+  type        = object({ url = string, arn = string })
+}
+
 variable "tables" {
   description = "Name and ARN of the tables of other capabilities; of connections the ARNs of its stream and of its index by room, too."
   type = object({

@@ -44,23 +44,27 @@ locals {
 
   # Settings that differ from 10 seconds, 512 MB, and no reserved concurrency.
   function_defaults = {
-    accounting    = { timeout = 30 }
-    authorizer    = {}
-    beat          = { timeout = 20 }
-    connect       = { timeout = 28 }
-    default_route = { timeout = 5 }
-    disconnect    = {}
-    echo          = {}
-    end_session   = { timeout = 30 }
-    join_room     = {}
-    presence      = { timeout = 30 }
-    query         = { timeout = 20 }
-    reconcile     = { timeout = 60 }
-    relay_message = {}
-    report        = { timeout = 30 }
-    send_message  = {}
-    settle        = { timeout = 20 }
-    swarm         = { timeout = 20 }
+    accounting         = { timeout = 30 }
+    accounting-members = { timeout = 30 }
+    authorizer         = {}
+    beat               = { timeout = 20 }
+    connect            = { timeout = 28 }
+    default_route      = { timeout = 5 }
+    disconnect         = {}
+    echo               = {}
+    end_session        = { timeout = 30 }
+    join_room          = {}
+    leave_channels     = { timeout = 20 }
+    presence           = { timeout = 30 }
+    query              = { timeout = 20 }
+    reconcile          = { timeout = 60 }
+    reconcile-members  = { timeout = 60 }
+    relay_message      = {}
+    report             = { timeout = 30 }
+    send_message       = {}
+    settle             = { timeout = 20 }
+    subscribe          = {}
+    swarm              = { timeout = 20 }
 
     # They are busy with signatures and TLS: each gets a whole vCPU.
     post_message         = { memory = 1769 }

@@ -59,25 +59,29 @@ locals {
 
   # Settings that differ from 10 seconds, 512 MB, and no reserved concurrency.
   function_defaults = {
-    accounting      = { timeout = 30 }
-    authorizer      = {}
-    connect         = { timeout = 28 }
-    console         = {}
-    default_route   = { timeout = 5 }
-    disconnect      = {}
-    echo            = {}
-    end_session     = { timeout = 30 }
-    forward_message = { timeout = 20 }
-    join_room       = {}
-    presence        = { timeout = 30 }
-    publish         = { memory = 1024 }
-    query           = { timeout = 20 }
-    reconcile       = { timeout = 60 }
-    relay_message   = {}
-    send_message    = {}
-    session_api     = {}
-    settle          = { timeout = 20 }
-    swarm           = { timeout = 20 }
+    accounting         = { timeout = 30 }
+    accounting-members = { timeout = 30 }
+    authorizer         = {}
+    connect            = { timeout = 28 }
+    console            = {}
+    default_route      = { timeout = 5 }
+    disconnect         = {}
+    echo               = {}
+    end_session        = { timeout = 30 }
+    forward_message    = { timeout = 20 }
+    join_room          = {}
+    leave_channels     = { timeout = 20 }
+    presence           = { timeout = 30 }
+    publish            = { memory = 1024 }
+    query              = { timeout = 20 }
+    reconcile          = { timeout = 60 }
+    reconcile-members  = { timeout = 60 }
+    relay_message      = {}
+    send_message       = {}
+    session_api        = {}
+    settle             = { timeout = 20 }
+    subscribe          = {}
+    swarm              = { timeout = 20 }
 
     # They are busy with signatures and TLS: each gets a whole vCPU.
     post_message         = { memory = 1769 }

@@ -40,8 +40,8 @@ variable "deployment" {
   default     = {}
 
   validation {
-    condition     = length(setsubtract(keys(var.deployment), ["architecture", "former_release", "log_level", "log_retention_days", "tracing"])) == 0
-    error_message = "deployment has the settings architecture, former_release, log_level, log_retention_days and tracing, and no others."
+    condition     = length(setsubtract(keys(var.deployment), ["architecture", "before_channels", "former_release", "log_level", "log_retention_days", "tracing"])) == 0
+    error_message = "deployment has the settings architecture, before_channels, former_release, log_level, log_retention_days and tracing, and no others."
   }
 }
 

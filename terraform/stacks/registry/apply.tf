@@ -1,4 +1,4 @@
-# Applies and destroys the account's stack, hub or subscriber, from the named GitHub environment alone, with its
+# Applies and destroys the account's stack, hub, cell or subscriber, from the named GitHub environment alone, with its
 # approval. The role cannot change the resources that restrict it: roles in /ci/, the boundary, the OIDC provider, the
 # bucket, the state of this stack.
 
@@ -19,6 +19,14 @@ locals {
     WriteHistory = {
       actions   = ["s3:PutObject"]
       resources = [local.history]
+    }
+  }
+
+  # A cell's queue of broadcasts subscribes to the hub's topic, whose policy lets it.
+  subscribe_to_hub = {
+    for topic in local.elsewhere.topics : "SubscribeToHub" => {
+      actions   = ["sns:SetSubscriptionAttributes", "sns:Subscribe", "sns:Unsubscribe"]
+      resources = [topic]
     }
   }
 
@@ -180,6 +188,6 @@ module "apply_role" {
   policies = {
     state      = merge(local.read_state, local.write_state)
     read       = local.read_deployment
-    deployment = merge(local.write_deployment, local.watch_release)
+    deployment = merge(local.write_deployment, local.subscribe_to_hub, local.watch_release)
   }
 }

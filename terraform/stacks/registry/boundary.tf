@@ -1,6 +1,6 @@
-# The most that a role made by CI can do, whatever its own policy says: what functions do, on what bears the deployment's
-# name, in this account and in the hub's. So a change of the code that creates roles cannot create a role with more
-# permissions.
+# The most that a role made by CI can do, whatever its own policy says: the actions of functions, on resources with the
+# deployment's name, in this account, and in the accounts that the stack's functions reach. So a change of the code that
+# creates roles cannot create a role with more permissions.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
 resource "aws_iam_policy" "boundary" {
   #checkov:skip=CKV_AWS_290:a boundary grants nothing; API Gateway's role for logs has AWS's own policy, for all log groups
@@ -18,7 +18,33 @@ resource "aws_iam_policy" "boundary" {
 }
 
 locals {
-  hub_elsewhere = local.stack == "hub" ? [] : [var.hub_account_id]
+  roles_of_hub = "arn:${local.partition}:iam::${var.hub_account_id}:role/${local.prefix}/${local.prefix}"
+
+  # Roles, queues and topics of other accounts that the stack's functions and its apply reach.
+  elsewhere = {
+    # `session_api` and `forward_message` act in roles of the further cells' accounts.
+    hub = {
+      roles = flatten([
+        for cell in var.cells : [
+          for name in ["hub", "hub-messages"] : "arn:${local.partition}:iam::${cell.account_id}:role/${local.prefix}/${local.prefix}-${name}"
+        ]
+      ])
+      queues = []
+      topics = []
+    }
+    # `beat`, `report` and `relay_message` act in roles of the hub's account. The queue of broadcasts subscribes to its topic.
+    cell = {
+      roles  = ["${local.roles_of_hub}-cell-*"]
+      queues = []
+      topics = ["arn:${local.partition}:sns:*:${var.hub_account_id}:${local.prefix}-broadcast"]
+    }
+    # `post_message` reads the hub's queues, and acts in a role of the hub's account to send to them.
+    subscriber = {
+      roles  = ["${local.roles_of_hub}-subscriber-*"]
+      queues = ["arn:${local.partition}:sqs:${var.region}:${var.hub_account_id}:${local.prefix}-shard-*"]
+      topics = []
+    }
+  }[local.stack]
 
   boundary = {
     Tables = {
@@ -30,20 +56,15 @@ locals {
       ]
       resources = [local.named.table]
     }
-    # A subscriber's functions read the hub's queues, and take a role of the hub's to send to them.
     Queues = {
       actions = [
         "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage",
       ]
-      resources = concat([local.named.queue], [
-        for id in local.hub_elsewhere : "arn:${local.partition}:sqs:${var.region}:${id}:${local.prefix}-shard-*"
-      ])
+      resources = concat([local.named.queue], local.elsewhere.queues)
     }
     Roles = {
-      actions = ["sts:AssumeRole", "sts:TagSession"]
-      resources = concat([local.named.role], [
-        for id in local.hub_elsewhere : "arn:${local.partition}:iam::${id}:role/${local.prefix}/${local.prefix}-subscriber-*"
-      ])
+      actions   = ["sts:AssumeRole", "sts:TagSession"]
+      resources = concat([local.named.role], local.elsewhere.roles)
     }
     Topics = {
       actions   = ["sns:Publish"]

@@ -6,7 +6,7 @@ data "aws_partition" "current" {}
 locals {
   prefix       = coalesce(var.prefix, "loudhailer-${var.environment}")
   keeps_images = var.account_id == var.images.account_id
-  stack        = var.account_id == var.hub_account_id ? "hub" : "subscriber"
+  stack        = coalesce(var.stack, var.account_id == var.hub_account_id ? "hub" : "subscriber")
 
   bucket   = "${local.prefix}-${var.account_id}"
   state    = "${module.state_bucket.arn}/${local.stack}.tfstate"

@@ -1,4 +1,4 @@
-# Plans, for pull requests and on main: reads what the account's stack, hub or subscriber, is made of, and its state. The
+# Plans, for pull requests and on main: reads what the account's stack, hub, cell or subscriber, is made of, and its state. The
 # state of this stack, registry, is none of it. Without the right to write a lock, it plans with -lock=false.
 
 locals {
@@ -106,7 +106,7 @@ locals {
     }
     ReadTopics = {
       actions   = ["sns:GetSubscriptionAttributes", "sns:GetTopicAttributes", "sns:ListTagsForResource"]
-      resources = [local.named.topic]
+      resources = concat([local.named.topic], local.elsewhere.topics)
     }
   }
 }

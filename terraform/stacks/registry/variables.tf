@@ -19,12 +19,42 @@ variable "account_id" {
 }
 
 variable "hub_account_id" {
-  description = "The account of the environment's hub: this one; or, for a subscriber, the one whose cell it posts for, and the only other one that its functions may reach."
+  description = "The account of the environment's hub: this one; or, for a cell or a subscriber, the only other one that its functions may reach."
   type        = string
 
   validation {
     condition     = can(regex("^[0-9]{12}$", var.hub_account_id))
     error_message = "hub_account_id must be 12 digits."
+  }
+}
+
+variable "stack" {
+  description = "The stack that the account has: hub, cell or subscriber; null: hub in the hub's account, and subscriber in others."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.stack == null ? true : contains(["hub", "cell", "subscriber"], var.stack)
+    error_message = "stack must be hub, cell or subscriber."
+  }
+  validation {
+    condition     = var.stack == null ? true : (var.stack == "hub") == (var.account_id == var.hub_account_id)
+    error_message = "stack must be hub in the account hub_account_id, and only there."
+  }
+}
+
+variable "cells" {
+  description = "Accounts of the further cells, by name, as in the variable `cells` of the stack `hub`; only in the hub's account, whose functions act in roles there."
+  type        = map(object({ account_id = string }))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for cell in var.cells : can(regex("^[0-9]{12}$", cell.account_id))])
+    error_message = "cells: an account_id must be 12 digits."
+  }
+  validation {
+    condition     = length(var.cells) == 0 || var.account_id == var.hub_account_id
+    error_message = "cells must be set in the hub's account only."
   }
 }
 

@@ -20,6 +20,7 @@ _PARTS = (
     "tools",
     "shared",
     "functions",
+    "clients",
     "terraform",
 )
 _PYTHON = "python3.13"

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.nightly
 
 @pytest.fixture(scope="module")
 def without_subscriber(subscriber: RegistryAccount, blue_apply_keys: AccessKeys) -> RegistryAccount:
-    """The subscriber's account after CI destroyed what was in it."""
+    """The subscriber's account after CI destroyed its stack."""
     subscriber.terraform("subscriber", "destroy", *UNATTENDED, "-auto-approve", keys=blue_apply_keys)
     return subscriber
 

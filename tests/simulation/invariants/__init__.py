@@ -1,10 +1,11 @@
-"""The fourteen invariants, in groups that look at the same things."""
+"""The seventeen invariants, in groups that look at the same things."""
 
 from collections.abc import Sequence
 
 from tests.simulation.invariants.admission import AdmissionInvariant
 from tests.simulation.invariants.broadcasts import Broadcasts
 from tests.simulation.invariants.cells import CellsInvariant
+from tests.simulation.invariants.channels import Channels
 from tests.simulation.invariants.counting import Counting
 from tests.simulation.invariants.erasure import Erasure
 from tests.simulation.invariants.lanes import LanesInvariant
@@ -21,4 +22,5 @@ OBSERVERS: Sequence[type[Observer]] = (
     LanesInvariant,
     CellsInvariant,
     AdmissionInvariant,
+    Channels,
 )

@@ -92,7 +92,7 @@ class _Stay:
 
 
 class Broadcasts(Observer):
-    """Keeps the chunks as they were fixed, and what is on its way for each."""
+    """Keeps the chunks as they were fixed, and the messages that are on their way for each."""
 
     def __init__(self, system: "SimulatedSystem") -> None:
         super().__init__(system)
@@ -113,7 +113,7 @@ class Broadcasts(Observer):
         self._stays[row["partition"]["S"], row["connectionId"]["S"]] = _Stay(row, self.system.scheduler.now)
 
     def record_made(self, record: "SimulatedRecord") -> None:
-        """Note who is there from when to when."""
+        """Note the time in which each connection is open."""
         write = record.write
         if write.table != "connections" or write.key[1] == PROBE:
             return
@@ -155,7 +155,7 @@ class Broadcasts(Observer):
                 self._ends_with_an_empty_chunk(broadcast, int(name.partition(".")[0]))
 
     def message_sent(self, queue: "SimulatedQueue", message: "SimulatedMessage") -> None:
-        """Note what is on its way for a chunk, a source or a broadcast."""
+        """Note the messages that are on their way for a chunk, a source or a broadcast."""
         match self._read(queue, message):
             case ChunkMessage() as chunk:
                 self._on_its_way[chunk.broadcast_id, chunk.chunk_id][message.number] = chunk.remaining
@@ -172,7 +172,7 @@ class Broadcasts(Observer):
                 self._frames[announcement.payload.open().decode()] = announcement.broadcast_id
 
     def message_gone(self, queue: "SimulatedQueue", message: "SimulatedMessage", why: str) -> None:
-        """Check that what was on its way has arrived, or is on its way otherwise."""
+        """Check that a message on its way has arrived, or is replaced by another one."""
         match self._read(queue, message):
             case ChunkMessage() as chunk:
                 place = (chunk.broadcast_id, chunk.chunk_id)
@@ -204,7 +204,7 @@ class Broadcasts(Observer):
         )
 
     def received(self, client: "SimulatedClient", frame: str) -> None:
-        """Note who got which broadcast."""
+        """Note each broadcast that a client received."""
         if (broadcast := self._frames.get(frame)) is not None:
             self._taken[broadcast].add(client.connection)
             late = self.system.scheduler.now - self._deadline(broadcast)
@@ -353,7 +353,7 @@ class Broadcasts(Observer):
         )
 
     def _present(self, summary: "Item", known: _Broadcast) -> Iterator[tuple[str, str]]:
-        """Return who was in the audience from before it was published until all was dispatched."""
+        """Return the connections that were in the audience from before publication until all was dispatched."""
         audience = codec.decode(summary["audience"]["S"])
         until = known.completed_at
         for key, stay in sorted(self._stays.items()):

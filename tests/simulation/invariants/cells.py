@@ -68,7 +68,7 @@ class CellsInvariant(Observer):
 
     @property
     def _together(self) -> _Together:
-        return _observer(self.system.hub, CellsInvariant)._of_hub  # its own kind
+        return _observer(self.system.hub, CellsInvariant)._of_hub
 
     def written(self, writes: "Sequence[Write]", invocation: "SimulatedInvocation | None") -> None:
         """Check messages that are deleted and connections that are recorded; note which cells take part."""

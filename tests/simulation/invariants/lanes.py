@@ -1,4 +1,4 @@
-"""Invariant 12: lanes lend what is idle, and nothing twice; the account never refuses what they post."""
+"""Invariant 12: lanes lend their idle share, and nothing twice; the account never refuses their posts."""
 
 from collections import defaultdict
 from typing import TYPE_CHECKING

@@ -46,7 +46,7 @@ class _Stored:
 
 @dataclass
 class _Echo:
-    """A frame to the pool: its place in the queue, whose it is, and who got it."""
+    """A frame to the pool: its place in the queue, its sender, and its receivers."""
 
     place: int
     at: float
@@ -56,7 +56,7 @@ class _Echo:
 
 
 class Messages(Observer):
-    """Keeps what was stored and queued, and compares it with what clients receive."""
+    """Keeps the stored and queued messages, and compares them with the frames of clients."""
 
     def __init__(self, system: "SimulatedSystem") -> None:
         super().__init__(system)
@@ -94,7 +94,7 @@ class Messages(Observer):
             self._wakes_lost.add(self._inbox_of(record))
 
     def message_sent(self, queue: "SimulatedQueue", message: "SimulatedMessage") -> None:
-        """Note what comes into the pool."""
+        """Note a message in the pool."""
         if queue.name == "pool":
             sender = self._client(message.attributes["connectionId"])
             if sender is not None:
@@ -113,7 +113,9 @@ class Messages(Observer):
         echo = self._echoes[json.loads(message.body)["text"]]
         if not echo.delivered:
             holds(
-                that=echo.refused or echo.sender.state != "open" or self._is_over_the_limit(echo),
+                that=echo.refused
+                or echo.sender not in self._in_session_of(echo.sender)
+                or self._is_over_the_limit(echo),
                 invariant=LEFT,
                 text=f"{echo.sender} is open, and got neither what it said to its session nor an error for it",
             )

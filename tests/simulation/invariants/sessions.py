@@ -1,4 +1,4 @@
-"""Invariants 2 and 6: limits hold whenever a connection is recorded, and a session holds what is its."""
+"""Invariants 2 and 6: limits hold whenever a connection is recorded, and a session holds its own connections."""
 
 from typing import TYPE_CHECKING
 

@@ -367,9 +367,9 @@ MUTANTS: Mapping[str, Mutant] = {
         "        return []",
     ),
     "swarm/reads-partitions-without-consistency": Mutant(
-        "functions.broadcast.swarm.swarm",
-        "self._partitions.of(audience.tenant)",
-        "self._partitions.of(audience.tenant, consistent=False)",
+        "loudhailer.partitions.audiences",
+        "store.of(key)",
+        "store.of(key, consistent=False)",
         first=400,
     ),
     "swarm/ends-before-all-partitions-are-planned": Mutant(
@@ -624,27 +624,10 @@ MUTANTS: Mapping[str, Mutant] = {
         'status=reports[0].status if len(states) == 1 else "delivering"',
         "status=reports[0].status",
     ),
-    "report/reads-before-it-takes-a-version": Mutant(
-        "functions.broadcast.report.report",
-        "        version = self._broadcasts.take_version(broadcast_id, int(self._clock() * 1000))\n"
-        "        found = summed(self._broadcasts, broadcast_id)\n",
-        "        found = summed(self._broadcasts, broadcast_id)\n"
-        "        version = self._broadcasts.take_version(broadcast_id, int(self._clock() * 1000))\n",
-    ),
-    "snapshots/an-older-one-counts": Mutant(
-        "loudhailer.broadcast.snapshots.dynamodb",
-        '"attribute_not_exists(part) OR version <= :version"',
-        '"attribute_not_exists(part) OR attribute_exists(version) OR version <= :version"',
-    ),
     "forward/deletes-before-it-stores": Mutant(
         "functions.messaging.forward_message.forward_message",
         "        for message in messages:\n            if deadline.is_over():\n                return\n",
         "        for message in messages:\n            done.append(message)\n",
-    ),
-    "forward/a-moved-message-is-the-same-row": Mutant(
-        "functions.messaging.forward_message.forward_message",
-        "there.inboxes.put(message.moved())",
-        "there.inboxes.put(message)",
     ),
     "forward/asks-no-other-cell": Mutant(
         "functions.messaging.forward_message.forward_message",
@@ -656,10 +639,10 @@ MUTANTS: Mapping[str, Mutant] = {
         "        if is_finished and wake.connected:\n            self._fetch(wake, wake_id)\n",
         "",
     ),
-    "relay/does-not-fetch-later": Mutant(
-        "functions.messaging.relay_message.relay_message",
-        '            self._wakes.send_all([Wake(wake.inbox, only_fetches=True).to_message(f"{wake_id}.fetch")])\n',
-        "            return\n",
+    "relay/ignores-that-messages-wait-elsewhere": Mutant(
+        "functions.messaging.relay_message.players_cell",
+        "        if placement.waits_elsewhere or placement.has_moved_since",
+        "        if placement.has_moved_since",
     ),
     "relay/hands-over-without-a-request": Mutant(
         "functions.messaging.relay_message.players_cell",
@@ -678,7 +661,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "shares/the-hub-has-all": Mutant(
         "loudhailer.limits.shares",
-        "        return self._shares.part(tenant, HUB, self._taking_part())\n",
+        "        return self._part(tenant, self._taking_part())\n",
         "        return tenant\n",
     ),
     "drain/clients-close-after-two-seconds": Mutant(
@@ -701,15 +684,19 @@ MUTANTS: Mapping[str, Mutant] = {
         "OR {end} < :now OR {end} > :longest",
         "OR {end} < :longest OR {end} > :longest",
     ),
-    "redrive/a-deadline-is-longer": Mutant(
-        "tools.operations.redriving",
-        "message.expires_at if message.has_deadline else int(self._clock()) + LIFETIME_SECONDS",
-        "int(self._clock()) + LIFETIME_SECONDS",
+    "presence/tells-no-end": Mutant("functions.messaging.presence.presence", "            self._ends(records)\n", ""),
+    "presence/tells-an-end-once": Mutant(
+        "functions.messaging.presence.ends",
+        "in ((False, 0), (True, SETTLED_SECONDS)):",
+        "in ((False, 0),):",
     ),
-    "redrive/a-source-stays-complete": Mutant(
-        "tools.operations.redriving",
-        "                self._broadcasts.reopen_source(message.broadcast_id, message.source)\n",
-        "",
+    "broadcast/a-channel-has-followers-of-its-name-alone": Mutant(
+        "loudhailer.broadcast.audience",
+        "in ids.patterns_of(audience.channel)]",
+        "in ids.patterns_of(audience.channel)[:1]]",
+    ),
+    "subscribe/answers-before-it-puts-the-member": Mutant(
+        "functions.channels.subscribe.subscribe", "        self._members.put(\n", "        _ = (\n"
     ),
 }
 """Every mutant, by name."""

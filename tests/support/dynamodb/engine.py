@@ -1,4 +1,4 @@
-"""DynamoDB in memory, below boto3: what the adapters ask of a client, in one process and without a clock.
+"""DynamoDB in memory, below boto3: the operations that adapters use, in one process and without a clock.
 
 Every operation is one effect: nobody sees half of it. Faults, time and lagging indexes are put around it where needed,
 as in the simulation. Rows are never changed in place: each write puts a new one.
@@ -21,6 +21,7 @@ type EngineKey = tuple[str, str]
 type EngineRequest = Mapping[str, Any]
 
 _NONE: dict[str, str] = {}
+_OF_TURN = " AND turn = ?"
 _DELETE = 'DELETE FROM "'
 _UPDATE = 'UPDATE "'
 _NOT_LATER = " AND sessionTTL <= ?"
@@ -127,6 +128,8 @@ class Engine:
         match request.get("ReturnValues"):
             case "ALL_NEW":
                 return {"Attributes": new}
+            case "ALL_OLD":
+                return {} if old is None else {"Attributes": old}
             case "UPDATED_NEW" | "UPDATED_OLD" as wanted:
                 changed = [names.get(path, path) for path in expressions.updated(request["UpdateExpression"])]
                 image = (new if wanted == "UPDATED_NEW" else old) or {}
@@ -171,7 +174,8 @@ class Engine:
             key = (parameters[0]["S"], parameters[1]["S"])
             old = table.get(key)
             if old is not None:
-                if statement.endswith(_NOT_LATER) and int(old["sessionTTL"]["N"]) > int(parameters[2]["N"]):
+                is_later = statement.endswith(_NOT_LATER) and int(old["sessionTTL"]["N"]) > int(parameters[2]["N"])
+                if is_later or (statement.endswith(_OF_TURN) and old["turn"] != parameters[2]):
                     return {"Error": {"Code": "ConditionalCheckFailed", "Message": "the condition does not hold"}}
                 self._write([self._put(table, key, None)])
             return {"TableName": table.name}

@@ -19,6 +19,10 @@ type Update = Callable[[Item, Names, Values], Item]
 
 _TOKEN = re.compile(r"\s*(<=|>=|<>|[=<>(),]|[:#]?[A-Za-z_][A-Za-z0-9_]*)")
 _CLAUSE = re.compile(r"\b(SET|REMOVE|ADD|DELETE)\b")
+_COMMA = re.compile(r",(?![^(]*\))")
+"""A comma between actions: not one between the arguments of a function."""
+
+_IF_NOT_EXISTS = re.compile(r"if_not_exists\((\S+), (\S+)\)")
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "<>": operator.ne,
@@ -60,7 +64,7 @@ def update(text: str) -> Update:
     actions = [
         _action(clause, action.strip())
         for clause, body in zip(parts[1::2], parts[2::2], strict=True)
-        for action in body.split(",")
+        for action in _COMMA.split(body)
     ]
 
     def apply(item: Item, names: Names, values: Values) -> Item:
@@ -82,7 +86,7 @@ def paths(text: str) -> tuple[str, ...]:
 def updated(text: str) -> tuple[str, ...]:
     """The paths that an update expression changes."""
     parts = _CLAUSE.split(text)
-    return tuple(action.split()[0] for body in parts[2::2] for action in body.split(","))
+    return tuple(action.split()[0] for body in parts[2::2] for action in _COMMA.split(body))
 
 
 def project(item: Item, text: str | None, names: Names) -> Item:
@@ -200,6 +204,11 @@ def _action(clause: str, text: str) -> Callable[[Item, Names, Values], None]:
     match clause:
         case "SET":
             path, value = (part.strip() for part in text.split("="))
+            if unless := _IF_NOT_EXISTS.fullmatch(value):
+                former, new = unless.groups()
+                return lambda item, names, values: item.__setitem__(
+                    names.get(path, path), item.get(names.get(former, former), values[new])
+                )
             return lambda item, names, values: item.__setitem__(names.get(path, path), values[value])
         case "REMOVE":
             return lambda item, names, _: item.pop(names.get(text, text), None)

@@ -1,6 +1,7 @@
 """In-memory twin of the store of connections."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import override
 
 from loudhailer.connections.model import PROBE, Connection, ConnectionKey
@@ -22,6 +23,13 @@ class MemoryConnectionStore(ConnectionStore):
     @override
     def get(self, key: ConnectionKey) -> Connection | None:
         return self.rows.get(key)
+
+    @override
+    def mark_subscriber(self, key: ConnectionKey) -> bool:
+        if key not in self.rows:
+            return False
+        self.rows[key] = replace(self.rows[key], subscribes=True)
+        return True
 
     @override
     def in_partition(

@@ -7,6 +7,7 @@ from typing import override
 
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.sessions.grants import Grants
 from loudhailer.sessions.model import Session
 from loudhailer.sessions.port import SessionStore
 
@@ -24,7 +25,14 @@ class MemorySessionStore(SessionStore):
 
     @override
     def renew(
-        self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
+        self,
+        tenant: TenantId,
+        session: SessionId,
+        *,
+        player: PlayerId | None,
+        expires_at: int,
+        now: int,
+        grants: Grants | None = None,
     ) -> bool:
         with self.lock:
             row = self.rows.get((tenant, session))
@@ -32,7 +40,8 @@ class MemorySessionStore(SessionStore):
                 row = Session(tenant, session, expires_at, player)
             if player and player != row.player_id:
                 return False
-            self.rows[tenant, session] = replace(row, expires_at=expires_at)
+            kept = row.grants if grants is None else grants
+            self.rows[tenant, session] = replace(row, expires_at=expires_at, grants=kept)
             return True
 
     @override

@@ -6,9 +6,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.bench import page
+from tests.bench import measured, page
 from tests.bench.charts import bars, cumulative, lines
 from tests.bench.cold_start import parts
+from tests.bench.measured import MeasuredSection
 from tests.bench.results import Chart, ResultTable, Section, Target
 
 SECTION = Section(
@@ -18,25 +19,38 @@ SECTION = Section(
     [Target("faster", "≥ 40 x", "46 x", is_met=True), Target("cheap", "≤ 4 x", "5 x", is_met=False)],
     [Chart("bench-x", "A chart.", "<svg/>")],
 )
-MACHINE = ResultTable("Machine", ("", ""), [("cores", "2")])
+MEASURED = MeasuredSection(SECTION, "2026-01-02", "abc1234", "a processor, 2 cores")
+VERSIONS = ResultTable("Versions", ("", ""), [("Python", "3.13")])
 
 
 def test_the_page_states_the_results_and_the_machine(tmp_path: Path) -> None:
-    """Targets come first, missed ones are marked, and the command and the machine are named."""
+    """Targets come first, missed ones are marked; each section names its date, commit and machine."""
     path = tmp_path / "benchmarks.md"
-    page.write(path, [SECTION], [MACHINE], command="make bench", date="2026-01-02")
+    page.write(path, [MEASURED], VERSIONS)
     text = path.read_text()
-    assert text.startswith("# Benchmarks\n\nWritten by `make bench` on 2026-01-02.")
+    assert text.startswith("# Benchmarks\n\nWritten by `make bench`;")
     assert "| faster | ≥ 40 x | 46 x | yes |\n| cheap | ≤ 4 x | 5 x | **no** |\n" in text
-    assert text.index("## Targets") < text.index("## Sender\n\nHow it was done.\n") < text.index("## Machine")
+    assert text.index("## Targets") < text.index("## Sender\n\nHow it was done.\n") < text.index("## Versions")
+    assert "Measured on 2026-01-02 at abc1234: a processor, 2 cores.\n" in text
     assert "### 512 bytes\n\n| client | posts | CPU |\n| --- | --: | --: |\n| ours | 46,000 | 21 us |\n" in text
 
 
 def test_charts_are_stored_beside_the_page(tmp_path: Path) -> None:
     """The page shows them by their names."""
-    page.write(tmp_path / "benchmarks.md", [SECTION], [], command="make bench", date="2026-01-02")
+    page.write(tmp_path / "benchmarks.md", [MEASURED], VERSIONS)
     assert (tmp_path / "bench-x.svg").read_text() == "<svg/>"
     assert "![A chart.](bench-x.svg)" in (tmp_path / "benchmarks.md").read_text()
+
+
+def test_a_run_of_some_benchmarks_keeps_the_results_of_the_others(tmp_path: Path) -> None:
+    """They are read back as they were written, charts included."""
+    path = tmp_path / "benchmarks.json"
+    assert measured.read(path) == {}
+    page.write(path.with_suffix(".md"), [MEASURED], VERSIONS)
+    measured.write(path, {"sender": MEASURED, "unknown": MEASURED}, ["lanes", "sender"])
+    assert measured.read(path).keys() == {"sender"}
+    page.write(tmp_path / "again.md", list(measured.read(path).values()), VERSIONS)
+    assert (tmp_path / "again.md").read_text() == (tmp_path / "benchmarks.md").read_text()
 
 
 @pytest.mark.parametrize(

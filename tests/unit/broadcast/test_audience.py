@@ -3,15 +3,17 @@
 import pytest
 from hypothesis import given
 
+from loudhailer import ids
 from loudhailer.broadcast import audience
 from loudhailer.broadcast.audience import Audience
 from loudhailer.errors import InvalidFieldError
+from loudhailer.ids import TenantId
 from tests.support.broadcasts import audiences
 
 
 @given(audiences)
 def test_every_audience_survives_the_wire(to: Audience) -> None:
-    """Everyone, a tenant, a room, a player and a session are read as they were written."""
+    """Everyone, a tenant, a channel, a room, a player and a session are read as they were written."""
     assert audience.from_wire(audience.to_wire(to)) == to
 
 
@@ -46,6 +48,12 @@ def test_every_audience_survives_the_wire(to: Audience) -> None:
         ({"tenantId": "acme", "roomKey": "lobby", "playerId": "ann"}, "audience"),
         ({"tenantId": "acme", "playerId": "ann", "sessionId": "s1"}, "audience"),
         ({"tenantId": "acme", "room": "lobby"}, "audience"),
+        ({"tenantId": "acme", "channel": "news/*"}, "audience.channel"),
+        ({"tenantId": "acme", "channel": "a//b"}, "audience.channel"),
+        ({"tenantId": "acme", "channel": "room/lobby"}, "audience.channel"),
+        ({"tenantId": "acme", "channel": None}, "audience.channel"),
+        ({"channel": "news"}, "audience"),
+        ({"tenantId": "acme", "channel": "news", "roomKey": "lobby"}, "audience"),
         ({"tenantId": "acme", "tenantid": "acme"}, "audience"),
     ],
 )
@@ -54,3 +62,11 @@ def test_an_illegal_audience_is_refused_with_its_field(wire: object, field: str)
     with pytest.raises(InvalidFieldError) as refused:
         audience.from_wire(wire)
     assert refused.value.field == field
+
+
+def test_a_channel_is_counted_under_each_pattern_that_matches_it() -> None:
+    """A tenant is counted under one key."""
+    acme = TenantId("acme")
+    keys = audience.keys_of(audience.OfChannel(acme, ids.channel("a/b/c")))
+    assert keys == ["acme#a/b/c", "acme#a/b/*", "acme#a/*"]
+    assert audience.keys_of(audience.OfTenant(acme)) == ["acme"]

@@ -25,6 +25,7 @@ from loudhailer.ids import HUB, CellName, TenantId
 from loudhailer.partitions.model import PartitionCount
 from loudhailer.tenants.cache import CachedTenants
 from loudhailer.tenants.model import Tenant
+from tests.support.audiences import audiences, recipients
 from tests.support.broadcasts import (
     ACCOUNT,
     BROADCAST,
@@ -89,7 +90,7 @@ class PublishingFixture:
         self.topic = MemoryTopic()
         self._publish = Publish(
             CachedTenants(MemoryTenantStore(Tenant(TENANT, 100, 5, 60, 60, 60, 300)), clock=lambda: NOW),
-            self.partitions,
+            audiences(self.partitions),
             self.broadcasts,
             self.topic,
             self._short_path(),
@@ -105,7 +106,9 @@ class PublishingFixture:
         """Return one that no broadcast for further cells takes."""
         connections = MemoryConnectionStore()
         devices = MemoryDeviceStore(connections)
-        search = Search(connections, MemorySessionStore(), devices, executor=AtOnce(), clock=lambda: self.now)
+        search = Search(
+            recipients(connections), MemorySessionStore(), devices, executor=AtOnce(), clock=lambda: self.now
+        )
         return ShortPath(search, self.broadcasts, MemoryQueue(), endpoint=ENDPOINT, most=500, clock=lambda: self.now)
 
     def lease(self, cell: CellName, *, is_well: bool = True, connections: int = 0) -> None:
@@ -213,7 +216,7 @@ class CellFixture:
         self.partitions.rows[partition(0)] = PartitionCount(partition(0), 3)
         self.broadcasts = MemoryBroadcastStore()
         self.queue = MemoryQueue()
-        self._swarm = Swarm(self.partitions, self.broadcasts, self.queue, clock=lambda: NOW, cell=cell)
+        self._swarm = Swarm(audiences(self.partitions), self.broadcasts, self.queue, clock=lambda: NOW, cell=cell)
 
     def run(self, message: Announcement) -> None:
         """Handle one announcement."""

@@ -27,6 +27,7 @@ from loudhailer.partitions.model import PartitionCount
 from loudhailer.queues.consumer import consume, consume_together
 from loudhailer.queues.port import Queue
 from loudhailer.tenants.cache import CachedTenants
+from tests.support.audiences import audiences, recipients
 from tests.support.broadcasts import ACCOUNT, ENDPOINT, LIFETIME, NOW, connection, partition
 from tests.support.executors import AtOnce
 from tests.support.fakes.broadcast import MemoryBroadcastStore
@@ -160,7 +161,7 @@ class PipelineFixture:
         broadcasts, connections = watched(self.broadcasts, call), watched(self.connections, call)
         dead_letters = watched(self.dead_letters, call)
         search = Search(
-            connections,
+            recipients(connections),
             MemorySessionStore(),
             MemoryDeviceStore(self.connections),
             executor=AtOnce(),
@@ -168,7 +169,7 @@ class PipelineFixture:
         )
         self.publish = Publish(
             CachedTenants(MemoryTenantStore(), clock=self.clock),
-            watched(self.partitions, call),
+            audiences(watched(self.partitions, call)),
             broadcasts,
             Topic(queues["broadcast"]),
             ShortPath(search, broadcasts, queues["express"], endpoint=ENDPOINT, most=self.express, clock=self.clock),
@@ -178,7 +179,7 @@ class PipelineFixture:
             lifetime_seconds=LIFETIME,
             clock=self.clock,
         )
-        swarm = Swarm(watched(self.partitions, call), broadcasts, queues["partition"], clock=self.clock)
+        swarm = Swarm(audiences(watched(self.partitions, call)), broadcasts, queues["partition"], clock=self.clock)
         query = Query(
             search,
             broadcasts,
@@ -191,7 +192,7 @@ class PipelineFixture:
             executor=AtOnce(),
             clock=self.clock,
         )
-        settle = Settle(broadcasts, connections, queues["outcome"], clock=self.clock)
+        settle = Settle(broadcasts, connections, queues["outcome"], MemoryQueue(), clock=self.clock)
         post_message = PostMessage(
             self.clients,
             MemoryOrderedSender(),

@@ -13,9 +13,9 @@ import pytest
 from functions.broadcast.publish.http import respond
 from functions.broadcast.publish.publish import Publish
 from functions.broadcast.publish.short_path import MOST_PARTITIONS, ShortPath
-from loudhailer import codec
+from loudhailer import codec, ids
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession, OfTenant
+from loudhailer.broadcast.audience import Everyone, InRoom, OfChannel, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.messages import Announcement, ChunkMessage
 from loudhailer.broadcast.payload import Payload
 from loudhailer.broadcast.report import report_of
@@ -27,6 +27,7 @@ from loudhailer.partitions.model import PartitionCount
 from loudhailer.sessions.model import Session
 from loudhailer.tenants.cache import CachedTenants
 from loudhailer.tenants.model import Tenant
+from tests.support.audiences import audiences, recipients
 from tests.support.bad_json import UNSUPPORTED
 from tests.support.broadcasts import ENDPOINT, LIFETIME, NOW, TENANT, connection, partition
 from tests.support.executors import AtOnce
@@ -68,12 +69,12 @@ class PublishFixture:
         broadcasts = watched(self.broadcasts, call)
         return Publish(
             CachedTenants(watched(self.tenants, call), clock=lambda: self.now),
-            watched(self.partitions, call),
+            audiences(watched(self.partitions, call)),
             broadcasts,
             watched(self.topic, call),
             ShortPath(
                 Search(
-                    watched(self.connections, call),
+                    recipients(watched(self.connections, call)),
                     watched(self.sessions, call),
                     watched(MemoryDeviceStore(self.connections), call),
                     executor=AtOnce(),
@@ -218,7 +219,10 @@ def test_a_bad_request_is_refused_with_its_field_and_sends_nothing(request_: obj
         ({"audience": ...}, "audience: is missing"),
         (
             {"audience": {}},
-            'audience: must be {"all": true}, {"tenantId"}, or a tenantId with one of roomKey, playerId, sessionId',
+            (
+                'audience: must be {"all": true}, {"tenantId"}, '
+                "or a tenantId with one of channel, roomKey, playerId, sessionId"
+            ),
         ),
         ({"audience": {"all": 1}}, "audience.all: must be true"),
         ({"audience": {"tenantId": ""}}, "audience.tenantId: must be 1 to 64 letters, digits, '_' or '-'"),
@@ -681,7 +685,7 @@ def test_reads_that_wait_are_cancelled_once_the_recipients_are_too_many() -> Non
     for number in range(4):
         fixture.connect(*range(3), in_partition=number)
     devices = MemoryDeviceStore(fixture.connections)
-    search = Search(fixture.connections, fixture.sessions, devices, executor=executor, clock=lambda: NOW)
+    search = Search(recipients(fixture.connections), fixture.sessions, devices, executor=executor, clock=lambda: NOW)
     assert search.at_most(tuple(fixture.partitions.rows), 2) is None
     assert [future.cancelled() for future in executor.futures] == [False, True, True, True]
 
@@ -782,3 +786,64 @@ def test_a_repeat_reads_no_recipients() -> None:
     assert fixture.post(REQUEST)[1]["expected"] == 2
     assert not {"of", "in_partition", "record_small"} & {*read}
     assert len(fixture.chunks) == 1
+
+
+TO_NEWS = {"audience": {"tenantId": "acme", "channel": "news/uk"}, "message": "hello", "broadcastId": "b1"}
+
+
+def subscribe(fixture: PublishFixture, pattern: str, *numbers: int) -> None:
+    """Connections that are subscribed to a pattern, and counted."""
+    where = ids.nth_partition(ids.channel_key(ACME.tenant_id, ids.pattern(pattern)), 0)
+    for number in numbers:
+        key, at = ConnectionKey(where, connection(number)), NOW - 600
+        fixture.connections.rows[key] = Connection(key, SessionId("s1"), at, at + CONNECTION_SECONDS)
+    fixture.partitions.rows[where] = PartitionCount(where, len(numbers))
+
+
+def test_a_message_to_a_channel_has_a_frame_of_its_own() -> None:
+    """It names the channel, and not the pattern by which a client gets it."""
+    fixture = PublishFixture()
+    subscribe(fixture, "news/*", 1, 2)
+    status, body = fixture.post(TO_NEWS)
+    assert (status, body["expected"], body["priority"]) == (202, 2, "bulk")
+    (announced,) = fixture.announced
+    assert announced.audience == OfChannel(ACME.tenant_id, ids.channel("news/uk"))
+    assert json.loads(announced.payload.open()) == {
+        "type": "message",
+        "channel": "news/uk",
+        "id": "b1",
+        "publishedAt": NOW * 1000,
+        "data": "hello",
+    }
+
+
+def test_a_small_channel_takes_the_short_path_and_each_connection_is_in_it_once(counted: Counter[str]) -> None:
+    """A follower of several patterns that match is counted under each of them."""
+    fixture = PublishFixture(most=10)
+    subscribe(fixture, "news/*", 1, 2, 3)
+    subscribe(fixture, "news/uk", 3, 4)
+    subscribe(fixture, "sport", 5)
+    status, body = fixture.post(TO_NEWS)
+    assert (status, body["priority"], body["expected"]) == (202, "express", 4)
+    (chunk,) = fixture.chunks
+    found = [one for ids_of in chunk.recipients.values() for one in ids_of]
+    assert sorted(found) == [connection(number) for number in (1, 2, 3, 4)]
+    assert counted["RecipientDispatched"] == 4
+
+
+@pytest.mark.parametrize("channel", ["news/*", "a//b", "room/lobby", "", None, ["news"], "x" * 256])
+def test_a_broadcast_names_one_channel(channel: object) -> None:
+    """A pattern, a room and what is no name are refused, and nothing is recorded."""
+    fixture = PublishFixture()
+    status, body = fixture.post({**TO_NEWS, "audience": {"tenantId": "acme", "channel": channel}})
+    assert (status, body["error"]["field"]) == (400, "audience.channel")
+    assert fixture.broadcasts.summary(BroadcastId("b1")) is None
+
+
+def test_channels_take_no_broadcasts_before_the_whole_deployment_knows_them() -> None:
+    """Functions of a former release would refuse the message."""
+    fixture = PublishFixture()
+    fixture.publish._channels_enabled = False
+    status, body = fixture.post(TO_NEWS)
+    assert (status, body["error"]["field"]) == (503, "audience.channel")
+    assert fixture.announced == []

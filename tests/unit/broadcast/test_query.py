@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.broadcast.query.query import Query
+from loudhailer import ids
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.messages import ChunkMessage
@@ -25,8 +26,9 @@ from loudhailer.broadcast.scope import Scope
 from loudhailer.broadcast.search import Search, size_of_chunks
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
-from loudhailer.ids import ConnectionId, PlayerId, RoomKey, SessionId
+from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId
 from loudhailer.sessions.model import Session
+from tests.support.audiences import recipients
 from tests.support.broadcasts import (
     BROADCAST,
     ENDPOINT,
@@ -102,7 +104,7 @@ class QueryFixture:
         executor = executor or AtOnce()
         return Query(
             Search(
-                watched(self.connections, call),
+                recipients(watched(self.connections, call)),
                 watched(self.sessions, call),
                 watched(MemoryDeviceStore(self.connections), call),
                 executor=executor,
@@ -674,3 +676,53 @@ def test_a_message_in_a_large_room_has_chunks_for_the_lanes_of_rooms() -> None:
     body = replace(source_message(scope), priority=Priority.LOW, group=TENANT).to_wire()
     tables.query(chunk_size=500, lane_count=8)(body)
     assert [one.size for one in chunks_of(tables.broadcasts, 0)] == [175] * 4
+
+
+def of_pattern(pattern: str, number: int = 0) -> Partition:
+    """A partition of the subscribers of a pattern."""
+    return ids.nth_partition(ids.channel_key(TENANT, ids.pattern(pattern)), number)
+
+
+NEWS = (of_pattern("news/*"), of_pattern("news/uk"), of_pattern("news/uk", 1))
+
+
+def member(number: int, where: Partition) -> ConnectionKey:
+    """The key of a member."""
+    return ConnectionKey(where, connection(number))
+
+
+def test_a_connection_with_overlapping_subscriptions_is_dispatched_once() -> None:
+    """Its members would be in one chunk, or in several."""
+    tables = QueryFixture(NEWS)
+    tables.connect(member(number, NEWS[0]) for number in range(5))
+    tables.connect(member(number, NEWS[1]) for number in range(3, 9))
+    tables.connect(member(number, NEWS[2]) for number in (0, 8, 9))
+    tables.run()
+    dispatched = tables.dispatched()
+    assert sorted(key.connection_id for key in dispatched) == [connection(number) for number in range(10)]
+
+
+def test_a_page_of_members_that_were_all_dispatched_ends_nothing() -> None:
+    """Members behind it are dispatched nevertheless."""
+    tables = QueryFixture(NEWS)
+    tables.connect(member(number, NEWS[0]) for number in range(6))
+    tables.connect(member(number, NEWS[1]) for number in range(6))
+    tables.connect([member(9, NEWS[2])])
+    tables.run()
+    assert sorted(key.connection_id for key in tables.dispatched()) == [connection(n) for n in (*range(6), 9)]
+
+
+@pytest.mark.parametrize("left", range(6))
+def test_a_repeated_source_knows_the_connections_of_its_chunks(left: int) -> None:
+    """Also a connection that has left the pattern by which it was found, and keeps the other one."""
+    tables = QueryFixture(NEWS)
+    tables.connect(member(number, NEWS[0]) for number in range(6))
+    tables.connect(member(number, NEWS[1]) for number in range(6))
+    for steps in range(1, 40):
+        fuse = Fuse(steps, carried_out=True)
+        if not killed(tables.query(fuse.call), tables.body()):
+            break
+        tables.connections.rows.pop(member(left, NEWS[0]), None)
+    tables.run()
+    found = [one for chunk in chunks_of(tables.broadcasts, 0) for of in chunk.recipients.values() for one in of]
+    assert sorted(found) == [connection(number) for number in range(6)]

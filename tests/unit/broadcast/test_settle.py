@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,10 +14,11 @@ from functions.broadcast.settle.settle import Settle
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.broadcast.report import report_of
+from loudhailer.channels.leaving import Gone, from_wire
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.deadline import Deadline
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
-from loudhailer.ids import ChunkId, SessionId
+from loudhailer.ids import ChunkId, Pattern, SessionId, channel_key, nth_partition, tenant_of
 from loudhailer.queues.consumer import Failures
 from tests.support.broadcasts import (
     ACCOUNT,
@@ -46,7 +48,7 @@ class SettleFixture:
         self.broadcasts = MemoryBroadcastStore()
         self.connections = MemoryConnectionStore()
         self.now, self.ends = float(NOW), NOW + 3_600.0
-        self.queue = MemoryQueue()
+        self.queue, self.leave = MemoryQueue(), MemoryQueue()
         self.broadcasts.record(summary())
         self.broadcasts.fix_sources(BROADCAST, [source()])
         self.broadcasts.fix_chunk(BROADCAST, chunk("0.0", 3))
@@ -65,7 +67,11 @@ class SettleFixture:
     ) -> Callable[[Mapping[str, str]], Failures]:
         """A settle whose calls go through `call`."""
         settle = Settle(
-            watched(self.broadcasts, call), watched(self.connections, call), self.queue, clock=lambda: self.now
+            watched(self.broadcasts, call),
+            watched(self.connections, call),
+            self.queue,
+            self.leave,
+            clock=lambda: self.now,
         )
         return partial(settle, deadline=Deadline(self.ends, lambda: self.now))
 
@@ -364,3 +370,16 @@ def test_a_deletion_is_logged_with_its_chunk(logged: Callable[..., list[Any]]) -
     assert logged("message", "broadcast_id", "chunk_id", "deleted") == [
         ("stale connections deleted", BROADCAST, "0.0", 2)
     ]
+
+
+def test_a_gone_member_of_a_channel_is_left_to_the_queue_of_ends(counted: Counter[str]) -> None:
+    """Deleting it alone would leave its connection's row, which has the other subscriptions."""
+    broadcast = SettleFixture()
+    of_channel = nth_partition(channel_key(tenant_of(partition(0)), Pattern("news/*")), 0)
+    recipients = {partition(0): [connection(0)], of_channel: [connection(1), connection(2)]}
+    broadcast.broadcasts.fix_chunk(BROADCAST, replace(chunk("0.2", 3), recipients=recipients))
+    assert broadcast.run(outcome(gone=0b101, delivered=0b010, chunk_id="0.2")) == {}
+    assert broadcast.connected() == [1, 2, 3, 4, 5]
+    (body,) = broadcast.leave.bodies
+    assert from_wire(body) == Gone([ConnectionKey(of_channel, connection(2))])
+    assert counted["StaleConnectionDeleted"] == 2

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.broadcast.swarm.swarm import Swarm, plan
-from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
+from loudhailer import ids
+from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfChannel, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.messages import EVERYONE, SourceMessage
 from loudhailer.broadcast.model import Priority
 from loudhailer.broadcast.payload import Payload
@@ -19,6 +20,7 @@ from loudhailer.broadcast.report import report_of
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import Partition, PlayerId, RoomKey, SessionId, tenant_of
 from loudhailer.partitions.model import PartitionCount
+from tests.support.audiences import audiences
 from tests.support.broadcasts import (
     BROADCAST,
     LIFETIME,
@@ -32,7 +34,13 @@ from tests.support.broadcasts import (
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.fakes.queues import MemoryQueue
-from tests.support.limits import MAX_SOURCES_AT_ONCE, PARTITIONS_A_SOURCE, RECIPIENTS_A_SOURCE
+from tests.support.limits import (
+    MAX_BATCH_BYTES,
+    MAX_MESSAGE_BYTES,
+    MAX_SOURCES_AT_ONCE,
+    PARTITIONS_A_SOURCE,
+    RECIPIENTS_A_SOURCE,
+)
 from tests.unit.broadcast.faults import FaultTurns, Fuse, killed, watched
 
 
@@ -56,7 +64,7 @@ class SwarmFixture:
     ) -> Swarm:
         """A swarm whose calls go through `call`."""
         return Swarm(
-            watched(self.partitions, call),
+            audiences(watched(self.partitions, call)),
             watched(self.broadcasts, call),
             watched(self.queue, call),
             clock=lambda: self.now,
@@ -364,3 +372,55 @@ def test_a_count_below_zero_is_zero() -> None:
     recorded = tables.broadcasts.summary(BROADCAST)
     assert recorded is not None
     assert recorded.expected == 0
+
+
+NEWS = OfChannel(TENANT, ids.channel("news/uk"))
+
+
+def of_pattern(pattern: str, number: int = 0) -> Partition:
+    """A partition of the subscribers of a pattern."""
+    return ids.nth_partition(ids.channel_key(TENANT, ids.pattern(pattern)), number)
+
+
+def test_a_channels_broadcast_is_for_each_pattern_that_matches_it() -> None:
+    """The tenant's connections, and subscribers of other patterns, are in no source."""
+    tables = SwarmFixture({of_pattern("news/uk"): 3, of_pattern("news/*"): 2, of_pattern("news/*", 1): 1})
+    expected = [of_pattern("news/*"), of_pattern("news/*", 1), of_pattern("news/uk")]
+    tables.run(NEWS)
+    assert tables.planned() == expected
+    assert [message.expected for message in tables.sent] == [6]
+
+
+def test_partitions_beside_a_channels_are_ignored() -> None:
+    """Neither `news` nor `news/uk/*` matches `news/uk`."""
+    tables = SwarmFixture(
+        dict.fromkeys([partition(0), of_pattern("news"), of_pattern("news/uk/*"), of_pattern("sport")], 5)
+    )
+    tables.count({of_pattern("news/uk"): 3})
+    tables.run(NEWS)
+    assert [message.scope for message in tables.sent] == [(of_pattern("news/uk"),)]
+
+
+def test_a_channel_without_subscribers_has_no_source() -> None:
+    """Its broadcast is over at once."""
+    tables = SwarmFixture({})
+    tables.run(NEWS)
+    assert tables.sent == []
+    head = tables.broadcasts.summary(BROADCAST)
+    assert head is not None
+    assert (head.sources, head.expected) == (0, 0)
+
+
+def test_long_names_make_more_sources() -> None:
+    """The keys of a source's partitions fit into its message beside the longest data."""
+    name = "/".join(["x" * 50] * 5)
+    channel = ids.channel(name)
+    counts = {of_pattern(name, number): 1 for number in range(200)}
+    sources = list(plan(counts, first=0))
+    scopes = [source.scope for source in sources if isinstance(source.scope, tuple)]
+    assert [key for scope in scopes for key in scope] == sorted(counts)
+    assert all(sum(map(len, scope)) <= 16 * 1024 for scope in scopes)
+    frame = "x" * (MAX_MESSAGE_BYTES - 200)
+    for source in sources:
+        wire = source_message(source.scope, frame=frame).to_wire()
+        assert len(wire.encode()) <= MAX_BATCH_BYTES, channel

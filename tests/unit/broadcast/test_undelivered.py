@@ -45,7 +45,7 @@ class GiveUpFixture:
         )
         self.broadcasts.fix_chunk(BROADCAST, chunk("0.0", 3))
         self.broadcasts.fix_chunk(BROADCAST, chunk("0.1", 5))
-        settle = Settle(self.broadcasts, MemoryConnectionStore(), MemoryQueue(), clock=lambda: NOW)
+        settle = Settle(self.broadcasts, MemoryConnectionStore(), MemoryQueue(), MemoryQueue(), clock=lambda: NOW)
         self.settle = settle
         self.give_up = GiveUp(settle, self.broadcasts, self.dead_letters, clock=lambda: NOW)
 

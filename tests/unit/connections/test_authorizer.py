@@ -12,8 +12,10 @@ import pytest
 from functions.connections.authorizer.authorizer import Authorizer, UnauthorizedError
 from loudhailer.ids import PlayerId, SessionId, SessionSecret, TenantId
 from loudhailer.partitions.assignment import PartitionAssigner
+from loudhailer.sessions.grants import Grants
 from loudhailer.tenants.cache import CachedTenants
 from loudhailer.tenants.model import Tenant
+from loudhailer.websocket.identity import ConnectionIdentity
 from tests.support.executors import AtOnce
 from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.fakes.sessions import MemorySessionStore
@@ -99,8 +101,18 @@ def test_a_live_session_is_admitted_with_its_context(authorizer: Authorizer, cou
         "messagesPerMinute": 70,
         "postsPerMinute": 7000,
         "sessionConnections": 0,
+        "channelsPerConnection": 100,
+        "subscribes": 0,
     }
     assert counted == {"HandshakeAllowed": 1, "PartitionOpened": 1}
+
+
+def test_the_context_tells_whether_the_session_has_grants(authorizer: Authorizer, sessions: MemorySessionStore) -> None:
+    """Then the connection is marked from the start, and its first subscription needs no write for that."""
+    sessions.renew(ACME, S1, player=None, expires_at=NOW + 1, now=NOW, grants=Grants.from_wire({"news/*": "s"}))
+    context = authorizer(event(tenantId="acme", sessionId="s1"))["context"]
+    assert context["subscribes"] == 1
+    assert ConnectionIdentity.read({name: str(value) for name, value in context.items()}).subscribes
 
 
 def test_a_hub_of_several_cells_admits_with_its_part_of_the_limits(sessions: MemorySessionStore) -> None:

@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
+from functions.messaging.presence.ends import SubscriptionEnds
 from functions.messaging.presence.presence import Presence
 from functions.messaging.presence.wakes import Wakes
+from loudhailer.channels.leaving import Ended, from_wire
+from loudhailer.channels.model import SETTLED_SECONDS, SubscriberKey
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import ConnectionId, PlayerId, TenantId, nth_partition
 from loudhailer.inbox.model import Inbox, Wake
-from tests.support.fakes.queues import MemoryFifoQueue
+from tests.support.fakes.queues import MemoryFifoQueue, MemoryQueue
 from tests.unit.messaging.streams import PresenceRecord, connection_record, message_record
 
 TENANT = TenantId("acme")
@@ -25,7 +28,8 @@ class PresenceFixture:
         self.queue = MemoryFifoQueue()
         self.records: list[PresenceRecord] = []
         self.sent_before: int | None = None
-        self._presence = Presence(Wakes(self.queue), self._leaves)
+        self.leave = MemoryQueue()
+        self._presence = Presence(Wakes(self.queue), SubscriptionEnds(self.leave), self._leaves)
 
     def handle(self, *records: PresenceRecord) -> Any:
         """The response to a batch."""
@@ -101,6 +105,46 @@ def test_a_batch_with_unsent_wakes_is_redelivered_unchanged(stream: PresenceFixt
     stream.queue.down = False
     assert stream.handle(*batch) == stream.handle(*batch) == DONE
     assert stream.wakes == [Wake(ONE, connected=True), Wake(TWO)]
+
+
+def subscriber_record(event: Any, number: int, key: ConnectionKey) -> PresenceRecord:
+    """A change of a connection that may have subscriptions."""
+    record = connection_record(event, number, key)
+    for image in ("OldImage", "NewImage"):
+        if image in record["dynamodb"]:
+            record["dynamodb"][image]["subscribes"] = {"BOOL": True}
+    return record
+
+
+def test_the_end_of_a_marked_connection_is_sent_twice(stream: PresenceFixture) -> None:
+    """At once, and when no function can put a member for it any more; a hundred share a message."""
+    keys = [KEY._replace(connection_id=ConnectionId(f"c{number}=")) for number in range(130)]
+    assert stream.handle(*(subscriber_record("REMOVE", place, key) for place, key in enumerate(keys, 1))) == DONE
+    ended = [SubscriberKey.of(key) for key in keys]
+    assert [from_wire(body) for body in stream.leave.bodies] == [
+        Ended(ended[:100], is_last=False),
+        Ended(ended[100:], is_last=False),
+        Ended(ended[:100], is_last=True),
+        Ended(ended[100:], is_last=True),
+    ]
+    assert stream.leave.delays == [0, 0, SETTLED_SECONDS, SETTLED_SECONDS]
+
+
+def test_other_changes_end_no_subscription(stream: PresenceFixture) -> None:
+    """Neither the end of a connection without the mark, nor the mark itself."""
+    stream.handle(connection_record("REMOVE", 1, KEY), subscriber_record("MODIFY", 2, KEY))
+    assert stream.leave.bodies == []
+
+
+def test_a_batch_with_unsent_ends_is_redelivered(stream: PresenceFixture) -> None:
+    """Leaves wait for them; telling an end again does no harm."""
+    batch = [subscriber_record("REMOVE", 7, KEY)]
+    stream.leave.down = True
+    assert stream.handle(*batch) == {"batchItemFailures": [{"itemIdentifier": "7"}]}
+    assert stream.records == []
+    stream.leave.down = False
+    assert stream.handle(*batch) == DONE
+    assert stream.records == batch
 
 
 def test_wakes_are_sent_before_leaves(stream: PresenceFixture) -> None:

@@ -9,7 +9,10 @@ import pytest
 
 from tests.support.checkout import ROOT, files, folder_of, functions
 
-FOLDERS = {"terraform", "images", "functions", "shared", "tools", "tests", "docs", ".devcontainer", ".github", ".ci"}
+FOLDERS = {
+    *("terraform", "images", "functions", "shared", "clients", "tools", "tests", "docs"),
+    *(".devcontainer", ".github", ".ci"),
+}
 
 LARGEST_BYTES = 1_000_000
 LONGEST_HANDLER = 66

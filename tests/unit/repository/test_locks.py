@@ -11,7 +11,8 @@ from packaging.requirements import Requirement
 
 from tests.support.checkout import ROOT, files
 
-PROJECTS = [path.parent for path in files() if path.name == "pyproject.toml"]
+# Applications install the clients, with the versions of their own locks.
+PROJECTS = [path.parent for path in files() if path.name == "pyproject.toml" and path.parts[0] != "clients"]
 SCRIPTS = [path for path in files() if path.suffix == ".py" and "\n# /// script\n" in f"\n{(ROOT / path).read_text()}"]
 REQUIREMENTS = [path for path in files() if path.name.endswith("requirements.txt")]
 # uv's ways to resolve what it installs while it runs, and pip's without hashes.

@@ -11,8 +11,12 @@ from tests.support.checkout import ROOT, files
 ROLES = {"Settings"}
 """Names of a role that each function fills once."""
 
-MODULES = [path for path in files() if path.suffix == ".py" and not path.name.startswith(("test_", "conftest"))]
-"""Everything that others import; the classes of a test's own module are seen there alone."""
+MODULES = [
+    path
+    for path in files()
+    if path.suffix == ".py" and not path.name.startswith(("test_", "conftest")) and path.parts[0] != "clients"
+]
+"""Everything that others import; classes of a test's own module, and of a client's package, are seen there alone."""
 
 
 _TYPE = re.compile(r"^(?:class (?P<class>\w+)|type (?P<alias>\w+)|(?P<new>\w+) = NewType\()", re.MULTILINE)

@@ -105,7 +105,10 @@ def test_publish_reads_cells_only_if_some_are_declared(wire: CellWire) -> None:
     settings = PublishSettings(
         tenants_table="tenants",
         partitions_table="partitions",
+        audiences_table="audiences",
         connections_table="connections",
+        members_table="members",
+        channels_enabled=True,
         sessions_table="sessions",
         devices_table="devices",
         express_queue_url="https://sqs.eu-west-1.amazonaws.com/111111111111/express",

@@ -1,5 +1,6 @@
 """Sessions, tenants and reports over HTTP."""
 
+import base64
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
@@ -98,10 +99,15 @@ class SessionApiFixture:
         return self.reply(self.open_api if claims is None else self.jwt_api, route, claims, query)
 
     def reply(
-        self, api: SessionApi, route: str, claims: dict[str, str] | None, query: dict[str, str]
+        self,
+        api: SessionApi,
+        route: str,
+        claims: dict[str, str] | None,
+        query: dict[str, str],
+        **body: object,
     ) -> tuple[int, Any]:
         """Status and body of an API's reply to a request, which has a token if it has claims."""
-        event: dict[str, Any] = {"version": "2.0", "routeKey": route, "requestContext": {}}
+        event: dict[str, Any] = {"version": "2.0", "routeKey": route, "requestContext": {}, **body}
         if query:
             event["queryStringParameters"] = query
             event["pathParameters"] = query
@@ -457,6 +463,7 @@ def test_tenants_are_listed_with_their_limits(stores: SessionApiFixture) -> None
                     "messagesPerMinute": 70,
                     "tenantSessions": 30,
                     "postsPerMinute": 7000,
+                    "channelsPerConnection": 100,
                     "silo": False,
                 }
             ]
@@ -535,3 +542,64 @@ def test_a_session_is_kept_under_a_hidden_id(stores: SessionApiFixture) -> None:
     assert stores.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
     assert stores.call("DELETE /session", tenantId="acme", sessionId="s1") == (200, {})
     assert stores.sessions.rows == {}
+
+
+NAMED = {"tenantId": "acme", "sessionId": "s1"}
+
+
+def put(stores: SessionApiFixture, body: str | None, **more: object) -> tuple[int, Any]:
+    """The reply to `PUT /session` with this body."""
+    return stores.reply(stores.open_api, "PUT /session", None, NAMED, body=body, **more)
+
+
+def grants(stores: SessionApiFixture) -> dict[str, str]:
+    """The grants of the session."""
+    return dict(stores.sessions.rows[ACME, S1].grants.rights)
+
+
+def test_a_sessions_grants_are_put_with_it(stores: SessionApiFixture) -> None:
+    """A request without them leaves them; one with others replaces them; an empty object takes them away."""
+    assert put(stores, '{"grants":{"news/*":"s","chat":"sp"}}')[0] == 200
+    assert grants(stores) == {"news/*": "s", "chat": "sp"}
+    for body in (None, "", "{}"):
+        assert put(stores, body)[0] == 200
+        assert grants(stores) == {"news/*": "s", "chat": "sp"}
+    encoded = base64.b64encode(b'{"grants":{"sport":"p"}}').decode()
+    assert put(stores, encoded, isBase64Encoded=True)[0] == 200
+    assert grants(stores) == {"sport": "p"}
+    put(stores, '{"grants":{}}')
+    assert grants(stores) == {}
+
+
+def test_a_session_that_has_expired_has_no_grants_any_more(stores: SessionApiFixture) -> None:
+    """It is another session, and its grants are those of the new request."""
+    put(stores, '{"grants":{"news/*":"s"}}')
+    stores.now += 500
+    put(stores, None)
+    assert grants(stores) == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('{"grants":{"a/*":"x"}}', "grants"),
+        ('{"grants":{"*":"s"}}', "grants"),
+        ('{"grants":["a"]}', "grants"),
+        ('{"grants":null}', "grants"),
+        ("{", "body"),
+        ("[]", "body"),
+    ],
+)
+def test_malformed_grants_are_refused(stores: SessionApiFixture, body: str, field: str) -> None:
+    """The session is not made."""
+    status, reply = put(stores, body)
+    assert (status, reply["error"]["field"]) == (400, field)
+    assert not stores.sessions.rows
+
+
+def test_clients_with_tokens_grant_themselves_nothing(stores: SessionApiFixture) -> None:
+    """They call the API themselves."""
+    body = '{"grants":{"news/*":"s"}}'
+    reply = stores.reply(stores.jwt_api, "PUT /session", token("ann"), NAMED, body=body)
+    assert reply == (403, {"message": "Forbidden"})
+    assert not stores.sessions.rows

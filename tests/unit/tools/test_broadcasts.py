@@ -4,14 +4,21 @@ from typing import Any
 
 import pytest
 
-from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
+from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfChannel, OfPlayer, OfSession, OfTenant
 from loudhailer.errors import InvalidFieldError
-from loudhailer.ids import PlayerId, RoomKey, SessionId, TenantId
+from loudhailer.ids import Channel, PlayerId, RoomKey, SessionId, TenantId
 from tests.support.bad_json import LONE_SURROGATE, NOT_FINITE
 from tools.errors import OperatorError
 from tools.operations.broadcasts import audience_of, described, message_of
 
-NOTHING: dict[str, Any] = {"everyone": False, "tenant": None, "room": None, "player": None, "session": None}
+NOTHING: dict[str, Any] = {
+    "everyone": False,
+    "tenant": None,
+    "channel": None,
+    "room": None,
+    "player": None,
+    "session": None,
+}
 T = TenantId("t")
 
 
@@ -20,6 +27,7 @@ T = TenantId("t")
     [
         ({"everyone": True}, Everyone()),
         ({"tenant": "t"}, OfTenant(T)),
+        ({"tenant": "t", "channel": "a/b"}, OfChannel(T, Channel("a/b"))),
         ({"tenant": "t", "room": "r"}, InRoom(T, RoomKey("r"))),
         ({"tenant": "t", "player": "p"}, OfPlayer(T, PlayerId("p"))),
         ({"tenant": "t", "session": "s"}, OfSession(T, SessionId("s"))),

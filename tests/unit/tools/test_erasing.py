@@ -7,6 +7,7 @@ import pytest
 
 from loudhailer import codec
 from loudhailer.cells.placements.model import Placement, name_of_player, name_of_session
+from loudhailer.channels.model import ChannelMember, Subscription
 from loudhailer.connections.model import PROBE, Connection, ConnectionKey
 from loudhailer.errors import TransientError
 from loudhailer.ids import (
@@ -14,6 +15,7 @@ from loudhailer.ids import (
     CellName,
     ConnectionId,
     Partition,
+    Pattern,
     PlayerId,
     SessionId,
     TenantId,
@@ -25,6 +27,7 @@ from loudhailer.limits.places.model import inbox_of, sessions_of
 from loudhailer.sessions.model import Session
 from loudhailer.tenants.model import Tombstone
 from tests.support.fakes.cells import MemoryPlacementStore
+from tests.support.fakes.channels import MemoryMemberStore, MemorySubscriptionStore
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.devices import MemoryDeviceStore
 from tests.support.fakes.inbox import MemoryInboxStore
@@ -56,6 +59,7 @@ class ErasingFixture:
         self.partitions, self.places = MemoryPartitionStore(), MemoryPlaceStore()
         self.inboxes, self.limits = MemoryInboxStore(), MemoryLimitStore()
         self.placements: MemoryPlacementStore | None = None
+        self.subscriptions, self.members = MemorySubscriptionStore(), MemoryMemberStore()
         self.closed: list[ConnectionKey] = []
         self.accounting_runs = True
         self.sessions_end = True
@@ -69,6 +73,7 @@ class ErasingFixture:
         for number in range(3):
             name = SessionId(f"s{number}")
             keys = [self.connect(tenant, f"{number}{letter}", name) for letter in "ab"]
+            self.subscribe(keys[0])
             self.sessions.rows[tenant, name] = Session(tenant, name, NOW + 100, ANN, frozenset(keys))
         self.devices.gone[tenant, ANN] = {ConnectionKey(nth_partition(tenant, 0), ConnectionId("over"))}
         self.send(tenant, 250)
@@ -91,6 +96,14 @@ class ErasingFixture:
         self.limits.reserve(tenant, 99)
         self.count(key.partition, 1)
         return key
+
+    def subscribe(self, key: ConnectionKey) -> None:
+        """A subscription of a connection, with its member."""
+        wanted = Subscription(
+            connection=key, pattern=Pattern("news/*"), number=0, era="e", turn=0, changed_at=NOW, expires_at=NOW + 7_500
+        )
+        begun, _ = self.subscriptions.begin(wanted)
+        self.members.put(ChannelMember(begun.member, "e", 1, connected_at=NOW, expires_at=NOW + 7_500))
 
     def send(self, tenant: TenantId, messages: int, first: int = 0) -> None:
         """Messages that wait in the player's inbox."""
@@ -132,6 +145,8 @@ class ErasingFixture:
             places=self.places,
             inboxes=self.inboxes,
             limits=self.limits,
+            subscriptions=self.subscriptions,
+            members=self.members,
             close=self.closed.append,
             placements=self.placements,
         )
@@ -163,6 +178,8 @@ class ErasingFixture:
             *self.devices.of_player(tenant, ANN),
             *(key for key in self.inboxes.rows if key[0].tenant_id == tenant),
             *self.places.names(tenant),
+            *(key for key in self.subscriptions.rows if key[0].tenant == tenant),
+            *(key for key in self.members.rows if tenant_of(key.partition) == tenant),
             *(key for key in self.limits.rows if key == tenant),
             *(key for key in self.tenants.rows if key == tenant),
         ]
@@ -178,7 +195,14 @@ def test_all_rows_of_a_tenant_are_erased(cell: ErasingFixture) -> None:
     """The report counts them by kind; partitions are retired, and another tenant keeps all rows."""
     others = cell.rows(OTHER)
     erased = cell.erase().erased
-    assert erased == {"sessions": 3, "connections": 6, "messages": 250, "partitions": 2}
+    assert erased == {
+        "sessions": 3,
+        "connections": 6,
+        "messages": 250,
+        "partitions": 2,
+        "subscriptions": 3,
+        "members": 3,
+    }
     assert cell.rows(ACME) == []
     assert all(row.retired_at and not row.count for row in cell.partitions.of(ACME))
     assert cell.rows(OTHER) == others
@@ -198,7 +222,14 @@ def test_a_tenant_is_erased_on_every_cell_before_its_id_rests(cell: ErasingFixtu
     others = north.rows(OTHER)
     erased = cell.erase(north, spread=spread).erased
     assert tombstones == [Tombstone(ACME, None)]
-    assert erased == {"sessions": 6, "connections": 12, "messages": 500, "partitions": 4}
+    assert erased == {
+        "sessions": 6,
+        "connections": 12,
+        "messages": 500,
+        "partitions": 4,
+        "subscriptions": 6,
+        "members": 6,
+    }
     assert cell.rows(ACME) == [] == [row for row in north.rows(ACME) if row != ACME]
     assert north.rows(OTHER) == others != []
 

@@ -19,20 +19,19 @@ function answering(status, body, headers = {}) {
 
 test("a session is opened, and refreshed by a client that is connected", async () => {
   const { api, asked } = answering(200, { webSocketUrl: "wss://example/live", Attributes: { sessionTTL: 60 } });
-  const { url, lifetime } = await api.openSession(SESSION);
-  assert.equal(url, "wss://example/live?tenantId=acme&sessionId=s1");
-  assert.equal(lifetime, 60_000);
-  await api.openSession(SESSION, { isConnected: true });
+  const session = await api.openSession(SESSION);
+  assert.deepEqual(session, { tenantId: "acme", sessionId: "s1", webSocketUrl: "wss://example/live", expiresIn: 60 });
+  await api.openSession(SESSION, { renew: true });
   assert.deepEqual(asked, ["PUT /session?tenantId=acme&sessionId=s1", "PUT /session?tenantId=acme&sessionId=s1&renew=true"]);
 });
 
 for (const [name, status, body, headers, turn] of [
-  ["the exact time of the body", 429, { reason: "connects", retryAfterMs: 1_234 }, { "retry-after": "2" }, 1_234],
-  ["whole seconds of the header", 429, { message: "Too Many Requests" }, { "retry-after": "2" }, 2_000],
-  ["an hour at most", 429, { retryAfterMs: 1e12 }, {}, 3_600_000],
-  ["no time where none is sent", 429, { message: "Too Many Requests" }, {}, null],
-  ["no time that is none", 429, { retryAfterMs: "soon" }, { "retry-after": "Mon, 30 Nov 2026 00:00:00 GMT" }, null],
-  ["no time of another error, whose backoff spreads a crowd", 503, {}, { "retry-after": "1" }, null],
+  ["the exact time of the body", 429, { reason: "connects", retryAfterMs: 1_234 }, { "retry-after": "2" }, 1.234],
+  ["whole seconds of the header", 429, { message: "Too Many Requests" }, { "retry-after": "2" }, 2],
+  ["an hour at most", 429, { retryAfterMs: 1e12 }, {}, 3_600],
+  ["no time where none is said", 429, { message: "Too Many Requests" }, {}, undefined],
+  ["no time that is none", 429, { retryAfterMs: "soon" }, { "retry-after": "Mon, 30 Nov 2026 00:00:00 GMT" }, undefined],
+  ["the time of another error", 503, {}, { "retry-after": "1" }, 1],
 ]) {
   test(`a client waits for ${name}`, async () => {
     const { api } = answering(status, body, headers);

@@ -9,7 +9,7 @@ from typing import Any, override
 
 import pytest
 
-import functions.web.console
+import functions as package
 from functions.web.console.cell_hosts import CellHosts
 from functions.web.console.console import Console, Document, read_files
 from functions.web.console.settings import Settings
@@ -21,7 +21,7 @@ from loudhailer.settings import from_env
 from tests.support.broadcasts import NORTH, SOUTH
 from tests.support.fakes.cells import MemoryCellDirectory
 
-FILES = read_files(Path(str(functions.web.console.__file__)).with_name("page"))
+FILES = read_files(Path(package.__path__[0]).parent)
 CONFIGURATION = {"listTenants": True, "auth": {"session": "none", "broadcast": "iam"}}
 ON_AWS = "wss://abcdefghij.execute-api.us-east-1.amazonaws.com/live"
 DOMAIN = "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
@@ -133,8 +133,20 @@ def test_every_module_that_a_module_imports_is_served(console: Console) -> None:
     imported = {
         name for file, text in FILES.items() if file.endswith(".js") for name in re.findall(r'from "\./(.+?)"', text)
     }
-    assert "connection.js" in imported
+    assert {"frames.js", "loudhailer.js", "connection.js"} <= imported
     assert {get_part(console, name)["statusCode"] for name in imported} == {200}
+
+
+def test_the_page_parses_frames_without_losing_digits(console: Console) -> None:
+    """Integers beyond 2^53 are shown as their sender wrote them; `frames.test.mjs` has the values."""
+    assert "connect((question) => api.openSession(session, question), { parse })" in get_part(console, "app.js")["body"]
+
+
+def test_no_module_of_the_page_hides_one_of_the_client() -> None:
+    """Both are served from one folder, so a name is used once."""
+    root = Path(package.__path__[0]).parent
+    page, client = root / "functions/web/console/page", root / "clients/javascript/src"
+    assert {path.name for path in page.iterdir()} & {path.name for path in client.iterdir()} == set()
 
 
 @pytest.mark.parametrize("file", ["absent.js", "index.html", "..", "../handler.py", "app.js\x00", ""])

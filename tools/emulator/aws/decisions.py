@@ -87,12 +87,13 @@ def written_down[R](
 
 
 def _document(statements: Iterable[Statement]) -> dict[str, Any]:
+    """Return the policy; a statement without a resource is of a policy of the resource itself, as ECR has them."""
     parts = [
         {
             "Effect": statement.effect,
             "Action": statement.actions,
             "NotAction": statement.not_actions,
-            "Resource": statement.resources,
+            "Resource": statement.resources or ([] if statement.not_resources else ["*"]),
             "NotResource": statement.not_resources,
             "Condition": statement.conditions,
         }

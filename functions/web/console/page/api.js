@@ -1,23 +1,7 @@
 /** The HTTP API, relative to the page, with advice about its errors. */
 
 import { elapsed } from "./clock.js";
-
-const SECOND = 1_000;
-const LONGEST_WAIT = 3_600 * SECOND;
-
-/** The API answered with an error status, or (status 0) did not answer. */
-export class ApiError extends Error {
-  constructor(status, body, request, retryAfter = null) {
-    super(advice(status, body, request));
-    this.status = status;
-    this.retryAfter = retryAfter; // the milliseconds after which to ask again, if the server has sent them
-  }
-
-  /** Whether the same request may succeed later. */
-  get isPassing() {
-    return this.status === 0 || this.status === 429 || this.status >= 500;
-  }
-}
+import { LoudhailerError, answerOf } from "./loudhailer.js";
 
 export class Api {
   #base;
@@ -35,17 +19,11 @@ export class Api {
     return this.#call("GET", "tenant").then(({ Items }) => Items);
   }
 
-  /**
-   * Create or refresh a session: the URL that its sockets connect to, ids included, and how long it lives, in ms. Where
-   * more clients come than may connect, ApiError has `retryAfter`, unless this client `isConnected`, and only refreshes.
-   */
-  async openSession({ tenantId, sessionId, playerId }, { isConnected = false } = {}) {
-    const query = { tenantId, sessionId, ...(playerId && { playerId }), ...(isConnected && { renew: true }) };
-    const answer = await this.#call("PUT", "session", { query });
-    return {
-      url: `${answer.webSocketUrl}?${new URLSearchParams({ tenantId, sessionId })}`,
-      lifetime: answer.Attributes.sessionTTL * 1000 - this.#clock.now(),
-    };
+  /** Create a session, or with `renew` refresh that of a client that is connected: a session as the client wants it. */
+  async openSession({ tenantId, sessionId, playerId }, { renew = false } = {}) {
+    const query = { tenantId, sessionId, ...(playerId && { playerId }), ...(renew && { renew }) };
+    const { webSocketUrl, Attributes } = await this.#call("PUT", "session", { query });
+    return { tenantId, sessionId, webSocketUrl, expiresIn: Attributes.sessionTTL - this.#clock.now() / 1000 };
   }
 
   endSession({ tenantId, sessionId }) {
@@ -76,32 +54,25 @@ export class Api {
     try {
       response = await fetch(url, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
     } catch {
-      throw new ApiError(0, null, request);
+      throw new LoudhailerError("UNREACHABLE", advice({}, request));
     }
     this.#clock.hear(response.headers.get("date"), asked);
-    const answer = await response.json().catch(() => null);
-    if (!response.ok) {
-      throw new ApiError(response.status, answer, request, waitOf(response, answer));
+    try {
+      return await answerOf(response);
+    } catch (error) {
+      throw Object.assign(error, { message: advice(error, request) });
     }
-    return answer;
   }
 }
 
-/** The milliseconds that a client is to wait for its turn, or null. A page of another origin cannot read the header. */
-function waitOf({ status, headers }, answer) {
-  const wait = answer?.retryAfterMs ?? Number(headers.get("retry-after")) * SECOND;
-  return status === 429 && wait > 0 ? Math.min(wait, LONGEST_WAIT) : null;
-}
-
 /** A sentence about the error, and what the user can do about it. */
-function advice(status, body, request) {
-  const message = body?.error?.message ?? body?.message ?? (typeof body === "string" ? body : "");
+function advice({ status, field, message }, request) {
   const details = message ? ` (${message})` : "";
   switch (status) {
-    case 0:
+    case undefined:
       return "The server cannot be reached. Check your network, then try again.";
     case 400:
-      return request.endsWith("/session") && !body?.error
+      return request.endsWith("/session") && !field
         ? "The session was refused: the tenant is unknown, or an id has characters that are not allowed. Check both."
         : `The request was refused${details}. Correct it, then try again.`;
     case 401:

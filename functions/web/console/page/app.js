@@ -1,14 +1,13 @@
 /** The page: connects its inputs to the service, and shows the answers. */
 
-import { Api, ApiError } from "./api.js";
+import { Api } from "./api.js";
 import { ServerClock } from "./clock.js";
-import { Connection, Refusal, STATES } from "./connection.js";
-import { kindOf, textOf } from "./frames.js";
+import { parse, textOf } from "./frames.js";
 import { LatencyPlot } from "./latency.js";
 import { Lines } from "./lines.js";
+import { connect } from "./loudhailer.js";
 
 const REPORT_INTERVAL = 500;
-const RENEWAL_RETRY = 10_000;
 
 const byId = (id) => document.getElementById(id);
 const configuration = JSON.parse(document.querySelector("meta[name=configuration]").content);
@@ -39,21 +38,10 @@ const clock = new ServerClock();
 const api = new Api(document.baseURI, () => forms.session.elements.token.value, clock);
 
 let session = null; // { tenantId, sessionId, playerId }
-let room = null; //    { roomKey, nickName, isJoined }
-let state = STATES.CLOSED;
+let client = null; //  while there is a connection, or one is wanted
+let room = null; //    { roomKey, nickName, isJoined, say }
+let isOpen = false;
 let delivered = 0;
-let renewal = null; // the timer that keeps the session
-
-const connection = new Connection(
-  async () => {
-    try {
-      return await openSession();
-    } catch (error) {
-      throw error instanceof ApiError && !error.isPassing ? new Refusal(error.message) : error;
-    }
-  },
-  { onOpen, onFrame, onStatus },
-);
 
 // A page that is older than the cell to which it is sent has no permission to connect there.
 document.addEventListener("securitypolicyviolation", ({ effectiveDirective }) => {
@@ -64,57 +52,41 @@ document.addEventListener("securitypolicyviolation", ({ effectiveDirective }) =>
 
 // The connection
 
-function onStatus({ state: now, delay, wasOpen, reason }) {
-  state = now;
-  const seconds = Math.ceil(delay / 1000);
-  const text = {
-    [STATES.CLOSED]: "Not connected",
-    [STATES.CONNECTING]: "Connecting …",
-    [STATES.OPEN]: "Connected",
-    [STATES.WAITING]: `${wasOpen ? "Connection lost" : "Not let in: many come at once, or a limit is reached"}; again in ${seconds} s`,
-    [STATES.REFUSED]: "Refused",
-  }[now];
-  const status = byId("status");
-  status.dataset.state = now;
-  status.textContent = text;
-  if (reason) {
-    session = null; // the server does not know it
-    notify(reason.message);
+function open() {
+  client = connect((question) => api.openSession(session, question), { parse });
+  client.on("status", showStatus);
+  client.on("frame", ({ text, isSent }) => lines.log.add(isSent ? ["→", "sent"] : ["←", "received"], text));
+  client.on("broadcast", showBroadcast);
+  client.on("direct", ({ srcPlayerId, message }) => lines.direct.add([`${textOf(srcPlayerId)}:`, "name"], textOf(message)));
+  client.on("echo", ({ queue, message }) => lines.echo.add([textOf(queue), "badge"], textOf(message?.message ?? message)));
+  client.on("error", showError);
+  if (room !== null) {
+    join(room);
   }
-  if (room !== null && now !== STATES.OPEN) {
+}
+
+function showStatus({ state, delay, wasOpen, error }) {
+  isOpen = state === "open";
+  const seconds = Math.ceil(delay / 1000);
+  const status = byId("status");
+  status.dataset.state = state === "closed" && error ? "refused" : state;
+  status.textContent = {
+    closed: error ? "Refused" : "Not connected",
+    connecting: "Connecting …",
+    open: "Connected",
+    offline: `${wasOpen ? "Connection lost" : "Not let in: many come at once, or a limit is reached"}; again in ${seconds} s`,
+  }[state];
+  if (state === "closed") {
+    client = null;
+    if (error) {
+      session = null; // the server does not know it
+      notify(error.message);
+    }
+  }
+  if (room !== null && !isOpen) {
     room.isJoined = false;
   }
   enable();
-}
-
-function onOpen() {
-  if (room !== null) {
-    join();
-  }
-}
-
-function onFrame(frame, text) {
-  lines.log.add(["←", "received"], text);
-  switch (kindOf(frame)) {
-    case "broadcast":
-      return showBroadcast(frame);
-    case "message":
-      return lines.conversation.add([textOf(frame.nickName), "name"], textOf(frame.content));
-    case "join":
-      return showJoin(frame);
-    case "leave":
-      return lines.conversation.add([`${textOf(frame.nickName)} left`, "event"]);
-    case "direct":
-      return lines.direct.add([`${textOf(frame.srcPlayerId)}:`, "name"], textOf(frame.message));
-    case "stored":
-      return lines.direct.add([`to ${textOf(frame.destinationPlayerId)}:`, "event"], textOf(frame.message), ["stored", "badge"]);
-    case "echo":
-      return lines.echo.add([textOf(frame.queue), "badge"], textOf(frame.message?.message ?? frame.message));
-    case "throttled":
-      return notify("Too many messages: this minute's limit is reached. Wait until the next minute, then send again.");
-    case "error":
-      return showError(frame.error);
-  }
 }
 
 function showBroadcast(frame) {
@@ -136,23 +108,18 @@ function showJoin({ roomKey, nickName }) {
   }
 }
 
-function showError(error) {
-  if (error?.code === "SESSION_OVER" && session !== null) {
-    notify("The session was over. It is being created again.");
-    connection.open();
-    return;
+function showError({ code, message }) {
+  switch (code) {
+    case "SESSION_OVER":
+      return notify("The session was over. It is being created again.");
+    case "TOO_MANY_REQUESTS":
+      return notify("Too many messages: this minute's limit is reached. Wait until the next minute, then send again.");
+    case "NO_ANSWER":
+    case "CLOSED":
+      return notify("There is no connection now. It comes back by itself; send again then.");
+    default:
+      return notify(`The message was refused: ${message} (${code}). Correct it, then send again.`);
   }
-  const actions = Array.isArray(error?.actions) ? ` Possible are: ${error.actions.join(", ")}.` : "";
-  notify(`The message was refused: ${textOf(error?.message)} (${textOf(error?.code)}). Correct it, then send again.${actions}`);
-}
-
-function send(frame) {
-  if (connection.send(frame)) {
-    lines.log.add(["→", "sent"], JSON.stringify(frame));
-    return true;
-  }
-  notify("There is no connection now. It comes back by itself; send again then.");
-  return false;
 }
 
 // Sessions
@@ -160,19 +127,19 @@ function send(frame) {
 forms.session.addEventListener("submit", (event) => {
   event.preventDefault();
   dismiss();
-  if (isWanted()) {
-    connection.close();
+  if (client !== null) {
+    client.close();
     return;
   }
   const { tenantId, playerId } = forms.session.elements;
   session ??= { tenantId: tenantId.value.trim(), sessionId: crypto.randomUUID(), playerId: playerId.value.trim() };
-  connection.open();
+  open();
 });
 
 byId("end").addEventListener("click", async () => {
   dismiss();
   const ended = session;
-  connection.close();
+  client?.close();
   session = room = null;
   enable();
   byId("toggle").focus(); // a button that is off has no focus
@@ -183,30 +150,9 @@ byId("end").addEventListener("click", async () => {
   }
 });
 
-/** Create or refresh the session; its URL. Listening is no activity, so the session is refreshed at half its time. */
-async function openSession(options) {
-  const { url, lifetime } = await api.openSession(session, options);
-  keepSession(Math.max(lifetime, 2_000) * (0.4 + 0.2 * Math.random()));
-  return url;
-}
-
-function keepSession(delay) {
-  clearTimeout(renewal);
-  renewal = setTimeout(() => {
-    if (session !== null && isWanted()) {
-      openSession({ isConnected: state === STATES.OPEN }).catch(() => keepSession(RENEWAL_RETRY));
-    }
-  }, delay);
-}
-
-function isWanted() {
-  return state !== STATES.CLOSED && state !== STATES.REFUSED;
-}
-
 /** Enable the controls that can be used now, and disable all others. */
 function enable() {
-  const isOpen = state === STATES.OPEN;
-  byId("toggle").textContent = isWanted() ? "Disconnect" : session ? "Connect" : "Create session and connect";
+  byId("toggle").textContent = client !== null ? "Disconnect" : session ? "Connect" : "Create session and connect";
   byId("end").disabled = session === null;
   byId("session-fields").disabled = session !== null;
   for (const fields of document.querySelectorAll("fieldset.connected")) {
@@ -244,30 +190,41 @@ forms.join.addEventListener("submit", (event) => {
   if (nickName.value.trim() === "") {
     return;
   }
-  room = { roomKey: roomKey.value.trim(), nickName: nickName.value.trim(), isJoined: false };
-  join();
+  join({ roomKey: roomKey.value.trim(), nickName: nickName.value.trim() });
 });
 
-function join() {
-  send({ action: "joinroom", roomKey: room.roomKey, nickName: room.nickName });
+function join({ roomKey, nickName }) {
+  const joined = client.room(roomKey, nickName);
+  room = { roomKey, nickName, isJoined: false, say: (content) => joined.say(content) };
+  joined.on("joined", showJoin);
+  joined.on("left", ({ nickName: left }) => lines.conversation.add([`${textOf(left)} left`, "event"]));
+  joined.on("message", ({ nickName: speaker, content }) => lines.conversation.add([textOf(speaker), "name"], textOf(content)));
 }
 
-onText(forms.say, "content", (content) => send({ action: "sendmessage", roomKey: room.roomKey, content }));
+onText(forms.say, "content", (content) => void room.say(content).catch(showError));
 
 onText(forms.direct, "message", (message) => {
-  const destinationPlayerId = forms.direct.elements.destinationPlayerId.value.trim();
-  return send({ action: "sendmessage", playerId: session.playerId, destinationPlayerId, message });
+  const to = forms.direct.elements.destinationPlayerId.value.trim();
+  const stored = () => lines.direct.add([`to ${to}:`, "event"], message, ["stored", "badge"]);
+  client.direct(to, message).then(stored, showError);
 });
 
-onText(forms.echo, "message", (message, button) => send({ action: button.value, message }));
+onText(forms.echo, "message", (message, button) => {
+  client[button.value](message);
+});
 
-/** Let a form send the text of one of its fields; blank text stays where it is. */
+/** Let a form send the text of one of its fields, which API Gateway may refuse; blank text stays where it is. */
 function onText(form, name, act) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const field = form.elements[name];
-    if (field.value.trim() !== "" && act(field.value, event.submitter)) {
-      field.value = "";
+    if (field.value.trim() !== "") {
+      try {
+        act(field.value, event.submitter);
+        field.value = "";
+      } catch (error) {
+        showError(error);
+      }
     }
   });
 }
@@ -317,7 +274,7 @@ async function follow(broadcastId) {
     try {
       report = await api.report(broadcastId);
     } catch (error) {
-      if (!error.isPassing) {
+      if (error.fatal) {
         throw error;
       }
       notify(error.message);
@@ -358,14 +315,6 @@ byId("dismiss").addEventListener("click", () => {
   byId("main").focus();
 });
 byId("clear").addEventListener("click", () => lines.log.clear());
-
-// A device that wakes up, or has a network again, may have lost its connection without an event.
-addEventListener("online", () => connection.check());
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") {
-    connection.check();
-  }
-});
 
 // Rights of this installation
 

@@ -1,31 +1,14 @@
-/** The kind of a frame from the service, by its shape. */
+/** The values in a frame, as a person reads them. */
 
-const KINDS = new Map([
-  ["sendmessage", "message"],
-  ["joinroom", "join"],
-  ["leaveroom", "leave"],
-]);
-
-export function kindOf(frame) {
-  if (frame === null || typeof frame !== "object" || Array.isArray(frame)) {
-    return "other";
-  }
-  if (frame.type === "broadcast") {
-    return "broadcast";
-  }
-  if ("error" in frame) {
-    return "error";
-  }
-  if ("queue" in frame) {
-    return "echo";
-  }
-  if ("messageId" in frame && !KINDS.has(frame.action)) {
-    return "status" in frame ? "stored" : "direct";
-  }
-  if (frame.message === "Too Many Requests" && "requestId" in frame) {
-    return "throttled";
-  }
-  return KINDS.get(frame.action) ?? "other";
+/**
+ * Parse JSON, and keep each number whose digits JavaScript would change, such as 18446744073709551616 or 1.10, as its text:
+ * https://developer.mozilla.org/en-US/docs/Web/JavaScript/Reference/Global_Objects/JSON/rawJSON. Engines without it round.
+ */
+export function parse(text) {
+  return JSON.parse(text, (_, value, context) => {
+    const isChanged = typeof value === "number" && context?.source !== undefined && String(value) !== context.source;
+    return isChanged && JSON.rawJSON ? JSON.rawJSON(context.source) : value;
+  });
 }
 
 /** A value of a frame as a person reads it: a text as it is, anything else as JSON. */

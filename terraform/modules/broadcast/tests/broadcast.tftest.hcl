@@ -25,12 +25,15 @@ variables {
     post_message-express = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
     settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
   }
-  settings = { shards = { count = 3, concurrency = 5 } }
-  quota    = { posts_per_second = 10000, burst = 5000, headroom = 0.98, rooms = 0.1, express = 0.05 }
+  leave_queue = { url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-test-leave", arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-leave" }
+  settings    = { shards = { count = 3, concurrency = 5 } }
+  quota       = { posts_per_second = 10000, burst = 5000, headroom = 0.98, rooms = 0.1, express = 0.05 }
   tables = {
     connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections", by_room_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections/index/room" }
     devices     = { name = "devices", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/devices" }
     partitions  = { name = "partitions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/partitions" }
+    members     = { name = "members", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/members" }
+    audiences   = { name = "audiences", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/audiences" }
     sessions    = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
     tenants     = { name = "tenants", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/tenants" }
   }

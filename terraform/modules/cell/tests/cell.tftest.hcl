@@ -67,6 +67,31 @@ override_resource {
 }
 
 override_resource {
+  target          = module.channels.aws_dynamodb_table.members
+  override_during = plan
+  values = {
+    arn        = "arn:aws:dynamodb:us-east-1:111111111111:table/members"
+    stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/members/stream/1"
+  }
+}
+
+override_resource {
+  target          = module.channels.aws_dynamodb_table.audiences
+  override_during = plan
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:111111111111:table/audiences"
+  }
+}
+
+override_resource {
+  target          = module.channels.aws_dynamodb_table.subscriptions
+  override_during = plan
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:111111111111:table/subscriptions"
+  }
+}
+
+override_resource {
   target          = module.broadcast.aws_dynamodb_table.lanes
   override_during = plan
   values = {
@@ -79,6 +104,7 @@ variables {
   package    = jsondecode(file("../../testing/values.json")).package
   functions = {
     accounting           = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+    accounting-members   = { timeout = 30, memory = 512, reserved = null, provisioned = null }
     authorizer           = { timeout = 10, memory = 512, reserved = null, provisioned = null }
     connect              = { timeout = 10, memory = 512, reserved = null, provisioned = null }
     default_route        = { timeout = 5, memory = 512, reserved = null, provisioned = null }
@@ -86,6 +112,7 @@ variables {
     echo                 = { timeout = 10, memory = 512, reserved = null, provisioned = null }
     end_session          = { timeout = 30, memory = 512, reserved = null, provisioned = null }
     join_room            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    leave_channels       = { timeout = 20, memory = 512, reserved = null, provisioned = null }
     post_message         = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
     post_message-rooms   = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
     post_message-express = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
@@ -93,10 +120,12 @@ variables {
     publish              = { timeout = 10, memory = 512, reserved = null, provisioned = null }
     query                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
     reconcile            = { timeout = 60, memory = 512, reserved = null, provisioned = null }
+    reconcile-members    = { timeout = 60, memory = 512, reserved = null, provisioned = null }
     relay_message        = { timeout = 10, memory = 512, reserved = null, provisioned = null }
     send_message         = { timeout = 10, memory = 512, reserved = null, provisioned = null }
     session_api          = { timeout = 10, memory = 512, reserved = null, provisioned = null }
     settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    subscribe            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
     swarm                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
   }
   quota         = { posts_per_second = 10000, burst = 5000, headroom = 0.98, rooms = 0.1, express = 0.05 }
@@ -124,14 +153,14 @@ run "the_cell_of_a_hub_is_complete_and_every_function_has_exactly_its_permission
       ])
       } == {
       PutItem        = "connect reconcile"
-      UpdateItem     = "join_room"
-      DeleteItem     = "connect disconnect echo end_session join_room presence reconcile relay_message send_message settle"
+      UpdateItem     = "join_room subscribe"
+      DeleteItem     = "connect disconnect echo end_session join_room leave_channels presence reconcile relay_message send_message settle"
       BatchWriteItem = ""
       PartiQLDelete  = "disconnect settle"
       PartiQLInsert  = ""
       PartiQLUpdate  = ""
     }
-    error_message = "Only connect may record a connection, only reconcile put a probe beside, only join_room change it; and only those delete one that learn of its end."
+    error_message = "Only connect may record a connection, only reconcile put a probe beside, only join_room and subscribe change it; and only those delete one that learn of its end."
   }
   assert {
     condition = {
@@ -158,7 +187,7 @@ run "the_cell_of_a_hub_is_complete_and_every_function_has_exactly_its_permission
   }
   assert {
     condition = sort([for name, function in local.functions : name if function.tenant_role != null]) == tolist([
-      "default_route", "echo", "end_session", "join_room", "presence", "relay_message", "send_message",
+      "default_route", "echo", "end_session", "join_room", "presence", "relay_message", "send_message", "subscribe",
     ])
     error_message = "Functions that act for one tenant at a time must have a role for it, and no others."
   }
@@ -193,7 +222,7 @@ run "the_cell_of_a_hub_is_complete_and_every_function_has_exactly_its_permission
     condition = join(" ", sort([
       for name, function in local.functions : name
       if anytrue([for statement in function.statements : contains(statement.Action, "dynamodb:DeleteItem") && contains(statement.Resource, local.tables.sessions.arn)])
-    ])) == "connect default_route echo join_room reconcile send_message session_api"
+    ])) == "connect default_route echo join_room reconcile send_message session_api subscribe"
     error_message = "Functions that count a session's attempts must be able to end it, and few others."
   }
   assert {
@@ -207,10 +236,14 @@ run "the_cell_of_a_hub_is_complete_and_every_function_has_exactly_its_permission
       }) == jsonencode({
       accounting = [[["dynamodb:PartiQLUpdate"], [local.tables.sessions.arn]]]
       disconnect = [[["dynamodb:PartiQLDelete"], [local.tables.connections.arn]]]
-      reconcile  = [[["dynamodb:PartiQLDelete"], [local.tables.sessions.arn]]]
-      settle     = [[["dynamodb:PartiQLDelete"], [local.tables.connections.arn]]]
+      leave_channels = [
+        [["dynamodb:PartiQLDelete"], [local.tables.members.arn]],
+        [["dynamodb:PartiQLDelete"], [local.tables.subscriptions.arn]],
+      ]
+      reconcile = [[["dynamodb:PartiQLDelete"], [local.tables.sessions.arn]]]
+      settle    = [[["dynamodb:PartiQLDelete"], [local.tables.connections.arn]]]
     })
-    error_message = "PartiQL may only have accounting change sessions, reconcile delete them, and disconnect and settle delete connections."
+    error_message = "PartiQL may only have accounting change sessions, reconcile delete them, disconnect and settle delete connections, and leave_channels end members and subscriptions."
   }
   assert {
     condition = anytrue([
@@ -282,7 +315,7 @@ run "the_cell_of_a_hub_is_complete_and_every_function_has_exactly_its_permission
   # Unanswered clients and throttled functions raise an alarm.
   assert {
     condition = toset([for alarm in values(module.function_alarms.alarms) : alarm.function]) == toset([
-      for name in ["authorizer", "connect", "default_route", "disconnect", "join_room", "reconcile", "send_message"] :
+      for name in ["authorizer", "connect", "default_route", "disconnect", "join_room", "reconcile", "reconcile-members", "send_message", "subscribe"] :
       "loudhailer-test-${name}"
     ])
     error_message = "Every function without a queue or a stream in front of it must be watched."
@@ -325,6 +358,7 @@ run "the_former_release_keeps_its_roles_while_it_runs" {
       log_retention_days   = 30
       tracing              = true
       former_release       = true
+      before_channels      = true
       permissions_boundary = null
       deletion_protection  = true
       alarm_topic_arn      = null
@@ -358,7 +392,7 @@ run "every_reader_of_a_stream_has_its_alarm" {
   }
 
   assert {
-    condition     = toset(keys(module.behind_alarm)) == toset(["accounting", "end_session", "presence"])
+    condition     = toset(keys(module.behind_alarm)) == toset(["accounting", "accounting-members", "end_session", "presence"])
     error_message = "Each function that reads a stream must be watched."
   }
   assert {
@@ -381,7 +415,7 @@ run "every_silo_has_a_consumer_of_its_own_and_every_queue_its_alarm" {
 
   assert {
     condition = toset(keys(module.waiting_alarm)) == toset([
-      "broadcast", "disconnect", "express", "inbox", "outcome", "partition", "pooled", "rooms", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
+      "broadcast", "disconnect", "express", "inbox", "leave", "outcome", "partition", "pooled", "rooms", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
     ])
     error_message = "Every queue of work must be watched, each shard's and each silo's among them."
   }
@@ -422,6 +456,7 @@ run "a_further_cell_reports_to_its_hub_and_has_no_public_api" {
     }
     functions = {
       accounting           = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      accounting-members   = { timeout = 30, memory = 512, reserved = null, provisioned = null }
       authorizer           = { timeout = 10, memory = 512, reserved = null, provisioned = null }
       beat                 = { timeout = 20, memory = 512, reserved = null, provisioned = null }
       connect              = { timeout = 10, memory = 512, reserved = null, provisioned = null }
@@ -430,16 +465,19 @@ run "a_further_cell_reports_to_its_hub_and_has_no_public_api" {
       echo                 = { timeout = 10, memory = 512, reserved = null, provisioned = null }
       end_session          = { timeout = 30, memory = 512, reserved = null, provisioned = null }
       join_room            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      leave_channels       = { timeout = 20, memory = 512, reserved = null, provisioned = null }
       post_message         = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
       post_message-rooms   = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
       post_message-express = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
       presence             = { timeout = 30, memory = 512, reserved = null, provisioned = null }
       query                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
       reconcile            = { timeout = 60, memory = 512, reserved = null, provisioned = null }
+      reconcile-members    = { timeout = 60, memory = 512, reserved = null, provisioned = null }
       relay_message        = { timeout = 10, memory = 512, reserved = null, provisioned = null }
       report               = { timeout = 30, memory = 512, reserved = null, provisioned = null }
       send_message         = { timeout = 10, memory = 512, reserved = null, provisioned = null }
       settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      subscribe            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
       swarm                = { timeout = 20, memory = 512, reserved = null, provisioned = null }
     }
   }

@@ -15,6 +15,7 @@ run "omitted_settings_have_defaults" {
       log_level            = "INFO"
       log_retention_days   = 30
       former_release       = false
+      before_channels      = false
       tracing              = false
       permissions_boundary = null
       deletion_protection  = true

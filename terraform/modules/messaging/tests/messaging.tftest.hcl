@@ -52,6 +52,7 @@ variables {
     lifetime_seconds  = 300
     dead_letter_queue = { url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-test-dead-letter", arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-dead-letter" }
   }
+  leave_queue      = { url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-test-leave", arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-leave" }
   disconnect_queue = { url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-test-disconnect", arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-disconnect" }
   tables = {
     broadcasts  = { name = "broadcasts", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/broadcasts" }
@@ -144,10 +145,11 @@ run "every_part_is_as_documented_by_default" {
       connections = [
         { eventName = ["INSERT"], dynamodb = { NewImage = { playerId = { S = [{ exists = true }] } } } },
         { eventName = ["MODIFY", "REMOVE"], dynamodb = { OldImage = { roomKey = { S = [{ exists = true }] } } } },
+        { eventName = ["REMOVE"], dynamodb = { OldImage = { subscribes = { BOOL = [true] } } } },
       ]
       messages = [{ eventName = ["INSERT"] }]
     }
-    error_message = "New connections of players, changes of those in rooms, and new messages must be read, and nothing else."
+    error_message = "New connections of players, changes of those in rooms, ends of those with subscriptions, and new messages must be read, and nothing else."
   }
   assert {
     condition = alltrue([

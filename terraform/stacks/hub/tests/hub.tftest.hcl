@@ -36,8 +36,10 @@ run "the_hub_of_an_account_is_complete" {
 
   assert {
     condition = toset(keys(output.functions)) == toset([
-      "accounting", "authorizer", "connect", "default_route", "disconnect", "echo", "end_session", "join_room", "post_message",
-      "post_message-rooms", "post_message-express", "presence", "publish", "query", "reconcile", "relay_message", "send_message", "session_api", "settle", "swarm",
+      "accounting", "accounting-members", "authorizer", "connect", "default_route", "disconnect", "echo", "end_session",
+      "join_room", "leave_channels", "post_message", "post_message-express", "post_message-rooms", "presence", "publish",
+      "query", "reconcile", "reconcile-members", "relay_message", "send_message", "session_api", "settle", "subscribe",
+      "swarm",
     ])
     error_message = "The hub must have every function."
   }

@@ -253,6 +253,73 @@ run "a_subscribers_functions_can_access_only_their_account_and_their_shards_and_
   }
 }
 
+run "a_cells_functions_can_access_only_their_account_and_their_roles_in_the_hubs" {
+  command = plan
+
+  variables {
+    account_id = "666666666666"
+    stack      = "cell"
+  }
+
+  assert {
+    condition = [
+      for resource in flatten(values(local.boundary)[*].resources) : resource if resource != "*" && !strcontains(resource, ":666666666666:")
+    ] == ["arn:aws:iam::222222222222:role/loudhailer-dev/loudhailer-dev-cell-*"]
+    error_message = "The boundary must name its own account, and of the hub's the roles for cells."
+  }
+  assert {
+    condition     = local.subscribe_to_hub.SubscribeToHub.resources == ["arn:aws:sns:*:222222222222:loudhailer-dev-broadcast"]
+    error_message = "The apply must be let subscribe the cell's queue to the hub's topic."
+  }
+  assert {
+    condition     = endswith(one(local.write_state.WriteState.resources), "/cell.tfstate")
+    error_message = "A cell's account must write the cell's state, and no other."
+  }
+}
+
+run "a_hubs_functions_can_assume_their_roles_in_the_accounts_of_its_cells" {
+  command = plan
+
+  variables {
+    cells = { north = { account_id = "666666666666" } }
+  }
+
+  assert {
+    condition = [for resource in local.boundary.Roles.resources : resource if !strcontains(resource, ":222222222222:")] == [
+      "arn:aws:iam::666666666666:role/loudhailer-dev/loudhailer-dev-hub",
+      "arn:aws:iam::666666666666:role/loudhailer-dev/loudhailer-dev-hub-messages",
+    ]
+    error_message = "session_api and forward_message act in these two roles."
+  }
+  assert {
+    condition     = length(local.subscribe_to_hub) == 0
+    error_message = "A hub subscribes to its own topic alone."
+  }
+}
+
+run "an_unknown_stack_and_a_cell_with_an_account_of_11_digits_are_refused" {
+  command = plan
+
+  variables {
+    stack = "registry"
+    cells = { north = { account_id = "66666666666" } }
+  }
+
+  expect_failures = [var.stack, var.cells]
+}
+
+run "a_hub_in_another_account_and_cells_of_a_subscriber_are_refused" {
+  command = plan
+
+  variables {
+    account_id = "555555555555"
+    stack      = "hub"
+    cells      = { north = { account_id = "666666666666" } }
+  }
+
+  expect_failures = [var.stack, var.cells]
+}
+
 run "an_account_of_a_hub_with_11_digits_is_refused" {
   command = plan
 
@@ -269,7 +336,7 @@ run "policies_fit_into_the_quotas_of_iam" {
   # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
   assert {
     condition = sum([
-      for policy in [merge(local.read_state, local.write_state), local.read_deployment, merge(local.write_deployment, local.watch_release)] :
+      for policy in [merge(local.read_state, local.write_state), local.read_deployment, merge(local.write_deployment, local.subscribe_to_hub, local.watch_release)] :
       length(jsonencode([for sid, s in policy : { Sid = sid, Effect = "Allow", Action = s.actions, Resource = s.resources, Condition = try(s.conditions, null) }])) + 50
     ]) <= 10240
     error_message = "All inline policies of a role must not have more than 10,240 characters together."

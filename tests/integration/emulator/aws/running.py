@@ -1,4 +1,4 @@
-"""A launcher of the local AWS, and small functions that note what they were given."""
+"""A launcher of the local AWS, and small functions that note their events."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""IAM, as the local AWS enforces it: what a request is allowed by, and who its caller is."""
+"""IAM, as the local AWS enforces it: the policies that allow a request, and its caller."""
 
 import hashlib
 import json

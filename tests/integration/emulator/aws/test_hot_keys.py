@@ -73,7 +73,7 @@ class DynamoDb:
         self.client.meta.events.register("before-send.dynamodb", send)
 
     def heat(self, table: str, key: str, *, spare_units: float = 0.0, index: str = "") -> None:
-        """Use up what a key may take at once, but for some units."""
+        """Use up a key's units of a moment, except some."""
         arn = self.client.describe_table(TableName=table)["Table"]["TableArn"]
         keys = KeyRange(arn + (f"/index/{index}" if index else ""), key)
         self.throughput.use(keys, WRITE_UNITS_A_SECOND - spare_units, writes=True)

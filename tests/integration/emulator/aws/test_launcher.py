@@ -15,7 +15,7 @@ from tests.support.aws import with_secret
 
 
 def _refusal(folder: Path, port: int, environment: dict[str, str] | None = None) -> str:
-    """Return what a launcher that does not start says."""
+    """Return the error of a launcher that does not start."""
     arguments = ["--port", str(port), "--state-dir", str(folder), "--account", ACCOUNT]
     command = [sys.executable, "-m", "tools.emulator.aws", *arguments]
     with_it = with_secret(os.environ if environment is None else environment)

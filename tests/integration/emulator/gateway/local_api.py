@@ -124,7 +124,7 @@ class LocalApi:
 def add_role(
     endpoint: str, name: str, principal: dict[str, str], *statements: dict[str, Any], account: str = ACCOUNT
 ) -> str:
-    """Make a role that the principal may assume, and that may do what the statements say; its ARN."""
+    """Make a role that the principal may assume, and that has the statements' permissions; return its ARN."""
     iam = client("iam", endpoint, account)
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]

@@ -1,4 +1,4 @@
-"""Handshakes: authorizer, `$connect`, and what the client sees of them."""
+"""Handshakes: authorizer, `$connect`, and the client's view of them."""
 
 import asyncio
 

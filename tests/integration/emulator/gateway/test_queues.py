@@ -65,7 +65,7 @@ class Queues:
 
 
 def query(tenant: str) -> dict[str, str]:
-    """Return what a client of a tenant connects with; the authorizer lets it in with the settings above."""
+    """Return the query with which a client of a tenant connects; the authorizer lets it in with the settings above."""
     return {"tenantId": tenant, "context": json.dumps(SETTINGS)}
 
 

@@ -84,3 +84,12 @@ def test_actions_of_services_in_their_own_name_are_omitted(tmp_path: Path) -> No
     decide = written_down(lambda *_: "Allow", path, decision_of=str, value_of=lambda *_: None)
     assert decide(Context("arn:queue", principal_arn="*"), POLICIES) == "Allow"
     assert not path.exists()
+
+
+def test_a_statement_without_a_resource_is_about_the_resource_that_is_asked_for(tmp_path: Path) -> None:
+    """A policy of an ECR repository names none; the second engine takes each policy for one of the caller."""
+    path = tmp_path / "decisions"
+    decide = written_down(lambda *_: "Allow", path, decision_of=str, value_of=lambda *_: None)
+    decide(Context("arn:one"), [[Statement("Allow", ["ecr:PutImage"], [])]])
+    (line,) = map(json.loads, path.read_text().splitlines())
+    assert line["policies"][0]["Statement"] == [{"Effect": "Allow", "Action": ["ecr:PutImage"], "Resource": ["*"]}]

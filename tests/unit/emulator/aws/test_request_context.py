@@ -62,7 +62,7 @@ def test_the_resource_of_a_request_is_identified_by_its_arn(service: str, body: 
 @pytest.mark.parametrize(
     ("service", "form", "arn"),
     [
-        ("sns", {"SubscriptionArn": ["arn:topic:1"]}, "arn:topic:1"),
+        ("sns", {"SubscriptionArn": ["arn:topic:1"]}, "arn:topic"),
         ("monitoring", {"ResourceARN": ["arn:alarm"]}, "arn:alarm"),
         ("monitoring", {"AlarmNames.member.1": ["waiting"]}, "arn:aws:cloudwatch:us-east-1:1:alarm:waiting"),
     ],
@@ -70,6 +70,13 @@ def test_the_resource_of_a_request_is_identified_by_its_arn(service: str, body: 
 def test_the_resource_of_a_form_request_is_found(service: str, form: dict[str, list[str]], arn: str) -> None:
     """SNS and CloudWatch are not asked in JSON."""
     assert resource_arn(service, "POST", "/", {}, b"", form, "us-east-1", "1") == arn
+
+
+def test_provisioned_concurrency_is_one_of_its_alias() -> None:
+    """A policy that names the function without its aliases does not allow it."""
+    path, query = "/2019-09-30/functions/swarm/provisioned-concurrency", {"Qualifier": ["live"]}
+    arn = "arn:aws:lambda:us-east-1:1:function:swarm:live"
+    assert resource_arn("lambda", "GET", path, {}, b"", query, "us-east-1", "1") == arn
 
 
 @pytest.mark.parametrize("action", ["iam:CreateRole", "iam:PutRolePermissionsBoundary"])

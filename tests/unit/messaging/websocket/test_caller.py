@@ -20,6 +20,8 @@ def test_a_caller_is_read_from_the_authorizers_context() -> None:
         request_id="r=1",
         received_at=NOW * 1_000,
         player_id=PLAYER,
+        tenant_per_minute=50,
+        channels_per_connection=100,
     )
 
 

@@ -2,11 +2,12 @@
 
 AWS: `iam:PermissionsBoundary` is the boundary that a request sets, or that the role has which it gives rights to;
 `iam:PolicyARN` the policy that it attaches; `lambda:FunctionArn` the function of a mapping; `sns:Endpoint` and
-`sns:Protocol` those of a new subscription. A role's ARN has its path, a rule of the default bus has no bus, and a new
-function already has its later ARN.
+`sns:Protocol` those of a new subscription. A role's ARN has its path, and a rule of the default bus has no bus. A new
+function already has its later ARN. A subscription is one of its topic's, provisioned concurrency one of its alias's.
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
 
 `s3:if-none-match` and `s3:if-match` are the headers of a conditional write; parts of an upload have neither.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
@@ -51,7 +52,7 @@ _GIVE_RIGHTS = {
     "iam:PutRolePolicy",
 }
 _NAMING = {"dynamodb", "events", "lambda", "logs", "monitoring", "sns"}
-_ARNS = ("ResourceArn", "ResourceARN", "resourceArn", "SubscriptionArn")
+_ARNS = ("ResourceArn", "ResourceARN", "resourceArn")
 _SESSION = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-role/(?P<role>[^/]+)/.+")
 _STOCK_ARN = iam_actions.extract_resource_arn
 _STOCK_CONTEXT = iam_actions.request_tag_context
@@ -96,9 +97,13 @@ def resource_arn(service: str, *request: Any) -> str:
         return f"arn:aws:iam::{get_account_id()}:role{below}{name}"
     if service == "events" and (rule := _fields(body).get("Rule")):
         return f"arn:aws:events:{region}:{account}:rule/{rule}"
+    if service == "lambda" and path.endswith("/provisioned-concurrency"):
+        arn = f"{arn}:{iam_actions._query_param(params, 'Qualifier')}"
     if arn == "*" and service in _NAMING:
         fields = _fields(body) or {name: iam_actions._query_param(params, name) for name in params}
         arn = next((str(fields[name]) for name in _ARNS if fields.get(name)), arn)
+        if service == "sns" and (subscription := str(fields.get("SubscriptionArn") or "")):
+            return subscription.rpartition(":")[0]
         if service == "monitoring" and (name := fields.get("AlarmNames.member.1")):
             return f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}"
         if service == "lambda" and path.endswith("/functions") and (name := fields.get("FunctionName")):

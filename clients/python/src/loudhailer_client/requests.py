@@ -1,0 +1,199 @@
+"""Frames that are answered."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from loudhailer_client.errors import LoudhailerError
+from loudhailer_client.times import Times
+
+type Frame = dict[str, Any]
+
+_PENDING = 100
+_THROTTLED_SECONDS = 60.0
+_FRAME_BYTES = 32 * 1024
+"""https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
+
+
+def written(frame: Frame) -> str:
+    """Return a frame as it is sent; LoudhailerError `TOO_LONG` if API Gateway would end the connection for it."""
+    text = json.dumps(frame, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    if len(text.encode(errors="surrogatepass")) > _FRAME_BYTES:
+        raise LoudhailerError("TOO_LONG", f"a frame may have {_FRAME_BYTES} bytes")
+    return text
+
+
+@dataclass(eq=False)
+class Request:
+    """A frame, and what its answer is and does.
+
+    Attributes:
+        text: the frame.
+        answers: tells whether a frame is the answer.
+        done: takes the answer.
+        failed: takes the error in its place.
+        is_lasting: it outlives its connection.
+        is_subscription: it subscribes to channels.
+        deadline: the timer that ends it.
+    """
+
+    text: str
+    answers: Callable[[Frame], bool]
+    done: Callable[[Frame], None]
+    failed: Callable[[LoudhailerError], None]
+    is_lasting: bool = False
+    is_subscription: bool = False
+    deadline: asyncio.TimerHandle | None = None
+
+
+class RequestHooks(Protocol):
+    """Needs of requests: the client."""
+
+    def send(self, text: str) -> bool:
+        """Send a frame."""
+
+    def is_open(self) -> bool:
+        """Tell whether there is a connection."""
+
+    def check(self) -> None:
+        """Find out whether the connection carries."""
+
+    def next_subscription(self) -> Request | None:
+        """Return a request that goes before all others."""
+
+
+class Requests:
+    """One request at a time: an error frame does not name the frame that it refuses, and API Gateway keeps no order."""
+
+    def __init__(self, times: Times, hooks: RequestHooks) -> None:
+        self._times = times
+        self._hooks = hooks
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[Request] = deque()
+        self._current: Request | None = None
+        self._answer_by: asyncio.TimerHandle | None = None
+        self._pause: asyncio.TimerHandle | None = None
+
+    @property
+    def is_subscribing(self) -> bool:
+        """A subscription is under way."""
+        return self._current is not None and self._current.is_subscription
+
+    async def ask(self, text: str, answers: Callable[[Frame], bool]) -> Frame:
+        """Send a frame again until it is answered; return the answer, within a minute.
+
+        Raises:
+            LoudhailerError: the service refused it, did not answer, or too many requests wait.
+        """
+        if len(self._queue) >= _PENDING:
+            raise LoudhailerError("TOO_MANY_PENDING", f"{_PENDING} requests are waiting")
+        answer: asyncio.Future[Frame] = self._loop.create_future()
+
+        def done(frame: Frame) -> None:
+            if not answer.done():
+                answer.set_result(frame)
+
+        def failed(error: LoudhailerError) -> None:
+            if not answer.done():
+                answer.set_exception(error)
+
+        def late() -> None:
+            self._drop(request)
+            failed(LoudhailerError("NO_ANSWER", "the service has not answered in time"))
+
+        request = Request(text, answers, done, failed, is_lasting=True)
+        request.deadline = self._loop.call_later(self._times.request, late)
+        self._queue.append(request)
+        self.pump()
+        try:
+            return await answer
+        finally:
+            self._drop(request)  # if the caller was cancelled
+
+    def add(self, request: Request) -> None:
+        """Send a request once; it ends with its connection."""
+        self._queue.append(request)
+        self.pump()
+
+    def pump(self) -> None:
+        """Send the next request, if none is under way."""
+        if self._current is None and self._pause is None and self._hooks.is_open():
+            self._current = self._hooks.next_subscription() or (self._queue.popleft() if self._queue else None)
+            self._transmit()
+
+    def _transmit(self) -> None:
+        if self._current is not None:
+            self._hooks.send(self._current.text)
+            self._answer_by = self._loop.call_later(self._times.answer, self._repeat)
+
+    def _repeat(self) -> None:
+        self._hooks.check()
+        self._transmit()
+
+    def _release(self) -> Request | None:
+        request, self._current = self._current, None
+        if self._answer_by is not None:
+            self._answer_by.cancel()
+        return request
+
+    def _drop(self, request: Request) -> None:
+        if request.deadline is not None:
+            request.deadline.cancel()
+        if request in self._queue:
+            self._queue.remove(request)
+        if self._current is request:
+            self._release()
+            self.pump()
+
+    def answer(self, frame: Frame) -> None:
+        """Take a frame as the answer, if it is."""
+        request = self._current
+        if request is not None and request.answers(frame):
+            request.done(frame)
+            self._drop(request)
+
+    def fail(self, error: LoudhailerError) -> bool:
+        """Take an error as the answer; return False if there is no request."""
+        request = self._current
+        if request is None:
+            return False
+        request.failed(error)
+        self._drop(request)
+        return True
+
+    def throttle(self, error: LoudhailerError) -> bool:
+        """Let lasting requests fail, and others wait for the next minute; return False if there is no lasting one."""
+        if self._pause is not None:
+            self._pause.cancel()
+        self._pause = self._loop.call_later(_THROTTLED_SECONDS, self._resume)
+        request = self._release()
+        if request is not None:
+            self._queue.appendleft(request)
+        return self._fail_lasting(error)
+
+    def _resume(self) -> None:
+        self._pause = None
+        self.pump()
+
+    def _fail_lasting(self, error: LoudhailerError) -> bool:
+        lasting = [request for request in self._queue if request.is_lasting]
+        for request in lasting:
+            self._drop(request)
+            request.failed(error)
+        return bool(lasting)
+
+    def interrupt(self) -> None:
+        """Keep the lasting requests: the connection is lost."""
+        request = self._release()
+        waiting = [*([] if request is None else [request]), *self._queue]
+        self._queue = deque(each for each in waiting if each.is_lasting)
+
+    def end(self, error: LoudhailerError) -> None:
+        """Let all requests fail."""
+        self.interrupt()
+        if self._pause is not None:
+            self._pause.cancel()
+        self._fail_lasting(error)

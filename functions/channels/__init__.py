@@ -1,0 +1,1 @@
+"""Channels: subscribing and unsubscribing, and the ends of subscriptions."""

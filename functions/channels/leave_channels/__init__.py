@@ -1,0 +1,1 @@
+"""Ends subscriptions, and removes their members."""

@@ -1,0 +1,1 @@
+"""Subscribes connections to channels, and unsubscribes them."""

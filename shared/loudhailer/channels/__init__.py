@@ -1,0 +1,1 @@
+"""Subscriptions of connections to channels, and the members that they make."""

@@ -1,0 +1,38 @@
+"""The counts of all audiences: tenants' are in one table, and those of channels in another."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from itertools import chain
+
+from loudhailer.ids import AudienceKey
+from loudhailer.partitions.model import PartitionCount
+from loudhailer.partitions.port import PartitionStore
+
+
+class Audiences:
+    """Reads counts, consistently; the executor reads those of several keys side by side."""
+
+    def __init__(self, of_tenants: PartitionStore, of_channels: PartitionStore, *, executor: Executor) -> None:
+        self._of_tenants = of_tenants
+        self._of_channels = of_channels
+        self._executor = executor
+
+    def of(self, keys: Sequence[AudienceKey]) -> list[PartitionCount]:
+        """Return the partitions of some audiences, key by key.
+
+        Raises:
+            TransientError: some could not be read.
+        """
+        return list(chain.from_iterable(self._executor.map(self._of, keys)))
+
+    def _of(self, key: AudienceKey) -> list[PartitionCount]:
+        store = self._of_channels if "#" in key else self._of_tenants
+        return store.of(key)
+
+    def everywhere(self) -> list[PartitionCount]:
+        """See `PartitionStore.everywhere`: those of all tenants, which have every connection."""
+        return self._of_tenants.everywhere()
+
+    def first_everywhere(self, most: int) -> list[PartitionCount]:
+        """See `PartitionStore.first_everywhere`: those of all tenants."""
+        return self._of_tenants.first_everywhere(most)

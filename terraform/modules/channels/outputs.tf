@@ -1,0 +1,27 @@
+output "tables" {
+  description = "Name and ARN of the tables `members`, `audiences` and `subscriptions`."
+  value = {
+    members       = { name = aws_dynamodb_table.members.name, arn = aws_dynamodb_table.members.arn }
+    audiences     = { name = aws_dynamodb_table.audiences.name, arn = aws_dynamodb_table.audiences.arn }
+    subscriptions = { name = aws_dynamodb_table.subscriptions.name, arn = aws_dynamodb_table.subscriptions.arn }
+  }
+}
+
+output "queues" {
+  description = "URL and ARN of every queue, by its name without the prefix."
+  value = {
+    accounting-members-failure = { url = aws_sqs_queue.accounting_failure.url, arn = aws_sqs_queue.accounting_failure.arn }
+    leave                      = { url = aws_sqs_queue.leave.url, arn = aws_sqs_queue.leave.arn }
+    leave-failure              = { url = aws_sqs_queue.leave_failure.url, arn = aws_sqs_queue.leave_failure.arn }
+  }
+}
+
+output "functions" {
+  description = "Every function, by its name in the code; accounting-members and reconcile-members are instances: outputs of the module `lambda_function`."
+  value = {
+    accounting-members = module.accounting_members
+    leave_channels     = module.leave_channels
+    reconcile-members  = module.reconcile_members
+    subscribe          = module.subscribe
+  }
+}

@@ -1,0 +1,99 @@
+mock_provider "aws" {
+  source          = "../../testing/aws"
+  override_during = plan
+}
+
+variables {
+  deployment = jsondecode(file("../../testing/values.json")).deployment
+  package    = jsondecode(file("../../testing/values.json")).package
+  functions = {
+    accounting-members = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+    leave_channels     = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    reconcile-members  = { timeout = 60, memory = 512, reserved = null, provisioned = null }
+    subscribe          = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+  }
+  tables = {
+    connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections" }
+    limits      = { name = "limits", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/limits" }
+    sessions    = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
+  }
+}
+
+run "every_part_is_as_documented_by_default" {
+  command = plan
+
+  # Members have the form of connections, whose store reads them.
+  assert {
+    condition = (
+      aws_dynamodb_table.members.hash_key == "partition" && aws_dynamodb_table.members.range_key == "connectionId"
+      && one(aws_dynamodb_table.members.local_secondary_index).range_key == "neverWritten"
+      && aws_dynamodb_table.members.stream_view_type == "NEW_AND_OLD_IMAGES"
+    )
+    error_message = "A partition of members must be whole, and its stream must have the old rows."
+  }
+
+  # Audiences have the form of partitions.
+  assert {
+    condition     = aws_dynamodb_table.audiences.hash_key == "tenantId" && aws_dynamodb_table.audiences.range_key == "partition"
+    error_message = "The key must be tenantId and partition."
+  }
+
+  # A connection's subscriptions are one query.
+  assert {
+    condition     = aws_dynamodb_table.subscriptions.hash_key == "subscriber" && aws_dynamodb_table.subscriptions.range_key == "channel"
+    error_message = "The key must be subscriber and channel."
+  }
+
+  # Rows expire with their connection.
+  assert {
+    condition = alltrue([
+      for table in [aws_dynamodb_table.members, aws_dynamodb_table.subscriptions] :
+      table.ttl[0].enabled && table.ttl[0].attribute_name == "expiresAt"
+    ])
+    error_message = "A row whose connection's end was lost must expire."
+  }
+
+  # Tables are paid by request and protected from deletion.
+  assert {
+    condition = alltrue([
+      for table in [aws_dynamodb_table.members, aws_dynamodb_table.audiences, aws_dynamodb_table.subscriptions] :
+      table.billing_mode == "PAY_PER_REQUEST" && table.deletion_protection_enabled
+    ])
+    error_message = "Tables must be on demand, and protected by default."
+  }
+
+  # Changes of members are counted in order without loss.
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.accounting.parallelization_factor == 1
+      && aws_lambda_event_source_mapping.accounting.starting_position == "TRIM_HORIZON"
+      && aws_lambda_event_source_mapping.accounting.maximum_record_age_in_seconds == 3600
+    )
+    error_message = "The stream must be read from its beginning, in order, and given up after an hour."
+  }
+
+  # A message that cannot be handled is kept.
+  assert {
+    condition     = jsondecode(aws_sqs_queue_redrive_policy.leave.redrive_policy).maxReceiveCount == 10
+    error_message = "A message of leave must end in leave-failure after ten tries."
+  }
+  assert {
+    condition     = aws_sqs_queue.leave.visibility_timeout_seconds == 120
+    error_message = "The visibility timeout must be six times the function's timeout."
+  }
+}
+
+run "a_slow_function_is_refused" {
+  command = plan
+
+  variables {
+    functions = {
+      accounting-members = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      leave_channels     = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      reconcile-members  = { timeout = 60, memory = 512, reserved = null, provisioned = null }
+      subscribe          = { timeout = 21, memory = 512, reserved = null, provisioned = null }
+    }
+  }
+
+  expect_failures = [var.functions]
+}
