@@ -121,7 +121,8 @@ def function_of(name: str) -> str:
 
 def entry_of(name: str) -> ListedMutant:
     """Identify a mutant by the lines that it changes: mutmut numbers them again after each edit of their function."""
-    changed = "\n".join(line for line in difference(name).split("\n") if line.startswith(("-", "+")))
+    lines = difference(name).split("\n")
+    changed = "\n".join(f"{line[0]}{line[1:].strip()}" for line in lines if line.startswith(("-", "+")))
     return ListedMutant(function_of(name), sha256(changed.encode()).hexdigest()[:12])
 
 
