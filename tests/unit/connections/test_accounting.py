@@ -181,6 +181,19 @@ def test_opened_and_closed_connections_are_counted(tables: AccountingFixture, co
     assert counted["ConnectionClosed"] == 1
 
 
+def test_members_of_channels_are_counted_without_sessions_and_totals(
+    tables: AccountingFixture, counted: Counter[str]
+) -> None:
+    """They have metrics of their own: a connection may be a member many times."""
+    one, _ = tables.connect(FIRST, "one"), tables.connect(FIRST, "two")
+    tables.disconnect(one)
+    event = {"Records": tables.stream}
+    assert Accounting(tables.partitions, None, None, executor=AtOnce())(event) == {"batchItemFailures": []}
+    assert tables.counts == tables.truth
+    assert (counted["MemberJoined"], counted["MemberLeft"]) == (2, 1)
+    assert (counted["ConnectionOpened"], counted["ConnectionClosed"]) == (0, 0)
+
+
 def test_a_closed_connection_is_released_everywhere(tables: AccountingFixture) -> None:
     """Its session forgets it, its tenant's total goes down; a neighbour's does not."""
     gone, stays = tables.connect(FIRST, "a"), tables.connect(FIRST, "b")

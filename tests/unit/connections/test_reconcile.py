@@ -579,6 +579,20 @@ def test_a_partition_with_uncounted_rows_is_not_idle(tables: ReconcileFixture, c
     assert counted["PartitionRetired"] == 0
 
 
+def test_members_and_their_partitions_are_measured(tables: ReconcileFixture, counted: Counter[str]) -> None:
+    """Beside the number of partitions whose count is in doubt."""
+    tables.put(PartitionCount(FIRST, 3), PartitionCount(SECOND, 4, recount=True))
+    reconcile = ReconcileCounts(
+        connections=tables.connections,
+        partitions=tables.partitions,
+        failures=tables.failures,
+        clock=lambda: tables.now,
+    )
+    reconcile(Deadline(tables.now + 50, lambda: tables.now))
+    measured = {name: value for name, value in counted.items() if name.startswith("Member")}
+    assert measured == {"Members": 7, "MemberPartitions": 2, "MemberPartitionsInDoubt": 1}
+
+
 def test_a_partition_that_was_used_is_not_idle(tables: ReconcileFixture) -> None:
     """Empty now and then is not empty all the time."""
     tables.put(PartitionCount(SECOND))
