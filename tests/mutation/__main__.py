@@ -5,8 +5,8 @@ the sources in `src`, so a copy of the checkout is laid out that way in build/mu
 `report.md`, with the survivors' diffs, and `results.json`, the status of each mutant of the sample.
 
 A mutant is in the sample if the hash of its name is among the lowest, so a change of a function changes no other's.
-Mutants in `meaningless.txt` change no promise; each has its reason there. The command fails if one of these is no
-mutant any more, and if mutmut has not run a mutant.
+Mutants in `meaningless.txt` change no promise; each has its reason there. The command fails unless each of these is
+still a mutant, and if mutmut has not run a mutant.
 """
 
 import argparse
@@ -120,17 +120,20 @@ def function_of(name: str) -> str:
 
 
 def entry_of(name: str) -> ListedMutant:
-    """Identify a mutant by what it changes: mutmut numbers them again after each edit of their function."""
-    return ListedMutant(function_of(name), sha256(difference(name).encode()).hexdigest()[:12])
+    """Identify a mutant by the lines that it changes: mutmut numbers them again after each edit of their function."""
+    lines = difference(name).split("\n")
+    changed = "\n".join(f"{line[0]}{line[1:].strip()}" for line in lines if line.startswith(("-", "+")))
+    return ListedMutant(function_of(name), sha256(changed.encode()).hexdigest()[:12])
 
 
 def meaningless(listed: set[ListedMutant], names: Iterable[str]) -> set[str]:
-    """The mutants that are listed with a reason; the command ends if an entry is no mutant's."""
+    """The mutants that are listed with a reason; the command ends unless each entry is one mutant's."""
     functions = {entry.function for entry in listed}
     found = {name: entry_of(name) for name in names if function_of(name) in functions}
-    if unknown := listed.difference(found.values()):
-        lines = "\n".join(f"{entry.function} {entry.digest}" for entry in sorted(unknown))
-        sys.exit(f"No mutant matches these entries of {MEANINGLESS.name}:\n{lines}")
+    matches = Counter(found.values())
+    if wrong := sorted(entry for entry in listed if matches[entry] != 1):
+        lines = "\n".join(f"{entry.function} {entry.digest}: {matches[entry]} mutants" for entry in wrong)
+        sys.exit(f"Each entry of {MEANINGLESS.name} must be that of one mutant, and these are not:\n{lines}")
     return {name for name, entry in found.items() if entry in listed}
 
 

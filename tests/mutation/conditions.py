@@ -157,7 +157,7 @@ def passes(contract: list[str], store: Path, source: str) -> bool:
         sys.meta_path.insert(0, ChangedModule(module_in(store), source))
         with Path(os.devnull).open("w") as nowhere:
             os.dup2(nowhere.fileno(), 1)
-            sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--timeout=60", *contract]))
+            sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--timeout=300", *contract]))
 
     process = get_context("fork").Process(target=run)
     process.start()

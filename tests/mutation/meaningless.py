@@ -12,7 +12,7 @@ class ListedMutant(NamedTuple):
 
     Attributes:
         function: its function, as `functions.sessions.beat.beat.Beat.__call__`.
-        digest: the beginning of the SHA-256 of its difference.
+        digest: the beginning of the SHA-256 of the lines that it changes.
     """
 
     function: str

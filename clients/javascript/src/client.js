@@ -29,6 +29,7 @@ class Client extends Emitter {
   #channels = new Map(); // by name or pattern
   #streams = new Map(); // by the names of channels whose messages have come
   #unsubscribed = new Set(); // channels whose `subscribe` is to be sent
+  #left = new Set(); // names whose `unsubscribe` is to be sent before
   #retries = new Set(); // timers
   #attempt = 0; // to subscribe
   #room = null;
@@ -47,13 +48,13 @@ class Client extends Emitter {
       onStatus: (status) => this.#onStatus(status),
       onFrame: (frame, text, line) => this.#onFrame(frame, text, line),
       onKeepAlive: () => this.#subscribeAll((channel) => channel.options.recover),
-      isSubscribed: () => this.#unsubscribed.size === 0 && !this.#requests.current?.channels,
+      isSubscribed: () => this.#unsubscribed.size === 0 && !this.#requests.isSubscribing,
     });
     this.#requests = new Requests(this.#options, {
       send: (text) => this.#send(text),
       isOpen: () => this.#connection.isOpen,
       check: () => this.check(),
-      next: () => this.#subscription(),
+      next: () => this.#unsubscription() ?? this.#subscription(),
     });
     this.#recovery = new Recovery(this, this.#options);
     // A device that wakes up, or is back in a network, may have lost its connection without a word.
@@ -126,6 +127,7 @@ class Client extends Emitter {
 
   #onStatus(status) {
     if (status.state === "open") {
+      this.#left.clear(); // a new connection has no channels
       this.#join();
       this.#subscribeAll();
     } else if (status.state === "closed") {
@@ -189,7 +191,7 @@ class Client extends Emitter {
     const meant = (result) =>
       channels.find(({ name }) => name === result.channel || (result.error && name.startsWith(result.channel)));
     return {
-      channels,
+      isSubscription: true,
       text: JSON.stringify({ action: "subscribe", channels: entries }),
       answers: ({ type, results }) => type === "subscribed" && results.every(meant),
       done: ({ results }) => results.forEach((result) => this.#onSubscribed(meant(result), result)),
@@ -242,14 +244,18 @@ class Client extends Emitter {
     this.#channels.delete(channel.name);
     this.#unsubscribed.delete(channel);
     this.#streams.forEach((stream) => this.#listeners(stream.name).length === 0 && this.#forget(stream));
-    if (this.#connection.isOpen) {
-      this.#requests.add({
-        text: JSON.stringify({ action: "unsubscribe", channels: [channel.name] }),
-        answers: ({ type }) => type === "unsubscribed",
-        done() {},
-        failed() {},
-      });
+    this.#left.add(channel.name);
+    queueMicrotask(() => this.#requests.pump());
+  }
+
+  #unsubscription() {
+    const names = [...this.#left].slice(0, NAMES);
+    if (names.length === 0) {
+      return null;
     }
+    names.forEach((name) => this.#left.delete(name));
+    const text = JSON.stringify({ action: "unsubscribe", channels: names });
+    return { text, answers: ({ type }) => type === "unsubscribed", done() {}, failed() {} };
   }
 
   /** The channels that get the messages of this one: itself, and patterns `a/*`. */

@@ -17,7 +17,7 @@ export function written(frame) {
 
 /**
  * One request at a time: an error frame does not name the frame that it refuses, and API Gateway keeps no order. A request
- * is `{text, answers(frame), done(frame), failed(error)}`, and `isLasting` if it outlives its connection.
+ * is `{text, answers(frame), done(frame), failed(error)}`, with `isLasting` if it outlives its connection, and `isSubscription`.
  */
 export class Requests {
   #queue = [];
@@ -33,8 +33,9 @@ export class Requests {
     this.#hooks = hooks;
   }
 
-  get current() {
-    return this.#current;
+  /** A subscription is under way, or waits for the next minute. */
+  get isSubscribing() {
+    return [this.#current, ...this.#queue].some((request) => request?.isSubscription);
   }
 
   /** Send a frame again until it is answered; a promise of the answer, for a minute. */

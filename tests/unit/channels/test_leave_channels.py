@@ -88,7 +88,7 @@ def test_an_unsubscription_that_was_killed_is_finished(clients: ChannelFixture) 
     assert (SUBSCRIBER, NEWS) not in clients.subscriptions.rows
 
 
-def test_connections_without_time_are_sent_again(clients: ChannelFixture) -> None:
+def test_connections_without_time_are_sent_again(clients: ChannelFixture, counted: Counter[str]) -> None:
     """At least one connection is handled each time."""
     both = [SUBSCRIBER, SubscriberKey.of(OTHER)]
     assert clients.leave(Ended(both, is_last=True).to_wire(), seconds=0) == {}
@@ -96,6 +96,7 @@ def test_connections_without_time_are_sent_again(clients: ChannelFixture) -> Non
     members = [clients.subscriptions.rows[SubscriberKey.of(OTHER), NEWS].member] * 2
     clients.leave(Gone(members).to_wire(), seconds=0)
     assert from_wire(clients.queue.bodies[-1]) == Gone(members[1:])
+    assert counted["LeavingHandedBack"] == 2
 
 
 def test_a_message_that_fails_is_named(clients: ChannelFixture) -> None:

@@ -16,7 +16,17 @@ from functions.connections.reconcile.reconcile import Reconcile
 from loudhailer.connections.model import PROBE, Connection, ConnectionKey
 from loudhailer.deadline import Deadline
 from loudhailer.errors import TransientError
-from loudhailer.ids import ConnectionId, Partition, ProbeId, SessionId, TenantId, nth_partition, tenant_of
+from loudhailer.ids import (
+    ConnectionId,
+    Partition,
+    Pattern,
+    ProbeId,
+    SessionId,
+    TenantId,
+    channel_key,
+    nth_partition,
+    tenant_of,
+)
 from loudhailer.partitions.model import PartitionCount
 from loudhailer.tenants.model import Tenant
 from tests.support.executors import AtOnce
@@ -169,6 +179,19 @@ def test_opened_and_closed_connections_are_counted(tables: AccountingFixture, co
     assert tables.partitions.rows[SECOND] == PartitionCount(SECOND, 1, str(START + 4).zfill(40))
     assert counted["ConnectionOpened"] == 3
     assert counted["ConnectionClosed"] == 1
+
+
+def test_members_of_channels_are_counted_without_sessions_and_totals(
+    tables: AccountingFixture, counted: Counter[str]
+) -> None:
+    """They have metrics of their own: a connection may be a member many times."""
+    one, _ = tables.connect(FIRST, "one"), tables.connect(FIRST, "two")
+    tables.disconnect(one)
+    event = {"Records": tables.stream}
+    assert Accounting(tables.partitions, None, None, executor=AtOnce())(event) == {"batchItemFailures": []}
+    assert tables.counts == tables.truth
+    assert (counted["MemberJoined"], counted["MemberLeft"]) == (2, 1)
+    assert (counted["ConnectionOpened"], counted["ConnectionClosed"]) == (0, 0)
 
 
 def test_a_closed_connection_is_released_everywhere(tables: AccountingFixture) -> None:
@@ -442,3 +465,21 @@ def test_a_batch_without_changes_reads_nothing(tables: AccountingFixture, monkey
     monkeypatch.setattr(tables.partitions, "checkpoints", None)
     accounting = Accounting(tables.partitions, tables.sessions, tables.limits, executor=AtOnce())
     assert accounting({"Records": []}) == {"batchItemFailures": []}
+
+
+def test_members_of_channels_are_counted_alone(counted: Counter[str]) -> None:
+    """They are in no session and in no total."""
+    partitions = MemoryPartitionStore()
+    news = nth_partition(channel_key(ACME, Pattern("news/uk")), 3)
+    partitions.open(news)
+    changes = [
+        record("INSERT", START, ConnectionKey(news, ConnectionId("a")), None),
+        record("INSERT", START + 1, ConnectionKey(news, ConnectionId("b")), None),
+        record("MODIFY", START + 2, ConnectionKey(news, ConnectionId("a")), None),
+        record("REMOVE", START + 3, ConnectionKey(news, ConnectionId("a")), None),
+    ]
+    accounting = Accounting(partitions, None, None, executor=AtOnce())
+    for _ in range(2):
+        assert accounting({"Records": changes}) == {"batchItemFailures": []}
+    assert partitions.rows[news].count == 1
+    assert (counted["MemberJoined"], counted["MemberLeft"], counted["ConnectionOpened"]) == (2, 1, 0)

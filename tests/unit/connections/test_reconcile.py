@@ -9,11 +9,11 @@ from io import StringIO
 import pytest
 
 from functions.connections.reconcile.port import Failure
-from functions.connections.reconcile.reconcile import Reconcile
+from functions.connections.reconcile.reconcile import Reconcile, ReconcileCounts
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.deadline import Deadline
 from loudhailer.errors import TransientError
-from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, nth_partition
+from loudhailer.ids import ConnectionId, Partition, Pattern, SessionId, TenantId, channel_key, nth_partition
 from loudhailer.limits.model import Inquiry, TenantTotal
 from loudhailer.partitions.model import PartitionCount, Sample
 from loudhailer.tenants.model import Tenant
@@ -579,6 +579,20 @@ def test_a_partition_with_uncounted_rows_is_not_idle(tables: ReconcileFixture, c
     assert counted["PartitionRetired"] == 0
 
 
+def test_members_and_their_partitions_are_measured(tables: ReconcileFixture, counted: Counter[str]) -> None:
+    """Beside the number of partitions whose count is in doubt."""
+    tables.put(PartitionCount(FIRST, 3), PartitionCount(SECOND, 4, recount=True))
+    reconcile = ReconcileCounts(
+        connections=tables.connections,
+        partitions=tables.partitions,
+        failures=tables.failures,
+        clock=lambda: tables.now,
+    )
+    reconcile(Deadline(tables.now + 50, lambda: tables.now))
+    measured = {name: value for name, value in counted.items() if name.startswith("Member")}
+    assert measured == {"Members": 7, "MemberPartitions": 2, "MemberPartitionsInDoubt": 1}
+
+
 def test_a_partition_that_was_used_is_not_idle(tables: ReconcileFixture) -> None:
     """Empty now and then is not empty all the time."""
     tables.put(PartitionCount(SECOND))
@@ -925,3 +939,35 @@ def test_a_partition_in_doubt_is_not_retired(tables: ReconcileFixture) -> None:
         tables.put(replace(row, sample=None))
         tables.run()
     assert tables.partitions.rows[SECOND].retired_at is None
+
+
+NEWS = nth_partition(channel_key(ACME, Pattern("news/*")), 0)
+
+
+def test_the_members_of_channels_are_swept_and_counted_without_their_tenants(
+    tables: ReconcileFixture, counted: Counter[str]
+) -> None:
+    """They are in no total and in no session; the first partition of a pattern is removed as any other is."""
+    members = ReconcileCounts(
+        connections=tables.connections,
+        partitions=tables.partitions,
+        failures=tables.failures,
+        clock=lambda: tables.now,
+    )
+
+    def run(minutes: int) -> None:
+        for _ in range(minutes):
+            tables.now += MINUTE
+            members(Deadline(tables.now + 50, lambda: tables.now))
+
+    tables.put(PartitionCount(NEWS, 2, recount=True))
+    live, over = tables.connect("live", NEWS, lives=10_000), tables.connect("over", NEWS, lives=MINUTE)
+    run(1)
+    assert set(tables.connections.rows) == {live} != {over}
+    assert (counted["Members"], counted["MemberPartitions"], counted["MemberPartitionsInDoubt"]) == (2, 1, 1)
+    run(QUIET + 1)
+    assert tables.partitions.rows[NEWS] == PartitionCount(NEWS, 1)
+    tables.connections.delete(live)
+    tables.account(NEWS, -1)
+    run(2 * QUIET)
+    assert tables.partitions.rows == {}

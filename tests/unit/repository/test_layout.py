@@ -113,7 +113,7 @@ def test_an_import_from_another_suite_is_recognised(suite: str, source: str, lin
 
 
 def _foreign(suite: str, source: str) -> Iterator[int]:
-    own = {suite, "support"} | ({"bench"} if suite == "unit" else set())
+    own = {suite, "support"} | ({"bench", "mutation"} if suite == "unit" else set())
     if own.issuperset(MENTIONED.findall(source)):
         return
     for node in ast.walk(ast.parse(source)):

@@ -72,6 +72,7 @@ class Client(Emitter):
         self._channels: dict[str, Channel] = {}  # by name or pattern
         self._streams: dict[str, Stream] = {}  # by the names of channels whose messages have come
         self._unsubscribed: dict[Channel, None] = {}  # channels whose `subscribe` is to be sent
+        self._left: dict[str, None] = {}  # names whose `unsubscribe` is to be sent before
         self._retries: set[asyncio.TimerHandle] = set()
         self._attempt = 0  # to subscribe
         self._room: Room | None = None
@@ -170,6 +171,7 @@ class Client(Emitter):
     def on_status(self, status: Status) -> None:
         """Enter the room and subscribe on a new connection."""
         if status.state == "open":
+            self._left.clear()  # a new connection has no channels
             self._join()
             self._subscribe_all(lambda _: True)
         elif status.state == "closed":
@@ -221,7 +223,10 @@ class Client(Emitter):
                 self._subscribe(channel)
 
     def next_subscription(self) -> Request | None:
-        """Return the subscription to up to 25 channels that are not subscribed yet; None if all are."""
+        """Return the frame that leaves or follows up to 25 channels; None if there is nothing to do."""
+        return self._unsubscription() or self._subscription()
+
+    def _subscription(self) -> Request | None:
         channels = [*self._unsubscribed][:_NAMES]
         if not channels:
             return None
@@ -302,11 +307,17 @@ class Client(Emitter):
         for stream in [*self._streams.values()]:
             if not self._listeners(stream.name):
                 self._forget(stream)
-        if self.is_open():
-            text = json.dumps({"action": "unsubscribe", "channels": [channel.name]})
-            self._requests.add(
-                Request(text, lambda frame: frame.get("type") == "unsubscribed", lambda _: None, lambda _: None)
-            )
+        self._left[channel.name] = None
+        self._loop.call_soon(self._requests.pump)
+
+    def _unsubscription(self) -> Request | None:
+        names = [*self._left][:_NAMES]
+        if not names:
+            return None
+        for name in names:
+            del self._left[name]
+        text = json.dumps({"action": "unsubscribe", "channels": names})
+        return Request(text, lambda frame: frame.get("type") == "unsubscribed", lambda _: None, lambda _: None)
 
     def _listeners(self, name: str) -> list[Channel]:
         """The channels that get the messages of this one: itself, and patterns `a/*`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ type Frame = dict[str, Any]
 
 _PENDING = 100
 _THROTTLED_SECONDS = 60.0
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _FRAME_BYTES = 32 * 1024
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
 
@@ -21,7 +23,9 @@ _FRAME_BYTES = 32 * 1024
 def written(frame: Frame) -> str:
     """Return a frame as it is sent; LoudhailerError `TOO_LONG` if API Gateway would end the connection for it."""
     text = json.dumps(frame, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    if len(text.encode(errors="surrogatepass")) > _FRAME_BYTES:
+    if not text.isascii() and _HALF_PAIR.search(text):  # UTF-8 has none, so it is escaped, and the service refuses it
+        text = json.dumps(frame, separators=(",", ":"), allow_nan=False)
+    if len(text.encode()) > _FRAME_BYTES:
         raise LoudhailerError("TOO_LONG", f"a frame may have {_FRAME_BYTES} bytes")
     return text
 
@@ -79,8 +83,9 @@ class Requests:
 
     @property
     def is_subscribing(self) -> bool:
-        """A subscription is under way."""
-        return self._current is not None and self._current.is_subscription
+        """A subscription is under way, or waits for the next minute."""
+        waiting = any(request.is_subscription for request in self._queue)
+        return waiting or (self._current is not None and self._current.is_subscription)
 
     async def ask(self, text: str, answers: Callable[[Frame], bool]) -> Frame:
         """Send a frame again until it is answered; return the answer, within a minute.
