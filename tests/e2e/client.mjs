@@ -17,10 +17,10 @@ function tell(name, event, value) {
 }
 
 const COMMANDS = {
-  connect({ name, player, options }) {
+  connect({ name, player, grants, options }) {
     const client = connect(
       async ({ sessionId, renew }) => {
-        const session = await server.createSession({ tenantId, playerId: player, sessionId, renew });
+        const session = await server.createSession({ tenantId, playerId: player, sessionId, renew, grants });
         tell(name, "session", session.sessionId);
         return session;
       },
@@ -42,7 +42,12 @@ const COMMANDS = {
   direct: ({ name, to, message }) => clients.get(name).direct(to, message),
   silo: ({ name, message }) => clients.get(name).silo(message),
   pool: ({ name, message }) => clients.get(name).pool(message),
-  channel: ({ name, channel }) => void clients.get(name).channel(channel),
+  channel({ name, channel }) {
+    const followed = clients.get(name).channel(channel);
+    for (const event of ["subscribed", "message", "error"]) {
+      followed.on(event, (value) => tell(channel, event, event === "error" ? value.code : value));
+    }
+  },
   close: ({ name }) => clients.get(name).close(),
   publish: ({ audience, message }) => server.publish({ audience, message }),
   report: ({ id }) => server.report(id),

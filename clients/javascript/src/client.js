@@ -258,7 +258,9 @@ class Client extends Emitter {
   }
 
   #onRefused(channel, { code, message, requestId }) {
-    if (LATER.includes(code)) {
+    if (OVER.includes(code)) {
+      this.#connection.leave(this.#connection.line);
+    } else if (LATER.includes(code)) {
       const act = () => this.#channels.get(channel.name) === channel && this.#subscribe(channel);
       this.#later(act, code === "NOT_YET" ? MINUTE : undefined);
     } else {

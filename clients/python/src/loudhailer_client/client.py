@@ -324,6 +324,9 @@ class Client(Emitter):
             if self._channels.get(channel.name) is channel:
                 self._subscribe(channel)
 
+        if code in _OVER:
+            self._connection.leave_current()
+            return
         if code in _LATER:
             self._later(again, _LATER_SECONDS if code == "NOT_YET" else None)
             return

@@ -161,6 +161,11 @@ class Connection:
             self._attempt = 0
             self.open()
 
+    def leave_current(self) -> None:
+        """End the line that carries."""
+        if self._line is not None:
+            self.leave(self._line)
+
     def leave(self, line: Line) -> None:
         """End a line whose session or connection is over."""
         line.end()
