@@ -3,6 +3,7 @@
 import { LoudhailerError, answerOf } from "../src/loudhailer.js";
 
 const TRIES = 3;
+const LONGEST_PAUSE = 10; // seconds
 
 /** The HTTP API of a deployment. `token` goes into each request; `signer` signs it, as @smithy/signature-v4 does. */
 export class Server {
@@ -12,7 +13,7 @@ export class Server {
     this.#options = {
       fetch: globalThis.fetch,
       timeout: 30_000,
-      pause: (attempt) => new Promise((resolve) => setTimeout(resolve, Math.random() * 1_000 * 2 ** attempt)),
+      pause: (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1_000)),
       ...options,
       url: url.replace(/\/$/, ""),
     };
@@ -45,10 +46,11 @@ export class Server {
         }
         return answer;
       } catch (error) {
-        if (error.fatal || error.status === 429 || attempt + 1 === TRIES) {
+        const seconds = (error.retryAfter ?? 0) + Math.random() * 2 ** attempt;
+        if (error.fatal || error.status === 429 || attempt + 1 === TRIES || seconds > LONGEST_PAUSE) {
           throw error;
         }
-        await this.#options.pause(attempt);
+        await this.#options.pause(seconds);
       }
     }
   }

@@ -176,7 +176,7 @@ export class Connection {
 
   #dial() {
     const { webSocketUrl, tenantId, sessionId } = this.session;
-    return new Line(`${webSocketUrl}?${new URLSearchParams({ tenantId, sessionId })}`, this.#options, {
+    const handlers = {
       onOpen: (line) => this.#opened(line),
       onText: (line, text) => this.#received(line, text),
       onKeepAlive: (line) => {
@@ -186,7 +186,13 @@ export class Connection {
         }
       },
       onEnd: (line, milliseconds) => this.#ended(line, milliseconds),
-    });
+    };
+    try {
+      return new Line(`${webSocketUrl}?${new URLSearchParams({ tenantId, sessionId })}`, this.#options, handlers);
+    } catch {
+      // The platform's error has the whole URL, and so the session's secret.
+      throw new LoudhailerError("MALFORMED_ANSWER", "the session's webSocketUrl cannot be opened");
+    }
   }
 
   #opened(line) {

@@ -6,9 +6,14 @@ import { MINUTE, SECOND, backoff } from "./times.js";
 const PENDING = 100;
 const FRAME_BYTES = 32 * 1024; // https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 
-/** A frame as it is sent; an error if API Gateway would end the connection for it. */
+/** A frame as it is sent; an error if it is no JSON, or if API Gateway would end the connection for it. */
 export function written(frame) {
-  const text = JSON.stringify(frame);
+  let text;
+  try {
+    text = JSON.stringify(frame);
+  } catch (cause) {
+    throw new LoudhailerError("NOT_JSON", `the value is no JSON: ${cause}`, { cause });
+  }
   if (new TextEncoder().encode(text).length > FRAME_BYTES) {
     throw new LoudhailerError("TOO_LONG", `a frame may have ${FRAME_BYTES} bytes`);
   }

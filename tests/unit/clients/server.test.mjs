@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { LoudhailerError } from "../../../clients/javascript/src/loudhailer.js";
+import { LoudhailerError, connect } from "../../../clients/javascript/src/loudhailer.js";
 import { Server } from "../../../clients/javascript/server/server.js";
 
 const { server: cases } = JSON.parse(readFileSync(new URL("../../../clients/cases.json", import.meta.url)));
@@ -63,6 +63,28 @@ test("an id is made up for a session and for a broadcast", async () => {
   await server.publish({ audience: { all: true }, message: 1 });
   assert.equal(asked[0], sessionId);
   assert.match(asked[1], /^[0-9a-f-]{36}$/);
+});
+
+test("a value that is no JSON is refused", async () => {
+  const WebSocket = class {};
+  const client = connect(() => new Promise(() => {}), { WebSocket });
+  await assert.rejects(client.direct("bob", 1n), { name: "LoudhailerError", code: "NOT_JSON" });
+  assert.throws(() => client.silo(1n), { code: "NOT_JSON" });
+  client.close();
+});
+
+test("a URL that cannot be opened is an error without the session's secret", async () => {
+  const session = { tenantId: "acme", sessionId: "secret", webSocketUrl: "wss://x" };
+  const WebSocket = class {
+    constructor(url) {
+      throw new SyntaxError(url);
+    }
+  };
+  const client = connect(async () => session, { WebSocket });
+  const error = await new Promise((resolve) => client.on("status", (status) => status.error && resolve(status.error)));
+  client.close();
+  assert.equal(error.code, "MALFORMED_ANSWER");
+  assert.ok(!String(error).includes("secret"));
 });
 
 test("a signer gets the whole request, and its headers are sent", async () => {

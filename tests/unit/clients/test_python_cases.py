@@ -402,3 +402,37 @@ def test_the_client_agrees_with_the_table_of_cases(case: dict[str, Any]) -> None
     loop = ScriptedLoop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         runner.run(play())
+
+
+async def test_a_value_that_is_no_json_is_refused() -> None:
+    """In the same way as all other errors: as a LoudhailerError."""
+
+    async def get_session(_: SessionQuestion) -> Session:
+        return Session("acme", "s1", "ws://127.0.0.1:1")
+
+    client = Client(get_session)
+    for value in (float("nan"), object(), {1, 2}):
+        with pytest.raises(LoudhailerError, match="no JSON"):
+            await client.direct("bob", value)
+        with pytest.raises(LoudhailerError, match="no JSON"):
+            client.silo(value)
+    client.close()
+
+
+def test_secrets_are_not_shown() -> None:
+    """Objects with secrets may end in a log."""
+    shown = [
+        repr(Session("acme", "secret", "wss://x")),
+        repr(SessionQuestion("secret", renew=True)),
+        repr(Request("GET", "https://x", {"authorization": "Bearer secret"})),
+    ]
+    assert [text for text in shown if "secret" in text] == []
+
+
+async def test_a_coroutine_function_is_no_handler() -> None:
+    """Coroutines of two events could overtake one another."""
+
+    async def handler(_: object) -> None: ...
+
+    with pytest.raises(TypeError, match="plain function"):
+        Emitter().on("message", handler)

@@ -56,5 +56,7 @@ def test_the_client_in_javascript_has_no_dependencies() -> None:
     """A page that imports it loads nothing else."""
     package = json.loads((CLIENTS / "javascript/package.json").read_text())
     assert "dependencies" not in package
+    tools = json.loads((ROOT / "tests/package.json").read_text())["devDependencies"]
+    assert package["devDependencies"].items() <= tools.items()
     assert all(kind["optional"] for kind in package["peerDependenciesMeta"].values())
     assert package["peerDependencies"].keys() == package["peerDependenciesMeta"].keys()

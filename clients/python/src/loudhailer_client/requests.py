@@ -21,8 +21,11 @@ _FRAME_BYTES = 32 * 1024
 
 
 def written(frame: Frame) -> str:
-    """Return a frame as it is sent; LoudhailerError `TOO_LONG` if API Gateway would end the connection for it."""
-    text = json.dumps(frame, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Return a frame as it is sent; LoudhailerError `NOT_JSON`, or `TOO_LONG` for what ends a connection."""
+    try:
+        text = json.dumps(frame, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise LoudhailerError("NOT_JSON", f"the value is no JSON: {error}") from error
     if not text.isascii() and _HALF_PAIR.search(text):  # UTF-8 has none, so it is escaped, and the service refuses it
         text = json.dumps(frame, separators=(",", ":"), allow_nan=False)
     if len(text.encode()) > _FRAME_BYTES:

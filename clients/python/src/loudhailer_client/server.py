@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -19,6 +19,7 @@ type Signer = Callable[[Request], Mapping[str, str]]
 """Returns the headers of a signed request."""
 
 _TRIES = 3
+_LONGEST_PAUSE_SECONDS = 10.0
 _TOO_MANY = 429
 
 
@@ -55,7 +56,7 @@ class Server:
         signer: signs each request for an API with `iam`, as `sigv4` does.
         timeout: seconds that a request may take.
         fetch: carries out HTTP requests.
-        pause: returns the seconds before another try, given its number; None for full jitter.
+        pause: waits so many seconds before another try.
     """
 
     def __init__(
@@ -66,14 +67,14 @@ class Server:
         signer: Signer | None = None,
         timeout: float = 30,
         fetch: Fetch = http.fetch,
-        pause: Callable[[int], float] | None = None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._url = url.rstrip("/")
         self._token = token
         self._signer = signer
         self._timeout = timeout
         self._fetch = fetch
-        self._pause = Times().backoff if pause is None else pause
+        self._pause = pause
 
     async def create_session(
         self,
@@ -134,9 +135,11 @@ class Server:
             try:
                 answer, _ = await self._call("POST", "/broadcast", {}, body)
             except LoudhailerError as error:
-                if error.fatal or error.status == _TOO_MANY or attempt + 1 == _TRIES:
+                seconds = (error.retry_after or 0) + Times().backoff(attempt)
+                is_last = attempt + 1 == _TRIES or seconds > _LONGEST_PAUSE_SECONDS
+                if error.fatal or error.status == _TOO_MANY or is_last:
                     raise
-                await asyncio.sleep(self._pause(attempt))
+                await self._pause(seconds)
             else:
                 break
         if not isinstance(answer.get("broadcastId"), str):

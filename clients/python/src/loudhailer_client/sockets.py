@@ -1,6 +1,7 @@
 """One socket: the package `websockets` behind three callbacks, and its life from handshake to end."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +11,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from loudhailer_client.times import Times
+
+_logger = logging.getLogger("loudhailer_client")
 
 _PING = '{"action":"ping"}'
 _PONG = '{"action":"pong"}'
@@ -81,8 +84,8 @@ class WebSocket:
                     pass  # `close` ends it: the end of the block says goodbye
                 finally:
                     writer.cancel()
-        except (OSError, WebSocketException):
-            pass  # `on_close` says that it is over
+        except (OSError, WebSocketException) as error:
+            _logger.debug("the socket has ended: %s", error)
         finally:
             hooks.on_close()
 
