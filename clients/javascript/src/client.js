@@ -178,7 +178,7 @@ class Client extends Emitter {
       isSubscription: true,
       text: JSON.stringify({ action: "joinroom", roomKey: key, nickName: nickname }),
       answers: ({ action, roomKey, nickName }) => action === "joinroom" && roomKey === key && nickName === nickname,
-      done: () => this.#unconfirmed.delete(room),
+      done: (_, line) => this.#confirm(room, line),
       failed: (error) => {
         if (error.code === "TRY_AGAIN") {
           this.#later(() => room === this.#room && this.#join());
@@ -230,12 +230,19 @@ class Client extends Emitter {
       isSubscription: true,
       text: JSON.stringify({ action: "subscribe", channels: entries }),
       answers: ({ type, results }) => type === "subscribed" && results.every(meant),
-      done: ({ results }) => results.forEach((result) => this.#onSubscribed(meant(result), result)),
+      done: ({ results }, line) => results.forEach((result) => this.#onSubscribed(meant(result), result, line)),
       failed: (error) => channels.forEach((channel) => this.#onRefused(channel, error)),
     };
   }
 
-  #onSubscribed(channel, result) {
+  /** An answer on a line that is being left says nothing about the one that carries. */
+  #confirm(followed, line) {
+    if (line === this.#connection.line) {
+      this.#unconfirmed.delete(followed);
+    }
+  }
+
+  #onSubscribed(channel, result, line) {
     if (this.#channels.get(channel.name) !== channel) {
       return; // it was left meanwhile
     }
@@ -244,7 +251,7 @@ class Client extends Emitter {
       return;
     }
     this.#attempt = 0;
-    this.#unconfirmed.delete(channel);
+    this.#confirm(channel, line);
     if (channel.options.recover) {
       for (const stream of this.#streams.values()) {
         if (stream.name === channel.name) {

@@ -22,7 +22,7 @@ export function written(frame) {
 
 /**
  * One request at a time: an error frame does not name the frame that it refuses, and API Gateway keeps no order. A request
- * is `{text, answers(frame), done(frame), failed(error)}`, with `isLasting` if it outlives its connection, `isOnce` if
+ * is `{text, answers(frame), done(frame, line), failed(error)}`, with `isLasting` if it outlives its connection, `isOnce` if
  * it is not repeated, and `isSubscription`, which is answered on its own line.
  */
 export class Requests {
@@ -100,7 +100,7 @@ export class Requests {
     const request = this.#current;
     if (request?.answers(frame) && !(request.isSubscription && line !== request.line)) {
       this.#expect(null, request);
-      request.done(frame);
+      request.done(frame, line);
       this.#drop(request);
     }
   }

@@ -231,7 +231,7 @@ class Client(Emitter):
         return Request(
             json.dumps(expected),
             lambda frame: {name: frame.get(name) for name in expected} == expected,
-            lambda _: self._unconfirmed.discard(room),
+            lambda _, line: self._confirm(room, line),
             failed,
             is_subscription=True,
         )
@@ -281,11 +281,11 @@ class Client(Emitter):
         def answers(frame: Frame) -> bool:
             return frame.get("type") == "subscribed" and all(meant(result) for result in frame["results"])
 
-        def done(frame: Frame) -> None:
+        def done(frame: Frame, line: object) -> None:
             for result in frame["results"]:
                 channel = meant(result)
                 if channel is not None and self._channels.get(channel.name) is channel:
-                    self._on_subscribed(channel, result)
+                    self._on_subscribed(channel, result, line)
 
         def failed(error: LoudhailerError) -> None:
             for channel in channels:
@@ -305,12 +305,17 @@ class Client(Emitter):
             entry["nickName"] = channel.options.nickname
         return {"channel": channel.name, **entry} if entry else channel.name
 
-    def _on_subscribed(self, channel: Channel, result: Mapping[str, Any]) -> None:
+    def _confirm(self, followed: Channel | Room, line: object) -> None:
+        """Note an answer; on a line that is being left it says nothing about the one that carries."""
+        if line is self._connection.line:
+            self._unconfirmed.discard(followed)
+
+    def _on_subscribed(self, channel: Channel, result: Mapping[str, Any], line: object) -> None:
         if result.get("error"):
             self._on_refused(channel, result["error"]["code"], result["error"]["message"], None)
             return
         self._attempt = 0
-        self._unconfirmed.discard(channel)
+        self._confirm(channel, line)
         if channel.options.recover:
             for stream in [*self._streams.values()]:
                 if stream.name == channel.name:
@@ -356,7 +361,7 @@ class Client(Emitter):
             del self._left[name]
         text = json.dumps({"action": "unsubscribe", "channels": names})
         return Request(
-            text, lambda frame: frame.get("type") == "unsubscribed", lambda _: None, lambda _: None, is_once=True
+            text, lambda frame: frame.get("type") == "unsubscribed", lambda *_: None, lambda _: None, is_once=True
         )
 
     def _listeners(self, name: str) -> list[Channel]:

@@ -40,7 +40,7 @@ class Request:
     Attributes:
         text: the frame.
         answers: tells whether a frame is the answer.
-        done: takes the answer.
+        done: takes the answer, and the line that it came on.
         failed: takes the error in its place.
         is_lasting: it outlives its connection.
         is_once: it is not repeated.
@@ -53,7 +53,7 @@ class Request:
 
     text: str
     answers: Callable[[Frame], bool]
-    done: Callable[[Frame], None]
+    done: Callable[[Frame, object], None]
     failed: Callable[[LoudhailerError], None]
     is_lasting: bool = False
     is_once: bool = False
@@ -109,7 +109,7 @@ class Requests:
             raise LoudhailerError("TOO_MANY_REQUESTS", text, retry_after=_THROTTLED_SECONDS)
         answer: asyncio.Future[Frame] = self._loop.create_future()
 
-        def done(frame: Frame) -> None:
+        def done(frame: Frame, _: object) -> None:
             if not answer.done():
                 answer.set_result(frame)
 
@@ -174,7 +174,7 @@ class Requests:
             and not (request.is_subscription and line is not request.line)
         ):
             self._repeated = (None, 0)
-            request.done(frame)
+            request.done(frame, line)
             self._drop(request)
 
     def fail(self, error: LoudhailerError) -> bool:
