@@ -115,6 +115,7 @@ function showError({ code, message }) {
     case "TOO_MANY_REQUESTS":
       return notify("Too many messages: this minute's limit is reached. Wait until the next minute, then send again.");
     case "NO_ANSWER":
+    case "NOT_SENT":
     case "CLOSED":
       return notify("There is no connection now. It comes back by itself; send again then.");
     default:
