@@ -13,8 +13,10 @@ from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.rooms.model import Membership, NickName
 from loudhailer.rooms.port import Joined, RoomStore
-from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
+from tests.contract.conftest import ADAPTERS, SIMULATED, dynamodb_of, table_of
 from tests.support.aws import aws_client
+from tests.support.dynamodb.engine import client_of_any_table
+from tests.support.dynamodb.overtaken import OvertakenWrites
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.rooms import MemoryRoomStore
 
@@ -104,6 +106,29 @@ def test_a_repeated_join_is_recognised(case: Case) -> None:
     assert case.rooms.join(ann, ANN_IN_RED) == Joined(former=ANN_IN_RED)
     assert case.rooms.join(ann, Membership(RED, NickName("Anna"))) == Joined(former=ANN_IN_RED)
     assert case.members(RED) == [ann]
+
+
+@pytest.mark.parametrize(
+    ("before", "between"),
+    [
+        (None, ANN_IN_RED),
+        (ANN_IN_RED, Membership(BLUE, ANN_IN_RED.nickname)),
+        (ANN_IN_RED, Membership(RED, NickName("Anna"))),
+    ],
+    ids=["its first room", "another room", "another nickname"],
+)
+def test_a_join_that_is_overtaken_leaves_the_room_that_was_joined_meanwhile(
+    before: Membership | None, between: Membership
+) -> None:
+    """Otherwise nobody would announce the leave of that room."""
+    table, ann = f"connections-{SIMULATED}", key("a=")
+    client = OvertakenWrites(client_of_any_table())
+    rooms = DynamoRoomStore(client, table)
+    client.put_item(TableName=table, Item=connection_to_item(Connection(ann, SessionId("s1"), 100, 900)))
+    if before is not None:
+        rooms.join(ann, before)
+    client.overtake(lambda: rooms.join(ann, between))
+    assert rooms.join(ann, Membership(BLUE, NickName("Zoë"))) == Joined(former=between)
 
 
 def test_joining_does_not_restore_a_deleted_connection(case: Case) -> None:

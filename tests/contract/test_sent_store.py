@@ -9,7 +9,9 @@ from loudhailer.ids import ClientMessageId, TenantId
 from loudhailer.websocket.sent.dynamodb import DynamoSentStore
 from loudhailer.websocket.sent.model import Attempt, Progress, Sent
 from loudhailer.websocket.sent.port import SentStore
-from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
+from tests.contract.conftest import ADAPTERS, SIMULATED, dynamodb_of, table_of
+from tests.support.dynamodb.engine import client_of_any_table
+from tests.support.dynamodb.overtaken import OvertakenWrites
 from tests.support.fakes.sent import MemorySentStore
 
 NOW = 1_780_000_000
@@ -69,6 +71,18 @@ def test_one_retry_takes_over_an_abandoned_attempt(store: SentStore) -> None:
     assert store.begin(replace(AGAIN, request_id="r3="), now=NOW + 16) == sent(Progress.IN_PROGRESS)
     store.finish(AGAIN)
     assert store.begin(FIRST, now=NOW + 17) == sent(Progress.ACCEPTED)
+
+
+def test_one_of_two_retries_takes_over_an_abandoned_attempt() -> None:
+    """The other one comes between what the first one has read and what it writes."""
+    client = OvertakenWrites(client_of_any_table())
+    store = DynamoSentStore(client, f"limits-{SIMULATED}")
+    store.begin(FIRST, now=NOW)
+    other = replace(AGAIN, request_id="r3=")
+    found: list[Sent] = []
+    client.overtake(lambda: found.append(store.begin(other, now=NOW + 15)), at=2)
+    found.append(store.begin(AGAIN, now=NOW + 15))
+    assert found == [sent(Progress.OPEN), sent(Progress.IN_PROGRESS)]
 
 
 def test_a_released_message_can_be_attempted_at_once(store: SentStore) -> None:
