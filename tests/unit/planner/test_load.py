@@ -184,7 +184,7 @@ def test_a_subscription_takes_one_role() -> None:
 
 
 def test_every_function_that_acts_as_one_tenant_is_planned_with() -> None:
-    """`echo` handles messages that count as direct; frames without meaning, of `default_route`, are not in a plan."""
+    """Messages of `echo` count as direct; frames without meaning, of `default_route`, are not in a plan."""
     acting = {path.parent.name for path in ROOT.glob("functions/*/*/handler.py") if "PerTenant(" in path.read_text()}
     planned = {work.function for work, _ in for_tenants(Load(connections=1))}
     assert acting == planned | {"echo", "default_route"}
