@@ -28,6 +28,9 @@ LEADING_KEYS: Mapping[str, Sequence[str]] = {
     "limits": ("{}:minute:1", "{}:s1:minute:1", "{}:minutemsg:1", "{}:alice:minutemsg:1"),
     "messages": ("{}#alice",),
     "places": ("{}",),
+    "members": ("{}#news/*#00000", "{}#a/b.c/d@e#00012"),
+    "audiences": ("{}#news/*", "{}#a/b.c/d@e"),
+    "subscriptions": ("{}#Ab1cdEfgHIJKLmn=",),
 }
 """The partition keys of a tenant's rows, by table or index. `limits` has only keys of minutes, not totals."""
 

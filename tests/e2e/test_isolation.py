@@ -34,17 +34,20 @@ OTHERS = ("b", "ab", "a-b", "a_", "A")
 """Others, some of whose ids begin with that of `a`."""
 
 FOR_ALL_TENANTS = {
+    "accounting-members",  # as accounting
     "accounting",  # a batch of changes is of many tenants
     "authorizer",  # decides who the tenant is
     "connect",  # has its keys from the authorizer, and would ask STS too often
     "console",  # has no data
     "disconnect",  # as connect
+    "leave_channels",  # has its keys from streams and rows, and would ask STS too often
     "post_message",  # has ids of connections, and no table
     "post_message-rooms",  # as that
     "post_message-express",  # as that
     "publish",  # broadcasts to everyone
     "query",  # finds the recipients of any broadcast
     "reconcile",  # sweeps all tenants
+    "reconcile-members",  # as reconcile
     "session_api",  # decides who the tenant is
     "settle",  # deletes what a broadcast found gone
     "swarm",  # divides the partitions of all tenants

@@ -106,7 +106,7 @@ class Scheduler:
         self.now = BEGIN
         self.task: Task | None = None
         self._hub = getcurrent()
-        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._queue: list[tuple[float, int, Callable[[], object]]] = []
         self._number = 0
 
     @property
@@ -124,12 +124,12 @@ class Scheduler:
         """The time, as `time.time` tells it."""
         return self.now
 
-    def at(self, when: float, action: Callable[[], None]) -> None:
+    def at(self, when: float, action: Callable[[], object]) -> None:
         """Do something at a time, or at once if that is over."""
         self._number += 1
         heappush(self._queue, (max(when, self.now), self._number, action))
 
-    def after(self, seconds: float, action: Callable[[], None]) -> None:
+    def after(self, seconds: float, action: Callable[[], object]) -> None:
         """Do something in so many seconds."""
         self.at(self.now + seconds, action)
 

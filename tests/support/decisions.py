@@ -12,8 +12,12 @@ from pathlib import Path
 NODE = Path(sys.executable).with_name("node")
 ENGINE = Path(__file__).with_name("decisions.mjs")
 
-NOT_ASKED = "apigateway:"
-"""The actions on API Gateway's own resources: iam-simulate does not know all of these."""
+NOT_ASKED = (
+    "apigateway:",
+    *(f"lambda:{verb}ProvisionedConcurrencyConfig" for verb in ("Delete", "Get", "Put")),
+)
+"""Actions on API Gateway's own resources, of which iam-simulate does not know all. Actions on provisioned concurrency,
+whose resource may be an alias or a version: it cannot distinguish them by their ARNs."""
 
 _SAME = {"Allow": "Allowed", "Deny": "ExplicitlyDenied", "ImplicitDeny": "ImplicitlyDenied"}
 

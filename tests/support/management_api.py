@@ -19,7 +19,7 @@ type Behaviour = int | Literal["reset", "hang"]
 
 @dataclass
 class PostRequest:
-    """A request as it arrived, and what it was answered."""
+    """A request as it arrived, and its answer."""
 
     method: str
     path: str
@@ -55,7 +55,7 @@ class ManagementApi:
         return f"{self.scheme}://127.0.0.1:{self.port}/abcdef1234/live"
 
     def behaviour(self, path: str) -> Behaviour:
-        """Return what comes next for the connection that the path names."""
+        """Return the next answer for the connection that the path names."""
         answers = self.answers.get(connection_of(path), [200])
         return answers.pop(0) if len(answers) > 1 else answers[0]
 

@@ -18,7 +18,7 @@ _STREAM = re.compile(r"(?<=/stream/).*$")
 
 
 def permissions(state: Path) -> Permissions:
-    """Return what the policies in a Terraform state allow; their conditions are left out."""
+    """Return the actions that the policies in a Terraform state allow, without their conditions."""
     found: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for resource in json.loads(state.read_text())["resources"]:
         if resource["type"] == "aws_iam_role_policy":

@@ -66,7 +66,7 @@ class Surroundings:
         return frames
 
     def subscribed_queue(self) -> str:
-        """The URL of a new queue that gets what is published on the topic."""
+        """The URL of a new queue that subscribes to the topic."""
         sqs, topic = self.aws("sqs"), self.variables["BROADCAST_TOPIC_ARN"]
         may_send = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
         policy = _policy({**may_send, "Resource": "*", "Condition": {"ArnEquals": {"aws:SourceArn": topic}}})
@@ -149,7 +149,7 @@ class Golden:
         return cls(**json.loads(text.replace(":bench-shard", f":{surroundings.name}bench-shard")))
 
     def check(self, answer: Any, surroundings: Surroundings) -> None:
-        """Compare what has come of it with what must."""
+        """Compare its effects with the expected ones."""
         assert contains(answer, self.answer), answer
         for found, wanted in (
             (surroundings.taken_messages(), self.messages),

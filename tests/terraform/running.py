@@ -32,7 +32,7 @@ class LinkedTerraform:
     provider: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, folder: Path, *arguments: str) -> str:
-        """Run Terraform in a folder; return what it printed, once it has succeeded."""
+        """Run Terraform in a folder; return its output, once it has succeeded."""
         run = subprocess.run(
             [find_terraform(), *arguments],
             cwd=folder,

@@ -25,7 +25,7 @@ def test_sources_are_formatted(terraform: LinkedTerraform) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_passes_its_tests(terraform: LinkedTerraform, tree: Path, module: str) -> None:
-    """Its runs pass: legal values make what is meant, illegal ones are refused."""
+    """Its runs pass: legal values make the intended resources, illegal ones are refused."""
     terraform.initialise(tree / "modules" / module)
     assert terraform.passed_runs(tree / "modules" / module), f"{module} has no tests"
 

@@ -126,7 +126,7 @@ def concurrency_of(values: str) -> int:
 
 
 def committed_values(environment: Path, stack: str) -> str:
-    """The values of an environment for a stack, with what a release adds to them, as Terraform's language has them."""
+    """The values of an environment for a stack, with the additions of a release, in Terraform's language."""
     values = (environment / f"{stack}.tfvars").read_text() + GIVEN.get(stack, "")
     if stack == "hub":
         for name, value in json.loads((environment / "subscribers.tfvars.json").read_text()).items():

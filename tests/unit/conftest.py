@@ -1,4 +1,4 @@
-"""Unit tests have no network: what needs a socket is an integration test. Metrics are summed, not written.
+"""Unit tests have no network: a test that needs a socket is an integration test. Metrics are summed, not written.
 
 Coverage is of functions and of the code that they share. To measure it costs as much again as a test itself, so it
 rests while tests of other code run.

@@ -38,6 +38,9 @@ def plan(
     tenants: Annotated[int, typer.Option(help="Tenants of an account whose clients send messages.")] = 1,
     messages_per_second: Annotated[int, typer.Option(help="Messages that the clients of an account send.")] = 0,
     room_changes_per_second: Annotated[int, typer.Option(help="Joins and leaves of the busiest room.")] = 0,
+    subscriptions_per_second: Annotated[
+        int, typer.Option(help="Channels that clients of an account subscribe to.")
+    ] = 0,
     tracing: Annotated[bool, typer.Option("--tracing", help="Functions send traces to X-Ray.")] = False,
     warm: Annotated[bool, typer.Option("--warm", help="Functions on the way of a broadcast are kept warm.")] = False,
 ) -> None:
@@ -56,6 +59,7 @@ def plan(
         "tenants": tenants,
         "messages_per_second": messages_per_second,
         "room_changes_per_second": room_changes_per_second,
+        "subscriptions_per_second": subscriptions_per_second,
         "tracing": tracing,
         "warm": warm,
     }

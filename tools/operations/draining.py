@@ -174,6 +174,7 @@ class Draining:
 
     def _ask(self, due: Sequence[Sequence[Session]]) -> None:
         """Ask all devices of a player in one step, at the rate."""
+        self._show()
         begins_at, begun = self.clock(), 0
         with ThreadPoolExecutor(_PARALLEL) as pool:
             asking = []

@@ -51,6 +51,7 @@ _LIMITS: Mapping[str, tuple[int, int]] = {
     "tenants": (1, 10**6),
     "messages_per_second": (0, 10**6),
     "room_changes_per_second": (0, 10**6),
+    "subscriptions_per_second": (0, 10**6),
 }
 
 MOST: Mapping[str, int] = {name: most for name, (_, most) in _LIMITS.items()}
@@ -81,6 +82,7 @@ class Load:
         tenants: those of an account whose clients send messages.
         messages_per_second: what the clients of an account send: direct messages, and messages of rooms, silo and pool.
         room_changes_per_second: joins and leaves of the room that has most of them.
+        subscriptions_per_second: channels that the clients of an account subscribe to.
         tracing: functions send traces to X-Ray.
         warm: an environment of each function on the way of a broadcast is kept warm.
     """
@@ -100,6 +102,7 @@ class Load:
     tenants: int = 1
     messages_per_second: int = 0
     room_changes_per_second: int = 0
+    subscriptions_per_second: int = 0
     tracing: bool = False
     warm: bool = False
 

@@ -41,6 +41,12 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.h
 _UNITS_OF_AN_ARRIVAL = 4
 """The session is renewed, which finds none (1), made (1), and written with the connection in a transaction (2)."""
 
+_UNITS_OF_A_SUBSCRIPTION = 3
+"""The subscription (1), its member (1), and the count (1), which the members of a batch share."""
+
+_UNITS_OF_A_NEW_CHANNEL = 1
+"""The row of its first partition."""
+
 _ASSUMED_A_SECOND = 600
 """Calls a second that STS answers for an account and Region, all roles and users together; it cannot be raised.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
@@ -193,6 +199,12 @@ def _parts(load: Load) -> Table:
     table.add_row("AssumeRole a second", "", f"{assumed_per_second(load) * load.accounts:,.0f}", roles)
     room = f"in the busiest room, whose key in the index takes {_UNITS_OF_A_KEY:,}"
     table.add_row("joins and leaves", "", f"{load.room_changes_per_second:,}", room)
+    subscriptions = load.subscriptions_per_second
+    written = (
+        f"an account; {_UNITS_OF_A_SUBSCRIPTION * subscriptions:,} write units: a subscription writes "
+        f"{_UNITS_OF_A_SUBSCRIPTION}, and the first one of a channel {_UNITS_OF_A_NEW_CHANNEL} more"
+    )
+    table.add_row("subscriptions a second", "", f"{subscriptions * load.accounts:,}", written)
     pings = f"an account; its route lets in {load.posts_per_second // _PINGS_SHARE:,}"
     table.add_row(
         "pings a second", "", f"{load.pings_per_second * load.accounts:,.0f}", f"{load.pings_per_second:,.0f} {pings}"

@@ -66,24 +66,30 @@ export class Server {
   async #call(method, path, { query = {}, body } = {}) {
     const { url, token, signer, fetch, timeout } = this.#options;
     const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
-    const address = new URL(`${url}${path}${given.length > 0 ? `?${new URLSearchParams(given)}` : ""}`);
+    const address = new URL(`${url}${path}${given.length > 0 ? `?${String(new URLSearchParams(given)).replaceAll("+", "%20")}` : ""}`);
     const text = body && JSON.stringify(body);
     let headers = { ...(text && { "content-type": "application/json" }), ...(token && { authorization: `Bearer ${token}` }) };
     if (signer) {
       headers = await signed(signer, method, address, headers, text);
     }
-    let response;
+    const signal = AbortSignal.timeout(timeout);
     try {
-      response = await fetch(address, { method, headers, body: text, signal: AbortSignal.timeout(timeout) });
+      const response = await fetch(address, { method, headers, body: text, signal, redirect: "error" });
+      return [await answerOf(response), (Date.parse(response.headers.get("date")) || Date.now()) / 1_000];
     } catch (cause) {
-      throw new LoudhailerError("UNREACHABLE", "the service cannot be reached", { cause });
+      throw cause instanceof LoudhailerError
+        ? cause
+        : new LoudhailerError("UNREACHABLE", "the service cannot be reached", { cause });
     }
-    return [await answerOf(response), (Date.parse(response.headers.get("date")) || Date.now()) / 1_000];
   }
 }
 
 async function signed(signer, method, { protocol, hostname, port, host, pathname, searchParams }, headers, body) {
-  const request = await signer.sign({
+  const sign = (request) =>
+    signer.sign(request).catch((cause) => {
+      throw new LoudhailerError("UNAUTHORIZED", `the request cannot be signed: ${cause}`, { cause, fatal: true });
+    });
+  const request = await sign({
     method,
     protocol,
     hostname,

@@ -13,6 +13,7 @@ const NAMES = 25; // in one subscribe frame
 const OVER = ["SESSION_OVER", "CONNECTION_OVER", "UNKNOWN_CALLER"]; // connect again
 const ECHO = ["NOT_QUEUED", "RESERVED_FIELD", "TOO_LONG"]; // errors of frames that are not answered
 const ROOM_EVENTS = { sendmessage: "message", joinroom: "joined", leaveroom: "left" };
+const GATEWAY = ["Internal server error", "Endpoint request timed out"]; // errors of API Gateway
 const LATER = ["NOT_YET", "TRY_AGAIN", "UNSUBSCRIBED"]; // subscribe again
 
 /** Connect, and stay connected until `close`. `getSession` asks your backend for a session before each connection. */
@@ -26,9 +27,13 @@ class Client extends Emitter {
   #requests;
   #recovery;
   #isOver = false;
+  #aborter = new AbortController();
   #channels = new Map(); // by name or pattern
   #streams = new Map(); // by the names of channels whose messages have come
   #unsubscribed = new Set(); // channels whose `subscribe` is to be sent
+  #left = new Set(); // names whose `unsubscribe` is to be sent before
+  #unconfirmed = new Set(); // channels and the room, of which the connection has no answer yet
+  #isOutside = false; // the room is to be entered
   #retries = new Set(); // timers
   #attempt = 0; // to subscribe
   #room = null;
@@ -47,13 +52,15 @@ class Client extends Emitter {
       onStatus: (status) => this.#onStatus(status),
       onFrame: (frame, text, line) => this.#onFrame(frame, text, line),
       onKeepAlive: () => this.#subscribeAll((channel) => channel.options.recover),
-      isSubscribed: () => this.#unsubscribed.size === 0 && !this.#requests.current?.channels,
+      isSubscribed: () => this.#unconfirmed.size === 0,
+      onError: (error) => this.report(error),
     });
     this.#requests = new Requests(this.#options, {
       send: (text) => this.#send(text),
       isOpen: () => this.#connection.isOpen,
       check: () => this.check(),
-      next: () => this.#subscription(),
+      line: () => this.#connection.line,
+      next: () => this.#joining() ?? this.#unsubscription() ?? this.#subscription(),
     });
     this.#recovery = new Recovery(this, this.#options);
     // A device that wakes up, or is back in a network, may have lost its connection without a word.
@@ -75,6 +82,7 @@ class Client extends Emitter {
 
   /** Enter a room, on each connection; it takes the place of the former one. */
   room(key, nickname) {
+    this.#unconfirmed.delete(this.#room);
     this.#room = new Room(this, key, nickname);
     this.#join();
     return this.#room;
@@ -126,6 +134,7 @@ class Client extends Emitter {
 
   #onStatus(status) {
     if (status.state === "open") {
+      this.#left.clear(); // a new connection has no channels
       this.#join();
       this.#subscribeAll();
     } else if (status.state === "closed") {
@@ -143,6 +152,7 @@ class Client extends Emitter {
     globalThis.document?.removeEventListener("visibilitychange", this.#wake);
     this.#retries.forEach(clearTimeout);
     this.#recovery.end();
+    this.#aborter.abort();
     this.#streams.forEach((stream) => stream.end());
     this.#requests.end(closed());
   }
@@ -150,19 +160,47 @@ class Client extends Emitter {
   // Rooms and subscriptions
 
   #join() {
-    const room = this.#room;
-    if (room !== null && this.#connection.isOpen) {
-      this.#requests.add({
-        text: JSON.stringify({ action: "joinroom", roomKey: room.key, nickName: room.nickname }),
-        answers: (frame) => frame.action === "joinroom" && frame.roomKey === room.key && frame.nickName === room.nickname,
-        done() {},
-        failed: (error) => room.report(error),
-      });
+    if (this.#room !== null) {
+      this.#isOutside = true;
+      this.#unconfirmed.add(this.#room);
+      this.#requests.pump();
     }
+  }
+
+  #joining() {
+    if (!this.#isOutside) {
+      return null;
+    }
+    this.#isOutside = false;
+    const room = this.#room;
+    const { key, nickname } = room;
+    return {
+      isSubscription: true,
+      text: JSON.stringify({ action: "joinroom", roomKey: key, nickName: nickname }),
+      answers: ({ action, roomKey, nickName }) => action === "joinroom" && roomKey === key && nickName === nickname,
+      done: () => this.#unconfirmed.delete(room),
+      failed: (error) => {
+        if (error.code === "TRY_AGAIN") {
+          this.#later(() => room === this.#room && this.#join());
+        } else {
+          this.#unconfirmed.delete(room);
+          room.report(error);
+        }
+      },
+    };
+  }
+
+  #later(act, delay = backoff(this.#options, this.#attempt++)) {
+    const timer = setTimeout(() => {
+      this.#retries.delete(timer);
+      act();
+    }, delay);
+    this.#retries.add(timer);
   }
 
   #subscribe(channel) {
     this.#unsubscribed.add(channel);
+    this.#unconfirmed.add(channel);
     if (channel.options.recover && !channel.name.endsWith("/*")) {
       this.#stream(channel.name).isPending = true;
     }
@@ -189,7 +227,7 @@ class Client extends Emitter {
     const meant = (result) =>
       channels.find(({ name }) => name === result.channel || (result.error && name.startsWith(result.channel)));
     return {
-      channels,
+      isSubscription: true,
       text: JSON.stringify({ action: "subscribe", channels: entries }),
       answers: ({ type, results }) => type === "subscribed" && results.every(meant),
       done: ({ results }) => results.forEach((result) => this.#onSubscribed(meant(result), result)),
@@ -206,6 +244,7 @@ class Client extends Emitter {
       return;
     }
     this.#attempt = 0;
+    this.#unconfirmed.delete(channel);
     if (channel.options.recover) {
       for (const stream of this.#streams.values()) {
         if (stream.name === channel.name) {
@@ -220,15 +259,11 @@ class Client extends Emitter {
 
   #onRefused(channel, { code, message, requestId }) {
     if (LATER.includes(code)) {
-      const delay = code === "NOT_YET" ? MINUTE : backoff(this.#options, this.#attempt++);
-      const timer = setTimeout(() => {
-        this.#retries.delete(timer);
-        if (this.#channels.get(channel.name) === channel) {
-          this.#subscribe(channel);
-        }
-      }, delay);
-      this.#retries.add(timer);
+      const act = () => this.#channels.get(channel.name) === channel && this.#subscribe(channel);
+      this.#later(act, code === "NOT_YET" ? MINUTE : undefined);
     } else {
+      this.#unconfirmed.delete(channel);
+      this.#streams.get(channel.name)?.refused();
       const details = { channel: channel.name, ...(requestId && { requestId }) };
       channel.report(new LoudhailerError(code, message, details));
     }
@@ -241,15 +276,20 @@ class Client extends Emitter {
     }
     this.#channels.delete(channel.name);
     this.#unsubscribed.delete(channel);
+    this.#unconfirmed.delete(channel);
     this.#streams.forEach((stream) => this.#listeners(stream.name).length === 0 && this.#forget(stream));
-    if (this.#connection.isOpen) {
-      this.#requests.add({
-        text: JSON.stringify({ action: "unsubscribe", channels: [channel.name] }),
-        answers: ({ type }) => type === "unsubscribed",
-        done() {},
-        failed() {},
-      });
+    this.#left.add(channel.name);
+    queueMicrotask(() => this.#requests.pump());
+  }
+
+  #unsubscription() {
+    const names = [...this.#left].slice(0, NAMES);
+    if (names.length === 0) {
+      return null;
     }
+    names.forEach((name) => this.#left.delete(name));
+    const text = JSON.stringify({ action: "unsubscribe", channels: names });
+    return { text, answers: ({ type }) => type === "unsubscribed", done() {}, failed() {}, isOnce: true };
   }
 
   /** The channels that get the messages of this one: itself, and patterns `a/*`. */
@@ -290,12 +330,13 @@ class Client extends Emitter {
       throw new LoudhailerError("UNREACHABLE", "the session names no httpUrl", { channel, fatal: true });
     }
     const given = Object.entries({ ...query, tenantId }).filter(([, value]) => value !== undefined && value !== null);
-    const path = `channel/${channel.replaceAll("/", ":")}/${what}?${new URLSearchParams(given)}`;
+    const name = channel.split("/").map(encodeURIComponent).join(":").replaceAll("%40", "@");
+    const path = `channel/${name}/${what}?${new URLSearchParams(given)}`;
     const headers = { authorization: `Bearer ${sessionId}` };
-    const signal = AbortSignal.timeout(this.#options.session);
+    const signal = AbortSignal.any([this.#aborter.signal, AbortSignal.timeout(this.#options.session)]);
     const { fetch, parse } = this.#options;
     try {
-      return await read(await fetch(`${httpUrl.replace(/\/$/, "")}/${path}`, { headers, signal }), parse);
+      return await read(await fetch(`${httpUrl.replace(/\/$/, "")}/${path}`, { headers, signal, redirect: "error" }), parse);
     } catch (cause) {
       throw cause instanceof LoudhailerError
         ? Object.assign(cause, { channel })
@@ -343,8 +384,10 @@ class Client extends Emitter {
       });
     } else if (type === "presence") {
       this.#listeners(frame.channel).forEach((channel) => emit(channel, "presence", frame));
+    } else if (GATEWAY.includes(frame.message) && requestId) {
+      this.#onError(new LoudhailerError("TRY_AGAIN", frame.message, { requestId }), line);
     } else {
-      this.#requests.answer(frame);
+      this.#requests.answer(frame, line);
       if (action in ROOM_EVENTS) {
         this.#onRoomFrame(ROOM_EVENTS[action], frame);
       } else if ("messageId" in frame && !("status" in frame)) {

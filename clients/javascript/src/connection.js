@@ -13,16 +13,18 @@ export class Connection {
   #hooks;
   #line = null;
   #successor = null;
-  #leaving = new Set();
+  #leaving = new Map(); // lines with the timers that end them
   #attempt = 0;
   #overlap;
   #renewed = null; // the line for whose successor a session is asked for
   #turn = 0; // an answer to a question of an earlier turn comes too late
   #timer = null; // of the next attempt, or of the renewal
   #hasTurn = false; // the service has named the time of the next attempt
-  #keeper;
+  #keeper; // renews the session
+  #keepAttempt = 0;
+  #questions = new Set(); // timers of questions for a session
 
-  /** `hooks`: `onStatus(status)`, `onFrame(frame, text, line)`, `onKeepAlive()`, `isSubscribed()`. */
+  /** `hooks`: `onStatus(status)`, `onFrame(frame, text, line)`, `onKeepAlive()`, `isSubscribed()`, `onError(error)`. */
   constructor(getSession, options, hooks) {
     this.#getSession = getSession;
     this.#options = options;
@@ -53,6 +55,11 @@ export class Connection {
     }
   }
 
+  /** The line that carries. */
+  get line() {
+    return this.#line;
+  }
+
   /** End a line whose session or connection is over. */
   leave(line) {
     line.end();
@@ -64,9 +71,11 @@ export class Connection {
     clearTimeout(this.#timer);
     clearTimeout(this.#keeper);
     this.#timer = null;
-    for (const line of [this.#line, this.#successor, ...this.#leaving]) {
+    for (const line of [this.#line, this.#successor, ...this.#leaving.keys()]) {
       line?.end();
     }
+    [...this.#questions, ...this.#leaving.values()].forEach(clearTimeout);
+    this.#questions.clear();
     this.#line = this.#successor = null;
     this.#leaving.clear();
     this.#renewed = null;
@@ -78,8 +87,7 @@ export class Connection {
     this.#hooks.onStatus({ state, ...details });
   }
 
-  async #ask(renew) {
-    const turn = this.#turn;
+  async #ask(renew, turn) {
     let timer;
     try {
       const session = await Promise.race([
@@ -87,6 +95,7 @@ export class Connection {
         new Promise((_, reject) => {
           const error = new LoudhailerError("NO_ANSWER", "getSession has not answered in time");
           timer = setTimeout(() => reject(error), this.#options.session);
+          this.#questions.add(timer);
         }),
       ]);
       if (![session?.tenantId, session?.sessionId, session?.webSocketUrl].every(isText)) {
@@ -94,27 +103,43 @@ export class Connection {
       }
       if (turn === this.#turn) {
         this.session = session;
-        this.#keep(session.expiresIn);
+        this.#keepAttempt = 0;
+        this.#keep(Math.max(session.expiresIn, 2) * SECOND * (0.4 + 0.2 * this.#options.random()));
       }
     } finally {
       clearTimeout(timer);
+      this.#questions.delete(timer);
     }
   }
 
   /** Listening is no activity, so renew the session at about half its time. */
-  #keep(seconds) {
-    if (seconds > 0) {
-      clearTimeout(this.#keeper);
-      const half = Math.round(Math.max(seconds, 2) * SECOND * (0.4 + 0.2 * this.#options.random()));
-      this.#keeper = setTimeout(() => this.#ask(true).catch(() => this.#keep(20)), Math.min(half, 60 * MINUTE));
+  #keep(delay) {
+    clearTimeout(this.#keeper);
+    if (this.session.expiresIn > 0) {
+      this.#keeper = setTimeout(() => this.#renewSession(this.#turn), Math.min(Math.round(delay), 60 * MINUTE));
+    }
+  }
+
+  async #renewSession(turn) {
+    try {
+      await this.#ask(true, turn);
+    } catch (error) {
+      if (turn === this.#turn && error?.fatal) {
+        this.#hooks.onError(error);
+      } else if (turn === this.#turn) {
+        this.#keep(delayOf(error, () => backoff(this.#options, this.#keepAttempt++)));
+      }
     }
   }
 
   async #connect() {
     const turn = this.#turn;
     this.#tell("connecting");
+    if (turn !== this.#turn) {
+      return; // a handler has closed the client
+    }
     try {
-      await this.#ask(false);
+      await this.#ask(false, turn);
       if (turn === this.#turn) {
         this.#line = this.#dial();
       }
@@ -131,6 +156,7 @@ export class Connection {
 
   #retry({ wasOpen, error }) {
     const delay = this.#delay(error);
+    clearTimeout(this.#keeper); // it is for a client that is connected
     this.#hasTurn = error?.retryAfter > 0;
     this.#after(delay, () => this.#connect());
     this.#tell("offline", { delay, wasOpen, ...(error && { error }) });
@@ -165,7 +191,6 @@ export class Connection {
 
   #opened(line) {
     if (line === this.#successor) {
-      this.#leaving.add(this.#line);
       this.#retire(this.#line, this.#overlap);
       this.#line = line;
       this.#successor = null;
@@ -178,25 +203,25 @@ export class Connection {
 
   /** End a line after a time, and not before its successor has subscribed. */
   #retire(line, delay) {
-    setTimeout(() => {
-      if (this.#leaving.has(line)) {
-        if (this.#hooks.isSubscribed()) {
-          this.#leaving.delete(line);
-          line.end();
-        } else {
-          this.#retire(line, SECOND);
-        }
+    const timer = setTimeout(() => {
+      if (this.#hooks.isSubscribed()) {
+        this.#leaving.delete(line);
+        line.end();
+      } else {
+        this.#retire(line, SECOND);
       }
     }, delay);
+    this.#leaving.set(line, timer);
   }
 
   async #renew() {
     const line = this.#line;
+    const turn = this.#turn;
     clearTimeout(this.#timer);
     this.#timer = null;
     this.#renewed = line;
     try {
-      await this.#ask(false);
+      await this.#ask(false, turn);
       if (line === this.#line) {
         this.#successor = this.#dial();
       }
@@ -216,7 +241,7 @@ export class Connection {
     const frame = parsed(text, this.#options.parse);
     if (frame?.type !== "move") {
       this.#hooks.onFrame(frame, text, line);
-    } else if (line === this.#line) {
+    } else if (line === this.#line && this.#leaving.size === 0) {
       const milliseconds = frame.overlapSeconds > 0 ? frame.overlapSeconds * SECOND : 0;
       this.#overlap = Math.min(Math.max(milliseconds, this.#options.overlap), this.#options.longestOverlap);
       if (this.#successor === null && this.#renewed !== line) {
@@ -240,6 +265,7 @@ export class Connection {
       }
       this.#retry({ wasOpen: milliseconds !== null });
     } else {
+      clearTimeout(this.#leaving.get(line));
       this.#leaving.delete(line);
     }
   }

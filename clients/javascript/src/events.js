@@ -31,7 +31,12 @@ export class Emitter {
 /** Call the handlers; false if there are none. */
 export function emit(target, event, value) {
   const entries = [...(target[HANDLERS][event] ?? [])];
-  entries.forEach((entry) => call(target, event, entry.handler, value));
+  for (const entry of entries) {
+    // A handler before it may have removed it.
+    if (target[HANDLERS][event]?.has(entry)) {
+      call(target, event, entry.handler, value);
+    }
+  }
   return entries.length > 0;
 }
 

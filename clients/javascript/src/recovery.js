@@ -1,17 +1,18 @@
-/** What a channel has missed, by pages of its history. */
+/** Recovery of missed messages, by pages of a channel's history. */
 
 import { LoudhailerError, isOffset, isText } from "./answers.js";
-import { backoff, delayOf } from "./times.js";
+import { MINUTE, backoff, delayOf } from "./times.js";
 
 const PAGE = 100;
 const MESSAGES = 10_000;
 const CHARACTERS = 16 * 1024 * 1024;
+const LONGEST = 2 * MINUTE;
 
-/** Recovers one stream after the other. */
+/** Recovers one stream after the other; one that fails waits for another try, and holds up nobody. */
 export class Recovery {
   #queue = [];
   #isRunning = false;
-  #timer;
+  #timers = new Set();
   #client;
   #options;
 
@@ -22,68 +23,89 @@ export class Recovery {
 
   /** All clients come back at once after an incident: with `isSpread` they ask at different moments. */
   add(stream, isSpread) {
-    if (!stream.isRecovering) {
+    if (!stream.isRecovering && !stream.isOver) {
       stream.isRecovering = true;
-      this.#queue.push(stream);
-      if (!this.#isRunning) {
-        this.#run(isSpread);
-      }
+      const entry = { stream, attempt: 0, begun: this.#options.elapsed() };
+      this.#wait(entry, isSpread && !this.#isRunning ? this.#options.random() * this.#options.spread : 0);
     }
   }
 
   end() {
-    clearTimeout(this.#timer);
+    this.#timers.forEach(clearTimeout);
     this.#queue = [];
   }
 
-  async #run(isSpread) {
-    this.#isRunning = true;
-    if (isSpread) {
-      await this.#sleep(this.#options.random() * this.#options.spread);
+  #wait(entry, delay) {
+    if (delay === 0) {
+      this.#queue.push(entry);
+      this.#run();
+    } else {
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        this.#wait(entry, 0);
+      }, delay);
+      this.#timers.add(timer);
     }
-    while (this.#queue.length > 0) {
-      await this.#recover(this.#queue.shift());
+  }
+
+  async #run() {
+    if (!this.#isRunning) {
+      this.#isRunning = true;
+      while (this.#queue.length > 0) {
+        await this.#recover(this.#queue.shift());
+      }
+      this.#isRunning = false;
     }
-    this.#isRunning = false;
+  }
+
+  async #recover(entry) {
+    const { stream } = entry;
+    const { epoch } = stream;
+    const settle = (act) => {
+      if (!stream.isOver) {
+        stream.epoch === epoch ? act() : stream.abandon();
+      }
+    };
+    try {
+      const { messages, page } = await this.#pages(stream, epoch);
+      settle(() => (messages ? stream.complete(messages, page) : stream.lose(page)));
+    } catch (error) {
+      const delay = delayOf(error, () => backoff(this.#options, entry.attempt));
+      const isLate = this.#options.elapsed() + delay > entry.begun + LONGEST;
+      if (stream.isOver) {
+        return;
+      }
+      if ((error.fatal && error.status !== 401) || isLate) {
+        settle(() => stream.giveUp(error));
+        return;
+      }
+      if (entry.attempt === 0) {
+        stream.report(error);
+      }
+      entry.attempt += 1;
+      this.#wait(entry, delay);
+    }
   }
 
   /** Keep the pages until the last one has come: whole, or not at all. */
-  async #recover(stream) {
-    const { epoch } = stream;
+  async #pages(stream, epoch) {
     const messages = [];
     let after = stream.next - 1;
     let characters = 0;
-    for (let attempt = 0; !stream.isOver; ) {
-      try {
-        const query = epoch === null ? { limit: 0 } : { epoch, after, limit: PAGE };
-        const [page, length] = await this.#client.get(stream.name, "messages", query);
-        if (stream.isOver) {
-          return;
-        }
-        const found = messagesOf(page, after, epoch);
-        after += found.length;
-        characters += length;
-        const isBounded = messages.push(...found) <= Math.min(stream.bound, MESSAGES) && characters <= CHARACTERS;
-        if (!page.recovered || !isBounded) {
-          return stream.lose(page);
-        }
-        if (!page.more) {
-          return stream.complete(messages, page);
-        }
-        attempt = 0;
-      } catch (error) {
-        if (error.fatal && error.status !== 401) {
-          return stream.giveUp(error);
-        }
-        await this.#sleep(delayOf(error, () => backoff(this.#options, attempt++)));
+    for (;;) {
+      const query = epoch === null ? { limit: 0 } : { epoch, after, limit: PAGE };
+      const [page, length] = await this.#client.get(stream.name, "messages", query);
+      const found = messagesOf(page, after, epoch);
+      after += found.length;
+      characters += length;
+      const isBounded = messages.push(...found) <= Math.min(stream.bound, MESSAGES) && characters <= CHARACTERS;
+      if (!page.recovered || !isBounded) {
+        return { page };
+      }
+      if (!page.more || stream.isOver) {
+        return { messages, page };
       }
     }
-  }
-
-  #sleep(milliseconds) {
-    return new Promise((resolve) => {
-      this.#timer = setTimeout(resolve, milliseconds);
-    });
   }
 }
 

@@ -1,7 +1,7 @@
 /** Frames that are answered. */
 
 import { LoudhailerError } from "./answers.js";
-import { MINUTE } from "./times.js";
+import { MINUTE, SECOND, backoff } from "./times.js";
 
 const PENDING = 100;
 const FRAME_BYTES = 32 * 1024; // https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
@@ -17,24 +17,22 @@ export function written(frame) {
 
 /**
  * One request at a time: an error frame does not name the frame that it refuses, and API Gateway keeps no order. A request
- * is `{text, answers(frame), done(frame), failed(error)}`, and `isLasting` if it outlives its connection.
+ * is `{text, answers(frame), done(frame), failed(error)}`, with `isLasting` if it outlives its connection, `isOnce` if
+ * it is not repeated, and `isSubscription`, which is answered on its own line.
  */
 export class Requests {
   #queue = [];
   #current = null;
   #answerBy;
   #pause = null;
+  #repeated = { code: null, left: 0 }; // errors that may still come of a request that was sent several times
   #times;
   #hooks;
 
-  /** `hooks`: `send(text)`, `isOpen()`, `check()`, and `next()` for a request that goes before all others, or null. */
+  /** `hooks`: `send(text)`, `line()`, `isOpen()`, `check()`, and `next()` for a request that goes before all others, or null. */
   constructor(times, hooks) {
     this.#times = times;
     this.#hooks = hooks;
-  }
-
-  get current() {
-    return this.#current;
   }
 
   /** Send a frame again until it is answered; a promise of the answer, for a minute. */
@@ -43,20 +41,18 @@ export class Requests {
       if (this.#queue.length >= PENDING) {
         throw new LoudhailerError("TOO_MANY_PENDING", `${PENDING} requests are waiting`);
       }
+      if (this.#pause !== null) {
+        throw throttled();
+      }
       const request = { text, answers, done: resolve, failed: reject, isLasting: true };
       request.deadline = setTimeout(() => {
         this.#drop(request);
-        reject(new LoudhailerError("NO_ANSWER", "the service has not answered in time"));
+        const [code, reason] = request.sent ? ["NO_ANSWER", "answered"] : ["NOT_SENT", "been reached"];
+        reject(new LoudhailerError(code, `the service has not ${reason} in time`));
       }, this.#times.request);
       this.#queue.push(request);
       this.pump();
     });
-  }
-
-  /** Send a request once; it ends with its connection. */
-  add(request) {
-    this.#queue.push(request);
-    this.pump();
   }
 
   pump() {
@@ -67,11 +63,13 @@ export class Requests {
   }
 
   #transmit() {
-    if (this.#current !== null) {
-      this.#hooks.send(this.#current.text);
+    const request = this.#current;
+    if (request !== null) {
+      request.sent = (request.sent ?? 0) + (this.#hooks.send(request.text) ? 1 : 0);
+      request.line = this.#hooks.line();
       this.#answerBy = setTimeout(() => {
         this.#hooks.check();
-        this.#transmit();
+        request.isOnce ? this.#drop(request) : this.#transmit();
       }, this.#times.answer);
     }
   }
@@ -92,25 +90,40 @@ export class Requests {
     }
   }
 
-  /** Take a frame as the answer; false if it is not. */
-  answer(frame) {
+  /** Take a frame as the answer, if it is. */
+  answer(frame, line) {
     const request = this.#current;
-    if (!request?.answers(frame)) {
-      return false;
+    if (request?.answers(frame) && !(request.isSubscription && line !== request.line)) {
+      this.#expect(null, request);
+      request.done(frame);
+      this.#drop(request);
     }
-    request.done(frame);
-    this.#drop(request);
-    return true;
+  }
+
+  #expect(code, request) {
+    this.#repeated = { code, left: request.sent - 1 };
   }
 
   /** Take an error as the answer; false if there is no request. */
   fail(error) {
-    const request = this.#current;
-    request?.failed(error);
-    if (request !== null) {
-      this.#drop(request);
+    if (error.code === this.#repeated.code && this.#repeated.left-- > 0) {
+      return true;
     }
-    return request !== null;
+    const request = this.#current;
+    if (request === null) {
+      return false;
+    }
+    if (error.code === "TRY_AGAIN" && !request.isSubscription && !request.isOnce) {
+      // An earlier try may still be under way.
+      request.attempt = (request.attempt ?? 0) + 1;
+      clearTimeout(this.#answerBy);
+      this.#answerBy = setTimeout(() => this.#transmit(), backoff(this.#times, request.attempt));
+      return true;
+    }
+    this.#expect(error.code, request);
+    request.failed(error);
+    this.#drop(request);
+    return true;
   }
 
   /** The limit of this minute is reached: lasting requests fail, the others wait. False if there is no lasting one. */
@@ -147,4 +160,9 @@ export class Requests {
     clearTimeout(this.#pause);
     this.#failLasting(error);
   }
+}
+
+function throttled() {
+  const details = { retryAfter: MINUTE / SECOND };
+  return new LoudhailerError("TOO_MANY_REQUESTS", "the limit of this minute is reached", details);
 }

@@ -33,6 +33,10 @@ export class Stream {
     return { epoch: this.epoch, offset: this.next - 1 };
   }
 
+  report(error) {
+    this.#hooks.report(error);
+  }
+
   /** Messages that a recovery may bring. */
   get bound() {
     return this.#hooks.bound();
@@ -130,7 +134,7 @@ export class Stream {
 
   #complete(messages, last, recover) {
     messages.forEach((message) => this.take(message));
-    this.#last = Math.max(this.#last, last);
+    this.#last = Math.max(last, this.next - 1, ...this.#held.keys());
     if (recover && this.next <= last) {
       this.#hooks.recover(true);
     }
@@ -154,18 +158,27 @@ export class Stream {
     this.#settle();
   }
 
-  /** Begin with the next message: nothing can be recovered. */
+  /** Begin with the first message that has come since: nothing can be recovered. */
   giveUp(error) {
     this.isRecovering = false;
     this.#hooks.report(error);
-    const held = [...this.#held.values()].sort((a, b) => a.offset - b.offset);
-    const isFirst = this.epoch === null;
-    if (!isFirst) {
+    if (this.epoch !== null) {
+      this.next = this.#held.size > 0 ? Math.min(...this.#held.keys()) : this.#last + 1;
       this.#unrecovered();
     }
-    this.#held.clear();
-    this.epoch = null;
-    this.#waiting.unshift(...held);
+    this.#waiting.sort((a, b) => a.offset - b.offset);
+    this.#settle();
+  }
+
+  /** Leave a recovery alone that came too late. */
+  abandon() {
+    this.isRecovering = false;
+    this.#settle();
+  }
+
+  /** The subscription was refused for good. */
+  refused() {
+    this.isPending = false;
     this.#settle();
   }
 

@@ -36,7 +36,8 @@ export function backoff({ random, shortestBackoff, longestBackoff }, attempt) {
 
 /** A 429 names this client's own turn; the time that another error names is everybody's, so it is spread. */
 export function delayOf(error, spread) {
-  return error?.retryAfter > 0 ? error.retryAfter * SECOND + (error.status === 429 ? 0 : spread()) : spread();
+  const turn = Math.min(error?.retryAfter ?? 0, LONGEST_WAIT) * SECOND;
+  return turn > 0 ? turn + (error.status === 429 ? 0 : spread()) : spread();
 }
 
 /** The newest values, up to a number of them. */

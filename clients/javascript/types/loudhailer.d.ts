@@ -4,7 +4,7 @@
 export type Json = unknown;
 
 /**
- * Codes of the service are in its README. Codes of this package: `NO_ANSWER` (in time), `TOO_MANY_PENDING` (100 requests wait),
+ * Codes of the service are in its README. Codes of this package: `NO_ANSWER` and `NOT_SENT` (in time), `TOO_MANY_PENDING` (100 wait),
  * `TOO_LONG` (a frame of more than 32 KB), `TOO_MANY_REQUESTS` (the limit of this minute), `CLOSED` (the client is closed),
  * `UNREACHABLE`, `UNAVAILABLE`, `UNAUTHORIZED`, `FORBIDDEN`, `NOT_FOUND`, `CONFLICT` (of HTTP), `MALFORMED_FRAME`,
  * `MALFORMED_ANSWER`, `HANDLER_FAILED` (with its `cause`), `NO_WEBSOCKET`.
@@ -70,7 +70,24 @@ export interface WebSocketConstructor {
   };
 }
 
-export interface Options {
+/** Milliseconds. Two numbers are the bounds of a random time. */
+export interface Times {
+  keepAlive: [number, number];
+  renewal: [number, number];
+  overlap: number;
+  longestOverlap: number;
+  handshake: number;
+  session: number;
+  answer: number;
+  request: number;
+  gap: number;
+  spread: number;
+  shortestBackoff: number;
+  longestBackoff: number;
+  stable: number;
+}
+
+export interface Options extends Partial<Times> {
   /** Needed where the platform has no `globalThis.WebSocket`: in Node.js 20. */
   WebSocket?: WebSocketConstructor;
   fetch?: typeof fetch;

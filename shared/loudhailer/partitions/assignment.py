@@ -36,11 +36,13 @@ class _Partitions:
         stale_at: time at which they are read again.
         known: all partitions, with the counts that were read.
         counts: partitions in use, with the counts plus this environment's assignments since.
+        retired: partitions to which nothing is assigned, because they stayed empty.
     """
 
     stale_at: float
     known: dict[Partition, int]
     counts: dict[Partition, int]
+    retired: set[Partition]
 
 
 class PartitionAssigner:
@@ -91,7 +93,8 @@ class PartitionAssigner:
 
     def reopen(self, partition: Partition) -> None:
         """Have the row of a partition exist and not be retired, for a connection that was assigned to it before."""
-        if partition not in self._partitions_of(audience_of(partition)).counts:
+        partitions = self._partitions_of(audience_of(partition))
+        if partition in partitions.retired or partition not in partitions.known.keys() | partitions.counts.keys():
             self._store.open(partition)
             self._store.reinstate(partition)
 
@@ -104,6 +107,7 @@ class PartitionAssigner:
                 stale_at=now + _CACHE_SECONDS * self._random.uniform(1 - _JITTER, 1 + _JITTER),
                 known={row.partition: row.count for row in rows},
                 counts={row.partition: row.count for row in rows if row.retired_at is None and not row.recount},
+                retired={row.partition for row in rows if row.retired_at is not None},
             )
             self._audiences.pop(audience, None)
             if len(self._audiences) >= _MOST_REMEMBERED:

@@ -1,4 +1,4 @@
-"""The seventeen invariants, in groups that look at the same things."""
+"""The eighteen invariants, in groups that look at the same things."""
 
 from collections.abc import Sequence
 

@@ -28,11 +28,15 @@ STRANDED = "13: no direct message waits on a cell while its player is connected 
 FOLLOWS = "13: direct messages of one cell to a player who does not move arrive in the order of their acknowledgements"
 SHARED = "13: the parts of a limit add up to the limit"
 TOGETHER = "13: all cells together let in no more than the tenant's limit"
+ASKED = "13: no client is asked to leave a cell that gets new sessions"
 MISSED = "13: a client that was connected, or moved meanwhile, misses no broadcast"
 
 _SKEW_SECONDS = 5.0
 _KNOWN_SECONDS = 100.0
 """Time after which every function knows of a change of the cells: a tenant's copy is remembered for a minute."""
+
+_ORDER_SECONDS = 30.0
+"""Time after which a drain has noticed that its order was taken back."""
 
 _POSTED_SECONDS = LIFETIME_SECONDS + TIMEOUTS["post_message"]
 """Time after its publication in which a broadcast may be posted."""
@@ -48,6 +52,7 @@ class _Together:
         stored: where and when a direct message was stored first.
         excess: the connections that were let in by more than their cell's part of the limit while all take part.
         changed_at: when it last was not so that all cells took part.
+        ordered_at: the last order of an operator.
         renewed_at: the last lease.
     """
 
@@ -56,6 +61,7 @@ class _Together:
     stored: dict[str, tuple["CellName", float]] = field(default_factory=dict)
     excess: set["EngineKey"] = field(default_factory=set)
     changed_at: float = float("inf")
+    ordered_at: float = 0.0
     renewed_at: float = 0.0
 
 
@@ -98,10 +104,12 @@ class CellsInvariant(Observer):
         )
 
     def received(self, client: "SimulatedClient", frame: str) -> None:
-        """Note who has a direct message, and check its order."""
+        """Note who has a direct message, and check its order; check that a client that is asked to move may do so."""
         if not self.system.has_cells:
             return
         found = json.loads(frame)
+        if found.get("type") == "move":
+            self._may_be_asked(client)
         if "srcPlayerId" in found and "sentAt" in found and "messageId" in found:
             self._direct_received(client, found["messageId"])
 
@@ -168,6 +176,15 @@ class CellsInvariant(Observer):
             holds(that=not later, invariant=FOLLOWS, text=f"{client} gets message {name} of {origin} after {later}")
         together.taken[name].add(client.connection)
 
+    def _may_be_asked(self, client: "SimulatedClient") -> None:
+        orders = self.system.hub.tables.tables["cells"].rows.get("orders", {})
+        is_drained = self.system.name in orders and float(orders[self.system.name]["weight"]["N"]) == 0
+        holds(
+            that=is_drained or self.system.scheduler.now - self._together.ordered_at < _ORDER_SECONDS,
+            invariant=ASKED,
+            text=f"{client} is asked to leave {self.system.name}, which gets new sessions",
+        )
+
     def _recorded(self, key: "EngineKey", row: "Item", invocation: "SimulatedInvocation | None") -> None:
         tenant, session = row["tenantId"]["S"], row["sessionId"]["S"]
         placement = self.system.placement(tenant, f"session#{session}")
@@ -195,7 +212,7 @@ class CellsInvariant(Observer):
         together, now = self._together, self.system.scheduler.now
         key, row = write.key[0], write.new
         if key == "orders":
-            together.changed_at = now
+            together.changed_at = together.ordered_at = now
         if not key.startswith("seen#") or row is None:
             return
         is_well = row["isWell"]["BOOL"] and set(row["takingPart"]["M"]) == set(self.system.names)

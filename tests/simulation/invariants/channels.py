@@ -1,4 +1,4 @@
-"""Invariants 13 to 16: an acknowledged subscription has a member, which gets messages; both end with the connection."""
+"""Invariants 15 to 18: an acknowledged subscription has a member, which gets messages; both end with the connection."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
 
-ACKNOWLEDGED = "13: an acknowledged subscription has its member until it is left or the connection ends"
-OWNED = "14: at rest each member has its subscription, of the same era, and each subscription its connection"
-REACHED = "16: an acknowledged subscription is a recipient of every later broadcast to its channels"
-COUNTED = "15: at rest each audience's count is the number of its members"
+ACKNOWLEDGED = "15: an acknowledged subscription has its member until it is left or the connection ends"
+OWNED = "16: at rest each member has its subscription, of the same era, and each subscription its connection"
+REACHED = "18: an acknowledged subscription is a recipient of every later broadcast to its channels"
+COUNTED = "17: at rest each audience's count is the number of its members"
 
 
 class Channels(Observer):

@@ -639,11 +639,6 @@ MUTANTS: Mapping[str, Mutant] = {
         "        if is_finished and wake.connected:\n            self._fetch(wake, wake_id)\n",
         "",
     ),
-    "relay/ignores-that-messages-wait-elsewhere": Mutant(
-        "functions.messaging.relay_message.players_cell",
-        "        if placement.waits_elsewhere or placement.has_moved_since",
-        "        if placement.has_moved_since",
-    ),
     "relay/hands-over-without-a-request": Mutant(
         "functions.messaging.relay_message.players_cell",
         "        self._send(Forward(inbox))\n        count",
@@ -663,6 +658,12 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.limits.shares",
         "        return self._part(tenant, self._taking_part())\n",
         "        return tenant\n",
+    ),
+    "drain/continues-when-it-is-stopped": Mutant(
+        "tools.operations.draining",
+        "        self.require_order()\n",
+        "",
+        first=430,
     ),
     "drain/clients-close-after-two-seconds": Mutant(
         "tools.operations.draining",

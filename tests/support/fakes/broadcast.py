@@ -185,7 +185,7 @@ def _cut_short(summary: Summary) -> Summary:
 
 
 class MemoryTopic(Topic):
-    """Keeps what it was handed; `down` makes it refuse."""
+    """Keeps the announcements; `down` makes it refuse."""
 
     def __init__(self) -> None:
         self.bodies: list[str] = []

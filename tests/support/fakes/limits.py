@@ -11,7 +11,7 @@ from loudhailer.limits.port import LimitStore
 
 
 class MemoryLimitStore(LimitStore):
-    """Keeps totals in a dictionary, and what is counted in minutes in another; one lock makes each change whole."""
+    """Keeps totals in a dictionary, and the counts of minutes in another; one lock makes each change whole."""
 
     def __init__(self) -> None:
         self.rows: dict[TenantId, TenantTotal] = {}

@@ -9,7 +9,7 @@ from loudhailer.limits.places.port import PlaceStore
 
 
 class MemoryPlaceStore(PlaceStore):
-    """Keeps in dictionaries what is taken, and when it was counted; one lock makes each change whole."""
+    """Keeps the taken places and the times of counting in dictionaries; one lock makes each change whole."""
 
     def __init__(self) -> None:
         self.taken: dict[tuple[TenantId, str], int] = {}

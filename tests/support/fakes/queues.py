@@ -9,7 +9,7 @@ from loudhailer.queues.port import FifoMessage, FifoQueue, Queue
 
 
 class MemoryQueue(Queue):
-    """Keeps what it was sent; `down` makes it refuse."""
+    """Keeps the sent messages; `down` makes it refuse."""
 
     def __init__(self) -> None:
         self.bodies: list[str] = []
@@ -38,7 +38,7 @@ class MemoryQueue(Queue):
 
 
 class MemoryFifoQueue(FifoQueue):
-    """Keeps what it was sent, each deduplication id of a group once; `down` makes it refuse."""
+    """Keeps the sent messages, each deduplication id of a group once; `down` makes it refuse."""
 
     def __init__(self) -> None:
         self.messages: list[FifoMessage] = []

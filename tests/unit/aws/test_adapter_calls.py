@@ -314,7 +314,7 @@ def test_a_further_cell_reads_the_hubs_tenants_consistently() -> None:
 
 
 def test_only_the_needed_attributes_of_recipients_are_read() -> None:
-    """Their id and when they connected: what is read is paid for and waited for."""
+    """Their id and time of connecting: each attribute that is read costs time and money."""
     client: Any = Refusing()
     with pytest.raises(TransientError):
         list(connections(client).in_partition(FIRST, after=None, not_expired_at=0))

@@ -29,7 +29,7 @@ class StubDynamo:
         self.deleted: list[Any] = []
 
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
-        """As DynamoDB answers: 200, with what it left."""
+        """As DynamoDB answers: 200, with the unprocessed entries."""
         ((table, wanted),) = RequestItems.items()
         assert (table, wanted["ConsistentRead"], wanted["ProjectionExpression"]) == (TABLE, True, "k")
         keys, unprocessed = self._divide(wanted["Keys"])
@@ -266,7 +266,7 @@ def test_an_update_of_a_row_has_values_only_if_its_expression_uses_some(values: 
     calls: list[dict[str, Any]] = []
 
     class Stub:
-        """Notes what it is asked for."""
+        """Notes its calls."""
 
         def update_item(self, **request: Any) -> None:
             """The condition holds."""

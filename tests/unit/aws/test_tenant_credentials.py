@@ -23,7 +23,7 @@ ROLE = "arn:aws:iam::111111111111:role/loudhailer-test-connect-tenant"
 
 
 class Wire:
-    """Answers as STS and DynamoDB do, and keeps what was asked."""
+    """Answers as STS and DynamoDB do, and keeps the requests."""
 
     def __init__(self) -> None:
         self.assumed: list[dict[str, str]] = []
@@ -153,7 +153,7 @@ def test_all_clients_share_one_pool_of_connections(wire: Wire) -> None:
 
 
 def test_the_most_recently_used_tenants_are_kept(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory is bounded: what was not used for longest is made again."""
+    """Memory is bounded: the objects that were unused longest are made again."""
     monkeypatch.setattr(scope, "_TENANTS", 2)
     clients = _clients()
     acme, bird = clients.of(ACME), clients.of(BIRD)

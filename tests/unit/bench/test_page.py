@@ -68,7 +68,7 @@ def test_a_chart_is_well_formed(svg: str) -> None:
 
 
 def test_a_bar_is_as_long_as_its_value() -> None:
-    """The eye compares what the numbers say."""
+    """The heights are in proportion to the numbers."""
     root = ET.fromstring(bars("Posts", {"ours": 300.0, "theirs": 100.0}))  # noqa: S314  # made a moment ago
     _, ours, theirs = (float(each.attrib["width"]) for each in root.iter("{http://www.w3.org/2000/svg}rect"))
     assert ours / theirs == pytest.approx(3, abs=0.01)
@@ -85,7 +85,7 @@ def test_an_axis_has_round_numbers() -> None:
 
 
 def test_import_times_are_added_up_by_package() -> None:
-    """Modules of one package count together; what is no line of the log is passed over."""
+    """Modules of one package count together; other lines than those of the log are ignored."""
     log = (
         "import time: self [us] | cumulative | imported package\n"
         "import time:       100 |        100 |   botocore.session\n"

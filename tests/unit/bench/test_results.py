@@ -33,7 +33,7 @@ def test_a_number_has_three_digits_or_more(value: float, text: str) -> None:
 
 
 def test_units_are_written_out() -> None:
-    """A share, a ratio and a time look like what they are."""
+    """A share, a ratio and a time have their usual notation."""
     assert (percent(0.979), times(40), microseconds(24.5e-6)) == ("97.9%", "40.0 x", "24.5 us")
 
 

@@ -36,7 +36,7 @@ SETTINGS = Settings(
 
 
 class Wire:
-    """Answers as STS and SQS do, and keeps what was asked."""
+    """Answers as STS and SQS do, and keeps the requests."""
 
     def __init__(self) -> None:
         self.assumed: list[tuple[str, dict[str, str]]] = []

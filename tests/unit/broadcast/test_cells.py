@@ -1,4 +1,4 @@
-"""A broadcast over several cells: which of them it names, which take part, and what the report says of them."""
+"""A broadcast over several cells: the cells that it names, the ones that take part, and their parts of the report."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -317,7 +317,7 @@ def test_a_silent_cell_is_named_and_its_recipients_count_as_failed() -> None:
 
 
 def test_the_numbers_of_a_cell_that_reports_again_are_used() -> None:
-    """Its snapshot takes the place of what was assumed."""
+    """Its snapshot replaces the assumption."""
     report = combined(HEAD, part(), {NORTH: part(), SOUTH: part()}, SILENT_FROM + 9_999, GRACE)
     assert (report.status, report.silent, report.failed) == ("finished", (), 0)
 

@@ -1,4 +1,4 @@
-"""The messages of a broadcast: round trips, and what is refused."""
+"""The messages of a broadcast: round trips, and refusals."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -211,7 +211,7 @@ def test_a_source_has_exactly_one_scope() -> None:
 
 
 def test_an_announcement_names_cells_only_in_a_deployment_with_cells() -> None:
-    """A hub alone writes what it always did."""
+    """A hub alone writes the same message as before."""
     assert json.loads(announcement().to_wire()).keys().isdisjoint({"cells", "contentHash"})
     wire = json.loads(replace(announcement(), cells=frozenset({SOUTH, NORTH}), content_hash="0" * 64).to_wire())
     assert (wire["cells"], wire["contentHash"]) == (["north", "south"], "0" * 64)
@@ -223,7 +223,7 @@ def test_an_announcement_names_cells_only_in_a_deployment_with_cells() -> None:
 def test_a_message_names_only_a_priority_other_than_normal(
     message: Announcement | SourceMessage | ChunkMessage,
 ) -> None:
-    """A release that does not know of priorities reads and writes what it always did."""
+    """A release without priorities reads and writes the same message as before."""
     assert "priority" not in json.loads(message.to_wire())
     assert json.loads(replace(message, priority=Priority.LOW).to_wire())["priority"] == "low"
 
@@ -240,14 +240,14 @@ def test_a_broadcast_belongs_to_its_tenant(audience: Audience, group: str) -> No
 
 @pytest.mark.parametrize("message", [source_message(), chunk_message()], ids=["partition", "chunk"])
 def test_a_group_is_written_where_it_is_known(message: SourceMessage | ChunkMessage) -> None:
-    """A former release wrote none, and reads what it always did."""
+    """A former release wrote none, and reads the same message as before."""
     assert "group" not in json.loads(message.to_wire())
     assert json.loads(replace(message, group=TENANT).to_wire())["group"] == TENANT
 
 
 @pytest.mark.parametrize("group", [1, "", "a b", "**", []])
 def test_a_group_that_is_no_tenants_is_malformed(group: object) -> None:
-    """SQS would refuse to take back what is left of such a chunk."""
+    """SQS would refuse the remaining part of such a chunk."""
     assert accepted("partition", [changed("partition", group=group)]) == []
     assert accepted("chunk", [changed("chunk", group=group)]) == []
 

@@ -251,7 +251,7 @@ class PipelineFixture:
         raise AssertionError("the queues are never empty")
 
     def _deliver(self, name: str, batch: list[str]) -> list[str]:
-        """Hand the batch to its function; what is to be delivered again."""
+        """Hand the batch to its function; return the messages to be delivered again."""
         try:
             answer = self.handlers[name](event(*batch))
         except (Killed, TransientError):

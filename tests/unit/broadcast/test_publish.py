@@ -1,4 +1,4 @@
-"""A broadcast begins: what is accepted, what is refused, and what a repeat does."""
+"""A broadcast begins: accepted, refused and repeated requests."""
 
 import base64
 import json
@@ -242,7 +242,7 @@ def test_a_bad_request_is_refused_with_its_field_and_sends_nothing(request_: obj
     ],
 )
 def test_an_error_states_the_legal_values(changed: dict[str, object], message: str) -> None:
-    """In one sentence, with what is legal."""
+    """In one sentence, with the legal form."""
     request = {name: value for name, value in (REQUEST | changed).items() if value is not ...}
     _, body = PublishFixture().post(request)
     assert body["error"]["message"] == message

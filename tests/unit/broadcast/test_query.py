@@ -353,7 +353,7 @@ def test_existing_chunks_are_loaded_one_at_a_time() -> None:
 
 @given(st.lists(st.integers(0, 1), max_size=60), st.sets(st.integers(0, 12)), st.sets(st.integers(0, 12)))
 def test_two_concurrent_queries_agree_on_the_chunks(schedule: list[int], come: set[int], gone: set[int]) -> None:
-    """Also when the one sees connections that the other does not: what is counted is what was sent."""
+    """Also when the one sees connections that the other does not: the count is of the sent ones."""
     tables, other = QueryFixture(), QueryFixture()
     other.broadcasts, other.shards = tables.broadcasts, tables.shards
     tables.connect(map(key, range(0, 12, 2)))

@@ -68,7 +68,7 @@ def test_delivered_wins_over_gone_and_gone_over_failed(found: list[OutcomeMessag
 
 @given(several)
 def test_every_delivery_is_credited_to_one_account(found: list[OutcomeMessage]) -> None:
-    """The accounts' credits add up to what was delivered."""
+    """The accounts' credits add up to the deliveries."""
     tally = tally_of(found)
     assert sum(tally.by_account.values()) == tally.delivered.bit_count()
     assert all(tally.by_account.values())

@@ -1,4 +1,4 @@
-"""A further cell tells the hub what has become of its broadcasts."""
+"""A further cell reports its part of each broadcast to the hub."""
 
 from collections import Counter
 from collections.abc import Mapping

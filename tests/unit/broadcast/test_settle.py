@@ -131,7 +131,7 @@ def test_only_the_row_of_a_gone_connection_is_deleted(counted: Counter[str]) -> 
 
 
 def test_a_young_connection_keeps_its_row_after_any_outcome() -> None:
-    """The row of the chunk says who was young, and until when."""
+    """The chunk's row has the young connections, and the end of that time."""
     broadcast = SettleFixture()
     broadcast.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 3, young=0b101))
     broadcast.now += YOUNG_SECONDS - 1
@@ -210,7 +210,7 @@ def test_a_malformed_outcome_fails_alone() -> None:
 
 
 def test_connections_of_an_unknown_chunk_are_not_deleted() -> None:
-    """There is no telling whose they are: a permanent error, and the others are settled."""
+    """Their connections are unknown: a permanent error, and the others are settled."""
     broadcast = SettleFixture()
     failures = broadcast.run(outcome(gone=0b1, chunk_id="7.7"), outcome(gone=0b1))
     assert failures.keys() == {"0"}
@@ -325,7 +325,7 @@ def test_concurrent_settlements_add_up_to_the_union(batches: list[list[OutcomeMe
 
 @pytest.mark.parametrize("sizes", [(3, 5), (5, 3)], ids=["larger", "smaller"])
 def test_an_outcome_of_another_size_is_refused(sizes: tuple[int, int]) -> None:
-    """Its bits would stand for other connections; what was settled before stays."""
+    """Its bits would stand for other connections; earlier outcomes stay."""
     broadcast = SettleFixture()
     first, second = sizes
     assert broadcast.run(outcome(first, delivered=0b1)) == {}

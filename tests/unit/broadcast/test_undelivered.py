@@ -221,7 +221,7 @@ def test_a_source_fixed_while_its_broadcast_ends_is_excluded() -> None:
 
 
 def test_a_given_up_outcome_is_tried_once_more_and_not_kept() -> None:
-    """It says what is true, not what failed."""
+    """It shows the true result, not the failed message."""
     broadcast = GiveUpFixture()
     broadcast.give_up(outcome(3, delivered=0b111, chunk_id="0.0").to_wire())
     assert broadcast.report().delivered == 3

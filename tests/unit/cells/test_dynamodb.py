@@ -57,7 +57,7 @@ def test_a_malformed_lease_is_ignored(
 
 
 def test_a_conflicting_change_of_a_tenant_asks_for_a_retry() -> None:
-    """A conflict of transactions says nothing of what was to be changed."""
+    """A conflict of transactions does not show whether the condition holds."""
 
     class Conflicting:
         def get_item(self, **_: Any) -> Any:

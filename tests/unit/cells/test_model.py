@@ -1,4 +1,4 @@
-"""Cells as they are declared, and what is believed of a lease."""
+"""Cells as they are declared, and valid leases."""
 
 from dataclasses import replace
 from typing import Any

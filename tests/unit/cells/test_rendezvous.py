@@ -23,7 +23,7 @@ weights_of_cells = st.dictionaries(
 
 @pytest.mark.parametrize("weights", [EVEN, {HUB: 1.0, NORTH: 3.0}], ids=["even", "one to three"])
 def test_keys_are_spread_by_weight(weights: Mapping[CellName, float]) -> None:
-    """Within three standard deviations of what the weights promise."""
+    """Within three standard deviations of the weights' shares."""
     found = Counter(ranked(key, weights)[0] for key in KEYS)
     for cell, weight in weights.items():
         part = weight / sum(weights.values())

@@ -20,6 +20,10 @@ class ScriptedClock {
     globalThis.clearTimeout = globalThis.clearInterval = (timer) => void this.#timers.delete(timer);
   }
 
+  get left() {
+    return this.#timers.size;
+  }
+
   #add(act, delay, isRepeated) {
     this.#last += 1;
     this.#timers.set(this.#last, { at: this.now + delay, act, delay: isRepeated ? delay : null });
@@ -164,6 +168,17 @@ class Stage {
     long: ({ long, as }) => this.#await(as, this.#client.direct("bob", "x".repeat(long))),
     check: () => this.#client.check(),
     close: () => this.#client.close(),
+    check_and_close: () => {
+      this.#client.check();
+      this.#client.close();
+    },
+    closes_on: ({ closes_on: wanted }) =>
+      this.#client.on("status", ({ state }) => state === wanted && this.#client.close()),
+    leaves_on: ({ leaves_on: [name, event] }) => {
+      const channel = this.#objects.get(name);
+      channel.on(event, () => channel.leave());
+      channel.on(event, () => this.#events.push([name, "called although it was left"]));
+    },
     unsubscribe: ({ unsubscribe }) => this.#unsubscribe.get(unsubscribe)(),
     fail: ({ fail: [name, event] }) =>
       this.#objects.get(name).on(event, () => {
@@ -252,7 +267,9 @@ for (const { name, steps, ...settings } of cases) {
     console.warn = console.error = () => {};
     const stage = new Stage(settings);
     try {
-      await settle();
+      if (!settings.early) {
+        await settle();
+      }
       for (const [number, step] of steps.entries()) {
         try {
           await stage.play(step);
@@ -260,6 +277,9 @@ for (const { name, steps, ...settings } of cases) {
           throw new Error(`step ${number}, ${JSON.stringify(step)}: ${cause.message}`, { cause });
         }
       }
+      await stage.play({ close: true });
+      assert.equal(stage.clock.left, 0, "a timer is left after the end");
+      assert.ok(stage.sockets.every(({ isClosed }) => isClosed), "a socket is left after the end");
     } finally {
       Object.assign(globalThis, { setTimeout, setInterval, clearTimeout, clearInterval });
       Object.assign(console, { warn, error });

@@ -159,8 +159,16 @@ class Stage:
         await settle()
 
     def end(self) -> None:
-        """Leave nothing running."""
+        """Close the client."""
         self._client.close()
+
+    @property
+    def left(self) -> list[object]:
+        """The timers, tasks and open sockets that remain."""
+        scheduled: list[asyncio.TimerHandle] = self._loop._scheduled  # type: ignore[attr-defined]
+        timers = [timer for timer in scheduled if not timer.cancelled()]
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        return [*timers, *tasks, *(socket for socket in self._sockets if not socket.is_closed)]
 
     def act_channel(self, step: Step) -> None:
         """Subscribe to a channel."""
@@ -230,6 +238,27 @@ class Stage:
     def act_close(self, _: Step) -> None:
         """Close the client."""
         self._client.close()
+
+    def act_check_and_close(self, _: Step) -> None:
+        """Check the connection, and close the client in the same moment."""
+        self._client.check()
+        self._client.close()
+
+    def act_closes_on(self, step: Step) -> None:
+        """Close the client in a handler."""
+
+        def close(status: Status) -> None:
+            if status.state == step["closes_on"]:
+                self._client.close()
+
+        self._client.on("status", close)
+
+    def act_leaves_on(self, step: Step) -> None:
+        """Leave a channel in a handler that is not the last one."""
+        name, event = step["leaves_on"]
+        channel = self._channel(name)
+        channel.on(event, lambda _: channel.leave())
+        channel.on(event, lambda _: self._events.append([name, "called although it was left"]))
 
     def act_unsubscribe(self, step: Step) -> None:
         """Remove a handler."""
@@ -359,7 +388,8 @@ def test_the_client_agrees_with_the_table_of_cases(case: dict[str, Any]) -> None
 
     async def play() -> None:
         stage = Stage(loop, case)
-        await settle()
+        if not case.get("early"):
+            await settle()
         for number, step in enumerate(case["steps"]):
             try:
                 await stage.play(step)
@@ -367,6 +397,7 @@ def test_the_client_agrees_with_the_table_of_cases(case: dict[str, Any]) -> None
                 raise AssertionError(f"step {number}, {json.dumps(step)}: {error}") from error
         stage.end()
         await settle()
+        assert stage.left == []
 
     loop = ScriptedLoop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:

@@ -16,7 +16,17 @@ from functions.connections.reconcile.reconcile import Reconcile
 from loudhailer.connections.model import PROBE, Connection, ConnectionKey
 from loudhailer.deadline import Deadline
 from loudhailer.errors import TransientError
-from loudhailer.ids import ConnectionId, Partition, ProbeId, SessionId, TenantId, nth_partition, tenant_of
+from loudhailer.ids import (
+    ConnectionId,
+    Partition,
+    Pattern,
+    ProbeId,
+    SessionId,
+    TenantId,
+    channel_key,
+    nth_partition,
+    tenant_of,
+)
 from loudhailer.partitions.model import PartitionCount
 from loudhailer.tenants.model import Tenant
 from tests.support.executors import AtOnce
@@ -297,7 +307,7 @@ def test_a_contended_session_delays_only_its_own_partitions(
 
 
 def test_a_partition_without_a_row_is_reported_and_not_made(tables: AccountingFixture, counted: Counter[str]) -> None:
-    """Its neighbours are counted, and its sessions still forget what is gone."""
+    """Its neighbours are counted, and its sessions still forget connections that are gone."""
     absent = nth_partition(ACME, 9)
     tables.disconnect(tables.connect(absent, "a"))
     tables.connect(FIRST, "b")
@@ -455,3 +465,21 @@ def test_a_batch_without_changes_reads_nothing(tables: AccountingFixture, monkey
     monkeypatch.setattr(tables.partitions, "checkpoints", None)
     accounting = Accounting(tables.partitions, tables.sessions, tables.limits, executor=AtOnce())
     assert accounting({"Records": []}) == {"batchItemFailures": []}
+
+
+def test_members_of_channels_are_counted_alone(counted: Counter[str]) -> None:
+    """They are in no session and in no total."""
+    partitions = MemoryPartitionStore()
+    news = nth_partition(channel_key(ACME, Pattern("news/uk")), 3)
+    partitions.open(news)
+    changes = [
+        record("INSERT", START, ConnectionKey(news, ConnectionId("a")), None),
+        record("INSERT", START + 1, ConnectionKey(news, ConnectionId("b")), None),
+        record("MODIFY", START + 2, ConnectionKey(news, ConnectionId("a")), None),
+        record("REMOVE", START + 3, ConnectionKey(news, ConnectionId("a")), None),
+    ]
+    accounting = Accounting(partitions, None, None, executor=AtOnce())
+    for _ in range(2):
+        assert accounting({"Records": changes}) == {"batchItemFailures": []}
+    assert partitions.rows[news].count == 1
+    assert (counted["MemberJoined"], counted["MemberLeft"], counted["ConnectionOpened"]) == (2, 1, 0)

@@ -12,7 +12,7 @@ from loudhailer.errors import TransientError
 from loudhailer.ids import AudienceKey, Partition, TenantId, channel_key, nth_partition
 from loudhailer.partitions import assignment as module
 from loudhailer.partitions.assignment import PartitionAssigner
-from loudhailer.partitions.model import PartitionCount
+from loudhailer.partitions.model import PartitionCount, Sample
 from tests.support.executors import AtOnce
 from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.properties import examples
@@ -51,7 +51,7 @@ class AssignmentFixture:
         )
 
     def account(self, assigned: Counter[Partition]) -> None:
-        """The stream catches up with what was assigned."""
+        """The stream catches up with the assignments."""
         for partition, connections in assigned.items():
             row = self.store.rows[partition]
             self.store.advance(
@@ -260,3 +260,22 @@ def test_connections_of_a_storm_are_balanced_over_many_environments(seed: int, e
     late = assigned - before
     assert len(assignment.store.rows) * assignment.capacity > assigned.total(), "more room was opened early enough"
     assert max(late.values()) < 2 * assignment.capacity, "no partition took the storm alone"
+
+
+def test_a_partition_of_an_earlier_assignment_is_opened_again() -> None:
+    """A retired one is in use again and a removed one has a row again; one in doubt keeps its sample."""
+    assignment = AssignmentFixture(capacity=10, maximum=5)
+    sample = Sample(3, "", 900)
+    third = nth_partition(ACME, 2)
+    put(
+        assignment,
+        PartitionCount(FIRST, retired_at=900, sample=Sample(0, "", 800)),
+        PartitionCount(SECOND, 4, recount=True, sample=sample),
+    )
+    for partition in (FIRST, SECOND, third):
+        assignment.assigner().reopen(partition)
+    assert assignment.store.of(ACME) == [
+        PartitionCount(FIRST),
+        PartitionCount(SECOND, 4, recount=True, sample=sample),
+        PartitionCount(third),
+    ]

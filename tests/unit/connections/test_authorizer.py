@@ -77,7 +77,7 @@ def event(**query: str) -> dict[str, Any]:
 
 
 def effect(policy: dict[str, Any]) -> str:
-    """Return what the policy says about every route of the stage."""
+    """Return the policy's effect on every route of the stage."""
     (statement,) = policy["policyDocument"]["Statement"]
     assert statement["Resource"] == f"{STAGE}/*"
     assert statement["Action"] == "execute-api:Invoke"

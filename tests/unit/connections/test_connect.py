@@ -206,7 +206,7 @@ def test_refused_attempts_count_for_their_session_only(handshakes: ConnectFixtur
 
 
 def test_refused_attempts_of_a_full_session_count_for_it_only(handshakes: ConnectFixture) -> None:
-    """Its tenant may connect as often as before; what the tenant's total refuses counts for the tenant, too."""
+    """Its tenant may connect as often as before; attempts that the tenant's total refuses count for the tenant, too."""
     handshakes.handshake("a")
     handshakes.handshake("b", connectionsPerSession="1")
     assert handshakes.limits.minutes == {"acme:minute:960": 1, "acme:s1:minute:960": 2}

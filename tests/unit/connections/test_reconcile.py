@@ -1,4 +1,4 @@
-"""Deletion of what has expired, repair of what went wrong; one step's failure is its own."""
+"""Deletion of expired rows, repair of wrong counts; a failed step does not stop the others."""
 
 import contextlib
 from collections import Counter
@@ -13,7 +13,7 @@ from functions.connections.reconcile.reconcile import Reconcile, ReconcileCounts
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.deadline import Deadline
 from loudhailer.errors import TransientError
-from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, nth_partition
+from loudhailer.ids import ConnectionId, Partition, Pattern, SessionId, TenantId, channel_key, nth_partition
 from loudhailer.limits.model import Inquiry, TenantTotal
 from loudhailer.partitions.model import PartitionCount, Sample
 from loudhailer.tenants.model import Tenant
@@ -939,3 +939,35 @@ def test_a_partition_in_doubt_is_not_retired(tables: ReconcileFixture) -> None:
         tables.put(replace(row, sample=None))
         tables.run()
     assert tables.partitions.rows[SECOND].retired_at is None
+
+
+NEWS = nth_partition(channel_key(ACME, Pattern("news/*")), 0)
+
+
+def test_the_members_of_channels_are_swept_and_counted_without_their_tenants(
+    tables: ReconcileFixture, counted: Counter[str]
+) -> None:
+    """They are in no total and in no session; the first partition of a pattern is removed as any other is."""
+    members = ReconcileCounts(
+        connections=tables.connections,
+        partitions=tables.partitions,
+        failures=tables.failures,
+        clock=lambda: tables.now,
+    )
+
+    def run(minutes: int) -> None:
+        for _ in range(minutes):
+            tables.now += MINUTE
+            members(Deadline(tables.now + 50, lambda: tables.now))
+
+    tables.put(PartitionCount(NEWS, 2, recount=True))
+    live, over = tables.connect("live", NEWS, lives=10_000), tables.connect("over", NEWS, lives=MINUTE)
+    run(1)
+    assert set(tables.connections.rows) == {live} != {over}
+    assert (counted["Members"], counted["MemberPartitions"], counted["MemberPartitionsInDoubt"]) == (2, 1, 1)
+    run(QUIET + 1)
+    assert tables.partitions.rows[NEWS] == PartitionCount(NEWS, 1)
+    tables.connections.delete(live)
+    tables.account(NEWS, -1)
+    run(2 * QUIET)
+    assert tables.partitions.rows == {}

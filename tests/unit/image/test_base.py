@@ -62,7 +62,7 @@ def test_wheels_are_for_amazon_linux(architecture: str, machine: str) -> None:
 
 
 class Offline(ContainerEngine):
-    """An engine that can pull nothing, and has what is named in `client`."""
+    """An engine that can pull nothing, and has the images named in `client`."""
 
     def run(self, *arguments: str) -> str:
         """The engine is at home on arm64."""
@@ -81,7 +81,7 @@ def test_a_pulled_base_is_used_when_the_registry_is_unreachable(root: Path, term
 
 
 def test_the_stand_in_is_the_last_resort(root: Path, terminal: Terminal) -> None:
-    """It is built once, and found by what it is made of."""
+    """It is built once, and found by the digest of its sources."""
     (root / "images" / "stand_in").mkdir()
     assert local(root, Offline("loudhailer-stand-in:", ""), "linux/arm64", terminal).startswith("loudhailer-stand-in:")
 

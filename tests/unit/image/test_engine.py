@@ -52,7 +52,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def test_a_missing_client_is_reported_with_the_remedy(machine: Machine) -> None:  # noqa: ARG001 (it empties PATH)
-    """One sentence says what is missing, another how to get it."""
+    """One sentence names the missing part, another explains how to get it."""
     with pytest.raises(OperatorError, match="docker is missing") as failed, running_engine():
         pass
     assert "apt-get install docker.io mmdebstrap" in failed.value.remedy

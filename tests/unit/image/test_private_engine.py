@@ -80,7 +80,7 @@ def test_a_private_engine_ends_after_its_user_is_killed(dockerd: Path) -> None:
 
 
 def test_an_engine_that_does_not_start_reports_its_output(dockerd: Path) -> None:
-    """The output says what the machine lacks."""
+    """The output names the missing part of the machine."""
     _install(dockerd.parent, "echo 'iptables is missing' >&2; exit 1")
     with pytest.raises(OperatorError, match="iptables is missing"), held(answers):
         pass

@@ -13,7 +13,7 @@ INDEX = json.dumps({"manifests": [{"platform": {"architecture": name}} for name 
 
 
 class Registry:
-    """Answers as a registry does, and keeps what it was asked."""
+    """Answers as a registry does, and keeps the requests."""
 
     def __init__(self, index: bytes) -> None:
         self.asked: dict[str, Mapping[str, str]] = {}

@@ -178,7 +178,7 @@ def test_a_recreated_session_is_answered_in_the_next_minute(client: DefaultRoute
 def test_a_frame_that_cannot_be_counted_is_answered(
     client: DefaultRouteFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
-    """A table that is down does not keep the client from hearing what is wrong."""
+    """A client gets the error of its frame although a table is down."""
 
     def fail(*_: object) -> None:
         raise TransientError("timed out")

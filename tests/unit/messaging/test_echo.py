@@ -347,7 +347,7 @@ def test_a_session_that_floods_is_ended(counted: Counter[str]) -> None:
 
 
 def test_a_session_gets_a_share_of_its_tenants_minute() -> None:
-    """A quarter here, however many it sends; the others of the tenant get what is left."""
+    """A quarter here, however many it sends; the tenant's other sessions get the rest."""
     stage = Stage(session_share=0.25)
     stage.open("s1", ONE)
     stage.open("s2", TWO)
@@ -371,7 +371,7 @@ def test_thirteen_hundred_messages_end_the_session() -> None:
 
 
 def test_a_backlog_counts_in_the_minute_in_which_it_was_sent() -> None:
-    """A queue that was held up must not refuse what its sessions sent in time, nor what they send now."""
+    """A delayed queue must refuse neither earlier frames of its sessions nor new ones."""
     stage = Stage()
     stage.open("s1", ONE)
     assert stage(*numbered([1, 2], limit=2, sent_at=NOW - 60), *numbered([3, 4], limit=2)) == {}
@@ -434,7 +434,7 @@ def test_a_stale_row_that_cannot_be_deleted_fails_no_record(monkeypatch: pytest.
 
 
 def test_a_frame_that_the_gateway_refuses_is_skipped(counted: Counter[str]) -> None:
-    """The connection gets what comes behind it."""
+    """The connection gets the frames behind it."""
     stage = Stage({ONE: [Outcome.DELIVERED, Outcome.REJECTED, Outcome.DELIVERED]})
     stage.open("s1", ONE)
     assert stage(*numbered([1, 2, 3])) == {}
@@ -492,7 +492,7 @@ def test_an_admitted_message_is_not_refused_for_later_messages() -> None:
 
 
 def test_a_message_over_its_tenants_limit_is_refused_at_every_delivery() -> None:
-    """Others have used the tenant's minute up: what is refused for that is noted for the session, too."""
+    """Others have used the tenant's minute up: a refusal for that is noted for the session, too."""
     stage = Stage({ONE: [Outcome.DELIVERED, Outcome.SLOW, Outcome.DELIVERED]})
     stage.open("s1", ONE)
     stage.limits.count_in_minute(messages_of_tenant(TENANT), NOW, 7)
@@ -599,7 +599,7 @@ def test_the_close_of_a_connection_is_retried() -> None:
     ids="".join,
 )
 def test_a_record_that_did_not_come_from_the_route_is_poison(attributes: dict[str, str]) -> None:
-    """It never succeeds; what is behind it is answered."""
+    """It never succeeds; the frames behind it are answered."""
     stage = Stage()
     stage.open("s1", ONE)
     bad = record("bad", attributes=attributes)

@@ -154,7 +154,7 @@ class Cell:
 
 
 class ForwardingFixture:
-    """A hub with the cells north and south, and a player who gets messages."""
+    """A hub with the cells north and south, and a player with messages."""
 
     def __init__(self) -> None:
         self.now = NOW

@@ -107,7 +107,7 @@ def test_an_abandoned_attempt_keeps_its_place_in_the_inbox(inboxes: SendMessageF
 
 @pytest.mark.parametrize("message", ["", None, 0, [], {"text": "é\u2028😀\x00"}, "x" * (MAX_FRAME_BYTES - 2)])
 def test_any_json_is_a_message(inboxes: SendMessageFixture, message: Any) -> None:
-    """Up to what a client can send in one frame."""
+    """Up to the size of a client's frame."""
     ack = inboxes.send({"message": message, "destinationPlayerId": "2"})
     assert ack["message"] == message
     assert [decode(one.message) for one in inboxes.stored] == [message]
@@ -155,7 +155,7 @@ def test_an_id_of_128_characters_is_legal(inboxes: SendMessageFixture) -> None:
 
 @pytest.mark.parametrize("claimed", ["2", "", None, 1, "11"])
 def test_a_player_cannot_send_as_another(inboxes: SendMessageFixture, claimed: Any) -> None:
-    """The session says who the player is; a frame may repeat it, and nothing else."""
+    """The session has the player; a frame may repeat it, and name no other."""
     assert inboxes.send(SEED_FRAME | {"playerId": claimed})["error"] == {
         "code": "OTHER_PLAYER",
         "message": "the session is bound to another player than playerId",
@@ -189,7 +189,7 @@ def test_a_player_may_write_to_itself(inboxes: SendMessageFixture) -> None:
 
 
 def test_a_frame_with_a_room_goes_to_the_room(inboxes: SendMessageFixture) -> None:
-    """Whatever is in the field: the room says what is legal."""
+    """Whatever is in the field: the answer names the legal form."""
     assert inboxes.send({"roomKey": "", "content": "Hello"}) == "to the room"
     assert inboxes.stored == []
 
@@ -198,7 +198,7 @@ def test_a_frame_with_a_room_goes_to_the_room(inboxes: SendMessageFixture) -> No
 def test_a_frame_must_name_one_destination(
     inboxes: SendMessageFixture, frame: dict[str, str], counted: Counter[str]
 ) -> None:
-    """To a player or to a room, and not to both; the answer names what is legal."""
+    """To a player or to a room, and not to both; the answer names the legal forms."""
     error = inboxes.send(frame)["error"]
     message = "the frame must have destinationPlayerId or roomKey, and not both"
     assert error == {"code": "NO_DESTINATION", "message": message}

@@ -46,7 +46,7 @@ def test_a_planned_time_is_that_of_a_broadcast_chunk_by_chunk(connections: int, 
 
 @given(connections=st.integers(1, 3_000_000), deadline=st.floats(1, 300))
 def test_a_deadline_gets_as_few_cells_as_meet_it(connections: int, deadline: float) -> None:
-    """One cell fewer would not, or could not take what the clients send."""
+    """One cell fewer would not, or could not take the clients' frames."""
     try:
         load = cells_in_time(deadline, connections=connections, broadcasts_per_hour=Decimal(0))
     except OperatorError:

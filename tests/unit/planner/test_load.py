@@ -177,6 +177,12 @@ def test_joins_and_ends_of_sessions_take_roles() -> None:
     assert round(assumed_per_second(load) - ends) == 2 * 500
 
 
+def test_a_subscription_takes_one_role() -> None:
+    """`subscribe` acts as the tenant of the frame."""
+    load = Load(connections=10_000, subscriptions_per_second=500, tenants=1_000_000)
+    assert round(assumed_per_second(load) - Decimal(10_000) / (115 * 60)) == 500
+
+
 def test_every_function_that_acts_as_one_tenant_is_planned_with() -> None:
     """`echo` handles messages that count as direct; frames without meaning, of `default_route`, are not in a plan."""
     acting = {path.parent.name for path in ROOT.glob("functions/*/*/handler.py") if "PerTenant(" in path.read_text()}

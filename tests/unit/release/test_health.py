@@ -112,7 +112,7 @@ def found_by_broadcasts(deployment: Deployment, *through: int, account: str | No
 
 
 def found_by_routes(deployment: Deployment, account: str | None = None) -> dict[str, str]:
-    """Return what a frame on each route finds."""
+    """Return the result of a frame on each route."""
     stand_in = cast("Any", deployment)
     return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, (), account, crowd=stand_in).problems_of_routes())
 

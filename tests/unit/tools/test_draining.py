@@ -377,6 +377,16 @@ def test_a_drain_ends_once_its_clients_would_come_back(
     assert names(cell) == ["a"]
 
 
+def test_no_client_is_asked_if_the_drain_is_stopped_before(cell: CellFixture) -> None:
+    """The order may be taken back while the command waits for the other cells."""
+    three = deployment(NORTH, SOUTH)
+    cell.require_order = lambda: require_order(three, NORTH)
+    cell.add("s1", "a")
+    with pytest.raises(OperatorError, match=r"the drain was stopped\."):
+        cell.drain()
+    assert names(cell) == []
+
+
 @pytest.mark.parametrize("act", [order_drain, stop_drain])
 def test_an_unknown_cell_is_refused(act: Callable[[Any, str], object]) -> None:
     """The message has the names of all."""

@@ -5,6 +5,7 @@ from loudhailer_client.client import Client, connect
 from loudhailer_client.connection import GetSession, Session, SessionQuestion, Status
 from loudhailer_client.errors import LoudhailerError
 from loudhailer_client.server import Server, Signer, sigv4
+from loudhailer_client.times import Times
 
 __all__ = [
     "Channel",
@@ -18,6 +19,7 @@ __all__ = [
     "SessionQuestion",
     "Signer",
     "Status",
+    "Times",
     "connect",
     "sigv4",
 ]

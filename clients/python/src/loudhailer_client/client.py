@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from loudhailer_client import http
 from loudhailer_client.channel import Channel, ChannelOptions, Recover, Room
@@ -72,6 +72,9 @@ class Client(Emitter):
         self._channels: dict[str, Channel] = {}  # by name or pattern
         self._streams: dict[str, Stream] = {}  # by the names of channels whose messages have come
         self._unsubscribed: dict[Channel, None] = {}  # channels whose `subscribe` is to be sent
+        self._left: dict[str, None] = {}  # names whose `unsubscribe` is to be sent before
+        self._unconfirmed: set[Channel | Room] = set()  # of which the connection has no answer yet
+        self._is_outside = False  # the room is to be entered
         self._retries: set[asyncio.TimerHandle] = set()
         self._attempt = 0  # to subscribe
         self._room: Room | None = None
@@ -116,6 +119,8 @@ class Client(Emitter):
 
     def room(self, key: str, nickname: str) -> Room:
         """Enter a room, on each connection. A client is in one room: the former one is left."""
+        if self._room is not None:
+            self._unconfirmed.discard(self._room)
         self._room = Room(self, self, key, nickname)
         self._join()
         return self._room
@@ -164,12 +169,21 @@ class Client(Emitter):
         return self._connection.is_open
 
     def is_subscribed(self) -> bool:
-        """Tell whether all subscriptions were sent and answered."""
-        return not self._unsubscribed and not self._requests.is_subscribing
+        """Tell whether the connection has answered all subscriptions."""
+        return not self._unconfirmed
+
+    def on_error(self, error: LoudhailerError) -> None:
+        """Report that the session is not renewed any more."""
+        self.report(error)
+
+    def line(self) -> object:
+        """Return the line that carries."""
+        return self._connection.line
 
     def on_status(self, status: Status) -> None:
         """Enter the room and subscribe on a new connection."""
         if status.state == "open":
+            self._left.clear()  # a new connection has no channels
             self._join()
             self._subscribe_all(lambda _: True)
         elif status.state == "closed":
@@ -195,22 +209,47 @@ class Client(Emitter):
     # Rooms and subscriptions
 
     def _join(self) -> None:
+        if self._room is not None:
+            self._is_outside = True
+            self._unconfirmed.add(self._room)
+            self._requests.pump()
+
+    def _joining(self) -> Request | None:
         room = self._room
-        if room is None or not self.is_open():
-            return
-        text = written({"action": "joinroom", "roomKey": room.key, "nickName": room.nickname})
-        expected = ("joinroom", room.key, room.nickname)
-        self._requests.add(
-            Request(
-                text,
-                lambda frame: tuple(frame.get(name) for name in ("action", "roomKey", "nickName")) == expected,
-                lambda _: None,
-                room.report,
-            )
+        if not self._is_outside or room is None:
+            return None
+        self._is_outside = False
+        expected = {"action": "joinroom", "roomKey": room.key, "nickName": room.nickname}
+
+        def failed(error: LoudhailerError) -> None:
+            if error.code == "TRY_AGAIN":
+                self._later(lambda: self._join() if room is self._room else None)
+            else:
+                self._unconfirmed.discard(room)
+                room.report(error)
+
+        return Request(
+            json.dumps(expected),
+            lambda frame: {name: frame.get(name) for name in expected} == expected,
+            lambda _: self._unconfirmed.discard(room),
+            failed,
+            is_subscription=True,
         )
+
+    def _later(self, act: Callable[[], None], delay: float | None = None) -> None:
+        def due() -> None:
+            self._retries.discard(timer)
+            act()
+
+        if delay is None:
+            delay = self._times.backoff(self._attempt)
+            self._attempt += 1
+        timer = self._loop.call_later(delay, due)
+        self._retries.add(timer)
 
     def _subscribe(self, channel: Channel) -> None:
         self._unsubscribed[channel] = None
+        self._unconfirmed.add(channel)
         if channel.options.recover and not channel.name.endswith("/*"):
             self._stream(channel.name).is_pending = True
         self._loop.call_soon(self._requests.pump)  # so that channels of one moment share a frame
@@ -221,7 +260,10 @@ class Client(Emitter):
                 self._subscribe(channel)
 
     def next_subscription(self) -> Request | None:
-        """Return the subscription to up to 25 channels that are not subscribed yet; None if all are."""
+        """Return the frame that enters the room, or leaves or follows up to 25 channels; None if all is done."""
+        return self._joining() or self._unsubscription() or self._subscription()
+
+    def _subscription(self) -> Request | None:
         channels = [*self._unsubscribed][:_NAMES]
         if not channels:
             return None
@@ -268,6 +310,7 @@ class Client(Emitter):
             self._on_refused(channel, result["error"]["code"], result["error"]["message"], None)
             return
         self._attempt = 0
+        self._unconfirmed.discard(channel)
         if channel.options.recover:
             for stream in [*self._streams.values()]:
                 if stream.name == channel.name:
@@ -277,21 +320,17 @@ class Client(Emitter):
         channel.emit("subscribed", dict(result))
 
     def _on_refused(self, channel: Channel, code: str, message: str, request_id: str | None) -> None:
-        if code not in _LATER:
-            channel.report(LoudhailerError(code, message, channel=channel.name, request_id=request_id))
-            return
-
         def again() -> None:
-            self._retries.discard(timer)
             if self._channels.get(channel.name) is channel:
                 self._subscribe(channel)
 
-        delay = _LATER_SECONDS
-        if code != "NOT_YET":
-            delay = self._times.backoff(self._attempt)
-            self._attempt += 1
-        timer = self._loop.call_later(delay, again)
-        self._retries.add(timer)
+        if code in _LATER:
+            self._later(again, _LATER_SECONDS if code == "NOT_YET" else None)
+            return
+        self._unconfirmed.discard(channel)
+        if channel.name in self._streams:
+            self._streams[channel.name].refused()
+        channel.report(LoudhailerError(code, message, channel=channel.name, request_id=request_id))
 
     def left(self, channel: Channel) -> None:
         """Unsubscribe from a channel."""
@@ -299,14 +338,23 @@ class Client(Emitter):
             return
         del self._channels[channel.name]
         self._unsubscribed.pop(channel, None)
+        self._unconfirmed.discard(channel)
         for stream in [*self._streams.values()]:
             if not self._listeners(stream.name):
                 self._forget(stream)
-        if self.is_open():
-            text = json.dumps({"action": "unsubscribe", "channels": [channel.name]})
-            self._requests.add(
-                Request(text, lambda frame: frame.get("type") == "unsubscribed", lambda _: None, lambda _: None)
-            )
+        self._left[channel.name] = None
+        self._loop.call_soon(self._requests.pump)
+
+    def _unsubscription(self) -> Request | None:
+        names = [*self._left][:_NAMES]
+        if not names:
+            return None
+        for name in names:
+            del self._left[name]
+        text = json.dumps({"action": "unsubscribe", "channels": names})
+        return Request(
+            text, lambda frame: frame.get("type") == "unsubscribed", lambda _: None, lambda _: None, is_once=True
+        )
 
     def _listeners(self, name: str) -> list[Channel]:
         """The channels that get the messages of this one: itself, and patterns `a/*`."""
@@ -356,7 +404,8 @@ class Client(Emitter):
         if session is None or session.http_url is None:
             raise LoudhailerError("UNREACHABLE", "the session names no http_url", channel=channel, fatal=True)
         given = {name: value for name, value in query.items() if value is not None}
-        path = f"channel/{channel.replace('/', ':')}/{what}?{urlencode({**given, 'tenantId': session.tenant_id})}"
+        name = ":".join(quote(segment, safe="@*") for segment in channel.split("/"))
+        path = f"channel/{name}/{what}?{urlencode({**given, 'tenantId': session.tenant_id})}"
         headers = {"authorization": f"Bearer {session.session_id}"}
         asked = http.Request("GET", f"{session.http_url.rstrip('/')}/{path}", headers)
         response = await http.reached(asked, self._fetch, self._times.session, channel)
@@ -380,13 +429,14 @@ class Client(Emitter):
         self.report(error)
 
     def _take(self, frame: Frame, line: Line) -> None:
-        request_id = frame.get("requestId")
+        error = _error_of(frame)
+        if error is not None:
+            self._on_error(error, line)
+            return
         match frame:
-            case {"error": {"code": code, "message": message}}:
-                self._on_error(LoudhailerError(code, message, request_id=request_id), line)
             case {"queue": _}:
                 self.emit("echo", frame)
-            case {"message": "Too Many Requests", "requestId": _}:
+            case {"message": "Too Many Requests", "requestId": request_id}:
                 text = "the limit of this minute is reached"
                 refusal = LoudhailerError("TOO_MANY_REQUESTS", text, request_id=request_id)
                 if not self._requests.throttle(refusal):
@@ -400,7 +450,7 @@ class Client(Emitter):
             case {"type": "presence"}:
                 self.emit_on(frame["channel"], "presence", frame)
             case _:
-                self._requests.answer(frame)
+                self._requests.answer(frame, line)
                 self._take_news(frame)
 
     def _take_news(self, frame: Frame) -> None:
@@ -444,6 +494,18 @@ class Client(Emitter):
         return checked
 
 
+def _error_of(frame: Frame) -> LoudhailerError | None:
+    """Return the error that a frame of the service, or of API Gateway, tells; None if it tells none."""
+    request_id = frame.get("requestId")
+    match frame:
+        case {"error": {"code": code, "message": message}}:
+            return LoudhailerError(code, message, request_id=request_id)
+        case {"message": "Internal server error" | "Endpoint request timed out" as message, "requestId": _}:
+            return LoudhailerError("TRY_AGAIN", message, request_id=request_id)
+        case _:
+            return None
+
+
 def _is_message(value: object) -> bool:
     if not isinstance(value, dict) or not all(isinstance(value.get(name), str) for name in ("channel", "id")):
         return False
@@ -455,6 +517,13 @@ def _closed() -> LoudhailerError:
     return LoudhailerError("CLOSED", "the client is closed")
 
 
-def connect(get_session: GetSession, *, parse: Parse = json.loads) -> Client:
+def connect(
+    get_session: GetSession,
+    *,
+    parse: Parse = json.loads,
+    times: Times | None = None,
+    dial: Dial = WebSocket,
+    fetch: Fetch = http.fetch,
+) -> Client:
     """Connect, and stay connected until `close`; call it in a running event loop."""
-    return Client(get_session, parse=parse)
+    return Client(get_session, parse=parse, times=times, dial=dial, fetch=fetch)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 from urllib.parse import urlencode
 
@@ -28,7 +28,7 @@ class Session:
     """
 
     tenant_id: str
-    session_id: str
+    session_id: str = field(repr=False)
     websocket_url: str
     http_url: str | None = None
     expires_in: float | None = None
@@ -66,7 +66,7 @@ class SessionQuestion:
         renew: it is connected, and only keeps its session alive.
     """
 
-    session_id: str | None
+    session_id: str | None = field(repr=False)
     renew: bool
 
 
@@ -103,7 +103,10 @@ class ConnectionHooks(Protocol):
         """Several minutes have passed."""
 
     def is_subscribed(self) -> bool:
-        """Tell whether all subscriptions were sent and answered."""
+        """Tell whether the connection has answered all subscriptions."""
+
+    def on_error(self, error: LoudhailerError) -> None:
+        """The session is not renewed any more."""
 
 
 class Connection:
@@ -121,19 +124,25 @@ class Connection:
         self._tasks: set[asyncio.Task[None]] = set()
         self._line: Line | None = None
         self._successor: Line | None = None
-        self._leaving: set[Line] = set()
+        self._leaving: dict[Line, asyncio.TimerHandle] = {}  # with the timers that end them
         self._attempt = 0
         self._overlap = times.overlap
         self._renewed: Line | None = None  # the line for whose successor a session is asked for
         self._turn = 0  # an answer to a question of an earlier turn comes too late
         self._timer: asyncio.TimerHandle | None = None  # of the next attempt, or of the renewal
         self._has_turn = False  # the service has named the time of the next attempt
-        self._keeper: asyncio.TimerHandle | None = None
+        self._keeper: asyncio.TimerHandle | None = None  # renews the session
+        self._keep_attempt = 0
+
+    @property
+    def line(self) -> Line | None:
+        """The line that carries."""
+        return self._line
 
     def open(self) -> None:
         """Connect, and stay connected."""
         self._end()
-        self._start(self._connect())
+        self._start(self._connect(self._turn))
 
     def close(self, error: Exception | None = None) -> None:
         """Disconnect, and stay so."""
@@ -168,6 +177,10 @@ class Connection:
             if timer is not None:
                 timer.cancel()
         self._timer = None
+        for task in self._tasks - {asyncio.current_task()}:
+            task.cancel()
+        for timer in self._leaving.values():
+            timer.cancel()
         for line in (self._line, self._successor, *self._leaving):
             if line is not None:
                 line.end()
@@ -180,43 +193,59 @@ class Connection:
         self.is_open = status.state == "open"
         self._hooks.on_status(status)
 
-    async def _ask(self, *, renew: bool) -> None:
-        turn = self._turn
+    async def _ask(self, turn: int, *, renew: bool) -> None:
         known = None if self.session is None else self.session.session_id
         try:
             async with asyncio.timeout(self._times.session):
                 session = await self._get_session(SessionQuestion(known, renew))
         except TimeoutError as error:
             raise LoudhailerError("NO_ANSWER", "get_session has not answered in time") from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise LoudhailerError("NO_ANSWER", "get_session was cancelled") from error
         if not isinstance(session, Session):
             raise LoudhailerError("MALFORMED_ANSWER", "get_session has not returned a Session")
         if turn == self._turn:
             self.session = session
-            self._keep(session.expires_in)
+            self._keep_attempt = 0
+            self._keep(max(session.expires_in or 0, 2) * (0.4 + 0.2 * self._times.random()))
 
-    def _keep(self, seconds: float | None) -> None:
+    def _keep(self, seconds: float) -> None:
         """Listening is no activity, so renew the session at about half its time."""
-        if seconds is not None and seconds > 0:
-            if self._keeper is not None:
-                self._keeper.cancel()
-            half = max(seconds, 2) * (0.4 + 0.2 * self._times.random())
+        self._stop_keeping()
+        if self.session is not None and self.session.expires_in and self.session.expires_in > 0:
+            turn = self._turn
             self._keeper = self._loop.call_later(
-                min(half, _LONGEST_KEEPING_SECONDS), lambda: self._start(self._renew_session())
+                min(seconds, _LONGEST_KEEPING_SECONDS), lambda: self._start(self._renew_session(turn))
             )
 
-    async def _renew_session(self) -> None:
-        turn = self._turn
-        try:
-            await self._ask(renew=True)
-        except Exception:  # noqa: BLE001  # get_session is the application's; the next connection reports it
-            if turn == self._turn:
-                self._keep(20)
+    def _stop_keeping(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            self._keeper = None
 
-    async def _connect(self) -> None:
-        turn = self._turn
-        self._tell(Status("connecting"))
+    async def _renew_session(self, turn: int) -> None:
         try:
-            await self._ask(renew=False)
+            await self._ask(turn, renew=True)
+        except Exception as error:  # noqa: BLE001  # get_session is the application's
+            if turn != self._turn:
+                return
+            if isinstance(error, LoudhailerError) and error.fatal:
+                self._hooks.on_error(error)
+                return
+            delay = delay_of(error, lambda: self._times.backoff(self._keep_attempt))
+            self._keep_attempt += 1
+            self._keep(delay)
+
+    async def _connect(self, turn: int) -> None:
+        if turn == self._turn:
+            self._tell(Status("connecting"))
+        if turn != self._turn:
+            return  # the client was closed, perhaps by a handler
+        try:
+            await self._ask(turn, renew=False)
             if turn == self._turn:
                 self._line = self._dial()
         except Exception as error:  # noqa: BLE001  # get_session is the application's
@@ -229,8 +258,9 @@ class Connection:
 
     def _retry(self, *, was_open: bool, error: Exception | None = None) -> None:
         delay = self._delay(error)
+        self._stop_keeping()  # it is for a client that is connected
         self._has_turn = isinstance(error, LoudhailerError) and bool(error.retry_after)
-        self._after(delay, lambda: self._start(self._connect()))
+        self._after(delay, lambda: self._start(self._connect(self._turn)))
         self._tell(Status("offline", delay, was_open, error))
 
     def _delay(self, error: Exception | None = None) -> float:
@@ -264,7 +294,6 @@ class Connection:
     def on_line_open(self, line: Line) -> None:
         """Let the line carry, and retire the one before it."""
         if line is self._successor and self._line is not None:
-            self._leaving.add(self._line)
             self._retire(self._line, self._overlap)
             self._line = line
             self._successor = None
@@ -277,25 +306,24 @@ class Connection:
         """End a line after a time, and not before its successor has subscribed."""
 
         def due() -> None:
-            if line in self._leaving:
-                if self._hooks.is_subscribed():
-                    self._leaving.discard(line)
-                    line.end()
-                else:
-                    self._retire(line, _RETIRING_SECONDS)
+            if self._hooks.is_subscribed():
+                del self._leaving[line]
+                line.end()
+            else:
+                self._retire(line, _RETIRING_SECONDS)
 
-        self._loop.call_later(seconds, due)
+        self._leaving[line] = self._loop.call_later(seconds, due)
 
     def _renew(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._renewed = self._line
-        self._start(self._replace(self._line))
+        self._start(self._replace(self._line, self._turn))
 
-    async def _replace(self, line: Line | None) -> None:
+    async def _replace(self, line: Line | None, turn: int) -> None:
         try:
-            await self._ask(renew=False)
+            await self._ask(turn, renew=False)
             if line is self._line:
                 self._successor = self._dial()
         except Exception as error:  # noqa: BLE001  # get_session is the application's
@@ -311,7 +339,7 @@ class Connection:
         frame = parsed(text, self._parse)
         if not isinstance(frame, dict) or frame.get("type") != "move":
             self._hooks.on_frame(frame, text, line)
-        elif line is self._line:
+        elif line is self._line and not self._leaving:
             seconds = frame.get("overlapSeconds")
             wanted = seconds if isinstance(seconds, int | float) and seconds > 0 else 0
             self._overlap = min(max(wanted, self._times.overlap), self._times.longest_overlap)
@@ -332,5 +360,5 @@ class Connection:
             if seconds is not None and seconds >= self._times.stable:
                 self._attempt = 0
             self._retry(was_open=seconds is not None)
-        else:
-            self._leaving.discard(line)
+        elif line in self._leaving:
+            self._leaving.pop(line).cancel()

@@ -39,8 +39,10 @@ class Emitter:
 
     def emit(self, event: str, value: Any) -> bool:
         """Call the handlers; return False if there are none. A handler that fails stops nothing else."""
-        handlers = [*self._handlers.get(event, {}).values()]
-        for handler in handlers:
+        handlers = [*self._handlers.get(event, {}).items()]
+        for entry, handler in handlers:
+            if entry not in self._handlers.get(event, {}):
+                continue  # a handler before it has removed it
             try:
                 handler(value)
             except Exception as cause:  # noqa: BLE001  # it is the application's

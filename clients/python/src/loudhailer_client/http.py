@@ -10,13 +10,13 @@ import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
-from typing import Any
+from typing import Any, override
 
 from loudhailer_client.errors import LoudhailerError
+from loudhailer_client.times import LONGEST_WAIT
 
 type Parse = Callable[[str], Any]
 
-_LONGEST_WAIT = 3_600.0
 _LARGEST_BYTES = 8 * 1024 * 1024
 """The bytes of an answer that are read: a page of a history has 4 MB at most."""
 
@@ -39,7 +39,7 @@ class Request:
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # they hold secrets
     body: bytes | None = None
 
 
@@ -56,6 +56,17 @@ type Fetch = Callable[[Request, float], Awaitable[Response]]
 """Carries out a request within so many seconds; raises OSError or TimeoutError without an answer."""
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer like any other: another host must not get the headers, which hold secrets."""
+
+    @override
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_NoRedirects)
+
+
 async def fetch(request: Request, timeout: float) -> Response:  # noqa: ASYNC109  # of the socket, in another thread
     """Carry out a request in a thread."""
     return await asyncio.to_thread(_fetch, request, timeout)
@@ -68,7 +79,7 @@ def _fetch(request: Request, timeout: float) -> Response:
         request.url, request.body, dict(request.headers), method=request.method
     )
     try:
-        with urllib.request.urlopen(asked, timeout=timeout) as answer:  # noqa: S310
+        with _opener.open(asked, timeout=timeout) as answer:
             return _response(answer.status, answer.headers, answer.read(_LARGEST_BYTES))
     except urllib.error.HTTPError as error:
         with error:
@@ -87,7 +98,7 @@ async def reached(request: Request, fetch: Fetch, timeout: float, channel: str |
     try:
         async with asyncio.timeout(timeout):
             return await fetch(request, timeout)
-    except OSError as error:  # TimeoutError is one
+    except Exception as error:  # `fetch` may be the application's
         raise LoudhailerError("UNREACHABLE", "the service cannot be reached", channel=channel) from error
 
 
@@ -116,8 +127,8 @@ def answer_of(response: Response, parse: Parse = json.loads, channel: str | None
 
 def _wait(milliseconds: object, header: str) -> float | None:
     if isinstance(milliseconds, int | float) and milliseconds > 0:
-        return min(milliseconds / 1_000, _LONGEST_WAIT)
-    return min(float(header), _LONGEST_WAIT) if header.isdecimal() and int(header) > 0 else None
+        return min(milliseconds / 1_000, LONGEST_WAIT)
+    return min(float(header), LONGEST_WAIT) if header.isdecimal() and int(header) > 0 else None
 
 
 def parsed(text: str, parse: Parse) -> Any:

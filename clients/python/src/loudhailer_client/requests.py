@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ type Frame = dict[str, Any]
 
 _PENDING = 100
 _THROTTLED_SECONDS = 60.0
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _FRAME_BYTES = 32 * 1024
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
 
@@ -21,7 +23,9 @@ _FRAME_BYTES = 32 * 1024
 def written(frame: Frame) -> str:
     """Return a frame as it is sent; LoudhailerError `TOO_LONG` if API Gateway would end the connection for it."""
     text = json.dumps(frame, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    if len(text.encode(errors="surrogatepass")) > _FRAME_BYTES:
+    if not text.isascii() and _HALF_PAIR.search(text):  # UTF-8 has none, so it is escaped, and the service refuses it
+        text = json.dumps(frame, separators=(",", ":"), allow_nan=False)
+    if len(text.encode()) > _FRAME_BYTES:
         raise LoudhailerError("TOO_LONG", f"a frame may have {_FRAME_BYTES} bytes")
     return text
 
@@ -36,8 +40,12 @@ class Request:
         done: takes the answer.
         failed: takes the error in its place.
         is_lasting: it outlives its connection.
-        is_subscription: it subscribes to channels.
+        is_once: it is not repeated.
+        is_subscription: it is answered on the line that it was sent on.
         deadline: the timer that ends it.
+        sent: how often it was sent.
+        line: the line that it was sent on last.
+        attempt: how often it was to be tried again.
     """
 
     text: str
@@ -45,8 +53,12 @@ class Request:
     done: Callable[[Frame], None]
     failed: Callable[[LoudhailerError], None]
     is_lasting: bool = False
+    is_once: bool = False
     is_subscription: bool = False
     deadline: asyncio.TimerHandle | None = None
+    sent: int = 0
+    line: object = None
+    attempt: int = 0
 
 
 class RequestHooks(Protocol):
@@ -54,6 +66,9 @@ class RequestHooks(Protocol):
 
     def send(self, text: str) -> bool:
         """Send a frame."""
+
+    def line(self) -> object:
+        """Return the line that carries."""
 
     def is_open(self) -> bool:
         """Tell whether there is a connection."""
@@ -76,11 +91,7 @@ class Requests:
         self._current: Request | None = None
         self._answer_by: asyncio.TimerHandle | None = None
         self._pause: asyncio.TimerHandle | None = None
-
-    @property
-    def is_subscribing(self) -> bool:
-        """A subscription is under way."""
-        return self._current is not None and self._current.is_subscription
+        self._repeated: tuple[str | None, int] = (None, 0)  # errors that may still come of a repeated request
 
     async def ask(self, text: str, answers: Callable[[Frame], bool]) -> Frame:
         """Send a frame again until it is answered; return the answer, within a minute.
@@ -90,6 +101,9 @@ class Requests:
         """
         if len(self._queue) >= _PENDING:
             raise LoudhailerError("TOO_MANY_PENDING", f"{_PENDING} requests are waiting")
+        if self._pause is not None:
+            text = "the limit of this minute is reached"
+            raise LoudhailerError("TOO_MANY_REQUESTS", text, retry_after=_THROTTLED_SECONDS)
         answer: asyncio.Future[Frame] = self._loop.create_future()
 
         def done(frame: Frame) -> None:
@@ -102,7 +116,8 @@ class Requests:
 
         def late() -> None:
             self._drop(request)
-            failed(LoudhailerError("NO_ANSWER", "the service has not answered in time"))
+            code, reason = ("NO_ANSWER", "answered") if request.sent else ("NOT_SENT", "been reached")
+            failed(LoudhailerError(code, f"the service has not {reason} in time"))
 
         request = Request(text, answers, done, failed, is_lasting=True)
         request.deadline = self._loop.call_later(self._times.request, late)
@@ -113,11 +128,6 @@ class Requests:
         finally:
             self._drop(request)  # if the caller was cancelled
 
-    def add(self, request: Request) -> None:
-        """Send a request once; it ends with its connection."""
-        self._queue.append(request)
-        self.pump()
-
     def pump(self) -> None:
         """Send the next request, if none is under way."""
         if self._current is None and self._pause is None and self._hooks.is_open():
@@ -126,12 +136,16 @@ class Requests:
 
     def _transmit(self) -> None:
         if self._current is not None:
-            self._hooks.send(self._current.text)
-            self._answer_by = self._loop.call_later(self._times.answer, self._repeat)
+            self._current.sent += self._hooks.send(self._current.text)
+            self._current.line = self._hooks.line()
+            self._answer_by = self._loop.call_later(self._times.answer, self._repeat, self._current)
 
-    def _repeat(self) -> None:
+    def _repeat(self, request: Request) -> None:
         self._hooks.check()
-        self._transmit()
+        if request.is_once:
+            self._drop(request)
+        else:
+            self._transmit()
 
     def _release(self) -> Request | None:
         request, self._current = self._current, None
@@ -148,18 +162,35 @@ class Requests:
             self._release()
             self.pump()
 
-    def answer(self, frame: Frame) -> None:
+    def answer(self, frame: Frame, line: object) -> None:
         """Take a frame as the answer, if it is."""
         request = self._current
-        if request is not None and request.answers(frame):
+        if (
+            request is not None
+            and request.answers(frame)
+            and not (request.is_subscription and line is not request.line)
+        ):
+            self._repeated = (None, 0)
             request.done(frame)
             self._drop(request)
 
     def fail(self, error: LoudhailerError) -> bool:
         """Take an error as the answer; return False if there is no request."""
+        code, left = self._repeated
+        if error.code == code and left > 0:
+            self._repeated = (code, left - 1)
+            return True
         request = self._current
         if request is None:
             return False
+        if error.code == "TRY_AGAIN" and not request.is_subscription and not request.is_once:
+            # An earlier try may still be under way.
+            request.attempt += 1
+            if self._answer_by is not None:
+                self._answer_by.cancel()
+            self._answer_by = self._loop.call_later(self._times.backoff(request.attempt), self._transmit)
+            return True
+        self._repeated = (error.code, request.sent - 1)
         request.failed(error)
         self._drop(request)
         return True

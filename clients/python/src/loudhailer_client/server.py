@@ -155,7 +155,7 @@ class Server:
     ) -> tuple[dict[str, Any], float]:
         """Return the answer, and the time of the service in epoch seconds."""
         given = {name: value for name, value in query.items() if value is not None}
-        url = f"{self._url}{path}" + (f"?{urlencode(given)}" if given else "")
+        url = f"{self._url}{path}" + (f"?{urlencode(given, quote_via=quote)}" if given else "")
         text = None if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
         headers = ({"content-type": "application/json"} if text else {}) | (
             {"authorization": f"Bearer {self._token}"} if self._token else {}
@@ -163,7 +163,12 @@ class Server:
         request = Request(method, url, headers, text)
         if self._signer is not None:
             # Credentials may be fetched over the network, by code that blocks.
-            request = Request(method, url, await asyncio.to_thread(self._signer, request), text)
+            try:
+                request = Request(method, url, await asyncio.to_thread(self._signer, request), text)
+            except LoudhailerError:
+                raise
+            except Exception as error:
+                raise LoudhailerError("UNAUTHORIZED", f"the request cannot be signed: {error}", fatal=True) from error
         response = await http.reached(request, self._fetch, self._timeout)
         return http.answer_of(response), _time_of(response)
 

@@ -152,7 +152,7 @@ class Stream:
     def _complete(self, messages: Sequence[Message], last: int, *, must_recover: bool) -> None:
         for message in messages:
             self.take(message)
-        self._last = max(self._last, last)
+        self._last = max(last, self.next - 1, *self._held, 0)
         if must_recover and self.next <= last:
             self._hooks.recover(self, is_spread=True)
         self._settle()
@@ -172,16 +172,28 @@ class Stream:
         self._settle()
 
     def give_up(self, error: LoudhailerError) -> None:
-        """Begin with the next message: nothing can be recovered."""
+        """Begin with the first message that has come since: nothing can be recovered."""
         self.is_recovering = False
-        self._hooks.report_on(self.name, error)
-        held = [self._held[offset] for offset in sorted(self._held)]
+        self.report(error)
         if self.epoch is not None:
+            self.next = min(self._held, default=self._last + 1)
             self._unrecovered()
-        self._held.clear()
-        self.epoch = None
-        self._waiting[:0] = held
+        self._waiting.sort(key=lambda message: int(message["offset"]))
         self._settle()
+
+    def abandon(self) -> None:
+        """Leave a recovery alone that came too late."""
+        self.is_recovering = False
+        self._settle()
+
+    def refused(self) -> None:
+        """Wait for no answer: the subscription was refused for good."""
+        self.is_pending = False
+        self._settle()
+
+    def report(self, error: LoudhailerError) -> None:
+        """Report an error on the channel."""
+        self._hooks.report_on(self.name, error)
 
     def _settle(self) -> None:
         waiting, self._waiting = self._waiting, []

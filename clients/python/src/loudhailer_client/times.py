@@ -12,6 +12,9 @@ from loudhailer_client.errors import LoudhailerError
 REMEMBERED = 1_000
 """Ids, frames behind a gap, and channels that a pattern has brought: the most that a client remembers of each."""
 
+LONGEST_WAIT = 3_600.0
+"""Seconds that a client waits for its turn at most."""
+
 _TOO_MANY = 429
 
 
@@ -55,7 +58,7 @@ def delay_of(error: BaseException | None, spread: Callable[[], float]) -> float:
     """Return the time before another try: a 429 names this client's own turn, other errors a time for all clients."""
     if not isinstance(error, LoudhailerError) or not error.retry_after:
         return spread()
-    return error.retry_after + (0 if error.status == _TOO_MANY else spread())
+    return min(error.retry_after, LONGEST_WAIT) + (0 if error.status == _TOO_MANY else spread())
 
 
 class Recent:

@@ -186,6 +186,19 @@ def handler(event, context):
         urllib.request.urlopen(f"{local_aws.endpoint}/_aws/execute-api/{api}/nothing")  # noqa: S310
 
 
+def test_the_settings_of_a_route_are_deleted_without_their_stage(local_aws: LocalAws) -> None:
+    """Terraform does so before it changes them: `up --cells 2` after `up --cells 3` found no stage any more."""
+    gateway = local_aws.client("apigatewayv2")
+    api = gateway.create_api(Name=local_aws.name("api"), ProtocolType="HTTP")["ApiId"]
+    stage = {"ApiId": api, "StageName": "$default"}
+    routes = {key: {"ThrottlingRateLimit": 5.0} for key in ("PUT /session", "GET /broadcast/{id}")}
+    gateway.create_stage(**stage, AutoDeploy=True, RouteSettings=routes)
+    gateway.delete_route_settings(**stage, RouteKey="PUT /session")
+    assert gateway.get_stage(**stage)["RouteSettings"].keys() == {"GET /broadcast/{id}"}
+    with pytest.raises(gateway.exceptions.NotFoundException):
+        gateway.delete_route_settings(ApiId=api, StageName="other", RouteKey="PUT /session")
+
+
 @pytest.mark.emulator_contract
 def test_an_alarm_is_described_in_xml_as_it_was_set(local_aws: LocalAws) -> None:
     """Terraform speaks XML: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html."""

@@ -16,7 +16,7 @@ takes = st.lists(st.tuples(st.floats(0, 3), st.integers(0, 2_000)), min_size=1, 
 
 
 def bucket(rate: float) -> float:
-    """Return what a lane may hand out at once."""
+    """Return the permissions that a lane grants at once."""
     return max(2.0, rate * BUCKET_SECONDS)
 
 
@@ -36,7 +36,7 @@ def test_no_window_has_more_posts_than_the_rate_and_one_bucket(
 
 @given(st.floats(1, 20_000), starts)
 def test_a_busy_lane_reaches_its_rate(rate: float, start: float) -> None:
-    """Asked every 4 ms for ten seconds, it hands out what it should, but for the first tokens."""
+    """Asked every 4 ms for ten seconds, it grants its rate, apart from the first tokens."""
     lane = Lane(rate, start)
     taken = sum(lane.take(10_000, start + tick * 0.004) for tick in range(1, 2501))
     assert rate * 10 - bucket(rate) - 1 <= taken <= rate * 10 + bucket(rate)
@@ -77,7 +77,7 @@ def test_a_stopped_or_reversed_clock_gives_no_permission() -> None:
 
 @given(starts)
 def test_throttling_lowers_the_rate_at_once(start: float) -> None:
-    """The first 429 counts, even in the first moment; what the bucket held is lost."""
+    """The first 429 counts, even in the first moment; the tokens in the bucket are lost."""
     lane = Lane(1_000, start)
     lane.take(0, start + 1)
     lane.throttled(start + 1)
@@ -127,7 +127,7 @@ def test_the_rate_stays_between_its_floor_and_its_full_value(rate: float, steps:
 
 
 def test_a_lane_uses_its_loan_while_it_lasts() -> None:
-    """From one moment to the next, and no burst of what it had before."""
+    """From one moment to the next, and without a burst of earlier tokens."""
     factors = iter([1.0, 4.0, 4.0, 1.0, 1.0])
     lane = Lane(1_000, 0, lambda _: next(factors))
     rates = []

@@ -39,7 +39,7 @@ def sender(
 
 
 def bodies(api: ManagementApi, one: ConnectionId) -> list[bytes]:
-    """Return what was posted to the connection, repeats and all."""
+    """Return the frames that were posted to the connection, repetitions included."""
     return [request.body for request in api.requests if request.connection == one]
 
 

@@ -69,7 +69,7 @@ def hanging(_: Path) -> Iterator[str]:
 
 @contextmanager
 def distrusted(certificate: Path) -> Iterator[str]:
-    """Nobody vouches for its certificate; what it is sent nevertheless would be seen."""
+    """No authority has signed its certificate; a frame sent to it nevertheless would be noted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     with running(tls=context) as api:

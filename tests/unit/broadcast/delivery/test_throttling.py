@@ -234,7 +234,7 @@ class Worker:
         self._later: list[tuple[float, ConnectionId, int]] = []
 
     def tick(self, now: float, gateway: Gateway) -> tuple[int, int]:
-        """Posts what the lane allows; how many were let in, and how many refused."""
+        """Post at the rate of the lane; return the numbers of accepted and refused posts."""
         accepted = refused = 0
         for _ in range(self.lane.take(1_000, now)):
             one, tries = next(self._connections), 0

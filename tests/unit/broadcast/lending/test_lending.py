@@ -1,4 +1,4 @@
-"""Kinds of lanes borrow what the others leave idle, and give it back when those begin."""
+"""Kinds of lanes borrow the idle share of other kinds, and return it when those begin."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The guard before the local AWS: who is let in, who is refused, and with which answer."""
+"""The guard before the local AWS: admitted and refused callers, and the answers."""
 
 import json
 from collections.abc import Mapping

@@ -88,7 +88,7 @@ def test_two_replacements_of_one_function_are_refused(package: str) -> None:
 
 
 def test_a_function_may_be_pinned_by_one_gap_and_replaced_by_another(package: str) -> None:
-    """Any further patch builds on what the first was written for."""
+    """Any further patch builds on the function that the first was written for."""
     replaced = Patch(f"{package}.core:greet", _sha256(package), _greet)
     apply([Patch(replaced.target, replaced.sha256), replaced], package)
     assert importlib.import_module(f"{package}.core").greet() == "patched"

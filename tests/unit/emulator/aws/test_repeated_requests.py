@@ -84,7 +84,7 @@ def test_different_requests_are_answered_separately(first: dict[str, Any], secon
 
 
 def test_an_error_is_not_remembered_for_a_repeated_request() -> None:
-    """The SDK repeats what was throttled in order to get another answer."""
+    """The SDK repeats throttled requests in order to get another answer."""
     assert answers(Application(503, 200), request(), request()) == [(503, b"1"), (200, b"2")]
 
 

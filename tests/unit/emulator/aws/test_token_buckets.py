@@ -1,4 +1,4 @@
-"""Token buckets: what a key may take, and when it may take more."""
+"""Token buckets: the tokens of a key, and the time at which it has more."""
 
 from tools.emulator.aws.token_buckets import TokenBuckets
 

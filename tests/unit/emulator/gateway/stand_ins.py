@@ -20,7 +20,7 @@ class FakeSocket:
 
 
 class FakeTransport(asyncio.Transport):
-    """Keeps what is written; `waiting` is what the client has not read yet."""
+    """Keeps the written bytes; `waiting` is the number that the client has not read yet."""
 
     def __init__(self, peer: str = "127.0.0.1") -> None:
         super().__init__({"socket": FakeSocket(), "peername": (peer, 40_000), "sockname": ("127.0.0.1", 8_000)})
@@ -35,7 +35,7 @@ class FakeTransport(asyncio.Transport):
         self.written += bytes(data)
 
     def get_write_buffer_size(self) -> int:
-        """Return what the test has set."""
+        """Return the test's value."""
         return self.waiting
 
     def pause_reading(self) -> None:
@@ -60,7 +60,7 @@ class FakeTransport(asyncio.Transport):
 
 
 class StandInClient:
-    """A connection with a socket of its own, and what it has reported."""
+    """A connection with a socket of its own, and its reports."""
 
     def __init__(self, limits: Limits = LIMITS, stage: Stage | None = None, query: str = "") -> None:
         stage = stage or Stage("default")

@@ -23,7 +23,7 @@ def result(effect: str = "Allow", **members: Any) -> dict[str, Any]:
 def answer(
     payload: Any, status: InvocationStatus = InvocationStatus.RETURNED, size: int = 100
 ) -> dict[str, str] | AuthorizationRefusal:
-    """Return what the gateway makes of it."""
+    """Return the gateway's reading of it."""
     return read_authorizer_answer(StandInClient().connection, Invocation(status, payload, size))
 
 

@@ -13,7 +13,7 @@ from tools.emulator.gateway.limits import Limits
 
 
 class FakeLoop:
-    """A loop that only notes what is called later."""
+    """A loop that only notes scheduled calls."""
 
     def __init__(self) -> None:
         self.timers: list[tuple[float, Callable[[], None]]] = []

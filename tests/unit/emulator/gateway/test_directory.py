@@ -126,7 +126,7 @@ async def test_connections_of_a_deleted_api_keep_their_routes() -> None:
 
 
 async def test_a_failed_lookup_is_retried_by_the_next_request() -> None:
-    """And what was known is still served."""
+    """The cached APIs are still served."""
     source = FakeSource(api("known"))
 
     directory = started(source)

@@ -1,4 +1,4 @@
-"""Faults: what may be set, and how often they strike."""
+"""Faults: their legal values, and how often they strike."""
 
 from collections import Counter
 from typing import Any

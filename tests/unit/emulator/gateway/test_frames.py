@@ -20,7 +20,7 @@ from tools.emulator.gateway.limits import CloseCode
 
 
 def read(data: bytes, frame_bytes: int = 32_768, message_bytes: int = 131_072) -> list[Text | Ping | Close]:
-    """Return what a fresh reader makes of the bytes."""
+    """Return the frames that a fresh reader finds in the bytes."""
     return list(FrameReader(frame_bytes, message_bytes).feed(data))
 
 

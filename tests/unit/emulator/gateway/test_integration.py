@@ -9,7 +9,7 @@ from tools.emulator.gateway.invocation import Invocation, InvocationStatus
 
 
 def returned(payload: Any) -> Reply | IntegrationFailure:
-    """The answer for what a function returned."""
+    """The answer for a function's result."""
     return read_proxy_answer(Invocation(InvocationStatus.RETURNED, payload))
 
 

@@ -169,7 +169,7 @@ def test_a_malformed_time_is_refused(moment: bytes) -> None:
 
 
 def test_a_claimed_hash_of_another_body_is_refused() -> None:
-    """S3's clients name the body's hash in a header, which is what they sign."""
+    """S3's clients sign the body's hash in a header."""
     good = arrived(signed("PUT", "/bucket/key", b"content", "s3"), b"content")
     assert not passes(good._replace(body=b"other"))
 

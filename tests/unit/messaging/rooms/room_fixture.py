@@ -1,4 +1,4 @@
-"""A tenant's connections, the rooms that they are in, and what is posted to them."""
+"""A tenant's connections, their rooms, and the frames that are posted to them."""
 
 import json
 from collections import defaultdict
@@ -43,7 +43,7 @@ def caller(
 
 
 class Rooms(MemoryRoomStore):
-    """The rooms' twin; `down` makes what is named there fail."""
+    """The rooms' twin; `down` names the methods that fail."""
 
     def __init__(self, connections: MemoryConnectionStore) -> None:
         super().__init__(connections)

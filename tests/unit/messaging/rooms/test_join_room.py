@@ -28,7 +28,7 @@ def chat() -> RoomFixture:
 def join(
     chat: RoomFixture, one: ConnectionKey, posts_per_minute: int = 1_000_000, session: str = "s1", **frame: Any
 ) -> Any:
-    """Return what the one who sends the frame is answered."""
+    """Return the answer to the frame's sender."""
     wire = {"action": "joinroom", "roomKey": "red", "nickName": "Ann", **frame}
     answer = JoinRoom(chat.rooms, chat.sender, chat.posts, endpoint=ENDPOINT)(
         caller(one, session, posts_per_minute=posts_per_minute), wire

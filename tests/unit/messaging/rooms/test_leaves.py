@@ -81,7 +81,7 @@ def house() -> House:
 
 
 def test_a_deleted_row_is_a_leave(house: House) -> None:
-    """Everyone who is still in the room gets it, nobody else."""
+    """Every remaining member gets it, and no other connection."""
     ann, _, _ = house.join("ann", "bob", "cid")
     house.join("dan", room=BLUE)
     house.join("eve", tenant="acme2")
@@ -118,7 +118,7 @@ def test_other_changes_are_not_announced_as_leaves(house: House) -> None:
 
 
 def test_leaves_of_a_batch_are_announced_in_order(house: House) -> None:
-    """Each member of each room gets its room's, and nobody who is gone by then gets any."""
+    """Each member gets those of its room, and a connection that is gone gets none."""
     ann, bob, _ = house.join("ann", "bob", "cid")
     dan, _ = house.join("dan", "eve", room=BLUE)
     house.tell(house.lose(bob), house.lose(dan), house.lose(ann))

@@ -50,7 +50,7 @@ class Talk(RoomFixture):
         self.caller: dict[str, Any] = {}
 
     def say(self, one: ConnectionKey, **frame: Any) -> Any:
-        """Return what the one who sends the frame is answered: None, or an error frame."""
+        """Return the answer to the frame's sender: None, or an error frame."""
         return self.say_text(
             one, codec.json_text({"action": "sendmessage", "roomKey": "red", "content": "hello", **frame})
         )
@@ -141,7 +141,7 @@ def test_a_message_from_outside_the_room_is_refused(talk: Talk, counted: Counter
 
 @pytest.mark.parametrize("blank", ["", "  ", "\n\t ", "\u3000"])
 def test_blank_text_is_ignored(talk: Talk, blank: str) -> None:
-    """Nobody hears anything, and nothing is answered; not even to one who is not in the room."""
+    """No member gets a frame, and the sender gets no answer, even if it is not in the room."""
     (ann,) = talk.join("ann")
     (bob,) = talk.connect("bob")
     assert talk.say(ann, content=blank) is None
@@ -277,7 +277,7 @@ def test_a_room_is_small_up_to_a_hundred(talk: Talk) -> None:
 
 
 def test_a_large_room_is_served_by_a_broadcast(talk: Talk) -> None:
-    """Its audience is the room, its frame what the room sees, and its report can be followed."""
+    """Its audience is the room, its frame is the message, and its report can be followed."""
     everyone = talk.crowd(SMALL_ROOM + 1)
     assert talk.say(everyone[0]) is None
     assert talk.posted == {}
@@ -348,7 +348,7 @@ def _killed(attempt: Attempt) -> None:  # noqa: ARG001  # as the store has it
 
 
 def test_a_refusal_uses_no_id(talk: Talk) -> None:
-    """One who was not in the room may join it and send the same frame."""
+    """A sender that was not in the room may join it and send the same frame."""
     (ann,) = talk.connect("ann")
     assert talk.say(ann, clientMessageId="m1")["error"]["code"] == "NOT_IN_ROOM"
     talk.rooms.join(ann, Membership(RED, nickname("ann")))
@@ -451,7 +451,7 @@ def test_a_room_larger_than_the_budget_accepts_one_message_a_minute(talk: Talk) 
 
 
 def test_a_message_over_the_budget_uses_no_id(talk: Talk) -> None:
-    """The client may send the frame again in the next minute; what is accepted costs nothing again."""
+    """The client may send the frame again in the next minute; an accepted message costs nothing again."""
     ann, _ = talk.join("ann", "bob")
     talk.caller = {"posts_per_minute": 4}
     assert talk.say(ann, clientMessageId="m0") == ACK | {"clientMessageId": "m0"}

@@ -1,4 +1,4 @@
-"""Checks that every frame passes before it does what it asks for."""
+"""Checks that every frame passes before its request is carried out."""
 
 from collections import Counter
 from typing import Any
@@ -158,7 +158,7 @@ def test_thirteen_hundred_messages_end_the_session(exchanges: ExchangeFixture, c
 
 
 def test_refused_frames_of_a_session_do_not_count_for_its_player(exchanges: ExchangeFixture) -> None:
-    """The player's other session is let through with what is left."""
+    """The player's other session has the rest."""
     other = SessionId("session-2")
     exchanges.open(other, PLAYER)
     for _ in range(2):

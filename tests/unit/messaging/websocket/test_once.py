@@ -15,7 +15,7 @@ FRAME = {"action": "sendmessage", "destinationPlayerId": "2", "message": "Hello"
 
 
 class OnceFixture:
-    """A store, and what was carried out."""
+    """A store, and the messages that were carried out."""
 
     def __init__(self) -> None:
         self.now = float(NOW)
