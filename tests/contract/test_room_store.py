@@ -122,7 +122,7 @@ def test_a_join_that_is_overtaken_leaves_the_room_that_was_joined_meanwhile(
 ) -> None:
     """Otherwise nobody would announce the leave of that room."""
     table, ann = f"connections-{SIMULATED}", key("a=")
-    client = OvertakenWrites(client_of_any_table())
+    client: Any = OvertakenWrites(client_of_any_table())
     rooms = DynamoRoomStore(client, table)
     client.put_item(TableName=table, Item=connection_to_item(Connection(ann, SessionId("s1"), 100, 900)))
     if before is not None:

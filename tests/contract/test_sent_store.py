@@ -75,7 +75,7 @@ def test_one_retry_takes_over_an_abandoned_attempt(store: SentStore) -> None:
 
 def test_one_of_two_retries_takes_over_an_abandoned_attempt() -> None:
     """The other one comes between what the first one has read and what it writes."""
-    client = OvertakenWrites(client_of_any_table())
+    client: Any = OvertakenWrites(client_of_any_table())
     store = DynamoSentStore(client, f"limits-{SIMULATED}")
     store.begin(FIRST, now=NOW)
     other = replace(AGAIN, request_id="r3=")
