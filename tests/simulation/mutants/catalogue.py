@@ -322,6 +322,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.limits.dynamodb",
         "            except BusyError:\n",
         "            except Exception:  # noqa: BLE001\n",
+        first=1200,
     ),
     "streams/compares-sequence-numbers-as-text": Mutant(
         "loudhailer.streams.records",
