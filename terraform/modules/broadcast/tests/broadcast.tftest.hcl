@@ -663,6 +663,7 @@ run "a_subscribers_roles_are_bounded_in_both_accounts" {
     deployment = {
       prefix               = "loudhailer-test"
       environment          = "test"
+      before_channels      = false
       architecture         = "arm64"
       log_level            = "INFO"
       log_retention_days   = 30
