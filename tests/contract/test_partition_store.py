@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from loudhailer import ids
-from loudhailer.ids import Partition, ProbeId, TenantId, channel_key, nth_partition, patterns_of
+from loudhailer.ids import Partition, ProbeId, TenantId, channel_key, nth_partition, patterns_of, tenant_of
 from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.partitions.model import PartitionCount, Sample
 from loudhailer.partitions.port import PartitionStore
@@ -72,6 +72,18 @@ def test_the_first_partitions_of_all_tenants_are_no_more_than_asked_for(store: P
         store.open(nth_partition(TenantId(tenant), 0))
     assert {row.partition for row in store.first_everywhere(6)} == {row.partition for row in store.everywhere()}
     assert len({row.partition for row in store.first_everywhere(4)}) == len(store.first_everywhere(4)) == 4
+
+
+def test_segments_are_together_everywhere(store: PartitionStore) -> None:
+    """Each partition is in one of them, and those of an audience in the same."""
+    for tenant in range(10):
+        for number in range(2):
+            store.open(nth_partition(TenantId(f"t{tenant}"), number))
+    segments = [store.segment(number, of=4, most=100) for number in range(4)]
+    found = [row.partition for segment in segments for row in segment]
+    assert sorted(found) == sorted(row.partition for row in store.everywhere())
+    assert sum(len({tenant_of(row.partition) for row in segment}) for segment in segments) == 10
+    assert sum(len(store.segment(number, of=4, most=1)) for number in range(4)) == sum(map(bool, segments))
 
 
 def test_checkpoints_are_returned_for_existing_partitions(store: PartitionStore) -> None:

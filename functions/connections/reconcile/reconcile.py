@@ -13,8 +13,8 @@ from functools import partial
 from typing import override
 from zlib import crc32
 
-from functions.connections.reconcile.port import FailureQueue
-from functions.connections.reconcile.run import Run
+from functions.connections.reconcile.port import Failure, FailureQueue
+from functions.connections.reconcile.run import ROUND_MINUTES, Run
 from functions.connections.reconcile.totals import Totals
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.deadline import Deadline
@@ -34,8 +34,11 @@ gives a record up after an hour, and then the partition is marked; the other fiv
 notice. A probe would not shorten the wait: it moves the checkpoint itself, and a batch may be repeated after its probe
 was noted."""
 
-_SWEEP_MINUTES = 60
-"""Number of runs in which each partition is swept once, if there are more partitions than this."""
+_MOST_AT_ONCE = 1_000
+"""Partitions of channels above which a run reads a segment: clients make their names."""
+
+_KEPT_SECONDS = 2 * ROUND_MINUTES * 60
+"""Age at which a notice is deleted if runs read segments: each segment was read twice since, and marked."""
 
 _IDLE_SECONDS = 600
 _RETIRED_SECONDS = 300
@@ -47,6 +50,8 @@ _SHARE = 0.1
 
 class ReconcileCounts:
     """Does one minute's work for the members of channels: sweeps, recounts and retires their partitions."""
+
+    _most: int | None = _MOST_AT_ONCE
 
     def __init__(
         self,
@@ -75,7 +80,7 @@ class ReconcileCounts:
             TransientError: some steps failed; the text names them.
         """
         share = _SHARE * deadline.seconds_left
-        run = Run(int(self._clock()), deadline, self._partitions)
+        run = Run(int(self._clock()), deadline, self._partitions, self._most)
         failed: list[str] = []
         for following, step in zip(reversed(range(len(self._steps))), self._steps, strict=True):
             run.deadline = deadline.earlier(following * share)
@@ -93,11 +98,10 @@ class ReconcileCounts:
 
         Each partition is swept once an hour, or every minute if there are few.
         """
-        minute = run.now // 60 % _SWEEP_MINUTES
+        minute = run.now // 60 % ROUND_MINUTES
+        is_due = len(run.partitions) <= ROUND_MINUTES or not run.is_whole
         due = [
-            row
-            for row in run.partitions.values()
-            if len(run.partitions) <= _SWEEP_MINUTES or crc32(row.partition.encode()) % _SWEEP_MINUTES == minute
+            row for row in run.partitions.values() if is_due or crc32(row.partition.encode()) % ROUND_MINUTES == minute
         ]
         _each(
             run.in_turn(due),
@@ -123,24 +127,29 @@ class ReconcileCounts:
     def take_up_failures(self, run: Run) -> None:
         """Mark every partition for a recount if `accounting` gave up changes: the queue does not say which partitions.
 
-        The messages are deleted when all partitions are marked. If time runs out before, they are delivered again.
+        The messages are deleted when all partitions are marked. If time runs out before, they are delivered again. So
+        they are if the run has read a segment only, until every segment was marked.
         Partitions that were marked after the messages were sent are not marked again, since that would restart their
         recount.
         """
         marked: list[Partition] = []
+        waiting: set[Failure] = set()
 
         def mark(row: PartitionCount) -> None:
             self._partitions.mark_for_recount(row.partition)
             run.partitions[row.partition] = replace(row, recount=True, sample=None)
             marked.append(row.partition)
 
-        while not run.is_over() and (failures := self._failures.receive()):
+        while not run.is_over() and (failures := set(self._failures.receive()) - waiting):
             last = max(failure.sent_at for failure in failures)
             old = [row for row in run.partitions.values() if not row.recount or (row.sample and row.sample.at <= last)]
             _each(run.while_time(old), mark)
             if run.is_over():
                 break
-            self._failures.delete(failures)
+            done = [one for one in failures if run.is_whole or one.sent_at <= run.now - _KEPT_SECONDS]
+            waiting |= failures.difference(done)
+            if done:
+                self._failures.delete(done)
         if marked:
             count("AccountingGaveUp")
             logger.error("changes were given up; every partition is counted again", partitions=len(marked))
@@ -208,7 +217,9 @@ class ReconcileCounts:
                 count("PartitionRemoved")
 
     def measure(self, run: Run) -> None:
-        """Emit the numbers of members and partitions as metrics."""
+        """Emit the numbers of members and partitions as metrics, if the run has read all."""
+        if not run.is_whole:
+            return
         rows = run.partitions.values()
         count("Members", sum(row.count for row in rows))
         count("MemberPartitions", len(rows))
@@ -216,7 +227,12 @@ class ReconcileCounts:
 
 
 class Reconcile(ReconcileCounts):
-    """Does one minute's work for the connections: it also ends sessions, and repairs the tenants' totals."""
+    """Does one minute's work for the connections: it also ends sessions, and repairs the tenants' totals.
+
+    A total is compared with all partitions of its tenant, so each run reads all.
+    """
+
+    _most = None
 
     def __init__(
         self,

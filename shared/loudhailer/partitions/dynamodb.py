@@ -45,6 +45,10 @@ class DynamoPartitionStore(DynamoTable, PartitionStore):
         return list(map(_count_from_item, islice(self._scan_rows(Limit=most), most)))
 
     @override
+    def segment(self, number: int, *, of: int, most: int) -> list[PartitionCount]:
+        return list(map(_count_from_item, islice(self._scan_rows(Segment=number, TotalSegments=of), most)))
+
+    @override
     def open(self, partition: Partition) -> None:
         item: Item = {
             **_partition_key(partition),

@@ -25,6 +25,12 @@ class PartitionStore(Protocol):
     def first_everywhere(self, most: int) -> list[PartitionCount]:
         """Up to `most` partitions of all audiences, in any order, read consistently."""
 
+    def segment(self, number: int, *, of: int, most: int) -> list[PartitionCount]:
+        """Up to `most` partitions of one of `of` segments, which together are everywhere; read consistently.
+
+        An audience is always in the same segment. Segments are numbered from 0.
+        """
+
     def open(self, partition: Partition) -> None:
         """Put a row without connections for the partition; an existing row is not changed."""
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from operator import attrgetter
 from threading import Lock
 from typing import override
+from zlib import crc32
 
 from loudhailer.ids import AudienceKey, Partition, ProbeId, audience_of
 from loudhailer.partitions.model import PartitionCount, Sample
@@ -32,6 +33,11 @@ class MemoryPartitionStore(PartitionStore):
     @override
     def first_everywhere(self, most: int) -> list[PartitionCount]:
         return self.everywhere()[:most]
+
+    @override
+    def segment(self, number: int, *, of: int, most: int) -> list[PartitionCount]:
+        rows = self.everywhere()
+        return [row for row in rows if crc32(audience_of(row.partition).encode()) % of == number][:most]
 
     @override
     def open(self, partition: Partition) -> None:

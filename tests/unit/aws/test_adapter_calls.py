@@ -200,6 +200,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("Query", lambda client: partitions(client).of(ACME)),
     ("Scan", lambda client: partitions(client).everywhere()),
     ("Scan", lambda client: partitions(client).first_everywhere(10)),
+    ("Scan", lambda client: partitions(client).segment(0, of=2, most=10)),
     ("PutItem", lambda client: partitions(client).open(FIRST)),
     ("BatchGetItem", lambda client: partitions(client).checkpoints([FIRST])),
     ("UpdateItem", lambda client: partitions(client).advance(FIRST, seen="", checkpoint="1", delta=1)),

@@ -948,26 +948,81 @@ def test_the_members_of_channels_are_swept_and_counted_without_their_tenants(
     tables: ReconcileFixture, counted: Counter[str]
 ) -> None:
     """They are in no total and in no session; the first partition of a pattern is removed as any other is."""
-    members = ReconcileCounts(
+    tables.put(PartitionCount(NEWS, 2, recount=True))
+    live, over = tables.connect("live", NEWS, lives=10_000), tables.connect("over", NEWS, lives=MINUTE)
+    run_members(tables, 1)
+    assert set(tables.connections.rows) == {live} != {over}
+    assert (counted["Members"], counted["MemberPartitions"], counted["MemberPartitionsInDoubt"]) == (2, 1, 1)
+    run_members(tables, QUIET + 1)
+    assert tables.partitions.rows[NEWS] == PartitionCount(NEWS, 1)
+    tables.connections.delete(live)
+    tables.account(NEWS, -1)
+    run_members(tables, 2 * QUIET)
+    assert tables.partitions.rows == {}
+
+
+class Bounded(MemoryPartitionStore):
+    """Refuses to return all partitions in one go."""
+
+    def everywhere(self) -> list[PartitionCount]:
+        """Fail."""
+        raise AssertionError("clients decide how many partitions there are")
+
+    def first_everywhere(self, most: int) -> list[PartitionCount]:
+        """As above, in any order."""
+        return list(self.rows.values())[:most]
+
+    def segment(self, number: int, *, of: int, most: int) -> list[PartitionCount]:
+        """The partitions in turn."""
+        return list(self.rows.values())[number::of][:most]
+
+
+@pytest.fixture
+def many(tables: ReconcileFixture) -> ReconcileFixture:
+    """More partitions of channels than a run reads."""
+    tables.partitions = Bounded()
+    for number in range(1_200):
+        partition = nth_partition(channel_key(ACME, Pattern(f"a/{number}")), 0)
+        tables.put(PartitionCount(partition))
+    return tables
+
+
+def members_of(tables: ReconcileFixture) -> ReconcileCounts:
+    """The instance for members of channels."""
+    return ReconcileCounts(
         connections=tables.connections,
         partitions=tables.partitions,
         failures=tables.failures,
         clock=lambda: tables.now,
     )
 
-    def run(minutes: int) -> None:
-        for _ in range(minutes):
-            tables.now += MINUTE
-            members(Deadline(tables.now + 50, lambda: tables.now))
 
-    tables.put(PartitionCount(NEWS, 2, recount=True))
-    live, over = tables.connect("live", NEWS, lives=10_000), tables.connect("over", NEWS, lives=MINUTE)
-    run(1)
-    assert set(tables.connections.rows) == {live} != {over}
-    assert (counted["Members"], counted["MemberPartitions"], counted["MemberPartitionsInDoubt"]) == (2, 1, 1)
-    run(QUIET + 1)
-    assert tables.partitions.rows[NEWS] == PartitionCount(NEWS, 1)
-    tables.connections.delete(live)
-    tables.account(NEWS, -1)
-    run(2 * QUIET)
-    assert tables.partitions.rows == {}
+def run_members(tables: ReconcileFixture, minutes: int) -> None:
+    """So many runs for members, a minute after each other."""
+    members = members_of(tables)
+    for _ in range(minutes):
+        tables.now += MINUTE
+        members(Deadline(tables.now + 50, lambda: tables.now))
+
+
+def test_many_partitions_of_channels_are_read_by_segments(many: ReconcileFixture, counted: Counter[str]) -> None:
+    """Each is swept once an hour, and removed after three if it is empty: names that clients make up do not pile up."""
+    keys = [many.connect(f"c{number}", row, lives=0) for number, row in enumerate(many.partitions.rows)]
+    run_members(many, 60)
+    assert (len(keys), many.connections.rows) == (1_200, {})
+    assert counted["Members"] == 0
+    run_members(many, 3 * 60)
+    assert many.partitions.rows == {}
+
+
+def test_a_notice_is_kept_until_every_segment_was_marked(many: ReconcileFixture) -> None:
+    """Once: no recount is begun again by the same notice."""
+    many.failures.failures = [Failure("r1", many.now)]
+    run_members(many, 60)
+    assert all(row.recount for row in many.partitions.rows.values())
+    assert many.failures.failures
+    samples = {row.partition: row.sample for row in many.partitions.rows.values()}
+    run_members(many, 58)
+    assert samples == {row.partition: row.sample for row in many.partitions.rows.values()}
+    run_members(many, 3)
+    assert not many.failures.failures
