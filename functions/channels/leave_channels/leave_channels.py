@@ -47,12 +47,16 @@ class LeaveChannels:
     def __call__(self, bodies: Mapping[str, str], *, deadline: Deadline) -> Failures:
         """Handle each message until the deadline; return the failed message ids.
 
-        Connections for which there is no time are sent to the queue again.
+        Messages but the first, and connections but a message's first, are sent to the queue again behind the deadline.
         """
         failures: dict[str, Exception] = {}
-        for message_id, body in bodies.items():
+        for place, (message_id, body) in enumerate(bodies.items()):
             try:
-                self._handle(from_wire(body), deadline)
+                message = from_wire(body)
+                if place and deadline.is_over():
+                    self._send_again(message)
+                else:
+                    self._handle(message, deadline)
             except Exception as error:  # noqa: BLE001  # whatever it is, the other messages go on
                 failures[message_id] = error
         return failures
@@ -74,7 +78,7 @@ class LeaveChannels:
                     self._end_gone(member)
         return None
 
-    def _send_again(self, rest: Ended | Gone) -> None:
+    def _send_again(self, rest: Leaving) -> None:
         self._queue.send_all([rest.to_wire()])
         count("LeavingHandedBack")
 

@@ -99,6 +99,17 @@ def test_connections_without_time_are_sent_again(clients: ChannelFixture, counte
     assert counted["LeavingHandedBack"] == 2
 
 
+def test_messages_without_time_are_sent_again(clients: ChannelFixture, counted: Counter[str]) -> None:
+    """One message of the batch is begun each time; the reserve is enough for one connection."""
+    ended = [Ended([SUBSCRIBER], is_last=True), Ended([SubscriberKey.of(OTHER)], is_last=True)]
+    left = Left(SUBSCRIBER, {NEWS: "e1"})
+    bodies = [*(one.to_wire() for one in ended), left.to_wire()]
+    assert clients.leave(*bodies, seconds=0) == {}
+    assert [from_wire(body) for body in clients.queue.bodies] == [ended[1], left]
+    assert {subscriber for subscriber, _ in clients.subscriptions.rows} == {SubscriberKey.of(OTHER)}
+    assert counted["LeavingHandedBack"] == 2
+
+
 def test_a_message_that_fails_is_named(clients: ChannelFixture) -> None:
     """The others of its batch are handled."""
 
