@@ -130,3 +130,10 @@ def from_env[T](settings: type[T], environ: Mapping[str, str]) -> T:
     if problems:
         raise ConfigurationError(f"bad environment: {'; '.join(problems)}")
     return settings(**values)
+
+
+def together(settings: object, *names: str) -> None:
+    """Raise ConfigurationError if some of the optional fields are set, and others are not."""
+    missing = [name.upper() for name in names if not getattr(settings, name)]
+    if 0 < len(missing) < len(names):
+        raise ConfigurationError(f"bad environment: {'; '.join(f'{name} is missing' for name in missing)}")

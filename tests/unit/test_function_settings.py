@@ -117,3 +117,19 @@ def test_the_page_reads_the_regions_of_further_cells() -> None:
     """Without any, it has the hub's alone."""
     assert read("console", CELL_REGIONS='{"north":"eu-west-1"}').cell_regions == {"north": "eu-west-1"}
     assert read("console").cell_regions is None
+
+
+@pytest.mark.parametrize(
+    ("function", "tables"),
+    [
+        ("reconcile", ["TENANTS_TABLE", "SESSIONS_TABLE", "LIMITS_TABLE"]),
+        ("accounting", ["SESSIONS_TABLE", "LIMITS_TABLE"]),
+    ],
+)
+def test_tables_that_an_instance_for_members_lacks_are_set_together(function: str, tables: list[str]) -> None:
+    """All for connections, none for members; a single one that is missing stops the function."""
+    for table in tables:
+        with pytest.raises(ConfigurationError, match=f"^bad environment: {table} is missing$"):
+            read(function, **{table: ""})
+    of_members = read(function, **dict.fromkeys(tables, ""))
+    assert [getattr(of_members, table.lower()) for table in tables] == [""] * len(tables)

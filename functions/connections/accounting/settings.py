@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from loudhailer.settings import TableName
+from loudhailer.settings import TableName, together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,3 +17,7 @@ class Settings:
     partitions_table: TableName
     sessions_table: TableName = ""
     limits_table: TableName = ""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigurationError if one of the last two tables is missing."""
+        together(self, "sessions_table", "limits_table")

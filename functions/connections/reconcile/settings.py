@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from loudhailer.settings import TableName, Url
+from loudhailer.settings import TableName, Url, together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,3 +23,7 @@ class Settings:
     tenants_table: TableName = ""
     sessions_table: TableName = ""
     limits_table: TableName = ""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigurationError if some of the last three tables are missing."""
+        together(self, "tenants_table", "sessions_table", "limits_table")
