@@ -1,7 +1,10 @@
 """The side of a backend in Python: the cases that both clients share, and signatures."""
 
+import hmac
 import json
+from hashlib import sha256
 from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 from botocore.credentials import Credentials
@@ -12,7 +15,6 @@ from tests.support.checkout import ROOT
 
 CASES = json.loads((ROOT / "clients" / "cases.json").read_text())["server"]
 DETAILS = ("status", "field", "retry_after")
-ACCEPTED = Response(202, {}, '{"broadcastId":"b1"}')
 
 
 class Exchanges:
@@ -74,19 +76,45 @@ async def test_an_id_is_made_up_for_a_session_and_for_a_broadcast() -> None:
     assert len(json.loads(asked[1].body or b"")["broadcastId"]) == 36
 
 
-async def test_a_request_is_signed_by_botocore() -> None:
-    """With the headers that API Gateway wants, and a session's token."""
+def signature_of(request: Request, secret: str, scope: str) -> str:
+    """Return the signature of a request by AWS's description, without botocore.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+    """
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    signed = headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0]
+    url = urlsplit(request.url)
+    query = "&".join(
+        sorted(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in parse_qsl(url.query))
+    )
+    values = {**headers, "host": url.netloc}
+    lines = [f"{name}:{values[name].strip()}\n" for name in signed.split(";")]
+    body = sha256(request.body or b"").hexdigest()
+    canonical = "\n".join([request.method, quote(url.path), query, "".join(lines), signed, body])
+    text = "\n".join(["AWS4-HMAC-SHA256", headers["x-amz-date"], scope, sha256(canonical.encode()).hexdigest()])
+    key = f"AWS4{secret}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return hmac.new(key, text.encode(), "sha256").hexdigest()
+
+
+async def test_signatures_hold_by_an_independent_calculation() -> None:
+    """A query with characters that are escaped, a body, a path, and a session's token are signed."""
     sent: list[Request] = []
 
     async def fetch(request: Request, timeout: float) -> Response:  # noqa: ARG001, ASYNC109
         sent.append(request)
-        return ACCEPTED
+        answer = {"broadcastId": "b1", "webSocketUrl": "wss://x", "Attributes": {"sessionTTL": 1}, "status": "finished"}
+        return Response(200, {}, json.dumps(answer))
 
     credentials = Credentials("AKIDEXAMPLE", "secret", "token")
     server = Server("https://api.example", signer=sigv4("eu-central-1", credentials), fetch=fetch)
-    await server.publish({"all": True}, 1, broadcast_id="b1")
-    headers = {name.lower(): value for name, value in sent[0].headers.items()}
-    assert headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
-    assert "/eu-central-1/execute-api/aws4_request" in headers["authorization"]
-    assert headers["x-amz-security-token"] == "token"
-    assert headers["content-type"] == "application/json"
+    await server.create_session("acme", player_id="ann@example ~*")
+    await server.publish({"all": True}, {"text": "ü"}, broadcast_id="b1")
+    await server.report("a/b")
+    for request in sent:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        scope = f"{headers['x-amz-date'][:8]}/eu-central-1/execute-api/aws4_request"
+        assert headers["authorization"].startswith(f"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/{scope}, ")
+        assert headers["authorization"].endswith(f"Signature={signature_of(request, 'secret', scope)}")
+        assert headers["x-amz-security-token"] == "token"
