@@ -54,47 +54,58 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 def test_a_subscription_begins_with_its_first_turn(case: Case) -> None:
-    """It is new, also if the SDK has repeated the call."""
-    begun, is_new = case.subscriptions.begin(NEWS)
-    assert (begun, is_new) == (replace(NEWS, turn=2 if case.is_repeated else 1), True)
+    """Or with the second, if the SDK has repeated the call."""
+    begun = case.subscriptions.begin(NEWS)
+    assert begun == replace(NEWS, turn=2 if case.is_repeated else 1)
     assert case.subscriptions.get(SUBSCRIBER, NEWS.pattern) == begun
     assert case.subscriptions.get(SUBSCRIBER, SPORT.pattern) is None
 
 
 def test_a_subscription_that_begins_again_keeps_its_number_and_its_era(case: Case) -> None:
     """Its connection and its time are the last frame's."""
-    first, _ = case.subscriptions.begin(NEWS)
+    first = case.subscriptions.begin(NEWS)
     again = replace(NEWS, number=5, era="e2", changed_at=150, expires_at=950)
-    begun, is_new = case.subscriptions.begin(again)
-    assert (begun, is_new) == (replace(again, number=2, era="e1", turn=begun.turn), False)
+    begun = case.subscriptions.begin(again)
+    assert begun == replace(again, number=2, era="e1", turn=begun.turn)
     assert begun.turn > first.turn
     assert case.subscriptions.get(SUBSCRIBER, NEWS.pattern) == begun
 
 
 def test_a_subscription_that_was_left_is_gone_and_can_begin_again(case: Case) -> None:
-    """In the same era: turns continue, and it is new."""
-    first, _ = case.subscriptions.begin(NEWS)
+    """In the same era, and turns continue."""
+    first = case.subscriptions.begin(NEWS)
     gone = case.subscriptions.leave(first, 160)
     assert gone is not None
     assert gone == replace(first, turn=gone.turn, changed_at=160, is_gone=True)
     assert case.subscriptions.get(SUBSCRIBER, NEWS.pattern) == gone
-    begun, is_new = case.subscriptions.begin(replace(NEWS, era="e2"))
-    assert (begun.era, begun.is_gone, is_new) == ("e1", False, not case.is_repeated)
+    begun = case.subscriptions.begin(replace(NEWS, era="e2"))
+    assert (begun.era, begun.is_gone) == ("e1", False)
     assert begun.turn > gone.turn > first.turn
 
 
 def test_a_subscription_of_another_era_is_not_left(case: Case) -> None:
     """Nor is one that does not exist."""
     assert case.subscriptions.leave(NEWS, 160) is None
-    begun, _ = case.subscriptions.begin(NEWS)
+    begun = case.subscriptions.begin(NEWS)
     assert case.subscriptions.leave(replace(begun, era="e0"), 160) is None
     assert case.subscriptions.get(SUBSCRIBER, NEWS.pattern) == begun
+
+
+def test_a_subscription_is_left_in_the_turn_that_was_read(case: Case) -> None:
+    """A limit ends what one frame began, and nothing that another has begun again."""
+    first = case.subscriptions.begin(NEWS)
+    second = case.subscriptions.begin(NEWS)
+    assert case.subscriptions.leave(first, 160, of_turn=True) is None
+    assert case.subscriptions.get(SUBSCRIBER, NEWS.pattern) == second
+    case.subscriptions.leave(second, 160, of_turn=True)
+    gone = case.subscriptions.get(SUBSCRIBER, NEWS.pattern)
+    assert gone == replace(second, turn=second.turn + 1, changed_at=160, is_gone=True)
 
 
 def test_the_subscriptions_of_a_connection_are_listed(case: Case) -> None:
     """Gone ones, too; those of a connection whose id begins with its id are others."""
     other = replace(NEWS, connection=KEY._replace(connection_id=ConnectionId("a+/=x")))
-    begun = [case.subscriptions.begin(one)[0] for one in (SPORT, NEWS, other)]
+    begun = [case.subscriptions.begin(one) for one in (SPORT, NEWS, other)]
     gone = case.subscriptions.leave(begun[0], 160)
     assert case.subscriptions.of(SUBSCRIBER) == [begun[1], gone]
     assert case.subscriptions.of(SubscriberKey.of_key("acme#nobody")) == []
@@ -102,9 +113,9 @@ def test_the_subscriptions_of_a_connection_are_listed(case: Case) -> None:
 
 def test_a_subscription_with_a_later_turn_is_not_deleted(case: Case) -> None:
     """Neither singly nor together with others; a missing row is ignored."""
-    sport, _ = case.subscriptions.begin(SPORT)
-    news, _ = case.subscriptions.begin(NEWS)
-    later, _ = case.subscriptions.begin(NEWS)
+    sport = case.subscriptions.begin(SPORT)
+    news = case.subscriptions.begin(NEWS)
+    later = case.subscriptions.begin(NEWS)
     case.subscriptions.delete(news)
     case.subscriptions.delete_all([news, sport, replace(NEWS, pattern=Pattern("absent"))])
     assert case.subscriptions.of(SUBSCRIBER) == [later]
@@ -114,7 +125,7 @@ def test_a_subscription_with_a_later_turn_is_not_deleted(case: Case) -> None:
 
 def test_many_subscriptions_are_deleted_together(case: Case) -> None:
     """More than one call takes."""
-    begun = [case.subscriptions.begin(replace(NEWS, pattern=Pattern(f"a/{number:02d}")))[0] for number in range(60)]
+    begun = [case.subscriptions.begin(replace(NEWS, pattern=Pattern(f"a/{number:02d}"))) for number in range(60)]
     assert case.subscriptions.of(SUBSCRIBER) == begun
     case.subscriptions.delete_all(begun)
     assert case.subscriptions.of(SUBSCRIBER) == []
@@ -159,10 +170,10 @@ def test_an_erased_tenants_rows_are_forgotten(case: Case) -> None:
         changed_at=100,
         expires_at=900,
     )
-    theirs, _ = case.subscriptions.begin(other)
+    theirs = case.subscriptions.begin(other)
     case.members.put(replace(MEMBER, key=theirs.member))
     for one in (NEWS, SPORT):
-        begun, _ = case.subscriptions.begin(one)
+        begun = case.subscriptions.begin(one)
         case.members.put(replace(MEMBER, key=begun.member))
     tenant = SUBSCRIBER.tenant
     assert (case.subscriptions.forget(tenant), case.members.forget(tenant)) == (2, 2)

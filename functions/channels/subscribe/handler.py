@@ -25,12 +25,12 @@ from loudhailer.settings import from_env
 from loudhailer.websocket.exchange import Exchange, TenantResponder
 
 THREADS = 8
-"""Channels of a frame that are written in parallel."""
+"""Channels of a frame that are written in parallel, and partitions that are opened in parallel."""
 
 settings = from_env(Settings, os.environ)
 late: Any = LateClient  # most frames subscribe, and need no queue
 leave = SqsQueue(late("sqs"), settings.leave_queue_url, pause=time.sleep)
-executor = ThreadPoolExecutor(THREADS)
+channels, openers = ThreadPoolExecutor(THREADS), ThreadPoolExecutor(THREADS)  # a channel waits for its partitions
 
 
 def responder(client: ClientOf) -> TenantResponder:
@@ -39,7 +39,7 @@ def responder(client: ClientOf) -> TenantResponder:
     limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
     partitions = PartitionAssigner(
         DynamoPartitionStore(dynamodb, settings.audiences_table),
-        executor=executor,
+        executor=openers,
         capacity=settings.connections_per_partition,
         maximum=settings.max_partitions,
         clock=time.time,
@@ -52,7 +52,7 @@ def responder(client: ClientOf) -> TenantResponder:
         partitions=partitions,
     )
     new, enabled = NewChannels(limits, clock=time.time), settings.channels_enabled
-    subscribe = Subscribe(stores, new, leave, executor=executor, clock=time.time, enabled=enabled)
+    subscribe = Subscribe(stores, new, leave, executor=channels, clock=time.time, enabled=enabled)
     return TenantResponder(DynamoSessionStore(dynamodb, settings.sessions_table), limits, subscribe)
 
 

@@ -9,7 +9,7 @@ connection's row was found. When both are put, the connection and the subscripti
 function sees that the connection has ended, or the function that ends it later sees the subscription.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +36,7 @@ CHANNELS_A_FRAME = 25
 """Most channels that a frame names: their rows are written within the frame's time."""
 
 _SHOWN_CHARACTERS = 64
+"""Characters that an answer repeats of an illegal name, which may be of any length."""
 
 type Problem = tuple[ErrorCode, str]
 """The error of one channel of a frame: its code, and a text."""
@@ -43,7 +44,7 @@ type Problem = tuple[ErrorCode, str]
 _NOT_YET = (ErrorCode.NOT_YET, "channels are not available yet: a new release is being rolled out")
 _NOT_GRANTED = (ErrorCode.NOT_GRANTED, "the session has no grant for this channel")
 _NOT_SUBSCRIBED = (ErrorCode.NOT_SUBSCRIBED, "the connection is not subscribed to this channel")
-_UNSUBSCRIBED = (ErrorCode.UNSUBSCRIBED, "another frame has unsubscribed from this channel meanwhile")
+_UNSUBSCRIBED = (ErrorCode.UNSUBSCRIBED, "another frame has ended this subscription meanwhile")
 _TOO_MANY = (ErrorCode.TOO_MANY_CHANNELS, "the connection has as many channels as it may have")
 _TRY_AGAIN = (ErrorCode.TRY_AGAIN, "this did not work now: try again")
 
@@ -117,7 +118,7 @@ class Subscribe:
             count("ChannelSubscribed", len(names) - len(problems))
         return channels_frame(
             "unsubscribed" if unsubscribes else "subscribed",
-            [(name[:_SHOWN_CHARACTERS] if name in problems else name, problems.get(name)) for name in names],
+            [(_shown(name, problems.get(name)), problems.get(name)) for name in names],
         )
 
     def _connection(self, caller: Caller) -> Connection | None:
@@ -128,22 +129,39 @@ class Subscribe:
         return None
 
     def _subscribe(self, caller: Caller, connection: Connection, patterns: Sequence[Pattern]) -> Mapping[str, Problem]:
-        problems: dict[str, Problem] = {}
-        begun: dict[Pattern, tuple[Subscription, bool]] = self._each(
-            partial(self._begin, caller, connection), patterns, problems
-        )
-        over = self._over_limit(caller, begun)
-        if over:
-            self._leave([begun.pop(pattern)[0] for pattern in over], problems)
-            problems |= dict.fromkeys(over, _TOO_MANY)
-        put = self._each(lambda pattern: self._put(connection, begun[pattern][0]), list(begun), problems)
-        problems |= self._overtaken(caller, [begun[pattern][0] for pattern in put])
+        """Subscribe to the patterns for which the connection has room; a full one costs no write.
+
+        The room is counted again when the members are put, since other frames may have taken it. Names that the
+        connection had before, within its limit, are not looked at: so a frame never ends what another one has given.
+        """
+        before = self._live(caller)
+        room = caller.channels_per_connection - len(before)
+        new = [pattern for pattern in patterns if pattern not in before]
+        problems: dict[str, Problem] = dict.fromkeys(new[max(0, room) :], _TOO_MANY)
+        tried = [pattern for pattern in patterns if pattern not in problems]
+        found = self._each(partial(self._begin, caller, connection), tried, problems)
+        begun = {pattern: one for pattern, one in found.items() if one is not None}
+        problems |= dict.fromkeys(found.keys() - begun.keys(), _TRY_AGAIN)
+        put = self._each(lambda pattern: self._put(connection, begun[pattern]), list(begun), problems)
+        if begun:
+            doubtful = [one for one in begun.values() if room < 0 or one.pattern not in before]
+            self._look_again(caller, [begun[pattern] for pattern in put], doubtful, problems)
         return problems
 
-    def _begin(self, caller: Caller, connection: Connection, pattern: Pattern) -> tuple[Subscription, bool]:
-        may_open = partial(self._new_channels.take, caller.tenant_id, tenant_per_minute=caller.tenant_per_minute)
-        partition = self._partitions.assign(channel_key(caller.tenant_id, pattern), may_open=may_open)
-        begun, is_new = self._subscriptions.begin(
+    def _live(self, caller: Caller) -> set[Pattern]:
+        """The patterns that the connection is subscribed to."""
+        now = self._clock()
+        return {one.pattern for one in self._subscriptions.of(SubscriberKey.of(caller.key)) if one.is_live(now)}
+
+    def _begin(self, caller: Caller, connection: Connection, pattern: Pattern) -> Subscription | None:
+        """Begin the next turn of a subscription; None if the tenant may open no more channels in this minute."""
+        audience = channel_key(caller.tenant_id, pattern)
+        if self._partitions.is_new(audience) and not self._new_channels.take(
+            caller.tenant_id, tenant_per_minute=caller.tenant_per_minute
+        ):
+            return None
+        partition = self._partitions.assign(audience)
+        begun = self._subscriptions.begin(
             Subscription(
                 connection=connection.key,
                 pattern=pattern,
@@ -156,17 +174,7 @@ class Subscribe:
         )
         if begun.partition != partition:
             self._partitions.reopen(begun.partition)
-        return begun, is_new
-
-    def _over_limit(self, caller: Caller, begun: Mapping[Pattern, tuple[Subscription, bool]]) -> list[Pattern]:
-        """The new subscriptions for which there is no room, the last ones of the frame first."""
-        new = [pattern for pattern, (_, is_new) in begun.items() if is_new]
-        if not new:
-            return []
-        now = self._clock()
-        live = [one for one in self._subscriptions.of(SubscriberKey.of(caller.key)) if one.is_live(now)]
-        excess = len(live) - caller.channels_per_connection
-        return new[-excess:] if excess > 0 else []
+        return begun
 
     def _put(self, connection: Connection, subscription: Subscription) -> None:
         """Put the member, unless there is one of a later turn."""
@@ -180,53 +188,95 @@ class Subscribe:
             )
         )
 
-    def _overtaken(self, caller: Caller, put: Sequence[Subscription]) -> Mapping[str, Problem]:
-        """Take back the members of subscriptions that ended while they were put; the subscriptions are left alone."""
-        if not put:
-            return {}
+    def _look_again(
+        self,
+        caller: Caller,
+        put: Sequence[Subscription],
+        doubtful: Sequence[Subscription],
+        problems: dict[str, Problem],
+    ) -> None:
+        """Take back what ended while it was put, and end the last of the doubtful ones if the connection has too many.
+
+        A subscription that was overtaken is left alone: another frame may be about to put its member.
+        """
         is_over = self._connections.get(caller.key) is None
-        eras = {one.pattern: one.era for one in self._subscriptions.of(SubscriberKey.of(caller.key)) if not one.is_gone}
+        rows = {one.pattern: one for one in self._subscriptions.of(SubscriberKey.of(caller.key)) if not one.is_gone}
+        eras = {pattern: row.era for pattern, row in rows.items()}
         ended = [one for one in put if is_over or eras.get(one.pattern) != one.era]
         for one in ended:
             self._members.delete(one.member, era=one.era, before=one.turn + 1)
-        return dict.fromkeys((one.pattern for one in ended), CONNECTION_OVER if is_over else _UNSUBSCRIBED)
+        problems |= dict.fromkeys((one.pattern for one in ended), CONNECTION_OVER if is_over else _UNSUBSCRIBED)
+        now = self._clock()
+        excess = sum(row.is_live(now) for row in rows.values()) - caller.channels_per_connection
+        if excess > 0 and not is_over:
+            over = [one for one in doubtful if eras.get(one.pattern) == one.era][-excess:]
+            problems |= dict.fromkeys((one.pattern for one in over), _TOO_MANY)
+            self._leave(over, self._give_up, problems)
 
     def _unsubscribe(self, subscriber: SubscriberKey, patterns: Sequence[Pattern]) -> Mapping[str, Problem]:
         problems: dict[str, Problem] = {}
         found = self._each(lambda pattern: self._subscriptions.get(subscriber, pattern), patterns, problems)
         live = [one for one in found.values() if one is not None and not one.is_gone]
         problems |= dict.fromkeys(found.keys() - {one.pattern for one in live}, _NOT_SUBSCRIBED)
-        if live:
-            self._leave(live, problems)
+        left = self._leave(live, self._leave_one, problems)
+        problems |= dict.fromkeys((pattern for pattern, is_done in left.items() if not is_done), _TRY_AGAIN)
         return problems
 
-    def _leave(self, subscriptions: Sequence[Subscription], problems: dict[str, Problem]) -> None:
+    def _leave[T](
+        self, subscriptions: Sequence[Subscription], work: Callable[[Subscription], T], problems: dict[str, Problem]
+    ) -> dict[Pattern, T]:
         """End subscriptions of one connection; the message ends those for which this function is killed."""
+        if not subscriptions:
+            return {}
         left = Left.of(subscriptions)
         self._queue.send_all([left.to_wire()], delay_seconds=LEFT_AGAIN_SECONDS, group=group_of(left.subscriber.tenant))
         of_pattern = {one.pattern: one for one in subscriptions}
-        self._each(lambda pattern: self._leave_one(of_pattern[pattern]), list(of_pattern), problems)
+        return self._each(lambda pattern: work(of_pattern[pattern]), list(of_pattern), problems)
 
-    def _leave_one(self, subscription: Subscription) -> None:
+    def _leave_one(self, subscription: Subscription) -> bool:
+        """End the subscription, whatever its turn; return False if it ended and began again meanwhile."""
         gone = self._subscriptions.leave(subscription, int(self._clock()))
-        if gone is None:
-            raise TransientError("the subscription ended and began again meanwhile")
-        self._members.delete(gone.member, era=gone.era, before=gone.turn)
+        if gone is not None:
+            self._members.delete(gone.member, era=gone.era, before=gone.turn)
+        return gone is not None
+
+    def _give_up(self, subscription: Subscription) -> None:
+        """End the subscription, unless another frame has given it a later turn: that one looks at the limit itself."""
+        self._subscriptions.leave(subscription, int(self._clock()), of_turn=True)
+        self._members.delete(subscription.member, era=subscription.era, before=subscription.turn + 1)
 
     def _each[T](
-        self, work: Callable[[Pattern], T], patterns: Iterable[Pattern], problems: dict[str, Problem]
+        self, work: Callable[[Pattern], T], patterns: Sequence[Pattern], problems: dict[str, Problem]
     ) -> dict[Pattern, T]:
-        """Do the work for each pattern, side by side; return the results of the successful ones."""
+        """Do the work for each pattern, side by side; return the results of the successful ones.
 
-        def attempt(pattern: Pattern) -> tuple[Pattern, T] | None:
+        An unexpected error is raised when all work has ended: no call is made behind the answer.
+        """
+
+        def attempt(pattern: Pattern) -> tuple[T] | Exception:
             try:
-                return pattern, work(pattern)
-            except TransientError:
-                logger.exception("a channel of a frame failed")
-                problems[pattern] = _TRY_AGAIN
-                return None
+                return (work(pattern),)
+            except Exception as error:  # noqa: BLE001  # it is raised, or logged, below
+                return error
 
-        return dict(filter(None, self._executor.map(attempt, patterns)))
+        results: dict[Pattern, T] = {}
+        failed: dict[Pattern, TransientError] = {}
+        for pattern, outcome in zip(patterns, list(self._executor.map(attempt, patterns)), strict=True):
+            if isinstance(outcome, TransientError):
+                failed[pattern] = outcome
+            elif isinstance(outcome, Exception):
+                raise outcome
+            else:
+                results[pattern] = outcome[0]
+        if failed:
+            logger.error("channels of a frame failed", channels=len(failed), exc_info=next(iter(failed.values())))
+            problems |= dict.fromkeys(failed, _TRY_AGAIN)
+        return results
+
+
+def _shown(name: str, problem: Problem | None) -> str:
+    """The name as the answer has it: a legal one is whole."""
+    return name[:_SHOWN_CHARACTERS] if problem and problem[0] is ErrorCode.INVALID_FIELD else name
 
 
 def _names(value: Any) -> list[str]:

@@ -40,7 +40,7 @@ class DynamoSubscriptionStore(DynamoTable, SubscriptionStore):
     """Keeps the subscriptions in one DynamoDB table."""
 
     @override
-    def begin(self, wanted: Subscription) -> tuple[Subscription, bool]:
+    def begin(self, wanted: Subscription) -> Subscription:
         with calling("UpdateItem"):
             answer = self._client.update_item(
                 TableName=self._table,
@@ -60,7 +60,7 @@ class DynamoSubscriptionStore(DynamoTable, SubscriptionStore):
         number, era, turn = wanted.number, wanted.era, 1
         if former:
             number, era, turn = int(former["partitionNumber"]["N"]), former["era"]["S"], int(former["turn"]["N"]) + 1
-        begun = Subscription(
+        return Subscription(
             connection=wanted.connection,
             pattern=wanted.pattern,
             number=number,
@@ -69,8 +69,6 @@ class DynamoSubscriptionStore(DynamoTable, SubscriptionStore):
             changed_at=wanted.changed_at,
             expires_at=wanted.expires_at,
         )
-        # If the SDK repeats an update whose answer was lost, the former row is this call's own.
-        return begun, not former or "gone" in former or era == wanted.era
 
     @override
     def get(self, subscriber: SubscriberKey, pattern: Pattern) -> Subscription | None:
@@ -83,20 +81,19 @@ class DynamoSubscriptionStore(DynamoTable, SubscriptionStore):
         return list(map(_subscription_from_item, rows))
 
     @override
-    def leave(self, subscription: Subscription, now: int) -> Subscription | None:
+    def leave(self, subscription: Subscription, now: int, *, of_turn: bool = False) -> Subscription | None:
+        values: Item = {":yes": {"BOOL": True}, ":now": {"N": str(now)}, ":one": {"N": "1"}}
+        values[":era"] = {"S": subscription.era}
+        if of_turn:
+            values[":turn"] = {"N": str(subscription.turn)}
         try:
             with calling("UpdateItem"):
                 item = self._client.update_item(
                     TableName=self._table,
                     Key=_key(subscription.subscriber, subscription.pattern),
                     UpdateExpression=_LAST_TURN,
-                    ConditionExpression=_OF_ERA,
-                    ExpressionAttributeValues={
-                        ":yes": {"BOOL": True},
-                        ":now": {"N": str(now)},
-                        ":one": {"N": "1"},
-                        ":era": {"S": subscription.era},
-                    },
+                    ConditionExpression=f"{_OF_ERA} AND {_OF_TURN}" if of_turn else _OF_ERA,
+                    ExpressionAttributeValues=values,
                     ReturnValues="ALL_NEW",
                 )["Attributes"]
         except ClientError:

@@ -14,11 +14,10 @@ from loudhailer.ids import Pattern, TenantId
 class SubscriptionStore(Protocol):
     """The subscriptions. Reads are consistent, and return gone and expired ones, too."""
 
-    def begin(self, wanted: Subscription) -> tuple[Subscription, bool]:
+    def begin(self, wanted: Subscription) -> Subscription:
         """Give the subscription its next turn, in which it is subscribed; make it if there is none.
 
-        Return it as it is then, and whether it is new: nobody was subscribed before. One that existed keeps its number
-        and its era.
+        Return it as it is then. One that existed keeps its number and its era.
         """
 
     def get(self, subscriber: SubscriberKey, pattern: Pattern) -> Subscription | None:
@@ -27,10 +26,10 @@ class SubscriptionStore(Protocol):
     def of(self, subscriber: SubscriberKey) -> list[Subscription]:
         """Return all subscriptions of the connection in the order of their patterns."""
 
-    def leave(self, subscription: Subscription, now: int) -> Subscription | None:
+    def leave(self, subscription: Subscription, now: int, *, of_turn: bool = False) -> Subscription | None:
         """Give the subscription its next turn, in which it is gone; return it as it is then.
 
-        Return None, and change nothing, if it is of another era by now.
+        Return None, and change nothing, if it is of another era by now, or with `of_turn`, of another turn.
         """
 
     def delete(self, subscription: Subscription) -> None:

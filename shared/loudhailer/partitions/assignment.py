@@ -10,8 +10,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from math import ceil
 from random import Random
+from threading import Lock
 
-from loudhailer.errors import BusyError, TransientError
+from loudhailer.errors import TransientError
 from loudhailer.ids import AudienceKey, Partition, audience_of, nth_partition
 from loudhailer.observability import count, logger
 from loudhailer.partitions.port import PartitionStore
@@ -48,7 +49,8 @@ class _Partitions:
 class PartitionAssigner:
     """Assigns partitions of at most `capacity` connections, while there are at most `maximum` partitions.
 
-    The executor opens partitions in parallel.
+    The executor opens partitions in parallel. The caller of `assign` runs in another one: a pool whose threads all wait
+    for their own pool never ends.
     """
 
     def __init__(
@@ -68,20 +70,21 @@ class PartitionAssigner:
         self._clock = clock
         self._random = random
         self._audiences: dict[AudienceKey, _Partitions] = {}
+        self._lock = Lock()
 
-    def assign(self, audience: AudienceKey, *, may_open: Callable[[], bool] = lambda: True) -> Partition:
+    def is_new(self, audience: AudienceKey) -> bool:
+        """Tell whether the audience has no partition yet."""
+        partitions = self._partitions_of(audience)
+        return not partitions.known and not partitions.counts
+
+    def assign(self, audience: AudienceKey) -> Partition:
         """Return the partition for a new connection of the audience; its row exists.
 
-        `may_open` tells whether an audience may be opened that has no partition yet.
-
         Raises:
-            BusyError: the audience may not be opened now.
             TransientError: the partitions cannot be read, or the first one cannot be opened.
         """
         partitions = self._partitions_of(audience)
         counts = partitions.counts
-        if not partitions.known and not counts and not may_open():
-            raise BusyError("no more audiences may be opened now")
         if sum(counts.values()) * 2 >= len(counts) * self._capacity:
             self._open_more(audience, partitions)
         if not counts:
@@ -95,8 +98,9 @@ class PartitionAssigner:
         """Have the row of a partition exist and not be retired, for a connection that was assigned to it before."""
         partitions = self._partitions_of(audience_of(partition))
         if partition in partitions.retired or partition not in partitions.known.keys() | partitions.counts.keys():
-            self._store.open(partition)
+            # In this order: `reconcile` may remove a retired row at any time, and none that is reinstated.
             self._store.reinstate(partition)
+            self._store.open(partition)
 
     def _partitions_of(self, audience: AudienceKey) -> _Partitions:
         now = self._clock()
@@ -109,10 +113,11 @@ class PartitionAssigner:
                 counts={row.partition: row.count for row in rows if row.retired_at is None and not row.recount},
                 retired={row.partition for row in rows if row.retired_at is not None},
             )
-            self._audiences.pop(audience, None)
-            if len(self._audiences) >= _MOST_REMEMBERED:
-                del self._audiences[next(iter(self._audiences))]
-            self._audiences[audience] = cached
+            with self._lock:
+                self._audiences.pop(audience, None)
+                if len(self._audiences) >= _MOST_REMEMBERED:
+                    del self._audiences[next(iter(self._audiences))]
+                self._audiences[audience] = cached
         return cached
 
     def _open_more(self, audience: AudienceKey, partitions: _Partitions) -> None:

@@ -18,13 +18,13 @@ class MemorySubscriptionStore(SubscriptionStore):
         self.rows: dict[tuple[SubscriberKey, Pattern], Subscription] = {}
 
     @override
-    def begin(self, wanted: Subscription) -> tuple[Subscription, bool]:
+    def begin(self, wanted: Subscription) -> Subscription:
         former = self.rows.get((wanted.subscriber, wanted.pattern))
         begun = replace(wanted, turn=1)
         if former is not None:
             begun = replace(wanted, number=former.number, era=former.era, turn=former.turn + 1)
         self.rows[wanted.subscriber, wanted.pattern] = begun
-        return begun, former is None or former.is_gone or former.era == wanted.era
+        return begun
 
     @override
     def get(self, subscriber: SubscriberKey, pattern: Pattern) -> Subscription | None:
@@ -35,10 +35,10 @@ class MemorySubscriptionStore(SubscriptionStore):
         return [row for (of, _), row in sorted(self.rows.items()) if of == subscriber]
 
     @override
-    def leave(self, subscription: Subscription, now: int) -> Subscription | None:
+    def leave(self, subscription: Subscription, now: int, *, of_turn: bool = False) -> Subscription | None:
         key = subscription.subscriber, subscription.pattern
         row = self.rows.get(key)
-        if row is None or row.era != subscription.era:
+        if row is None or row.era != subscription.era or (of_turn and row.turn != subscription.turn):
             return None
         self.rows[key] = replace(row, turn=row.turn + 1, changed_at=now, is_gone=True)
         return self.rows[key]

@@ -1,6 +1,7 @@
 """The functions of channels on twins of their tables, with a clock that a test moves."""
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from random import Random
 from typing import Any
 
@@ -43,13 +44,14 @@ class ChannelFixture:
         limit: int = 100,
         through: Through = lambda store: store,
         modules: tuple[Any, Any] = (subscribe, leave_channels),
+        executors: Callable[[], Executor] = AtOnce,
     ) -> None:
         self.now = float(NOW)
         self.connections, self.subscriptions = MemoryConnectionStore(), MemorySubscriptionStore()
         self.members, self.partitions, self.limits = MemoryMemberStore(), MemoryPartitionStore(), MemoryLimitStore()
         self.queue = MemoryQueue()
         self.grants, self.limit, self.tenant_per_minute = grants, limit, 50
-        self._through = through
+        self._through, self._executors = through, executors
         self._subscribe, self._leave_channels = modules
         self.connect(KEY)
 
@@ -78,7 +80,7 @@ class ChannelFixture:
         """A fresh environment of `subscribe`."""
         partitions = PartitionAssigner(
             self._through(self.partitions),
-            executor=AtOnce(),
+            executor=self._executors(),
             capacity=capacity,
             maximum=10,
             clock=lambda: self.now,
@@ -94,7 +96,7 @@ class ChannelFixture:
             stores,
             NewChannels(self.limits, clock=lambda: self.now),
             self._through(self.queue),
-            executor=AtOnce(),
+            executor=self._executors(),
             clock=lambda: self.now,
             enabled=enabled,
         )

@@ -182,8 +182,8 @@ MUTANTS: dict[str, Any] = {
     ),
     "nothing is read again": (
         subscribe,
-        "        problems |= self._overtaken(caller, [begun[pattern][0] for pattern in put])\n",
-        "",
+        "            self._look_again(caller, [begun[pattern] for pattern in put], doubtful, problems)\n",
+        "            pass\n",
         ("subscribe", "end"),
     ),
     "an overtaken frame deletes the subscription": (

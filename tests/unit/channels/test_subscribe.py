@@ -1,7 +1,13 @@
 """Frames that subscribe a connection to channels, and unsubscribe it."""
 
+import importlib
+import os
+import sys
+import time
 from collections import Counter
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -11,8 +17,10 @@ from loudhailer.channels.model import LEFT_AGAIN_SECONDS
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import ConnectionId, Pattern, nth_partition
+from loudhailer.observability import logger
 from loudhailer.sessions.grants import NO_GRANTS
 from tests.support.fakes.channels import MemoryMemberStore
+from tests.support.lambda_environment import VARIABLES
 from tests.unit.channels.channel_fixture import ACME, KEY, NEWS, NOW, SUBSCRIBER, ChannelFixture
 
 
@@ -55,6 +63,26 @@ def test_unsubscribing_removes_the_member_at_once(counted: Counter[str]) -> None
     assert [from_wire(body) for body in clients.queue.bodies] == [Left(SUBSCRIBER, {Pattern("sport"): row.era})]
     assert (clients.queue.delays, clients.queue.groups) == ([LEFT_AGAIN_SECONDS], ["tenant:acme"])
     assert (counted["ChannelSubscribed"], counted["ChannelLeft"]) == (2, 1)
+
+
+def test_a_frame_of_new_channels_waits_for_no_thread_of_its_own_pool() -> None:
+    """The handler's pools subscribe to 25 new channels, which open a partition each. A deadlock fails in seconds."""
+    with patch.dict(sys.modules), patch.dict(os.environ, VARIABLES):
+        handler = importlib.import_module("functions.channels.subscribe.handler")
+    pools: list[Executor] = []
+    with patch.object(handler, "PartitionAssigner", side_effect=lambda *_, executor, **__: pools.append(executor)):
+        handler.responder(Mock())
+    pools.append(handler.channels)
+    clients = ChannelFixture(executors=iter(pools).__next__)
+    function = clients.function()
+    names = [f"a/{number}" for number in range(CHANNELS_A_FRAME)]
+    with ThreadPoolExecutor(1) as client:
+        answer = client.submit(clients.frame, "subscribe", *names, function=function)
+        try:
+            assert answer.result(timeout=5) == dict.fromkeys(names)
+        finally:
+            for pool in pools:
+                pool.shutdown(wait=False, cancel_futures=True)
 
 
 def test_an_unsubscription_without_a_subscription_is_named() -> None:
@@ -107,6 +135,15 @@ def test_a_channel_without_a_grant_is_refused() -> None:
     assert not without.connections.rows[KEY].subscribes
 
 
+@pytest.mark.parametrize("length", [65, 255])
+def test_a_legal_name_is_answered_whole(length: int) -> None:
+    """Whatever its error is: two channels may have the same beginning."""
+    clients = ChannelFixture()
+    long = ("b" * 60 + "/" + "x" * 128 + "/" + "y" * 128)[:length]
+    assert clients.frame("subscribe", long) == {long: "NOT_GRANTED"}
+    assert clients.frame("unsubscribe", long) == {long: "NOT_SUBSCRIBED"}
+
+
 def test_a_client_without_its_former_grant_can_unsubscribe() -> None:
     """A client that may not subscribe any more can still unsubscribe."""
     clients = ChannelFixture()
@@ -126,6 +163,91 @@ def test_a_connection_has_a_limited_number_of_channels() -> None:
     assert clients.frame("subscribe", "a/4") == {"a/4": None}
 
 
+class Beside:
+    """Stores of which one call is followed by another frame."""
+
+    def __init__(self) -> None:
+        self.after: dict[str, Any] = {}
+
+    def __call__(self, store: Any) -> Any:
+        """The store, with what comes after its calls."""
+        return _Followed(store, self.after)
+
+
+class _Followed:
+    def __init__(self, store: Any, after: dict[str, Any]) -> None:
+        self._store = store
+        self._after = after
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._store, name)
+
+        def followed(*arguments: Any, **named: Any) -> Any:
+            answer = call(*arguments, **named)
+            if (other := self._after.pop(name, None)) is not None:
+                other()
+            return answer
+
+        return followed
+
+
+def test_a_limit_ends_no_subscription_that_another_frame_has_acknowledged() -> None:
+    """A frame loses the room to a second one, the client makes room, and a third one has the name before the first."""
+    beside, answers = Beside(), []
+    clients = ChannelFixture(limit=1, through=beside)
+
+    def take_the_room() -> None:
+        answers.append(clients.frame("subscribe", "sport"))
+        beside.after["put"] = lambda: beside.after.update(of=make_room)
+
+    def make_room() -> None:
+        answers.extend([clients.frame("unsubscribe", "sport"), clients.frame("subscribe", "other")])
+
+    beside.after["of"] = take_the_room
+    assert clients.frame("subscribe", "other") == {"other": "TOO_MANY_CHANNELS"}
+    assert answers == [{"sport": None}, {"sport": None}, {"other": None}]
+    assert (clients.members_of("sport"), clients.members_of("other")) == ([], ["a="])
+
+
+def test_frames_that_begin_the_same_name_without_room_are_both_refused() -> None:
+    """A third one has taken the room after the first one looked."""
+    beside, answers = Beside(), []
+    clients = ChannelFixture(limit=1, through=beside)
+
+    def take_the_room() -> None:
+        answers.append(clients.frame("subscribe", "sport"))
+        beside.after["begin"] = lambda: answers.append(clients.frame("subscribe", "other"))
+
+    beside.after["of"] = take_the_room
+    assert clients.frame("subscribe", "other") == {"other": "UNSUBSCRIBED"}
+    assert answers == [{"sport": None}, {"other": "TOO_MANY_CHANNELS"}]
+    assert (clients.members_of("sport"), clients.members_of("other")) == (["a="], [])
+
+
+def test_a_repetition_does_not_pass_the_limit() -> None:
+    """The first frame loses a race for the room, and its queue fails: its subscription stays, and is not completed."""
+    beside = Beside()
+    clients = ChannelFixture(limit=1, through=beside)
+    beside.after["of"] = lambda: clients.frame("subscribe", "sport")
+    with (
+        patch.object(clients.queue, "send_all", side_effect=TransientError("throttled")),
+        pytest.raises(TransientError),
+    ):
+        clients.frame("subscribe", "other")
+    assert clients.frame("subscribe", "other") == {"other": "TOO_MANY_CHANNELS"}
+    assert (clients.members_of("sport"), clients.members_of("other")) == (["a="], [])
+
+
+def test_a_full_connection_costs_no_write() -> None:
+    """Neither for the subscription, nor for a partition, however often it tries."""
+    clients = ChannelFixture(limit=1)
+    clients.frame("subscribe", "sport")
+    answer = clients.frame("subscribe", "other", "sport", "news/*")
+    assert answer == {"other": "TOO_MANY_CHANNELS", "sport": None, "news/*": "TOO_MANY_CHANNELS"}
+    assert [pattern for _, pattern in clients.subscriptions.rows] == ["sport"]
+    assert (len(clients.partitions.rows), clients.queue.bodies) == (1, [])
+
+
 def test_a_tenant_opens_a_limited_number_of_new_channels_in_a_minute(counted: Counter[str]) -> None:
     """Ten for each attempt to connect; channels that have a subscriber are free."""
     clients = ChannelFixture()
@@ -139,6 +261,48 @@ def test_a_tenant_opens_a_limited_number_of_new_channels_in_a_minute(counted: Co
     assert clients.frame("subscribe", "a/0", key=other, function=function) == {"a/0": None}
     clients.now += 60
     assert clients.frame("subscribe", "a/11", function=function) == {"a/11": None}
+
+
+def test_refusals_that_clients_can_cause_are_not_logged() -> None:
+    """Neither a reached limit, nor a channel that another frame ends and begins again: a log judges a version."""
+    clients = ChannelFixture()
+    clients.tenant_per_minute = 1
+    with patch.object(logger, "error") as logged:
+        answer = clients.frame("subscribe", *(f"a/{number}" for number in range(12)))
+        with patch.object(clients.subscriptions, "leave", return_value=None):
+            assert clients.frame("unsubscribe", "a/0") == {"a/0": "TRY_AGAIN"}
+    assert list(answer.values()).count("TRY_AGAIN") == 2
+    assert not logged.called
+
+
+def test_failures_are_logged_once_for_a_frame() -> None:
+    """With the first of the errors."""
+    clients = ChannelFixture()
+    error = TransientError("throttled")
+    with (
+        patch.object(logger, "error") as logged,
+        patch.object(clients.members, "put", side_effect=error),
+    ):
+        clients.frame("subscribe", "sport", "a/1", "a/2")
+    logged.assert_called_once_with("channels of a frame failed", channels=3, exc_info=error)
+
+
+def test_an_unexpected_error_waits_for_the_other_channels() -> None:
+    """No channel is written to behind the answer."""
+    clients, put = ChannelFixture(executors=lambda: ThreadPoolExecutor(3)), []
+
+    class Failing(MemoryMemberStore):
+        def put(self, member: Any) -> bool:
+            if "sport" in member.key.partition:
+                raise KeyError("sport")
+            time.sleep(0.05)
+            put.append(member)
+            return super().put(member)
+
+    clients.members = Failing()
+    with pytest.raises(KeyError):
+        clients.frame("subscribe", "sport", "a/1", "a/2")
+    assert len(put) == 2
 
 
 def test_a_connection_that_is_over_is_refused() -> None:

@@ -1,6 +1,7 @@
 """Spread of new connections over partitions."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import pytest
@@ -279,3 +280,31 @@ def test_a_partition_of_an_earlier_assignment_is_opened_again() -> None:
         PartitionCount(SECOND, 4, recount=True, sample=sample),
         PartitionCount(third),
     ]
+
+
+def test_a_retired_partition_is_not_lost_to_a_removal_while_it_is_reopened() -> None:
+    """`reconcile` removes it at any moment; the partition has a row in the end."""
+
+    class Removing(MemoryPartitionStore):
+        def open(self, partition: Partition) -> None:
+            super().open(partition)
+            self.remove(partition, checkpoint="")
+
+        def reinstate(self, partition: Partition) -> None:
+            super().reinstate(partition)
+            self.remove(partition, checkpoint="")
+
+    assignment = AssignmentFixture(capacity=10, maximum=5)
+    assignment.store = Removing()
+    put(assignment, PartitionCount(FIRST, retired_at=900))
+    assignment.assigner().reopen(FIRST)
+    assert [row.retired_at for row in assignment.store.of(ACME)] == [None]
+
+
+def test_threads_that_forget_audiences_at_once_do_not_collide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each audience that is read takes the place of another one."""
+    monkeypatch.setattr(module, "_MOST_REMEMBERED", 2)
+    assigner = AssignmentFixture(capacity=10, maximum=5).assigner()
+    audiences = [channel_key(ACME, ids.pattern(f"a/{number}")) for number in range(400)]
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(assigner.is_new, audiences))
