@@ -147,3 +147,25 @@ def test_a_wake_that_fails_is_reported(invoke: Callable[..., Any], surroundings:
     assert answer == {"batchItemFailures": [{"itemIdentifier": "11111111-1111-1111-1111-111111111111"}]}
     surroundings.management_api.answers.clear()
     surroundings.management_api.requests.clear()
+
+
+def test_members_of_channels_are_counted_without_sessions_and_limits(
+    invoke: Callable[..., Any], surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The instances of `accounting` and `reconcile` for members have no tables of tenants, sessions and limits."""
+    for missing in ("TENANTS_TABLE", "SESSIONS_TABLE", "LIMITS_TABLE"):
+        monkeypatch.delenv(missing)
+    monkeypatch.setenv("CONNECTIONS_TABLE", surroundings.variables["MEMBERS_TABLE"])
+    monkeypatch.setenv("PARTITIONS_TABLE", surroundings.variables["AUDIENCES_TABLE"])
+    partition = {"S": "gold#news/*#00000"}
+    audience = {"tenantId": {"S": "gold#news/*"}, "partition": partition}
+    surroundings.fill({"audiences": [audience | {"connectionCount": {"N": "0"}, "checkpoint": {"S": ""}}]})
+    event = Golden.of("accounting", surroundings).event
+    (record,) = event["Records"]
+    for image in ("Keys", "NewImage"):
+        record["dynamodb"][image]["partition"] = partition
+    assert invoke("accounting", event) == {"batchItemFailures": []}
+    invoke("reconcile", {})
+    row = surroundings.row("audiences", audience)
+    assert row is not None
+    assert row["connectionCount"] == {"N": "1"}

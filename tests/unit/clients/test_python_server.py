@@ -99,7 +99,7 @@ def signature_of(request: Request, secret: str, scope: str) -> str:
 
 
 async def test_signatures_hold_by_an_independent_calculation() -> None:
-    """Of a query with characters that are escaped, of a body, and of a session's token."""
+    """A query with characters that are escaped, a body, a path, and a session's token are signed."""
     sent: list[Request] = []
 
     async def fetch(request: Request, timeout: float) -> Response:  # noqa: ARG001, ASYNC109

@@ -102,7 +102,7 @@ class ErasingFixture:
         wanted = Subscription(
             connection=key, pattern=Pattern("news/*"), number=0, era="e", turn=0, changed_at=NOW, expires_at=NOW + 7_500
         )
-        begun, _ = self.subscriptions.begin(wanted)
+        begun = self.subscriptions.begin(wanted)
         self.members.put(ChannelMember(begun.member, "e", 1, connected_at=NOW, expires_at=NOW + 7_500))
 
     def send(self, tenant: TenantId, messages: int, first: int = 0) -> None:
