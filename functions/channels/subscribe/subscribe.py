@@ -132,7 +132,7 @@ class Subscribe:
         """Subscribe to the patterns for which the connection has room; a full one costs no write.
 
         The room is counted again when the members are put, since other frames may have taken it. Names that the
-        connection had before, within its limit, are not looked at: so a frame never ends what another one has given.
+        connection had before, within its limit and without another frame's turn since, are kept in any case.
         """
         before = self._live(caller)
         room = caller.channels_per_connection - len(before)
@@ -144,14 +144,14 @@ class Subscribe:
         problems |= dict.fromkeys(found.keys() - begun.keys(), _TRY_AGAIN)
         put = self._each(lambda pattern: self._put(connection, begun[pattern]), list(begun), problems)
         if begun:
-            doubtful = [one for one in begun.values() if room < 0 or one.pattern not in before]
+            doubtful = [one for one in begun.values() if room < 0 or not _continues(one, before.get(one.pattern))]
             self._look_again(caller, [begun[pattern] for pattern in put], doubtful, problems)
         return problems
 
-    def _live(self, caller: Caller) -> set[Pattern]:
-        """The patterns that the connection is subscribed to."""
+    def _live(self, caller: Caller) -> dict[Pattern, Subscription]:
+        """The connection's subscriptions, by their patterns."""
         now = self._clock()
-        return {one.pattern for one in self._subscriptions.of(SubscriberKey.of(caller.key)) if one.is_live(now)}
+        return {one.pattern: one for one in self._subscriptions.of(SubscriberKey.of(caller.key)) if one.is_live(now)}
 
     def _begin(self, caller: Caller, connection: Connection, pattern: Pattern) -> Subscription | None:
         """Begin the next turn of a subscription; None if the tenant may open no more channels in this minute."""
@@ -272,6 +272,11 @@ class Subscribe:
             logger.error("channels of a frame failed", channels=len(failed), exc_info=next(iter(failed.values())))
             problems |= dict.fromkeys(failed, _TRY_AGAIN)
         return results
+
+
+def _continues(begun: Subscription, before: Subscription | None) -> bool:
+    """Tell whether no other frame had a turn since the subscription was read: it has been live all the time."""
+    return before is not None and (begun.era, begun.turn) == (before.era, before.turn + 1)
 
 
 def _shown(name: str, problem: Problem | None) -> str:

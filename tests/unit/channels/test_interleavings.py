@@ -6,6 +6,7 @@ two of its steps. Then time passes, and delayed messages are handled, twice and 
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec, module_from_spec
 from itertools import count
 from random import Random
@@ -19,6 +20,7 @@ from greenlet import getcurrent, greenlet
 from functions.channels.leave_channels import leave_channels
 from functions.channels.subscribe import subscribe
 from loudhailer.channels.leaving import Ended
+from loudhailer.channels.model import LEFT_AGAIN_SECONDS
 from loudhailer.ids import Pattern
 from tests.support.properties import examples
 from tests.unit.channels.channel_fixture import KEY, SUBSCRIBER, ChannelFixture
@@ -171,6 +173,78 @@ def plays(
 def test_nothing_is_lost_or_left_behind_in_any_order() -> None:
     """In the scenes above."""
     plays(SCHEDULES * examples(100).max_examples // 100)
+
+
+LIMITED: tuple[Scene, ...] = (
+    ("sport", "other"),
+    ("other", "sport", "other"),
+    ("other", "other", "sport", "sport"),
+)
+"""Names that frames of the same time subscribe to, on a connection that may have one channel."""
+
+
+def plays_at_the_limit(schedules: int, modules: tuple[Any, Any] = (subscribe, leave_channels)) -> None:
+    """Play frames for the last room of a connection in so many schedules, some of them killed."""
+    for seed in range(schedules):
+        for scene in LIMITED:
+            names = count()
+            with patch("loudhailer.ids.new_era", lambda names=names: f"era-{next(names)}"):
+                _play_at_the_limit(Random(f"{seed} {scene}"), scene, modules)  # noqa: S311  # as above
+
+
+def _play_at_the_limit(random: Random, scene: Scene, modules: tuple[Any, Any]) -> None:
+    clients = ChannelFixture(through=Stepwise, modules=modules, limit=1)
+    function = clients.function()
+    answers: dict[str, set[str | None]] = {name: set() for name in scene}
+    if random.random() < 0.3:
+        clients.frame("subscribe", scene[0], function=function)
+
+    def frame(name: str) -> None:
+        answers[name].add(clients.frame("subscribe", name, function=function)[name])
+
+    actors = [greenlet(partial(frame, name)) for name in scene]
+    killed, kills = 0, {random.randrange(_STEPS) for _ in range(random.randrange(3))}
+    for step in count():
+        if not actors:
+            break
+        actor = random.choice(actors)
+        if step in kills:
+            killed += 1
+            actor.throw()
+        else:
+            actor.switch()
+        actors = [one for one in actors if not one.dead]
+    live = {pattern for (_, pattern), row in clients.subscriptions.rows.items() if not row.is_gone}
+    members = {name for name in answers if clients.members_of(name)}
+    assert {name for name, given in answers.items() if given == {None}} <= members
+    if not killed:
+        assert members == live
+        assert len(members) <= 1
+    for name in answers:
+        frame(name)
+    clients.now += LEFT_AGAIN_SECONDS
+    assert clients.leave(*clients.queue.bodies) == {}
+    assert len({name for name in answers if clients.members_of(name)}) <= 1
+
+
+def test_frames_for_the_last_room_keep_to_the_limit_in_any_order() -> None:
+    """An acknowledged name that no frame was refused has its member, and a repetition ends what a killed frame left."""
+    plays_at_the_limit(SCHEDULES * examples(100).max_examples // 100)
+
+
+LIMIT_MUTANTS = {
+    "the room is not counted again": ("        if excess > 0 and not is_over:\n", "        if False:\n"),
+    "a repetition is not counted": ("if room < 0 or not _continues", "if not _continues"),
+    "a limit ends any turn": ("of_turn=True", "of_turn=False"),
+}
+
+
+@pytest.mark.parametrize("mutant", LIMIT_MUTANTS)
+def test_a_mutant_of_the_limit_is_caught(mutant: str) -> None:
+    """The schedules are enough to find each of these errors."""
+    changed = mutated(subscribe, *LIMIT_MUTANTS[mutant])
+    with pytest.raises(AssertionError):
+        plays_at_the_limit(10 * SCHEDULES, (changed, leave_channels))
 
 
 MUTANTS: dict[str, Any] = {

@@ -224,6 +224,21 @@ def test_frames_that_begin_the_same_name_without_room_are_both_refused() -> None
     assert (clients.members_of("sport"), clients.members_of("other")) == (["a="], [])
 
 
+def test_a_subscription_that_ended_after_it_was_read_has_no_room_of_its_own() -> None:
+    """A frame repeats a name; before its turn the client leaves it, and takes another one."""
+    beside = Beside()
+    clients = ChannelFixture(limit=1, through=beside)
+    clients.frame("subscribe", "other")
+
+    def exchange() -> None:
+        assert clients.frame("unsubscribe", "other") == {"other": None}
+        assert clients.frame("subscribe", "sport") == {"sport": None}
+
+    beside.after["of"] = exchange
+    assert clients.frame("subscribe", "other") == {"other": "TOO_MANY_CHANNELS"}
+    assert (clients.members_of("sport"), clients.members_of("other")) == (["a="], [])
+
+
 def test_a_repetition_does_not_pass_the_limit() -> None:
     """The first frame loses a race for the room, and its queue fails: its subscription stays, and is not completed."""
     beside = Beside()
