@@ -37,15 +37,21 @@ def query_of(session: SceneSession) -> dict[str, str]:
     return {"tenantId": session.tenant, "sessionId": session.session}
 
 
-async def test_an_unexpected_request_body_is_ignored(scene: Scene) -> None:
-    """All it needs is in the query; unknown members of that are ignored."""
-    url = f"{scene.system.deployment.http_url}/session"
-    for body in (b"", b"hello", b"[]", b'{"tenantId": 5}', b"\xff" * 10_000):
+async def test_only_an_object_is_accepted_as_the_body_of_a_session(scene: Scene) -> None:
+    """Grants would be lost otherwise. Unknown members are ignored, as in the query; `DELETE` reads no body."""
+    url, opened = f"{scene.system.deployment.http_url}/session", (200, {"Attributes", "webSocketUrl"})
+    for body, wanted in (
+        (b"", opened),
+        (b'{"tenantId": 5}', opened),
+        (b"hello", (400, {"error"})),
+        (b"[]", (400, {"error"})),
+        (b"\xff" * 10_000, (400, {"error"})),
+    ):
         session = await scene.session(scene.tenant())
         query = query_of(session) | {"colour": "red", "tenantid": "x"}
-        for method, keys in (("PUT", {"Attributes", "webSocketUrl"}), ("DELETE", set[str]())):
+        for method, answered in (("PUT", wanted), ("DELETE", (200, set[str]()))):
             async with aiohttp.request(method, url, params=query, data=body) as answer:
-                assert (answer.status, set(await answer.json())) == (200, keys), (method, body)
+                assert (answer.status, set(await answer.json())) == answered, (method, body)
 
 
 async def test_a_report_request_with_an_illegal_id_is_refused_with_its_field(scene: Scene) -> None:

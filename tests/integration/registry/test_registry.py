@@ -269,7 +269,7 @@ def test_ci_passes_only_roles_of_its_deployment_to_known_services(
     own = f"arn:aws:iam::{ACCOUNTS['dev']}:role{PATH}{FUNCTION}"
     others = f"arn:aws:iam::{ACCOUNTS['dev']}:role/{role_of_somebody_else}"
     lambda_, events = hub.client("lambda", apply_keys), hub.client("events", apply_keys)
-    (rule,) = (found["Name"] for found in hub.client("events").list_rules(NamePrefix="loudhailer-dev-")["Rules"])
+    rule = hub.client("events").list_rules(NamePrefix="loudhailer-dev-")["Rules"][0]["Name"]
     target = hub.client("events").list_targets_by_rule(Rule=rule)["Targets"][0]
     lambda_.update_function_configuration(FunctionName=FUNCTION, Role=own)
     with pytest.raises(ClientError, match="not authorized to perform: iam:PassRole"):

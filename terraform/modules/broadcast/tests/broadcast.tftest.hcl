@@ -871,6 +871,8 @@ run "a_cell_subscribes_only_its_queue_and_reports_only_its_own_rows" {
       json     = "{}"
     }
     tables = {
+      audiences   = { name = "audiences", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/audiences" }
+      members     = { name = "members", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/members" }
       connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections", by_room_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections/index/room" }
       devices     = { name = "devices", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/devices" }
       partitions  = { name = "partitions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/partitions" }
