@@ -6,14 +6,12 @@ test checks its work so far.
 
 import asyncio
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import psutil
-from botocore.exceptions import ClientError
 
 from loudhailer.ids import HUB, CellName
 from tests.e2e.system import System
@@ -28,10 +26,6 @@ _LOOK_SECONDS = 0.05
 
 _TOLD = ("QueueArn", "Approximate", "CreatedTimestamp", "LastModifiedTimestamp")
 """Attributes of a queue that nobody sets."""
-
-
-_BALLAST_BYTES = 390 * 1024
-"""Ten such rows fit into a transaction of 4 MB."""
 
 
 class Workers:
@@ -149,31 +143,27 @@ def without(system: System, queue: str) -> Iterator[None]:
         assert again["QueueUrl"] == url
 
 
-def heat(system: System, broadcast_id: str) -> None:
-    """Use up the writes of the partition key of a broadcast's first source, for about seven seconds from now.
-
-    One transaction of ten large rows costs 7,800 write units, and a key gets 1,000 a second. A transaction that is
-    throttled finds the key used up already.
-    """
-    row = {"broadcastId": {"S": f"{broadcast_id}#0"}, "expiresAt": {"N": str(int(time.time()))}}
-    ballast = {"ballast": {"S": "x" * _BALLAST_BYTES}}
-    table = system.table("broadcasts")
-    rows = [row | ballast | {"part": {"S": f"heat#{number}"}} for number in range(10)]
-    try:
-        system.dynamodb.transact_write_items(TransactItems=[{"Put": {"TableName": table, "Item": row}} for row in rows])
-    except ClientError as error:
-        if not re.search("Throttl|ProvisionedThroughput", str(error)):
-            raise
-
-
 @contextmanager
 def refused(system: System, function: str, queue: str) -> Iterator[None]:
     """The function may not send to the queue during the block; what is in the queue stays there, and is read."""
     answer = system.sqs.get_queue_attributes(QueueUrl=system.queue(queue), AttributeNames=["QueueArn"])
-    arn = answer["Attributes"]["QueueArn"]
+    with _denied(system, function, "sqs:SendMessage", answer["Attributes"]["QueueArn"]):
+        yield
+
+
+@contextmanager
+def not_written(system: System, function: str, table: str) -> Iterator[None]:
+    """The table takes no row from the function during the block, as if it throttled each of them."""
+    arn = system.dynamodb.describe_table(TableName=system.table(table))["Table"]["TableArn"]
+    with _denied(system, function, "dynamodb:PutItem", arn):
+        yield
+
+
+@contextmanager
+def _denied(system: System, function: str, action: str, arn: str) -> Iterator[None]:
     role = system.functions.get_function_configuration(FunctionName=system.deployment.functions[function])["Role"]
     names = {"RoleName": role.rpartition("/")[2], "PolicyName": "refused"}
-    statement = {"Effect": "Deny", "Action": "sqs:SendMessage", "Resource": arn}
+    statement = {"Effect": "Deny", "Action": action, "Resource": arn}
     iam = system.deployment.client("iam")
     iam.put_role_policy(**names, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     try:
