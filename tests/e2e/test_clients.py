@@ -23,6 +23,7 @@ from playwright.async_api import Browser, expect
 
 from loudhailer.ids import ConnectionId, SessionId, TenantId
 from loudhailer_client import Channel, Client, LoudhailerError, Room, Server, Session, SessionQuestion
+from loudhailer_client.sockets import TASK
 from loudhailer_client.times import Times
 from tests.e2e.browser import running_browser
 from tests.e2e.scene import Scene
@@ -182,7 +183,9 @@ async def driven(language: str, scene: Scene, tenant: TenantId) -> AsyncIterator
         finally:
             for client in python.clients.values():
                 client.close()
-            await asyncio.sleep(0)
+            # A test's event loop must not end before a socket's closing handshake.
+            sockets = [task for task in asyncio.all_tasks() if task.get_name() == TASK]
+            await asyncio.gather(*sockets, return_exceptions=True)
         return
     pipe = asyncio.subprocess.PIPE
     command = (NODE, Path(__file__).with_name("client.mjs"), scene.system.deployment.http_url, tenant)

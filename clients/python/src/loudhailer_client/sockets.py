@@ -48,13 +48,17 @@ type Dial = Callable[[str, Hooks], Socket]
 """Opens a socket."""
 
 
+TASK = "loudhailer_client socket"
+"""The name of the task of each open socket, and of each one that is being closed."""
+
+
 class WebSocket:
     """A socket of the package `websockets`."""
 
     def __init__(self, url: str, hooks: Hooks) -> None:
         self._unsent: deque[str] = deque()
         self._wanted = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._run(url, hooks))
+        self._task = asyncio.get_running_loop().create_task(self._run(url, hooks), name=TASK)
 
     def send(self, text: str) -> bool:
         """Queue a frame for the network."""
