@@ -229,6 +229,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.sessions.end_session.end_session",
         "        over = {*closing.closed, *closing.gone} - self._young(closing.gone)",
         "        over = {*closing.closed, *closing.gone}",
+        first=140,
     ),
     "report/reads-tallies-after-chunks": Mutant(
         "loudhailer.broadcast.report",
@@ -366,6 +367,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.connections.disconnect.disconnect",
         "        return list(closing.open)",
         "        return []",
+        first=150,
     ),
     "swarm/reads-partitions-without-consistency": Mutant(
         "loudhailer.partitions.audiences",
@@ -377,6 +379,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.broadcast.swarm.swarm",
         (" for source in fixed for partition in _partitions(source)}\n            if not unplanned:"),
         (" for source in fixed for partition in _partitions(source)}\n            if not unplanned or fixed:"),
+        first=160,
     ),
     "broadcasts/reads-rows-without-consistency": Mutant(
         "loudhailer.broadcast.dynamodb",
@@ -394,6 +397,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.broadcast.dynamodb",
         ("        if self._put_new(self._chunk_row(broadcast_id, chunk)):\n            return chunk\n"),
         ("        if self._put_new(self._chunk_row(broadcast_id, chunk)) or chunk.size:\n            return chunk\n"),
+        first=170,
     ),
     "batches/reads-without-consistency": Mutant(
         "loudhailer.aws.batches",
@@ -433,7 +437,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.broadcast.post_message.post_message",
         "            self._send_back(replace(chunk, remaining=found[Outcome.UNSENT]), shard, delay=0)\n",
         "",
-        first=600,
+        first=1640,
     ),
     "post/drops-throttled-connections": Mutant(
         "functions.broadcast.post_message.post_message",
