@@ -540,6 +540,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.inbox.dynamodb",
         ("                ConsistentRead=True,\n                Limit=limit,"),
         "                Limit=limit,",
+        first=90,
     ),
     "relay/deletes-messages-that-a-connection-misses": Mutant(
         "functions.messaging.relay_message.relay_message",
