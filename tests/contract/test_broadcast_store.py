@@ -11,7 +11,6 @@ from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession,
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey
 from loudhailer.broadcast.port import BroadcastStore
-from loudhailer.broadcast.report import report_of
 from loudhailer.ids import BroadcastId, ChunkId, PlayerId, RoomKey, SessionId
 from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
 from tests.support.broadcasts import (
@@ -26,6 +25,7 @@ from tests.support.broadcasts import (
     connection,
     outcome,
     partition,
+    report_of,
     source,
     summary,
 )

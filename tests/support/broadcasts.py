@@ -13,6 +13,7 @@ from loudhailer.broadcast.model import Chunk, Priority, Source, Summary
 from loudhailer.broadcast.payload import Payload, broadcast_frame
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.recipients import Recipients
+from loudhailer.broadcast.report import Report, summed
 from loudhailer.broadcast.scope import Scope
 from loudhailer.ids import BroadcastId, CellName, Channel, ChunkId, ConnectionId, Partition, TenantId
 
@@ -251,3 +252,9 @@ def outcomes(draw: st.DrawFn, size: int | None = None) -> OutcomeMessage:
         expired=draw(st.booleans()),
         account=draw(st.sampled_from([ACCOUNT, OTHER_ACCOUNT])),
     )
+
+
+def report_of(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> Report | None:
+    """Return the report of a broadcast by its rows; None if there is no such broadcast."""
+    found = summed(broadcasts, broadcast_id)
+    return None if found is None else found[1]

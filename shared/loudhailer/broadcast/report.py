@@ -96,12 +96,6 @@ class Report:
         )
 
 
-def report_of(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> Report | None:
-    """Sum up the report of a broadcast from its rows; None if there is no such broadcast."""
-    found = summed(broadcasts, broadcast_id)
-    return None if found is None else found[1]
-
-
 def summed(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> tuple[Summary, Report] | None:
     """Return the summary of a broadcast and the sum of this cell's rows; None if there is no such broadcast."""
     tallies = broadcasts.tallies(broadcast_id)

@@ -15,7 +15,7 @@ from functions.broadcast.publish.short_path import ShortPath
 from functions.broadcast.query.query import Query
 from functions.broadcast.settle.settle import Settle
 from functions.broadcast.swarm.swarm import Swarm
-from loudhailer.broadcast.report import Report, report_of
+from loudhailer.broadcast.report import Report
 from loudhailer.broadcast.search import Search
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.deadline import Deadline
@@ -28,7 +28,7 @@ from loudhailer.queues.consumer import consume, consume_together
 from loudhailer.queues.port import Queue
 from loudhailer.tenants.cache import CachedTenants
 from tests.support.audiences import audiences, recipients
-from tests.support.broadcasts import ACCOUNT, ENDPOINT, LIFETIME, NOW, connection, partition
+from tests.support.broadcasts import ACCOUNT, ENDPOINT, LIFETIME, NOW, connection, partition, report_of
 from tests.support.executors import AtOnce
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.connections import MemoryConnectionStore

@@ -18,7 +18,6 @@ from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import Everyone, InRoom, OfChannel, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.messages import Announcement, ChunkMessage
 from loudhailer.broadcast.payload import Payload
-from loudhailer.broadcast.report import report_of
 from loudhailer.broadcast.search import Search
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import InvalidFieldError, TransientError
@@ -29,7 +28,7 @@ from loudhailer.tenants.cache import CachedTenants
 from loudhailer.tenants.model import Tenant
 from tests.support.audiences import audiences, recipients
 from tests.support.bad_json import UNSUPPORTED
-from tests.support.broadcasts import ENDPOINT, LIFETIME, NOW, TENANT, connection, partition
+from tests.support.broadcasts import ENDPOINT, LIFETIME, NOW, TENANT, connection, partition, report_of
 from tests.support.executors import AtOnce
 from tests.support.fakes.broadcast import MemoryBroadcastStore, MemoryTopic
 from tests.support.fakes.connections import MemoryConnectionStore

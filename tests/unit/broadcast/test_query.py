@@ -21,7 +21,6 @@ from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.messages import ChunkMessage
 from loudhailer.broadcast.model import Chunk, Priority, Source
 from loudhailer.broadcast.payload import Payload
-from loudhailer.broadcast.report import report_of
 from loudhailer.broadcast.scope import Scope
 from loudhailer.broadcast.search import Search, size_of_chunks
 from loudhailer.connections.model import Connection, ConnectionKey
@@ -40,6 +39,7 @@ from tests.support.broadcasts import (
     chunks_of,
     connection,
     partition,
+    report_of,
     source_message,
     summary,
 )

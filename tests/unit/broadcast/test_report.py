@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
-from loudhailer.broadcast.report import Report, report_of, summarise
+from loudhailer.broadcast.report import Report, summarise
 from loudhailer.ids import ChunkId
 from tests.support.broadcasts import (
     ACCOUNT,
@@ -19,6 +19,7 @@ from tests.support.broadcasts import (
     chunk,
     outcome,
     outcomes,
+    report_of,
     source,
     summary,
 )

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from functions.broadcast.report.report import ReportToHub
 from loudhailer.broadcast.model import Summary, Tally, TallyKey
-from loudhailer.broadcast.report import Report, report_of
+from loudhailer.broadcast.report import Report
 from loudhailer.errors import TransientError
 from loudhailer.ids import BroadcastId, CellName, ChunkId
-from tests.support.broadcasts import BROADCAST, NORTH, NOW, chunk, outcome, source, summary
+from tests.support.broadcasts import BROADCAST, NORTH, NOW, chunk, outcome, report_of, source, summary
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.snapshots import MemorySnapshotStore
 

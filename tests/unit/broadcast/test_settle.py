@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from functions.broadcast.settle.settle import Settle
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
-from loudhailer.broadcast.report import report_of
 from loudhailer.channels.leaving import Gone, from_wire
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.deadline import Deadline
@@ -29,6 +28,7 @@ from tests.support.broadcasts import (
     outcome,
     outcomes,
     partition,
+    report_of,
     source,
     summary,
 )

@@ -16,7 +16,6 @@ from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfChannel,
 from loudhailer.broadcast.messages import EVERYONE, SourceMessage
 from loudhailer.broadcast.model import Priority
 from loudhailer.broadcast.payload import Payload
-from loudhailer.broadcast.report import report_of
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import Partition, PlayerId, RoomKey, SessionId, tenant_of
 from loudhailer.partitions.model import PartitionCount
@@ -28,6 +27,7 @@ from tests.support.broadcasts import (
     TENANT,
     announcement,
     partition,
+    report_of,
     source_message,
     summary,
 )

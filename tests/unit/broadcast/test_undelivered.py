@@ -11,7 +11,7 @@ from functions.broadcast.settle.settle import Settle
 from functions.broadcast.settle.undelivered import GiveUp
 from loudhailer.broadcast.audience import OfSession
 from loudhailer.broadcast.model import Source
-from loudhailer.broadcast.report import Report, report_of
+from loudhailer.broadcast.report import Report
 from loudhailer.errors import MalformedMessageError, TransientError
 from loudhailer.ids import BroadcastId, SessionId
 from tests.support.broadcasts import (
@@ -23,6 +23,7 @@ from tests.support.broadcasts import (
     chunk_message,
     outcome,
     partition,
+    report_of,
     source_message,
     summary,
 )
