@@ -17,7 +17,7 @@ from rich.table import Table
 from tools.cli.workplace import Workplace
 from tools.errors import OperatorError
 from tools.release.cloud import LOCAL, Cloud
-from tools.release.environment import Cell, Dependent, Environment, Subscriber
+from tools.release.environment import Cell, Environment, OtherAccount, Subscriber
 from tools.release.health import SyntheticBroadcast
 from tools.release.manifest import Image, Manifest, commit_of
 from tools.release.promotion import Promotion
@@ -30,7 +30,7 @@ from tools.stack.project import Project
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 
 
-class Kind(StrEnum):
+class AccountKind(StrEnum):
     """A kind of accounts that are not the hub's."""
 
     CELL = Cell.kind
@@ -91,7 +91,7 @@ def show_context(
 def show_waves(
     context: typer.Context,
     environment: EnvironmentName,
-    kind: Annotated[Kind, typer.Option(envvar="KIND", help="Whose order.")] = Kind.SUBSCRIBER,
+    kind: Annotated[AccountKind, typer.Option(envvar="KIND", help="Whose order.")] = AccountKind.SUBSCRIBER,
     canary: Annotated[str | None, typer.Option(envvar="CANARY", help="Who is first. Default: the map's first.")] = None,
 ) -> None:
     """Say in which order accounts get a release; in a workflow, as outputs `canary`, `early` and `rest`."""
@@ -110,9 +110,9 @@ def stacks(context: typer.Context) -> None:
     project = Project.of_this_code()
     environments = [Environment.of(project, name) for name in Environment.names(project) if name != LOCAL]
     found = [
-        {"environment": known.name} | dict.fromkeys(Kind, "") | about
+        {"environment": known.name} | dict.fromkeys(AccountKind, "") | about
         for known in environments
-        for about in ({}, *({each.kind: each.name} for kind in Kind for each in known.dependents(kind)))
+        for about in ({}, *({each.kind: each.name} for kind in AccountKind for each in known.dependents(kind)))
     ]
     _outputs({"stacks": json.dumps(found)})
     Workplace.of(context).terminal.show(json.dumps(found))
@@ -358,7 +358,7 @@ def health(
     place.terminal.show(f"{who} is well.")
 
 
-def _about(environment: Environment, subscriber: str | None, cell: str | None) -> Dependent | None:
+def _about(environment: Environment, subscriber: str | None, cell: str | None) -> OtherAccount | None:
     """The cell or the subscriber that is named; None for the hub; OperatorError for both."""
     if subscriber and cell:
         raise OperatorError(f"Both a cell, {cell}, and a subscriber, {subscriber}, are named.", "Name one of them.")
@@ -388,7 +388,7 @@ def _promotion(
     return Promotion(Project.of_this_code(), environment, cloud, place.terminal, home, about, replaced)
 
 
-async def _problems(hub: Promotion, about: Dependent | None) -> list[str]:
+async def _problems(hub: Promotion, about: OtherAccount | None) -> list[str]:
     outputs = hub.outputs()
     if isinstance(about, Cell):
         return await _problems_of_cell(hub, about, outputs)

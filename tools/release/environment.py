@@ -42,7 +42,7 @@ class Cell:
     region: str
 
 
-type Dependent = Cell | Subscriber
+type OtherAccount = Cell | Subscriber
 """Another account of an environment. Its stack is of its kind, and is planned with what the hub says about it."""
 
 
@@ -137,7 +137,7 @@ class Environment:
                 f"Images of {self.name} come from {self.repository_url}.",
             )
 
-    def dependents(self, kind: str) -> Sequence[Dependent]:
+    def dependents(self, kind: str) -> Sequence[OtherAccount]:
         """The cells, or the subscribers, that a release reaches.
 
         A cell in another Region is left out: Lambda runs no image of another Region.
@@ -147,7 +147,7 @@ class Environment:
             return self.subscribers
         return [cell for cell in self.cells if cell.region == self.region]
 
-    def dependent(self, kind: str, name: str) -> Dependent:
+    def dependent(self, kind: str, name: str) -> OtherAccount:
         """The cell or the subscriber of that name; OperatorError with the names there are if there is none."""
         known = self.dependents(kind)
         found = next((each for each in known if each.name == name), None)

@@ -17,7 +17,7 @@ from tools.console import Terminal
 from tools.errors import OperatorError
 from tools.release.cell_health import CellInHub
 from tools.release.cloud import LOCAL, Cloud
-from tools.release.environment import Cell, Dependent, Environment, Subscriber
+from tools.release.environment import Cell, Environment, OtherAccount, Subscriber
 from tools.release.errors import ErrorLog
 from tools.release.health import SyntheticBroadcast
 from tools.release.lineage import head, require_no_older
@@ -60,7 +60,7 @@ class Promotion:
     cloud: Cloud
     terminal: Terminal
     home: Path
-    about: Dependent | None = None
+    about: OtherAccount | None = None
     replaces: Collection[str] = ()
 
     @property
@@ -253,7 +253,7 @@ class Promotion:
         workspace.prepare()
         return workspace.outputs()
 
-    def keep_description(self, about: Dependent) -> Path:
+    def keep_description(self, about: OtherAccount) -> Path:
         """Write what the hub says to a file: the other account may not read the hub's state.
 
         It is null for a cell that the hub does not know yet, as cells get a release before the hub. OperatorError for
@@ -270,7 +270,7 @@ class Promotion:
         path.write_text(json.dumps(described, indent=2))
         return path
 
-    def _description_file(self, about: Dependent) -> Path:
+    def _description_file(self, about: OtherAccount) -> Path:
         return self.home / self.environment.name / f"hub-for-{about.kind}-{about.name}.json"
 
     @property
@@ -285,7 +285,7 @@ class Promotion:
         variable = HUB if isinstance(self.about, Cell) else "cell"
         return {variable: self._description(self.about), "region": self.environment.region}
 
-    def _description(self, about: Dependent) -> Any:
+    def _description(self, about: OtherAccount) -> Any:
         """Return what the hub says for the account, as it was kept; OperatorError if it was not."""
         path = self._description_file(about)
         if not path.exists():

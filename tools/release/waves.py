@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from tools.errors import OperatorError
-from tools.release.environment import Dependent
+from tools.release.environment import OtherAccount
 
 _EARLY_SHARE = 4
 
 
-def waves[Account: Dependent](accounts: Sequence[Account], canary: str | None = None) -> list[list[Account]]:
+def waves[Account: OtherAccount](accounts: Sequence[Account], canary: str | None = None) -> list[list[Account]]:
     """Return the canary; a quarter of the others, one at least; the rest. Empty waves are omitted.
 
     The canary is the first of the map, or the one that is named; OperatorError if there is none of that name.
