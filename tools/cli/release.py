@@ -402,7 +402,7 @@ async def _problems_of_cell(hub: Promotion, cell: Cell, outputs: dict[str, Any])
     if not seen.gets_sessions:
         hub.terminal.say(f"{cell.name} gets no sessions: whether it delivers is not checked.")
         return await seen.problems()
-    broadcast = hub.broadcast_on(cell, seen.tenant, outputs)
+    broadcast = hub.broadcast_on(cell, outputs)
     broadcast.require_tenant()
     return await seen.problems() or await _problems_of_broadcast(broadcast)
 

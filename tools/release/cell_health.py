@@ -20,6 +20,15 @@ _WAIT_SECONDS = 90.0
 _POLL_SECONDS = 1.0
 
 
+def tenant_at(cell: CellName, weights: Mapping[CellName, float], home_connections: int) -> Tenant:
+    """Return a tenant of the health checks whose only home is this cell, which has a weight above 0."""
+    number = 0
+    while ranked(name := f"{SYNTHETIC.tenant_id}-{cell}-{number}", weights)[0] != cell:
+        number += 1
+    connections = min(SYNTHETIC.tenant_connections, home_connections)
+    return replace(SYNTHETIC, tenant_id=TenantId(name), tenant_connections=connections)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellInHub:
     """A further cell in the hub's directory.
@@ -27,13 +36,11 @@ class CellInHub:
     Attributes:
         name: its name.
         weights: the declared weights of all cells, the hub's own included.
-        home_connections: number of a tenant's connections that make a home.
         lease_seconds: the age up to which a lease counts.
     """
 
     name: CellName
     weights: Mapping[CellName, float]
-    home_connections: int
     lease_seconds: int
     directory: "CellDirectory"
     clock: Callable[[], float] = time.time
@@ -41,18 +48,9 @@ class CellInHub:
 
     @property
     def gets_sessions(self) -> bool:
-        """Tell whether sessions are placed on it: its weight is above 0, by the map or by an operator's order."""
+        """Tell whether it is some tenant's home, by the map, and no operator has ordered that it gets no sessions."""
         ordered = self.directory.statuses([self.name])[self.name].ordered_weight
-        return (self.weights[self.name] if ordered is None else ordered) > 0
-
-    @property
-    def tenant(self) -> Tenant:
-        """A tenant of the health checks whose only home is this cell."""
-        number = 0
-        while ranked(name := f"{SYNTHETIC.tenant_id}-{self.name}-{number}", self.weights)[0] != self.name:
-            number += 1
-        connections = min(SYNTHETIC.tenant_connections, self.home_connections)
-        return replace(SYNTHETIC, tenant_id=TenantId(name), tenant_connections=connections)
+        return self.weights[self.name] > 0 and ordered != 0
 
     async def problems(self) -> list[str]:
         """Wait until it is alive and has the tenants as they are now; return what is missing after 90 seconds."""

@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from loudhailer.cells.dynamodb import DynamoCellDirectory
+from loudhailer.ids import HUB as HUB_CELL
 from loudhailer.ids import CellName
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from loudhailer.tenants.model import Tenant
 from tools.client.http import HttpApi
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.release.cell_health import CellInHub
+from tools.release.cell_health import CellInHub, tenant_at
 from tools.release.cloud import LOCAL, Cloud
 from tools.release.environment import Cell, Environment, OtherAccount, Subscriber
 from tools.release.errors import ErrorLog
-from tools.release.health import SyntheticBroadcast
+from tools.release.health import SYNTHETIC, SyntheticBroadcast
 from tools.release.lineage import head, require_no_older
 from tools.release.losses import require_empty, require_no_loss
 from tools.release.manifest import Manifest
@@ -217,12 +218,17 @@ class Promotion:
             account=subscriber.account_id if subscriber else None,
             has_express=outputs.get("express_recipients") != 0,
             has_cells=bool(outputs.get("cells")),
+            tenant=_synthetic_at(HUB_CELL, outputs),
         )
 
-    def broadcast_on(self, cell: Cell, tenant: Tenant, outputs: dict[str, Any]) -> SyntheticBroadcast:
+    def broadcast_on(self, cell: Cell, outputs: dict[str, Any]) -> SyntheticBroadcast:
         """A health check of a further cell by a broadcast to a tenant whose home it is, with the hub's outputs."""
         return replace(
-            self._broadcast(outputs), account=cell.account_id, cell=cell.name, tenant=tenant, has_express=False
+            self._broadcast(outputs),
+            account=cell.account_id,
+            cell=cell.name,
+            tenant=_synthetic_at(CellName(cell.name), outputs),
+            has_express=False,
         )
 
     def _broadcast(self, outputs: dict[str, Any]) -> SyntheticBroadcast:
@@ -242,7 +248,6 @@ class Promotion:
         return CellInHub(
             name=CellName(cell.name),
             weights=described["weights"],
-            home_connections=described["placement"]["home_connections"],
             lease_seconds=described["placement"]["lease_seconds"],
             directory=DynamoCellDirectory(self.cloud.client("dynamodb"), outputs["tables"]["cells"]),
         )
@@ -352,6 +357,14 @@ class Promotion:
             raise OperatorError(
                 f"{', '.join(others)} do not run {manifest.image.digest}.", "See `loudhailer release drift`."
             )
+
+
+def _synthetic_at(cell: CellName, outputs: dict[str, Any]) -> Tenant:
+    """Return a tenant of the health checks that is on this cell; the usual one if there is no choice of cells."""
+    described = next(iter(outputs.get("cells", {}).values()), None)
+    if described is None or not described["weights"][cell]:
+        return SYNTHETIC
+    return tenant_at(cell, described["weights"], described["placement"]["home_connections"])
 
 
 def _recorded(entry: HistoryEntry | None) -> float:

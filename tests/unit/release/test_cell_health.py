@@ -9,7 +9,7 @@ from loudhailer.cells.model import Lease
 from loudhailer.cells.rendezvous import homes
 from loudhailer.ids import HUB, CellName
 from tests.support.fakes.cells import MemoryCellDirectory
-from tools.release.cell_health import CellInHub
+from tools.release.cell_health import CellInHub, tenant_at
 
 NORTH, SOUTH = CellName("north"), CellName("south")
 NOW = 1_000_000
@@ -39,7 +39,6 @@ def in_hub(directory: MemoryCellDirectory, clock: Clock, **changed: float) -> Ce
     return CellInHub(
         name=NORTH,
         weights=weights,
-        home_connections=20_000,
         lease_seconds=15,
         directory=directory,
         clock=clock,
@@ -91,19 +90,19 @@ def test_a_cell_that_comes_late_is_well() -> None:
 def test_the_tenant_of_the_check_has_the_cell_as_its_only_home() -> None:
     """Whatever the weights, and also where few connections make a home."""
     for weight in (1.0, 0.01):
-        seen = replace(in_hub(MemoryCellDirectory(), Clock(), north=weight), home_connections=1)
-        tenant = seen.tenant
-        found = homes(tenant.tenant_id, tenant.tenant_connections, seen.weights, home_connections=1)
-        assert found == [NORTH]
+        weights = {HUB: 1.0, NORTH: weight, SOUTH: 1.0}
+        tenant = tenant_at(NORTH, weights, 1)
+        assert homes(tenant.tenant_id, tenant.tenant_connections, weights, home_connections=1) == [NORTH]
         assert tenant.tenant_id.startswith("synthetic-north-")
 
 
 def test_a_cell_without_weight_gets_no_sessions() -> None:
-    """The map says so, or an operator's order, which counts for more."""
+    """The map says so, or an operator's order; an order makes no home of a cell without weight."""
     directory, clock = MemoryCellDirectory(), Clock()
     assert in_hub(directory, clock).gets_sessions
     assert not in_hub(directory, clock, north=0.0).gets_sessions
     directory.order(NORTH, 0)
     assert not in_hub(directory, clock).gets_sessions
     directory.order(NORTH, 2)
-    assert in_hub(directory, clock, north=0.0).gets_sessions
+    assert in_hub(directory, clock).gets_sessions
+    assert not in_hub(directory, clock, north=0.0).gets_sessions

@@ -19,6 +19,12 @@ from tools.release.store import Action, HistoryEntry
 from tools.release.workspace import Workspace
 from tools.stack.project import Project
 
+DESCRIBED: dict[str, Any] = {
+    "weights": {"hub": 1, "north": 1},
+    "placement": {"home_connections": 20_000, "lease_seconds": 15},
+}
+"""The hub's description of a further cell, as far as the checks of health read it."""
+
 REPOSITORY = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/loudhailer"
 BEFORE, NOW, NEXT = (Manifest.now(f"{number:040x}", Image(REPOSITORY, f"sha256:{number:064x}")) for number in (1, 2, 3))
 
@@ -247,7 +253,7 @@ def test_a_refused_plan_cannot_be_applied(
 @pytest.mark.parametrize(
     ("outputs", "shards"),
     [
-        ({"shards": 2, "cells": {"north": {}}, "express_recipients": 500}, {0, 1}),
+        ({"shards": 2, "cells": {"north": DESCRIBED}, "express_recipients": 500}, {0, 1}),
         ({"cells": {}, "express_recipients": 0}, {0, 1, 2}),
         ({}, {0, 1, 2}),
     ],
@@ -306,12 +312,19 @@ def test_a_cell_is_checked_by_a_broadcast_that_its_account_delivers(monkeypatch:
     hub = replace(
         promotion_of(Past(), monkeypatch), cloud=cast("Any", cloud), terminal=cast("Any", SimpleNamespace(say=print))
     )
-    described = {"weights": {"hub": 1, "north": 1}, "placement": {"home_connections": 20_000, "lease_seconds": 15}}
-    outputs = {"http_url": "", "tables": {"tenants": "t", "cells": "c"}, "cells": {"north": described}}
-    tenant = hub.cell_in_hub(NORTH, outputs).tenant
-    broadcast = hub.broadcast_on(NORTH, tenant, outputs)
+    outputs = {
+        "http_url": "",
+        "queue_urls": {},
+        "tables": {"tenants": "t", "cells": "c"},
+        "cells": {"north": DESCRIBED},
+    }
+    assert hub.cell_in_hub(NORTH, outputs).lease_seconds == 15
+    broadcast = hub.broadcast_on(NORTH, outputs)
     assert (broadcast.account, broadcast.cell, broadcast.has_express) == (NORTH.account_id, "north", False)
     assert broadcast.tenant.tenant_id.startswith("synthetic-north-")
+    assert hub.broadcast(outputs).tenant.tenant_id.startswith("synthetic-hub-")
+    alone = {**DESCRIBED, "weights": {"hub": 0, "north": 1}}
+    assert hub.broadcast({**outputs, "cells": {"north": alone}}).tenant.tenant_id == "synthetic"
 
 
 @dataclass
