@@ -81,6 +81,11 @@ class Environment:
         prefix = hub.get("prefix") or f"loudhailer-{name}"
         cells = _map(folder / name / "cells.tfvars.json", "region", _cell)
         subscribers = _map(folder / name / "subscribers.tfvars.json", "shards", _subscriber)
+        if both := {cell.name for cell in cells} & {subscriber.name for subscriber in subscribers}:
+            raise OperatorError(
+                f"{name} has a cell and a subscriber of the name {min(both)!r}.",
+                "Rename one of them: a release names plans by them.",
+            )
         return cls(
             name=name,
             account_id=hub["account_id"],

@@ -77,6 +77,16 @@ def test_a_release_reaches_the_cells_of_its_own_region(project: Project) -> None
     assert "there: north." in refused.value.remedy
 
 
+def test_a_cell_and_a_subscriber_of_one_name_are_refused(project: Project) -> None:
+    """Their plans would be one artifact of the workflow's run."""
+    entry = {"account_id": "666666666666", "external_id": "loudhailer-dev-1", "region": "eu-central-1"}
+    folder = project.terraform / "environments/dev"
+    (folder / "cells.tfvars.json").write_text(json.dumps({"cells": {"blue": entry}}))
+    (folder / "subscribers.tfvars.json").write_text(json.dumps({"subscribers": SUBSCRIBERS}))
+    with pytest.raises(OperatorError, match="a cell and a subscriber of the name 'blue'"):
+        Environment.of(project, "dev")
+
+
 @pytest.mark.parametrize(
     "document",
     [
