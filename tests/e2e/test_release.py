@@ -83,10 +83,11 @@ def deployed(pipeline: Pipeline, name: str, commit: str) -> str:
 
 def on_a_fresh_machine(home: Path, name: str) -> None:
     """Remove all that a job had but the plan, which it handed on."""
-    kept = shutil.move(home / name / "plan", home / "plan")
-    shutil.rmtree(home / name)
-    (home / f"cell-{name}.json").unlink()
-    shutil.move(kept, home / name / "plan")
+    folder = home / f"subscriber-{name}"
+    kept = shutil.move(folder / "plan", home / "plan")
+    shutil.rmtree(folder)
+    (home / f"hub-for-subscriber-{name}.json").unlink()
+    shutil.move(kept, folder / "plan")
 
 
 def is_as_it_should_be(pipeline: Pipeline, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The health check of a further cell, as the hub sees it: it is alive, has the tenants, and gets sessions."""
+"""The health check of a further cell, as the hub sees it: it is alive, and gets sessions."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loudhailer.cells.port import CellDirectory
 
 _WAIT_SECONDS = 90.0
-"""A cell that was just applied renews its lease within a minute, and copies the tenants then."""
+"""A cell that was just applied renews its lease within a minute."""
 
 _POLL_SECONDS = 1.0
 
@@ -53,15 +53,12 @@ class CellInHub:
         return self.weights[self.name] > 0 and ordered != 0
 
     async def problems(self) -> list[str]:
-        """Wait until it is alive and has the tenants as they are now; return what is missing after 90 seconds."""
-        revision = self.directory.tenant_revision()
+        """Wait until it is alive; say so if it is not after 90 seconds."""
         until = self.clock() + _WAIT_SECONDS
-        while (problems := self._problems(revision)) and self.clock() < until:
+        while not self._is_alive() and self.clock() < until:
             await self.pause(_POLL_SECONDS)
-        return problems
+        return [] if self._is_alive() else ["it does not renew its lease at the hub, or says that it is not well"]
 
-    def _problems(self, revision: int) -> list[str]:
+    def _is_alive(self) -> bool:
         lease = self.directory.statuses([self.name])[self.name].lease
-        if lease is None or not lease.is_alive(self.clock(), self.lease_seconds):
-            return ["it does not renew its lease at the hub, or says that it is not well"]
-        return ["it does not copy the hub's tenants"] if lease.tenant_revision < revision else []
+        return lease is not None and lease.is_alive(self.clock(), self.lease_seconds)

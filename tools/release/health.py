@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -12,7 +12,7 @@ from loudhailer import codec
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.ids import BroadcastId, ChunkId, TenantId
 from loudhailer.tenants.model import Tenant
-from tools.client.crowd import THROTTLED, Crowd
+from tools.client.crowd import THROTTLED, Crowd, Member
 from tools.client.http import ApiError, HttpApi
 from tools.client.socket import Refusal, socket_url
 from tools.errors import OperatorError
@@ -50,6 +50,7 @@ _MESSAGE = {"synthetic": True}
 _FRAME_SECONDS = 30.0
 _REPORT_SECONDS = 30.0
 _TRIES = 20
+_COPY_SECONDS = 90
 
 _TURNED_OFF = "express is turned off"
 _ON_OTHER_CELLS = "express is for recipients on the hub's cell"
@@ -81,6 +82,7 @@ class SyntheticBroadcast:
     has_express: bool = True
     has_cells: bool = False
     say: Callable[[str], None] = print
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     crowd: Crowd = field(default_factory=Crowd)
     session: str = field(default_factory=lambda: str(uuid.uuid4()))
     unchecked: list[str] = field(default_factory=list)
@@ -93,7 +95,7 @@ class SyntheticBroadcast:
         async with self.api:
             url = socket_url(await self.api.open_session(self.tenant.tenant_id, self.session), **ids)
             try:
-                (answer,) = await self.crowd.connect([url])
+                answer = await self._connection(url)
                 if isinstance(answer, Refusal):
                     raise OperatorError(f"The socket of the health check was refused: {answer.status} {answer.reason}.")
                 yield
@@ -101,6 +103,16 @@ class SyntheticBroadcast:
                 await self.crowd.leave(self.crowd.members.values())
                 with suppress(ApiError):  # it ends by itself, and the problem is known by then
                     await self.api.call("DELETE", "/session", query=ids)
+
+    async def _connection(self, url: str) -> Member | Refusal:
+        """Connect; a further cell refuses a new tenant's clients until it has copied the tenant, within a minute."""
+        (answer,) = await self.crowd.connect([url])
+        for _ in range(_COPY_SECONDS):
+            if self.cell is None or not isinstance(answer, Refusal) or answer.status != HTTPStatus.FORBIDDEN:
+                break
+            await self.pause(1.0)
+            (answer,) = await self.crowd.connect([url])
+        return answer
 
     def require_tenant(self) -> None:
         """Put the tenant of the health checks, unless it is there with its limits; it keeps its key."""

@@ -147,7 +147,8 @@ locals {
     }
   }
 
-  # A rollout asks after its health by a broadcast of its own, to a tenant of its own, and by the errors in the logs.
+  # A rollout asks after its health by a broadcast of its own, to a tenant of its own, and by the errors in the logs. With
+  # further cells each has such a tenant.
   watch_release = {
     Broadcast = {
       actions = ["execute-api:Invoke"]
@@ -156,12 +157,12 @@ locals {
         "arn:${local.partition}:execute-api:${var.region}:${var.account_id}:*/$default/${route}"
       ]
     }
-    KeepTheSyntheticTenant = {
+    KeepSyntheticTenants = {
       actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
       resources = ["arn:${local.partition}:dynamodb:${var.region}:${var.account_id}:table/${local.prefix}-tenants"]
       conditions = {
-        "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["synthetic"] }
-        Null                        = { "dynamodb:LeadingKeys" = ["false"] }
+        "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["synthetic*"] }
+        Null                      = { "dynamodb:LeadingKeys" = ["false"] }
       }
     }
     # A function that nobody has invoked for weeks sleeps, and its first invocation is refused: the rollout's shall be that one.
@@ -190,4 +191,31 @@ module "apply_role" {
     read       = local.read_deployment
     deployment = merge(local.write_deployment, local.subscribe_to_hub, local.watch_release)
   }
+}
+
+# Apart from the inline policies, which may have 10,240 characters together: the health of a cell is in the hub's table of
+# leases and orders. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+resource "aws_iam_policy" "see_cells" {
+  count = length(var.cells) > 0 ? 1 : 0
+
+  name        = "${local.prefix}-see-cells"
+  path        = "/ci/"
+  description = "Reads the leases and orders of the cells of ${local.prefix}."
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "SeeCells"
+      Effect   = "Allow"
+      Action   = "dynamodb:BatchGetItem"
+      Resource = "arn:${local.partition}:dynamodb:${var.region}:${var.account_id}:table/${local.prefix}-cells"
+    }]
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "see_cells" {
+  count = length(aws_iam_policy.see_cells)
+
+  role       = module.apply_role.name
+  policy_arn = aws_iam_policy.see_cells[0].arn
 }

@@ -18,6 +18,7 @@ from loudhailer.tenants.model import Tenant
 from tests.support.checkout import ROOT
 from tests.support.fakes.tenants import MemoryTenantStore
 from tools.client.http import ApiError
+from tools.client.socket import Refusal
 from tools.release.health import ROUTES, SYNTHETIC, SyntheticBroadcast
 
 HUB, BLUE = "111111111111", "222222222222"
@@ -302,6 +303,26 @@ def test_a_cell_answers_for_its_own_routes_and_must_deliver_itself() -> None:
         f"account {BLUE} delivered none of 20 synthetic broadcasts through the cell north"
     ]
     assert "ping" in asyncio.run(check.problems_of_routes())
+
+
+@pytest.mark.parametrize(("cell", "waits"), [("north", 2), (None, 0)])
+def test_a_cell_may_copy_the_tenant_of_its_check_late(cell: str | None, waits: int) -> None:
+    """It refuses the tenant's clients until then; another cell knows the tenant at once."""
+    refusal, member = Refusal(403, "Forbidden"), object()
+    answers = [refusal, refusal, member]
+    waited: list[float] = []
+
+    async def connect(_urls: object) -> list[Any]:
+        return [answers.pop(0)]
+
+    async def pause(seconds: float) -> None:
+        waited.append(seconds)
+
+    stand_in = cast("Any", SimpleNamespace(connect=connect))
+    check = SyntheticBroadcast(stand_in, stand_in, 1, (0,), BLUE, cell=cell, crowd=stand_in, pause=pause)
+    found: object = asyncio.run(check._connection("ws://north.example"))
+    assert found is (member if cell else refusal)
+    assert len(waited) == waits
 
 
 def test_an_api_that_refuses_is_a_problem() -> None:

@@ -172,8 +172,13 @@ run "the_stack_with_all_its_roles" {
     account_id     = "444444444444"
     hub_account_id = "444444444444"
     accounts       = { dev = { account_id = "222222222222" }, production = { account_id = "444444444444" } }
+    cells          = { north = { account_id = "666666666666" } }
   }
 
+  assert {
+    condition     = jsondecode(aws_iam_policy.see_cells[0].policy).Statement[0].Action == "dynamodb:BatchGetItem"
+    error_message = "A release of a hub with cells reads their leases, and writes none."
+  }
   assert {
     condition     = output.plan_role_arn != null && output.apply_role_arn != null && output.release_role_arn != null
     error_message = "The account that keeps the images must have all three roles."
