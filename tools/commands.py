@@ -14,6 +14,7 @@ from loudhailer.errors import InvalidFieldError, LoudhailerError
 from tools.client.http import ApiError, UnreachableError
 from tools.console import Terminal
 from tools.errors import OperatorError, of_the_system
+from tools.refusals import refusal_of
 
 _INTERRUPTED = 128 + signal.SIGINT
 
@@ -48,7 +49,7 @@ class Commands(TyperGroup):
         except InvalidFieldError as error:
             Terminal().fail(OperatorError(f"{error}."))
         except (LoudhailerError, ApiError, BotoCoreError, ClientError, UnreachableError, TimeoutError) as error:
-            Terminal().fail(OperatorError(f"The stack refused: {error}", "Look at `loudhailer status` and `logs`."))
+            Terminal().fail(refusal_of(error))
         except KeyboardInterrupt:
             Terminal().say("Interrupted.")
             raise typer.Exit(_INTERRUPTED) from None

@@ -9,7 +9,6 @@ from loudhailer import codec, ids
 from loudhailer.broadcast.audience import to_wire
 from loudhailer.broadcast.report import Report
 from tools.cli.workplace import Workplace, run
-from tools.client.http import HttpApi
 from tools.errors import OperatorError
 from tools.operations.broadcasts import audience_of, described, message_of, report_table
 from tools.operations.cancelling import cancel as cancel_broadcast
@@ -43,7 +42,7 @@ def broadcast(
     deployment = workplace.deployment()
 
     async def publish() -> Report | None:
-        async with HttpApi(deployment.http_url) as api:
+        async with deployment.http_api() as api:
             accepted = await api.accepted(
                 to_wire(audience), codec.verbatim(text), priority=priority, deadlineSeconds=deadline
             )

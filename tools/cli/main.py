@@ -1,4 +1,4 @@
-"""The operator's command line, `loudhailer`: a local stack from `up` to `down`, and what to do with it in between."""
+"""The operator's command line: local stacks from `up` to `down`, and work on them and on deployments on AWS."""
 
 import re
 import signal
@@ -17,7 +17,7 @@ from tools.cli.probe import probe
 from tools.cli.release import app as release_app
 from tools.cli.stack import down, status, terraform, up
 from tools.cli.tenants import tenant_app
-from tools.cli.workplace import Workplace
+from tools.cli.workplace import OnAws, Workplace
 from tools.commands import Commands, require_text
 from tools.console import Terminal
 from tools.errors import OperatorError
@@ -41,6 +41,7 @@ app.add_typer(release_app, name="release")
 @app.callback()
 def prepare(
     context: typer.Context,
+    *,
     state_dir: Annotated[
         Path | None,
         typer.Option(
@@ -49,12 +50,24 @@ def prepare(
         ),
     ] = None,
     stack: Annotated[str, typer.Option(help="Name of the stack; those of several names run side by side.")] = "local",
+    environment: Annotated[
+        str | None, typer.Option(help="An environment on AWS, such as production, in place of a local stack.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="AWS profile of the environment's credentials, as of the operator's role.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Region of the environment's hub, if not that in its files.")
+    ] = None,
 ) -> None:
-    """Find the stack that the command is for."""
+    """Find the deployment that the command is for."""
     if _STACK_NAME.fullmatch(stack) is None:
         raise OperatorError("--stack must be 1 to 32 lowercase letters, digits and dashes.")
     require_text("The state directory", str(state_dir))
-    context.obj = Workplace(state_dir, stack, Terminal())
+    if environment is None and (profile or region):
+        raise OperatorError("--profile and --region are for --environment.", "Name the environment, too.")
+    aws = None if environment is None else OnAws(environment, profile, region)
+    context.obj = Workplace(state_dir, stack, Terminal(), aws)
 
 
 def main() -> None:

@@ -87,6 +87,12 @@ locals {
       actions   = ["lambda:TagResource", "lambda:UntagResource"]
       resources = [local.named.mapping]
     }
+    WriteParameters = {
+      actions = [
+        "ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:PutParameter", "ssm:RemoveTagsFromResource",
+      ]
+      resources = [local.named.parameter]
+    }
     WriteQueues = {
       actions = [
         "sqs:CreateQueue", "sqs:DeleteQueue", "sqs:SetQueueAttributes", "sqs:TagQueue", "sqs:UntagQueue",

@@ -9,6 +9,7 @@ locals {
     function        = "lambda:${var.region}:${var.account_id}:function:${local.prefix}-*"
     function_log    = "logs:${var.region}:${var.account_id}:log-group:/aws/lambda/${local.prefix}-*"
     gateway_log     = "logs:${var.region}:${var.account_id}:log-group:/aws/apigateway/${local.prefix}-*"
+    parameter       = "ssm:${var.region}:${var.account_id}:parameter/${local.prefix}/*"
     queue           = "sqs:${var.region}:${var.account_id}:${local.prefix}-*"
     role            = "iam::${var.account_id}:role/${local.prefix}/*"
     table           = "dynamodb:${var.region}:${var.account_id}:table/${local.prefix}-*"
@@ -84,6 +85,15 @@ locals {
     ReadMappings = {
       actions   = ["lambda:GetEventSourceMapping", "lambda:ListTags"]
       resources = [local.named.mapping]
+    }
+    ReadParameters = {
+      actions   = ["ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"]
+      resources = [local.named.parameter]
+    }
+    # A list is of all: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeParameters.html
+    ListParameters = {
+      actions   = ["ssm:DescribeParameters"]
+      resources = ["*"]
     }
     ReadQueues = {
       actions   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListQueueTags"]

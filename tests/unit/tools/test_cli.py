@@ -229,7 +229,7 @@ def test_the_next_up_completes_an_interrupted_first_up(home: Path, monkeypatch: 
     """Everything is applied, but the sample tenants are missing; once they were put, they are left alone."""
     directory = StackDirectory(home / "local")
     directory.create()
-    outputs = {"http_url": "http://127.0.0.1:1", "websocket_url": "ws://127.0.0.1:2"}
+    outputs = {"http_url": "http://127.0.0.1:1", "websocket_url": "ws://127.0.0.1:2", "functions": {}}
     save_state(directory.state_file, StackState(1, 2, "secret", applied=Applied(Fingerprint("", "", ""), outputs)))
     monkeypatch.setattr(Stack, "up", lambda *_, **__: False)
     outcomes: list[BaseException | None] = [KeyboardInterrupt(), None]
@@ -249,7 +249,7 @@ def test_the_second_of_two_concurrent_ups_waits_for_the_first(home: Path, monkey
     """`up` holds the stack's lock from its first step to its last."""
     directory = StackDirectory(home / "local")
     directory.create()
-    outputs = {"http_url": "http://127.0.0.1:1", "websocket_url": "ws://127.0.0.1:2"}
+    outputs = {"http_url": "http://127.0.0.1:1", "websocket_url": "ws://127.0.0.1:2", "functions": {}}
     applied = Applied(Fingerprint("", "", ""), outputs)
     save_state(directory.state_file, StackState(1, 2, "secret", applied=applied, seeded=True))
     waits, order = threading.Event(), []
@@ -278,7 +278,7 @@ def test_up_reports_changed_urls(home: Path, monkeypatch: pytest.MonkeyPatch) ->
     directory.create()
 
     def applied(http_url: str) -> StackState:
-        outputs = {"http_url": http_url, "websocket_url": "ws://127.0.0.1:2"}
+        outputs = {"http_url": http_url, "websocket_url": "ws://127.0.0.1:2", "functions": {}}
         return StackState(1, 2, "secret", applied=Applied(Fingerprint("", "", ""), outputs), seeded=True)
 
     def up(stack: Stack, *_: object, **__: object) -> bool:
