@@ -15,7 +15,8 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from tools.client.http import ApiError
+from loudhailer.errors import InvalidFieldError, LoudhailerError
+from tools.client.http import ApiError, UnreachableError
 from tools.errors import OperatorError, of_the_system
 
 _SIGN_IN = (
@@ -40,7 +41,10 @@ _KINDS: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
         "AWS cannot be reached: {}.",
         "Look at your network and the Region; for a local stack, at `loudhailer status`.",
     ),
+    ((InvalidFieldError,), "{}.", ""),
     ((TimeoutError,), "No answer came in time.", _LOOK),
+    ((UnreachableError,), "The HTTP API cannot be reached: {}.", _LOOK),
+    ((LoudhailerError, BotoCoreError), "The stack refused: {}.", _LOOK),
 )
 """The problem and the remedy, by the kinds of an error."""
 
@@ -49,20 +53,20 @@ _UNKNOWN = {"InvalidAccessKeyId", "InvalidClientTokenId", "SignatureDoesNotMatch
 _DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "Forbidden", "UnauthorizedOperation"}
 
 
-def refusal_of(error: BaseException) -> OperatorError:
-    """Return the sentence for an error of a call, or for the one of AWS that caused it."""
+def refusal_of(error: BaseException) -> OperatorError | None:
+    """Return the sentence for an error of a call, or for the one of AWS that caused it; None for any other error."""
     if isinstance(error.__cause__, (ClientError, BotoCoreError)):
         return refusal_of(error.__cause__)
     if isinstance(error, ClientError):
         return _of_answer(error)
     if isinstance(error, ApiError):
         return _of_api(error)
-    if isinstance(error, OSError) and error.errno is not None:
+    if isinstance(error, TimeoutError) and error.errno is not None:
         return of_the_system(error)
     for kinds, problem, remedy in _KINDS:
         if isinstance(error, kinds):
             return OperatorError(problem.format(_stripped(error)), remedy)
-    return OperatorError(f"The stack refused: {_stripped(error)}.", _LOOK)
+    return None
 
 
 def _of_answer(error: ClientError) -> OperatorError:

@@ -11,7 +11,7 @@ from tools.planner.deadline import cells_in_time, quota_in_time
 from tools.planner.load import Load
 from tools.planner.tables import deadline_table, plan_tables, talk_tables, warnings
 
-plan_app = typer.Typer(invoke_without_command=True)
+plan_app = typer.Typer(add_completion=False, invoke_without_command=True)
 
 
 @plan_app.callback()

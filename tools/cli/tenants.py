@@ -14,7 +14,7 @@ from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, new_session_k
 
 _CELLS_SECONDS = 30.0
 
-tenant_app = typer.Typer(no_args_is_help=True, help="List, put and delete tenants.")
+tenant_app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, put and delete tenants.")
 
 
 @tenant_app.command("list")

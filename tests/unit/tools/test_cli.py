@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.unit.tools.conftest import TerraformStandIn
+from tools.cli.catalogue import CATALOGUE
 from tools.cli.main import app
 from tools.client.http import UnreachableError
 from tools.errors import OperatorError
@@ -56,6 +58,51 @@ def test_commands_that_need_no_heavy_package_import_none() -> None:
     assert codes == ["0", "0", "0", "1", "0"]
     assert "tools.cli" in imported
     assert imported & HEAVY_PACKAGES == set()
+
+
+def test_help_imports_no_command() -> None:
+    """It is what a user waits for most often: the catalogue alone knows the commands' names and lines."""
+    program = (
+        "import sys; from typer.testing import CliRunner; from tools.cli.main import app; "
+        "code = CliRunner().invoke(app, ['--help']).exit_code; print(code, *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    code, *imported = done.stdout.split()
+    assert code == "0"
+    ours = {name for name in imported if name.split(".")[0] in {"tools", "loudhailer", "functions"}}
+    assert ours <= {
+        *("tools", "tools.cli", "tools.cli.catalogue", "tools.cli.main"),
+        *("tools.commands", "tools.errors", "tools.interruptions"),
+    }
+    assert not {"asyncio", "botocore", "psutil", "uvloop"} & {*imported}
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_the_catalogue_has_the_beginning_of_each_commands_help(name: str) -> None:
+    """One of the two would be wrong after an edit of the other."""
+    entry = CATALOGUE[name]
+    told = " ".join(str(entry.load(name).help).split())
+    assert told.startswith(entry.help.removesuffix("."))
+
+
+def test_a_mistyped_command_is_suggested() -> None:
+    """The exit code of bad arguments."""
+    result = run("brodcast")
+    assert result.exit_code == 2
+    assert "Did you mean 'broadcast'?" in result.output
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """As a report of a fault needs it."""
+    assert run("--version").output == f"loudhailer {metadata.version('loudhailer')}\n"
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["status", "-h"], ["tenant", "put", "-h"]])
+def test_help_has_a_short_name(arguments: list[str]) -> None:
+    """Of every command."""
+    result = run(*arguments)
+    assert result.exit_code == 0
+    assert "Usage: " in result.output
 
 
 @pytest.mark.parametrize(

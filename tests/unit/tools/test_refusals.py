@@ -42,6 +42,7 @@ def answer(code: str, message: str = "no") -> ClientError:
 def test_each_refusal_is_a_sentence_with_its_fix(error: Exception, problem: str, remedy: str) -> None:
     """No dict of Python's, no class's name."""
     found = refusal_of(error)
+    assert found is not None
     assert problem in found.problem
     assert found.problem.endswith(".")
     assert "{" not in found.problem
@@ -52,4 +53,11 @@ def test_the_cause_of_an_adapters_error_decides() -> None:
     """An adapter says that a call failed; only AWS's answer says why."""
     error = TransientError("GetItem failed")
     error.__cause__ = answer("ExpiredTokenException")
-    assert refusal_of(error).problem == "The AWS credentials have expired."
+    found = refusal_of(error)
+    assert found is not None
+    assert found.problem == "The AWS credentials have expired."
+
+
+def test_an_error_of_the_code_has_no_sentence() -> None:
+    """It is to be seen with its traceback."""
+    assert refusal_of(KeyError("x")) is None
