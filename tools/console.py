@@ -1,17 +1,21 @@
 """Output for the operator: bars and colours on a terminal, plain lines with the same words everywhere else."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from tools.errors import OperatorError
 
+_NUMBER = re.compile(r"[-+]?\$?[\d,_]*\.?\d+ ?%?|\?|-")
 _NOTE_LENGTH = 60
 _PLAIN_WIDTH = 1_000
 _PLAIN_INTERVAL_SECONDS = 10.0
@@ -27,6 +31,28 @@ def shortened(text: str, length: int) -> str:
     """The text on one line, cut to a length, an ellipsis in place of what is missing."""
     line = " ".join(text.split())
     return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def align_numbers(table: Table) -> None:
+    """Align columns of numbers to the right, and keep them whole."""
+    for column in table.columns:
+        cells = [str(cell) for cell in column.cells if str(cell)]
+        if cells and all(map(_NUMBER.fullmatch, cells)):
+            column.justify, column.no_wrap = "right", True
+
+
+def row_by_row(table: Table) -> Group:
+    """The same with a line for each cell, its column's name in front, and an empty line between rows."""
+    columns = [(str(column.header), [*column.cells]) for column in table.columns]
+    blocks: list[RenderableType] = [] if table.title is None else [Text(str(table.title), style="italic")]
+    for row in range(table.row_count):
+        block = Table.grid(padding=(0, 2))
+        block.add_column(style="bold", no_wrap=True)
+        block.add_column(overflow="fold")
+        for header, cells in columns:
+            block.add_row(header, cells[row])
+        blocks.extend([block, Text()])
+    return Group(*blocks)
 
 
 class Bar:
@@ -103,9 +129,19 @@ class Terminal:
         self.progress.print(text, markup=False)
 
     def show(self, result: RenderableType) -> None:
-        """A part of the command's result; a table is ruled on a terminal, and one plain line a row elsewhere."""
-        if isinstance(result, Table) and not self.output.is_terminal:
-            result.box = None
+        """A part of the command's result; a table is ruled on a terminal, and one plain line a row elsewhere.
+
+        Numbers are right-aligned and never cut: a table that is too wide for the terminal is shown row by row.
+        """
+        if isinstance(result, Table):
+            align_numbers(result)
+            if not self.output.is_terminal:
+                result.box = None
+            elif (
+                Measurement.get(self.output, self.output.options.update(width=_PLAIN_WIDTH), result).minimum
+                > self.output.width
+            ):
+                result = row_by_row(result)
         self.output.print(result, markup=False)
 
     def fail(self, error: OperatorError) -> None:

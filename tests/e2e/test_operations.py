@@ -152,7 +152,12 @@ async def test_a_finished_broadcast_does_not_change(scene: Scene) -> None:
         await invariants.until(delivered, delivered=CROWD)
         failed = await given_up(invariants)
         for broadcast_id in (delivered, failed):
-            assert scene.system.as_operator("cancel", broadcast_id).returncode == 0
+            done = scene.system.as_operator("cancel", broadcast_id)
+            assert done.returncode == 0, done.stderr
+            assert f"Broadcast {broadcast_id} was finished already" in done.stderr
+        unknown = scene.system.as_operator("redrive", "--broadcast", "unknown")
+        assert unknown.returncode == 1
+        assert "There is no broadcast unknown." in unknown.stderr
         assert "cancelled" in scene.system.as_operator("redrive", "--broadcast", failed).stdout
         await invariants.hold(failed=None)
         assert invariants.report(failed)["failed"] == CROWD

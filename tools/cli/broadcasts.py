@@ -10,8 +10,9 @@ from loudhailer.broadcast.audience import to_wire
 from loudhailer.broadcast.report import Report
 from tools.cli.workplace import Workplace, run
 from tools.errors import OperatorError
-from tools.operations.broadcasts import audience_of, described, message_of, report_table
+from tools.operations.broadcasts import audience_of, described, message_of, no_such_broadcast, report_table
 from tools.operations.cancelling import cancel as cancel_broadcast
+from tools.operations.cancelling import report_of
 from tools.operations.redriving import Redrive
 
 _FOLLOW_TIMEOUT_SECONDS = 300.0
@@ -64,7 +65,10 @@ def broadcast(
     if report is not None:
         workplace.terminal.show(report_table(report))
         if report.status != "finished" or report.failed:
-            raise OperatorError("The broadcast did not reach everyone.", "Look at `loudhailer logs`.")
+            raise OperatorError(
+                f"The broadcast did not reach everyone: it is {report.status}, and failed for {report.failed}.",
+                "Look at `loudhailer logs`; `loudhailer redrive` sends again what was given up.",
+            )
 
 
 def cancel(context: typer.Context, broadcast_id: Annotated[str, typer.Argument(metavar="BROADCAST")]) -> None:
@@ -72,11 +76,16 @@ def cancel(context: typer.Context, broadcast_id: Annotated[str, typer.Argument(m
     workplace = Workplace.of(context)
     wanted = ids.broadcast_id(broadcast_id, "BROADCAST")
     deployment = workplace.deployment()
+    before = report_of(deployment, wanted)
     with workplace.terminal.bar("Cancelling") as bar:
         report = cancel_broadcast(
             deployment, wanted, lambda now: bar.update(now.dispatched - now.in_flight, now.dispatched, now.status)
         )
     workplace.terminal.show(report_table(report))
+    if before is not None and before.status == "finished" and not before.cancelled:
+        workplace.terminal.say(
+            f"Broadcast {wanted} was finished already, so its report is as it was; it is not sent again by a redrive."
+        )
 
 
 def redrive(
@@ -86,7 +95,10 @@ def redrive(
     """Send the messages of the dead-letter queues again: broadcasts, and frames of the silo and the pool."""
     workplace = Workplace.of(context)
     only = None if broadcast is None else ids.broadcast_id(broadcast, "--broadcast")
-    redriving = Redrive(workplace.deployment(), only)
+    deployment = workplace.deployment()
+    if only is not None and deployment.broadcasts.summary(only) is None:
+        raise no_such_broadcast(only)
+    redriving = Redrive(deployment, only)
     table = Table("messages", "number", "what became of them")
     for result in [redriving()] if only else [redriving(), redriving.frames()]:
         for kind, number in sorted(result.sent.items()):
