@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from tests.e2e.scene import Scene
 from tests.e2e.system import System
 from tests.support.waiting import PATIENCE_SECONDS
+from tools.client.conversation import Client
 from tools.release.description import deployment_of
 from tools.release.environment import Environment
 from tools.stack.access import AccountAccess
@@ -87,15 +88,31 @@ async def test_a_tenant_is_put_listed_used_and_deleted(scene: Scene) -> None:
     assert await scene.received([bob, neighbour]) == [[], []]
 
 
+async def test_a_session_from_the_command_line_is_connected_to(scene: Scene) -> None:
+    """The URL that is printed is all that a client needs."""
+    done = scene.system.as_operator("session", "create", tenant := scene.tenant(), "--player", "ann", "--json")
+    assert done.returncode == 0, done.stderr
+    created = json.loads(done.stdout)
+    scene.system.secrets.add(created["sessionId"])
+    async with await Client.connect(created["url"]) as client:
+        published = scene.system.as_operator("broadcast", "hello", "--tenant", tenant, "--player", "ann", "--json")
+        assert published.returncode == 0, published.stderr
+        assert (await client.receive_json())["id"] == json.loads(published.stdout)["broadcastId"]
+    assert created["url"] in created["snippet"]
+
+
 async def test_status_shows_every_part(system: System) -> None:
     """Processes, functions and queues are listed, and the exit code says that all runs."""
     done = system.loudhailer("status")
     assert done.returncode == 0, done.stderr
     parts = [*system.deployment.functions, *system.deployment.queue_urls, system.deployment.http_url]
     assert [part for part in (*system.pids(), *parts) if part not in done.stdout] == []
-    on_aws = system.as_operator("status")
+    on_aws = system.as_operator("status", "--json")
     assert on_aws.returncode == 0, on_aws.stderr
-    assert [part for part in parts if part not in on_aws.stdout] == []
+    shown = json.loads(on_aws.stdout)
+    assert {row["function"] for row in shown["functions"]} == {*system.deployment.functions}
+    assert {row["queue"] for row in shown["queues"]} == {*system.deployment.queue_urls}
+    assert "gold" in {row["tenant"] for row in shown["tenants"]}
 
 
 async def test_a_broadcast_is_found_in_the_logs_of_a_function(scene: Scene) -> None:

@@ -48,7 +48,7 @@ def broadcast(
                 to_wire(audience), codec.verbatim(text), priority=priority, deadlineSeconds=deadline
             )
             broadcast_id = str(accepted["broadcastId"])
-            workplace.terminal.show(broadcast_id)
+            workplace.terminal.show(broadcast_id, name="broadcastId")
             if "note" in accepted:
                 workplace.terminal.say(f"It is bulk: {accepted['note']}.")
             if not follow:
@@ -63,7 +63,7 @@ def broadcast(
 
     report = run(publish())
     if report is not None:
-        workplace.terminal.show(report_table(report))
+        workplace.terminal.show(report_table(report), name="report")
         if report.status != "finished" or report.failed:
             raise OperatorError(
                 f"The broadcast did not reach everyone: it is {report.status}, and failed for {report.failed}.",
@@ -105,4 +105,6 @@ def redrive(
             table.add_row(kind, str(number), "sent again")
         for reason, number in sorted(result.refused.items()):
             table.add_row(reason, str(number), "left in the queue")
-    workplace.terminal.show(table if table.rows else "The dead-letter queues are empty.")
+    workplace.terminal.show(
+        table if table.rows or workplace.terminal.shows_json else "The dead-letter queues are empty."
+    )

@@ -3,13 +3,13 @@
 So `loudhailer --help` imports none of them. A test compares the lines with the commands' docstrings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, Annotated, Any, override
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from tools.commands import Commands
@@ -19,19 +19,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LazyCommand:
     """A command that is not imported yet.
 
     Attributes:
         module: the module in `tools.cli`.
         name: the name of its function or, for a group of commands, of its `typer.Typer`.
         help: the first sentence of its help.
+        prints: what it prints is data, which `--json` shows as JSON.
         settings: further arguments for Typer.
     """
 
     module: str
     name: str
     help: str
+    prints: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self, command: str) -> "click.Command":
@@ -44,28 +46,64 @@ class Entry:
             alone.command(command, **self.settings)(found)
             loaded = get_command(alone)
         loaded.name = command
+        if self.prints:
+            for each in _runnable(loaded):
+                each.params.append(_json_option())
         return loaded
 
 
+def _runnable(command: "click.Command") -> "Iterator[click.Command]":
+    """The command, or those of a group that can be run, which may be the group itself."""
+    if not isinstance(command, TyperGroup) or command.invoke_without_command:
+        yield command
+    if isinstance(command, TyperGroup):
+        yield from command.commands.values()
+
+
+def _collect_json(context: typer.Context, wanted: bool) -> None:  # noqa: FBT001 - as Typer calls it
+    if wanted and context.obj is not None:
+        context.obj.terminal.collect_json()
+        context.call_on_close(context.obj.terminal.finish)
+
+
+def _json_option() -> "click.Parameter":
+    """The option `--json`, which is no argument of a command's function: the terminal alone knows of it."""
+    alone = typer.Typer(add_completion=False)
+
+    @alone.command()
+    def _show(
+        *,
+        _json: Annotated[bool, typer.Option("--json", callback=_collect_json, help="Show the result as JSON.")] = False,
+    ) -> None:
+        pass
+
+    (option,) = (each for each in get_command(alone).params if "--json" in each.opts)
+    option.expose_value = False
+    return option
+
+
 CATALOGUE = {
-    "up": Entry("stack", "up", "Start the local stack, or bring it up to date."),
-    "down": Entry("stack", "down", "Stop the local stack and remove every trace of it."),
-    "status": Entry("stack", "status", "Show processes, URLs, functions, queues and partitions."),
-    "demo": Entry("demo", "demo", "Show it all on a stack of its own."),
-    "broadcast": Entry("broadcasts", "broadcast", "Publish a broadcast, and follow its report."),
-    "cancel": Entry("broadcasts", "cancel", "End a broadcast."),
-    "redrive": Entry("broadcasts", "redrive", "Send the messages of the dead-letter queues again."),
-    "drain": Entry("cells", "drain", "Empty a cell."),
-    "logs": Entry("logs", "logs", "Show the functions' logs, merged by time."),
-    "tenant": Entry("tenants", "tenant_app", "List, put and delete tenants."),
-    "plan": Entry("plan", "plan_app", "Estimate a crowd's delivery times, parts and monthly cost before you deploy."),
-    "probe": Entry("probe", "probe", "Ask an account of AWS what no document says."),
-    "release": Entry("release", "app", "Run a step of the workflows that release."),
-    "terraform": Entry(
+    "up": LazyCommand("stack", "up", "Start the local stack, or bring it up to date."),
+    "down": LazyCommand("stack", "down", "Stop the local stack and remove every trace of it."),
+    "status": LazyCommand("stack", "status", "Show processes, URLs, functions, queues and partitions.", prints=True),
+    "demo": LazyCommand("demo", "demo", "Show it all on a stack of its own."),
+    "broadcast": LazyCommand("broadcasts", "broadcast", "Publish a broadcast, and follow its report.", prints=True),
+    "cancel": LazyCommand("broadcasts", "cancel", "End a broadcast.", prints=True),
+    "redrive": LazyCommand("broadcasts", "redrive", "Send the messages of the dead-letter queues again.", prints=True),
+    "drain": LazyCommand("cells", "drain", "Empty a cell.", prints=True),
+    "logs": LazyCommand("logs", "logs", "Show the functions' logs, merged by time.", prints=True),
+    "tenant": LazyCommand("tenants", "tenant_app", "List, put and delete tenants.", prints=True),
+    "session": LazyCommand("sessions", "session_app", "Create sessions, to try a deployment.", prints=True),
+    "plan": LazyCommand(
+        "plan", "plan_app", "Estimate a crowd's delivery times, parts and monthly cost before you deploy.", prints=True
+    ),
+    "probe": LazyCommand("probe", "probe", "Ask an account of AWS what no document says."),
+    "release": LazyCommand("release", "app", "Run a step of the workflows that release."),
+    "terraform": LazyCommand(
         "stack",
         "terraform",
         "Run Terraform on the stack's sources and local AWS.",
-        {
+        settings={
             "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
             "add_help_option": False,
         },

@@ -65,7 +65,7 @@ def prepare(
     require_text("The state directory", str(state_dir))
     if environment is None and (profile or region):
         raise OperatorError("--profile and --region are for --environment.", "Name the environment, too.")
-    # Of a command that runs: they take most of a second.
+    # Help needs none of them, and they take most of a second.
     from tools.cli.workplace import OnAws, Workplace  # noqa: PLC0415
     from tools.console import Terminal  # noqa: PLC0415
 

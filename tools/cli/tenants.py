@@ -109,5 +109,5 @@ def delete_tenant(context: typer.Context, tenant: str) -> None:
     table = Table("erased", "number")
     for kind, number in sorted(erasing.erased.items()):
         table.add_row(kind, str(number))
-    workplace.terminal.show(table if table.rows else "It had nothing but its limits.")
+    workplace.terminal.show(table if table.rows or workplace.terminal.shows_json else "It had nothing but its limits.")
     workplace.terminal.say(f"Tenant {tenant_id} is deleted.")

@@ -1,13 +1,14 @@
 """The commands as an operator meets them when something is missing."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
 import threading
 from importlib import metadata
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -85,6 +86,21 @@ def test_the_catalogue_has_the_beginning_of_each_commands_help(name: str) -> Non
     assert told.startswith(entry.help.removesuffix("."))
 
 
+def test_a_plan_is_json_on_demand() -> None:
+    """One value, which has the tables by their titles."""
+    plan = json.loads(CliRunner().invoke(app, ["plan", "--connections", "1M", "--json"]).stdout)
+    assert {"times", "parts"} <= plan.keys()
+    assert isinstance(plan["times"][0]["seconds"], float)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if entry.prints])
+def test_each_command_that_prints_data_has_the_option_for_json(name: str) -> None:
+    """Each command of a group, too."""
+    loaded: Any = CATALOGUE[name].load(name)
+    for command in [*getattr(loaded, "commands", {}).values()] or [loaded]:
+        assert [option for option in command.params if "--json" in option.opts]
+
+
 def test_a_mistyped_command_is_suggested() -> None:
     """The exit code of bad arguments."""
     result = run("brodcast")
@@ -99,7 +115,7 @@ def test_the_version_is_that_of_the_package() -> None:
 
 @pytest.mark.parametrize("arguments", [["-h"], ["status", "-h"], ["tenant", "put", "-h"]])
 def test_help_has_a_short_name(arguments: list[str]) -> None:
-    """Of every command."""
+    """Every command has it."""
     result = run(*arguments)
     assert result.exit_code == 0
     assert "Usage: " in result.output

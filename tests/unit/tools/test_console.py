@@ -1,6 +1,7 @@
 """Output where there is no terminal."""
 
 import io
+import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -57,6 +58,36 @@ def test_a_table_that_is_too_wide_is_shown_row_by_row(width: int) -> None:
     assert [line.split() for line in lines].count(["number10", "1000000"]) == 1
     assert [line.split() for line in lines].count(["number10", "7"]) == 1
     assert not [line for line in lines if "…" in line]
+
+
+def test_results_are_one_json_value_on_demand(terminal: Terminal, written: io.StringIO) -> None:
+    """Numbers are numbers, an empty or unknown cell is null, and tables have their titles as keys."""
+    terminal.collect_json()
+    report = Table("status", "in flight", "seconds", "a note", title="The report")
+    report.add_row("finished", "1,000", "0.25", "")
+    report.add_row("accepted", "?", "", "[b] “x”")
+    terminal.show("abc", name="broadcastId")
+    terminal.show(report)
+    terminal.show(Table("nothing"), name="none")
+    terminal.finish()
+    assert json.loads(written.getvalue()) == {
+        "broadcastId": "abc",
+        "theReport": [
+            {"status": "finished", "inFlight": 1000, "seconds": 0.25, "aNote": None},
+            {"status": "accepted", "inFlight": None, "seconds": None, "aNote": "[b] “x”"},
+        ],
+        "none": [],
+    }
+
+
+def test_the_only_table_is_an_array_in_json(terminal: Terminal, written: io.StringIO) -> None:
+    """For `jq '.[0]'`; a sentence is no part of the value."""
+    terminal.collect_json()
+    table = Table("tenant", "silo")
+    table.add_row("gold", "True")
+    terminal.show(table)
+    terminal.finish()
+    assert json.loads(written.getvalue()) == [{"tenant": "gold", "silo": True}]
 
 
 def test_a_bar_prints_a_line_from_time_to_time(
