@@ -39,6 +39,8 @@ class Commands(TyperGroup):
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except (typer.Exit, typer.Abort):
+            raise
         except OperatorError as error:
             _fail(error)
         except KeyboardInterrupt:

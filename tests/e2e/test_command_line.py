@@ -112,6 +112,7 @@ async def test_status_shows_every_part(system: System) -> None:
     shown = json.loads(on_aws.stdout)
     assert {row["function"] for row in shown["functions"]} == {*system.deployment.functions}
     assert {row["queue"] for row in shown["queues"]} == {*system.deployment.queue_urls}
+    assert {row["url"] for row in shown["urls"]} >= {system.deployment.http_url, system.deployment.websocket_url}
     assert "gold" in {row["tenant"] for row in shown["tenants"]}
 
 

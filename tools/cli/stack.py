@@ -91,7 +91,7 @@ def status(context: typer.Context) -> None:
     if workplace.aws is None:
         _show_processes(workplace)
     deployment = workplace.deployment()
-    workplace.terminal.show(_addresses(deployment))
+    workplace.terminal.show(_addresses(deployment), name="urls")
     for part in overview(deployment):
         workplace.terminal.show(part)
 
@@ -139,7 +139,7 @@ def _urls(deployment: Deployment) -> dict[str, str]:
 
 
 def _addresses(deployment: Deployment) -> Table:
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid("name", "url", padding=(0, 2))
     for name, url in _urls(deployment).items():
         table.add_row(name, url)
     return table

@@ -23,13 +23,15 @@ resource "aws_iam_role_policy" "operator" {
   name = "operator"
   role = aws_iam_role.operator[0].id
 
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      for sid, statement in local.statements :
-      { Sid = sid, Effect = "Allow", Action = statement.actions, Resource = statement.resources }
-    ]
-  })
+  policy = local.policy
+
+  # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+  lifecycle {
+    precondition {
+      condition     = length(local.policy) <= 10240
+      error_message = "The policy of the operator's role has more than the 10,240 characters that IAM takes for a role: shorten the prefix."
+    }
+  }
 }
 
 data "aws_caller_identity" "current" {}
@@ -40,6 +42,14 @@ locals {
   place = "${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}"
   arn   = "arn:${data.aws_partition.current.partition}"
 
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      for sid, statement in local.statements :
+      { Sid = sid, Effect = "Allow", Action = statement.actions, Resource = statement.resources }
+    ]
+  })
+
   statements = merge(local.statements_of_tables, {
     FindTheDeployment = {
       actions   = ["ssm:GetParameter"]
@@ -47,7 +57,7 @@ locals {
     }
     SeeFunctions = {
       actions   = ["lambda:GetFunctionConfiguration"]
-      resources = [for name in sort(values(var.functions)) : "${local.arn}:lambda:${local.place}:function:${name}"]
+      resources = [for name in local.functions : "${local.arn}:lambda:${local.place}:function:${name}"]
     }
     # A list is of all: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
     ListMappings = {
@@ -57,7 +67,7 @@ locals {
     ReadLogs = {
       actions = ["logs:FilterLogEvents"]
       resources = [
-        for name in sort(values(var.functions)) : "${local.arn}:logs:${local.place}:log-group:/aws/lambda/${name}:*"
+        for name in local.functions : "${local.arn}:logs:${local.place}:log-group:/aws/lambda/${name}:*"
       ]
     }
     # `broadcast` and `session`, where the routes demand signatures.
@@ -70,17 +80,17 @@ locals {
     }
     SeeQueues = {
       actions   = ["sqs:GetQueueAttributes"]
-      resources = [for name in local.names : var.queues[name].arn]
+      resources = local.queue_arns["all"]
     }
     # `cancel` replaces the chunks that wait; `redrive` empties the dead-letter queues.
     TakeMessages = {
       actions   = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"]
-      resources = [for name in concat(local.chunk_queues, ["dead-letter", "dead-letter-fifo"]) : var.queues[name].arn]
+      resources = local.queue_arns["taken"]
     }
     # Back to where they came from.
     SendMessages = {
       actions   = ["sqs:SendMessage"]
-      resources = [for name in concat(local.chunk_queues, local.sources) : var.queues[name].arn]
+      resources = local.queue_arns["sent"]
     }
     # `tenant delete` closes the connections that are in no session.
     CloseConnections = {
@@ -111,7 +121,19 @@ locals {
     tenants       = ["GetItem", "PutItem", "Scan", "UpdateItem"]
   }
 
-  names        = sort(keys(var.queues))
-  chunk_queues = [for name in local.names : name if startswith(name, "shard-") || contains(["express", "rooms"], name)]
-  sources      = [for name in local.names : name if startswith(name, "silo-") || contains(["broadcast", "outcome", "partition", "pooled"], name)]
+  # One pattern for all shards, and one for all silos and for their consumers: the size of a policy is limited.
+  functions = sort(distinct([for name in values(var.functions) : replace(name, "/-echo-.+$/", "-echo-*")]))
+
+  chunk_queues = [for name in keys(var.queues) : name if startswith(name, "shard-") || contains(["express", "rooms"], name)]
+  sources      = [for name in keys(var.queues) : name if startswith(name, "silo-") || contains(["broadcast", "outcome", "partition", "pooled"], name)]
+
+  queue_arns = {
+    for use, names in {
+      all   = keys(var.queues)
+      taken = concat(local.chunk_queues, ["dead-letter", "dead-letter-fifo"])
+      sent  = concat(local.chunk_queues, local.sources)
+      } : use => sort(distinct([
+        for name in names : replace(replace(var.queues[name].arn, "/-shard-[0-9]+$/", "-shard-*"), "/-silo-[A-Za-z0-9_-]+[.]fifo$/", "-silo-*.fifo")
+    ]))
+  }
 }

@@ -77,12 +77,16 @@ run "the_operators_role_has_the_calls_of_the_commands" {
     error_message = "A signature is for one API and its routes."
   }
   assert {
-    condition     = toset([for arn in local.statements.TakeMessages.resources : trimprefix(arn, "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-")]) == toset(["dead-letter", "dead-letter.fifo", "express", "rooms", "shard-0", "shard-1"])
+    condition     = toset([for arn in local.statements.TakeMessages.resources : trimprefix(arn, "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-")]) == toset(["dead-letter", "dead-letter.fifo", "express", "rooms", "shard-*"])
     error_message = "Messages are taken where chunks wait, and where given up ones rest."
   }
   assert {
-    condition     = toset([for arn in local.statements.SendMessages.resources : trimprefix(arn, "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-")]) == toset(["broadcast", "express", "outcome", "partition", "pooled.fifo", "rooms", "shard-0", "shard-1", "silo-gold.fifo"])
+    condition     = toset([for arn in local.statements.SendMessages.resources : trimprefix(arn, "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-")]) == toset(["broadcast", "express", "outcome", "partition", "pooled.fifo", "rooms", "shard-*", "silo-*.fifo"])
     error_message = "Messages are sent again to the queues that they came from."
+  }
+  assert {
+    condition     = [for arn in local.statements.SeeFunctions.resources : trimprefix(arn, "arn:aws:lambda:us-east-1:111111111111:function:")] == ["loudhailer-test-echo-*", "loudhailer-test-publish"]
+    error_message = "The consumers of all silos need one pattern."
   }
   assert {
     condition     = !strcontains(aws_iam_role_policy.operator[0].policy, "loudhailer-test-lanes") && length([for statement in jsondecode(aws_iam_role_policy.operator[0].policy).Statement : statement if contains(flatten([statement.Resource]), "*")]) == 1
@@ -98,4 +102,15 @@ run "a_description_that_no_parameter_takes_is_refused" {
   }
 
   expect_failures = [aws_ssm_parameter.description]
+}
+
+run "a_policy_of_more_than_10240_characters_is_refused" {
+  command = plan
+
+  variables {
+    operators = ["arn:aws:iam::111111111111:role/on-call"]
+    functions = { for n in range(60) : "function-${n}" => "loudhailer-test-function-with-a-long-name-${n}" }
+  }
+
+  expect_failures = [aws_iam_role_policy.operator]
 }
