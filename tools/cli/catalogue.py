@@ -121,7 +121,7 @@ class LazyCommands(Commands):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands |= {name: _Unloaded(name, help=entry.help) for name, entry in CATALOGUE.items()}
+        self.commands.update({name: _Unloaded(name, help=entry.help) for name, entry in CATALOGUE.items()})
 
     @override
     def resolve_command(

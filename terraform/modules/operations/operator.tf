@@ -108,7 +108,7 @@ locals {
 
   # Rows that `status` counts, `tenant` keeps and erases, and `cancel` and `redrive` mark.
   rows = {
-    broadcasts    = ["DeleteItem", "GetItem", "Query", "UpdateItem"]
+    broadcasts    = ["BatchGetItem", "DeleteItem", "GetItem", "Query", "UpdateItem"]
     connections   = ["BatchGetItem", "DeleteItem", "PutItem", "Query"]
     devices       = ["DeleteItem", "Query"]
     limits        = ["BatchWriteItem", "GetItem", "Scan"]
@@ -116,7 +116,7 @@ locals {
     messages      = ["BatchWriteItem", "Query"]
     partitions    = ["Query", "UpdateItem"]
     places        = ["BatchWriteItem", "Query"]
-    sessions      = ["DeleteItem", "Query"]
+    sessions      = ["DeleteItem", "GetItem", "Query"]
     subscriptions = ["BatchWriteItem", "Scan"]
     tenants       = ["GetItem", "PutItem", "Scan", "UpdateItem"]
   }
