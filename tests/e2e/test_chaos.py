@@ -126,7 +126,8 @@ class Chaos:
             for name in ("error_rate", "reset_rate", "lost_response_rate", "throttle_rate")
         }
         seed = self._random.randrange(10**6)
-        await self._scene.faults(**rates, drop_disconnect=0.5, latency_ms=self._random.choice((0.0, 30.0)), seed=seed)
+        delays = {name: self._random.choice((0.0, 30.0)) for name in ("latency_ms", "frame_delay_ms")}
+        await self._scene.faults(**rates, **delays, drop_disconnect=0.5, seed=seed)
 
     async def _storm(self) -> None:
         """Answer every post with 429 for a moment, and most of them until the faults change."""

@@ -47,6 +47,15 @@ async def test_a_probe_gives_the_documented_answers_of_the_stand_in(scene: Scene
     assert leftovers(scene) == []
 
 
+async def test_frames_that_overtake_each_other_change_the_answer(scene: Scene, tmp_path: Path) -> None:
+    """API Gateway promises no order, so the stand-in can do without."""
+    await scene.faults(frame_delay_ms=50.0)
+    arguments = ("probe", "local", "--account", ACCOUNT, "--into", str(tmp_path), "--only", "frame-order", "--json")
+    done = await asyncio.to_thread(scene.system.loudhailer, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert [each["verdict"] for each in json.loads(done.stdout)["answers"]] == ["changed"]
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_an_interrupted_probe_cleans_up_and_lists_its_questions(

@@ -19,7 +19,7 @@ from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import Audience, Counted, Everyone, OfChannel, OfSession, OfTenant, keys_of
 from loudhailer.broadcast.estimate import estimated_express_seconds, estimated_seconds
 from loudhailer.broadcast.model import Chunk, Summary
-from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES, broadcast_frame, channel_frame
+from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES
 from loudhailer.broadcast.port import BroadcastStore, Topic
 from loudhailer.broadcast.search import Page
 from loudhailer.errors import InvalidFieldError, TransientError
@@ -134,8 +134,8 @@ class Publish:
         chunk_size: int,
         lifetime_seconds: int,
         clock: Callable[[], float],
+        channels_enabled: bool,
         cells: CellsOfAudience | None = None,
-        channels_enabled: bool = True,
     ) -> None:
         self._tenants = tenants
         self._audiences = audiences
@@ -159,7 +159,7 @@ class Publish:
         broadcast_id = ids.broadcast_id(request["broadcastId"]) if "broadcastId" in request else ids.new_broadcast_id()
         now_ms = int(self._clock() * 1000)
         message = codec.JsonText(request["message"])
-        size = len(_frame(audience, broadcast_id, now_ms, message).encode())
+        size = len(audience.frame(broadcast_id, now_ms, message).encode())
         if size > MAX_MESSAGE_BYTES:
             raise MessageTooLargeError("message", f"makes a frame of {size} bytes; {MAX_MESSAGE_BYTES} are the most")
         wanted, seconds = _priority(request), self._seconds(request)
@@ -179,7 +179,7 @@ class Publish:
         if recorded.content_hash != summary.content_hash:
             raise ContentConflictError("broadcastId", "was used for a broadcast with other content")
         if not recorded.announced:
-            self._send(recorded, chunk, _frame(audience, broadcast_id, recorded.published_at, message))
+            self._send(recorded, chunk, audience.frame(broadcast_id, recorded.published_at, message))
         expected = found.expected if recorded.expected is None else recorded.expected
         note = None
         if wanted == "express" and not recorded.express:
@@ -318,12 +318,6 @@ class Publish:
             # alone.
             return OfSession(audience.tenant, tenant.session_id_of(ids.session_secret(audience.session)))
         return audience
-
-
-def _frame(audience: Audience, broadcast_id: BroadcastId, published_at: int, message: codec.JsonText) -> str:
-    if isinstance(audience, OfChannel):
-        return channel_frame(audience.channel, broadcast_id, published_at, message)
-    return broadcast_frame(broadcast_id, published_at, message)
 
 
 def _priority(request: dict[str, Any]) -> Urgency | None:

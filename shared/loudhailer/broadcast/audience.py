@@ -7,32 +7,48 @@ from dataclasses import dataclass
 from typing import Any
 
 from loudhailer import ids
+from loudhailer.broadcast.payload import broadcast_frame, channel_frame
+from loudhailer.codec import JsonText
 from loudhailer.errors import InvalidFieldError
-from loudhailer.ids import AudienceKey, Channel, PlayerId, RoomKey, SessionId, TenantId, channel_key
+from loudhailer.ids import AudienceKey, BroadcastId, Channel, PlayerId, RoomKey, SessionId, TenantId, channel_key
+
+
+class _Recipients:
+    """Recipients of a broadcast."""
+
+    __slots__ = ()
+
+    def frame(self, broadcast_id: BroadcastId, published_at: int, message: JsonText) -> str:
+        """Return the frame that each recipient gets; `published_at` in epoch milliseconds."""
+        return broadcast_frame(broadcast_id, published_at, message)
 
 
 @dataclass(frozen=True, slots=True)
-class Everyone:
+class Everyone(_Recipients):
     """Every connection of every tenant."""
 
 
 @dataclass(frozen=True, slots=True)
-class OfTenant:
+class OfTenant(_Recipients):
     """Every connection of one tenant."""
 
     tenant: TenantId
 
 
 @dataclass(frozen=True, slots=True)
-class OfChannel:
+class OfChannel(_Recipients):
     """The connections that are subscribed to a channel, or to a pattern that matches it."""
 
     tenant: TenantId
     channel: Channel
 
+    def frame(self, broadcast_id: BroadcastId, published_at: int, message: JsonText) -> str:
+        """Return the frame of a message to this channel."""
+        return channel_frame(self.channel, broadcast_id, published_at, message)
+
 
 @dataclass(frozen=True, slots=True)
-class InRoom:
+class InRoom(_Recipients):
     """The connections that have joined one room."""
 
     tenant: TenantId
@@ -40,7 +56,7 @@ class InRoom:
 
 
 @dataclass(frozen=True, slots=True)
-class OfPlayer:
+class OfPlayer(_Recipients):
     """The connections of one player, on all devices."""
 
     tenant: TenantId
@@ -48,7 +64,7 @@ class OfPlayer:
 
 
 @dataclass(frozen=True, slots=True)
-class OfSession:
+class OfSession(_Recipients):
     """The connections of one session."""
 
     tenant: TenantId

@@ -99,6 +99,7 @@ class PublishingFixture:
             chunk_size=500,
             lifetime_seconds=300,
             clock=lambda: self.now,
+            channels_enabled=True,
             cells=FurtherCells(self.directory, self.placements, [NORTH, SOUTH]),
         )
 

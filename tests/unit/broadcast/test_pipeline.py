@@ -178,6 +178,7 @@ class PipelineFixture:
             chunk_size=500,
             lifetime_seconds=LIFETIME,
             clock=self.clock,
+            channels_enabled=True,
         )
         swarm = Swarm(audiences(watched(self.partitions, call)), broadcasts, queues["partition"], clock=self.clock)
         query = Query(

@@ -51,8 +51,9 @@ REQUEST = {"audience": {"tenantId": "acme"}, "message": "hello", "broadcastId": 
 class PublishFixture:
     """The tables, the topic and the express queue; small broadcasts have so many recipients at most."""
 
-    def __init__(self, most: int = 0) -> None:
+    def __init__(self, most: int = 0, *, channels_enabled: bool = True) -> None:
         self.most = most
+        self.channels_enabled = channels_enabled
         self.broadcasts = MemoryBroadcastStore()
         self.partitions = MemoryPartitionStore()
         self.connections = MemoryConnectionStore()
@@ -90,6 +91,7 @@ class PublishFixture:
             chunk_size=500,
             lifetime_seconds=LIFETIME,
             clock=lambda: self.now,
+            channels_enabled=self.channels_enabled,
         )
 
     def connect(self, *numbers: int, in_partition: int = 0, counted: int | None = None) -> None:
@@ -841,8 +843,7 @@ def test_a_broadcast_names_one_channel(channel: object) -> None:
 
 def test_channels_take_no_broadcasts_before_the_whole_deployment_knows_them() -> None:
     """Functions of a former release would refuse the message."""
-    fixture = PublishFixture()
-    fixture.publish._channels_enabled = False
+    fixture = PublishFixture(channels_enabled=False)
     status, body = fixture.post(TO_NEWS)
     assert (status, body["error"]["field"]) == (503, "audience.channel")
     assert fixture.announced == []

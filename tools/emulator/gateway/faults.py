@@ -22,6 +22,7 @@ class Faults:
     throttle_rate: float = _fault(0.0, "probability of a 429")
     latency_ms: float = _fault(0.0, "time added to every post")
     connect_delay_ms: float = _fault(0.0, "time between the answer of $connect and the open connection")
+    frame_delay_ms: float = _fault(0.0, "longest time that a client's frame waits, at random, so that frames overtake")
     drop_disconnect: float = _fault(0.0, "probability that a $disconnect event is never sent")
     drop_authorizer_context: bool = _fault(False, "$disconnect events come without the authorizer's context")
     empty_frames: bool = _fault(False, "a client gets an empty frame after a request without a response")
@@ -35,7 +36,7 @@ class Faults:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
         if self.error_rate + self.reset_rate + self.lost_response_rate + self.throttle_rate > 1:
             raise ValueError("the rates of a post's faults must add up to at most 1")
-        for name in ("latency_ms", "connect_delay_ms"):
+        for name in ("latency_ms", "connect_delay_ms", "frame_delay_ms"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
 
@@ -89,3 +90,8 @@ class FaultInjector:
         """Tell whether the next `$disconnect` event gets lost."""
         rate = self.current.drop_disconnect
         return rate > 0 and self._random.random() < rate
+
+    def draw_frame_delay(self) -> float:
+        """Seconds that the next frame of a client waits before its route is called."""
+        longest = self.current.frame_delay_ms
+        return self._random.uniform(0.0, longest) / 1_000 if longest else 0.0

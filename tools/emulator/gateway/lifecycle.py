@@ -177,6 +177,8 @@ class Lifecycle:
         connection.hold(held=bool(connection.waiting))
 
     async def _call_route(self, connection: OpenConnection, route: Route, integration: Integration, text: str) -> None:
+        if self._faults.current.frame_delay_ms:
+            await asyncio.sleep(self._faults.draw_frame_delay())
         request_id = new_id()
         event = message_event(connection, route.key, text, request_id, time.time())
         try:

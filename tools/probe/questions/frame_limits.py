@@ -56,7 +56,7 @@ FRAME_ORDER = Question(
     stand_in="kept",
     changes={
         "kept": "60 frames prove no promise: README keeps advising clients to wait or to number their messages.",
-        "changed": "Nothing; the stand-in must let frames overtake each other.",
+        "changed": "Nothing; in the stand-in, the fault `frame_delay_ms` lets frames overtake each other.",
     },
     needs=Need.TENANT,
     seconds=15,

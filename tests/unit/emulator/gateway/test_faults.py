@@ -23,6 +23,7 @@ def test_named_faults_are_on_and_all_others_off() -> None:
         ({"error_rate": "x"}, "error_rate"),
         ({"error_rate": True}, "error_rate"),
         ({"latency_ms": -1}, "latency_ms"),
+        ({"frame_delay_ms": -1}, "frame_delay_ms"),
         ({"drop_authorizer_context": 1}, "drop_authorizer_context"),
         ({"error_rate": 0.6, "reset_rate": 0.6}, "add up"),
         ([], "JSON object"),
@@ -53,6 +54,15 @@ def test_a_seed_repeats_its_faults() -> None:
     first = [injector.draw_post_fault() for _ in range(50)]
     injector.set(faults)
     assert [injector.draw_post_fault() for _ in range(50)] == first
+
+
+def test_frames_wait_for_times_up_to_the_longest() -> None:
+    """The later of two frames that a client sends at once often has the shorter wait."""
+    injector = FaultInjector(Faults(frame_delay_ms=20.0))
+    delays = [injector.draw_frame_delay() for _ in range(200)]
+    assert 0.0 <= min(delays) < 0.005
+    assert 0.015 < max(delays) <= 0.020
+    assert FaultInjector(Faults()).draw_frame_delay() == 0.0
 
 
 def test_no_random_number_is_drawn_without_faults() -> None:
