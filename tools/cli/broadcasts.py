@@ -1,9 +1,10 @@
 """The commands that publish, end and repair broadcasts."""
 
-from typing import Annotated
+from typing import Annotated, Any, override
 
 import typer
 from rich.table import Table
+from typer.core import TyperGroup
 
 from loudhailer import codec, ids
 from loudhailer.broadcast.audience import to_wire
@@ -18,7 +19,28 @@ from tools.operations.redriving import Redrive
 _FOLLOW_TIMEOUT_SECONDS = 300.0
 
 
-def broadcast(
+class _PublishByDefault(TyperGroup):
+    """Commands of broadcasts; an argument that names none of them is a message to publish."""
+
+    @override
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        names_one = not args or args[0] in {*self.commands, *ctx.help_option_names}
+        return super().parse_args(ctx, args if names_one else ["publish", *args])
+
+
+broadcast_app = typer.Typer(
+    add_completion=False,
+    cls=_PublishByDefault,
+    no_args_is_help=True,
+    help="""Publish a broadcast, and follow its report.
+
+    `loudhailer broadcast MESSAGE` is short for `loudhailer broadcast publish MESSAGE`. Write a message that is the word
+    `show` or `publish` as JSON: '"show"'.""",
+)
+
+
+@broadcast_app.command("publish")
+def publish_broadcast(
     context: typer.Context,
     message: Annotated[str, typer.Argument(help="What to say: JSON, or any text.")],
     *,
@@ -69,6 +91,17 @@ def broadcast(
                 f"The broadcast did not reach everyone: it is {report.status}, and failed for {report.failed}.",
                 "Look at `loudhailer logs`; `loudhailer redrive` sends again what was given up.",
             )
+
+
+@broadcast_app.command("show")
+def show_broadcast(context: typer.Context, broadcast_id: Annotated[str, typer.Argument(metavar="BROADCAST")]) -> None:
+    """Show the report of a broadcast, as it is now; it is kept for a week."""
+    workplace = Workplace.of(context)
+    wanted = ids.broadcast_id(broadcast_id, "BROADCAST")
+    report = report_of(workplace.deployment(), wanted)
+    if report is None:
+        raise no_such_broadcast(wanted)
+    workplace.terminal.show(report_table(report))
 
 
 def cancel(context: typer.Context, broadcast_id: Annotated[str, typer.Argument(metavar="BROADCAST")]) -> None:

@@ -87,7 +87,7 @@ CATALOGUE = {
     "down": LazyCommand("stack", "down", "Stop the local stack and remove every trace of it."),
     "status": LazyCommand("stack", "status", "Show processes, URLs, functions, queues and partitions.", prints=True),
     "demo": LazyCommand("demo", "demo", "Show it all on a stack of its own."),
-    "broadcast": LazyCommand("broadcasts", "broadcast", "Publish a broadcast, and follow its report.", prints=True),
+    "broadcast": LazyCommand("broadcasts", "broadcast_app", "Publish a broadcast, and follow its report.", prints=True),
     "cancel": LazyCommand("broadcasts", "cancel", "End a broadcast.", prints=True),
     "redrive": LazyCommand("broadcasts", "redrive", "Send the messages of the dead-letter queues again.", prints=True),
     "drain": LazyCommand("cells", "drain", "Empty a cell.", prints=True),

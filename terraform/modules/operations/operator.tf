@@ -64,11 +64,10 @@ locals {
       actions   = ["lambda:ListEventSourceMappings"]
       resources = ["*"]
     }
+    # The names of all groups, and what AWS appends to them.
     ReadLogs = {
-      actions = ["logs:FilterLogEvents"]
-      resources = [
-        for name in local.functions : "${local.arn}:logs:${local.place}:log-group:/aws/lambda/${name}:*"
-      ]
+      actions   = ["logs:FilterLogEvents"]
+      resources = ["${local.arn}:logs:${local.place}:log-group:/aws/lambda/${var.deployment.prefix}-*"]
     }
     # `broadcast` and `session`, where the routes demand signatures.
     CallTheHttpApi = {

@@ -140,6 +140,46 @@ def test_a_command_without_a_stack_explains_how_to_start_one(arguments: list[str
     assert "loudhailer up" in result.output
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["up"], ["down"], ["demo"], ["terraform", "plan"], ["probe", "local"], ["release", "current", "local"]],
+)
+def test_a_command_for_local_stacks_takes_no_environment(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would work on the local stack, and the operator would take that for production."""
+    monkeypatch.setattr("tools.cli.probe._require_account", lambda *_: None)
+    result = run("--environment", "production", *arguments)
+    assert result.exit_code == 1
+    assert "takes no --environment before its name" in result.output
+
+
+def test_a_profile_without_an_environment_is_refused() -> None:
+    """The local stack has no profile."""
+    result = run("--profile", "operator", "status")
+    assert result.exit_code == 1
+    assert "--profile and --region are for --environment." in result.output
+
+
+def test_missing_credentials_are_reported_with_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first thing that an operator meets."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    result = run("--environment", "production", "status")
+    assert result.exit_code == 1
+    assert "There are no AWS credentials." in result.output
+    assert "aws sso login" in result.output
+    unknown = run("--environment", "production", "--profile", "nobody", "status")
+    assert "There is no AWS profile nobody." in unknown.output
+
+
+@pytest.mark.parametrize("arguments", [["broadcast", "show", "x"], ["broadcast", "publish", "hi", "--all"]])
+def test_a_command_of_broadcasts_is_named_or_a_message(arguments: list[str]) -> None:
+    """`loudhailer broadcast hi` publishes."""
+    assert "No stack runs here." in run(*arguments).output
+
+
 def test_status_is_an_exit_code_too() -> None:
     """For scripts."""
     result = run("status")
