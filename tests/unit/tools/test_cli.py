@@ -103,7 +103,7 @@ def test_each_command_that_prints_data_has_the_option_for_json(name: str) -> Non
 
 def test_a_mistyped_command_is_suggested() -> None:
     """The exit code of bad arguments."""
-    result = run("brodcast")
+    result = run("broadcas")
     assert result.exit_code == 2
     assert "Did you mean 'broadcast'?" in result.output
 
