@@ -76,10 +76,11 @@ locals {
       actions   = ["logs:ListTagsForResource"]
       resources = [local.named.function_log, local.named.gateway_log]
     }
-    # A list is of all: which alarms and log groups there are is no secret.
+    # A list is of all: which alarms, log groups and parameters there are is no secret.
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
-    ListAlarmsAndLogGroups = {
-      actions   = ["cloudwatch:DescribeAlarms", "logs:DescribeLogGroups"]
+    # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeParameters.html
+    ListNames = {
+      actions   = ["cloudwatch:DescribeAlarms", "logs:DescribeLogGroups", "ssm:DescribeParameters"]
       resources = ["*"]
     }
     ReadMappings = {
@@ -89,11 +90,6 @@ locals {
     ReadParameters = {
       actions   = ["ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"]
       resources = [local.named.parameter]
-    }
-    # A list is of all: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeParameters.html
-    ListParameters = {
-      actions   = ["ssm:DescribeParameters"]
-      resources = ["*"]
     }
     ReadQueues = {
       actions   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListQueueTags"]
@@ -121,6 +117,21 @@ locals {
   }
 }
 
+# One policy for both roles: the inline policies of a role may have 10,240 characters together.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+resource "aws_iam_policy" "read_deployment" {
+  name        = "${local.prefix}-read-deployment"
+  path        = "/ci/"
+  description = "Reads what the stack of ${local.prefix} is made of."
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      for sid, statement in local.read_deployment : { Sid = sid, Effect = "Allow", Action = statement.actions, Resource = statement.resources }
+    ]
+  })
+}
+
 module "plan_role" {
   source = "../../modules/github_role"
 
@@ -129,5 +140,7 @@ module "plan_role" {
   provider_arn   = aws_iam_openid_connect_provider.github.arn
   subject_prefix = var.github_subject_prefix
   subjects       = ["pull_request", "ref:refs/heads/main"]
-  policies       = { state = local.read_state, deployment = local.read_deployment, images = local.verify_images }
+  policies       = { state = local.read_state, images = local.verify_images }
+
+  shared_policies = { deployment = aws_iam_policy.read_deployment.arn }
 }
