@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.measure import Measurement
@@ -189,12 +190,9 @@ class Terminal:
             return
         if isinstance(result, Table):
             align_numbers(result)
-            if not self.output.is_terminal:
-                result.box = None
-            elif (
-                Measurement.get(self.output, self.output.options.update(width=_PLAIN_WIDTH), result).minimum
-                > self.output.width
-            ):
+            result.box = box.SIMPLE_HEAD if self.output.is_terminal and result.show_header else None
+            roomy = self.output.options.update(width=_PLAIN_WIDTH)
+            if Measurement.get(self.output, roomy, result).minimum > self.output.width:
                 result = row_by_row(result)
         self.output.print(result, markup=False, soft_wrap=isinstance(result, str))
 
