@@ -120,6 +120,7 @@ locals {
 # One policy for both roles: the inline policies of a role may have 10,240 characters together.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 resource "aws_iam_policy" "read_deployment" {
+  #checkov:skip=CKV_AWS_355:lists of alarms, log groups and parameters are of all
   name        = "${local.prefix}-read-deployment"
   path        = "/ci/"
   description = "Reads what the stack of ${local.prefix} is made of."
