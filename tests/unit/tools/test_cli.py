@@ -103,9 +103,9 @@ def test_each_command_that_prints_data_has_the_option_for_json(name: str) -> Non
 
 def test_a_mistyped_command_is_suggested() -> None:
     """The exit code of bad arguments."""
-    result = run("broadcas")
+    result = run("logz")
     assert result.exit_code == 2
-    assert "Did you mean 'broadcast'?" in result.output
+    assert "Did you mean 'logs'?" in result.output
 
 
 def test_the_version_is_that_of_the_package() -> None:
