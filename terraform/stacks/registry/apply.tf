@@ -87,6 +87,12 @@ locals {
       actions   = ["lambda:TagResource", "lambda:UntagResource"]
       resources = [local.named.mapping]
     }
+    WriteParameters = {
+      actions = [
+        "ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:PutParameter", "ssm:RemoveTagsFromResource",
+      ]
+      resources = [local.named.parameter]
+    }
     WriteQueues = {
       actions = [
         "sqs:CreateQueue", "sqs:DeleteQueue", "sqs:SetQueueAttributes", "sqs:TagQueue", "sqs:UntagQueue",
@@ -187,7 +193,8 @@ module "apply_role" {
 
   policies = {
     state      = merge(local.read_state, local.write_state)
-    read       = local.read_deployment
     deployment = merge(local.write_deployment, local.subscribe_to_hub, local.watch_release)
   }
+
+  shared_policies = { read = aws_iam_policy.read_deployment.arn }
 }
