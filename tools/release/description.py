@@ -1,4 +1,4 @@
-"""A deployment on AWS, found by its environment: the stack `hub` describes it in a parameter of SSM (decision 0063)."""
+"""A deployment on AWS, found by its environment: the stack `hub` describes it in a parameter of SSM (decision 0060)."""
 
 import json
 from typing import Any
