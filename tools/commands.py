@@ -7,12 +7,8 @@ import sys
 from typing import Any
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 from typer.core import TyperGroup
 
-from loudhailer.errors import InvalidFieldError, LoudhailerError
-from tools.client.http import ApiError, UnreachableError
-from tools.console import Terminal
 from tools.errors import OperatorError, of_the_system
 
 _INTERRUPTED = 128 + signal.SIGINT
@@ -32,10 +28,10 @@ class Commands(TyperGroup):
             finally:
                 sys.stdout.flush()
         except OperatorError as error:
-            Terminal().fail(error)
+            _fail(error)
         except OSError as error:
             if error.errno != errno.EPIPE:  # otherwise the reader of the output has closed it
-                Terminal().fail(of_the_system(error))
+                _fail(of_the_system(error))
             _give_up_output()
         sys.exit(1)
 
@@ -43,16 +39,28 @@ class Commands(TyperGroup):
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except (typer.Exit, typer.Abort):
+            raise
         except OperatorError as error:
-            Terminal().fail(error)
-        except InvalidFieldError as error:
-            Terminal().fail(OperatorError(f"{error}."))
-        except (LoudhailerError, ApiError, BotoCoreError, ClientError, UnreachableError, TimeoutError) as error:
-            Terminal().fail(OperatorError(f"The stack refused: {error}", "Look at `loudhailer status` and `logs`."))
+            _fail(error)
         except KeyboardInterrupt:
-            Terminal().say("Interrupted.")
+            sys.stderr.write("Interrupted.\n")
             raise typer.Exit(_INTERRUPTED) from None
+        except Exception as error:
+            # Imported now: the SDK's exceptions and the HTTP client take a third of the time of `loudhailer --help`.
+            from tools.refusals import refusal_of  # noqa: PLC0415
+
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+            _fail(refusal)
         raise typer.Exit(1)
+
+
+def _fail(error: OperatorError) -> None:
+    from tools.console import Terminal  # noqa: PLC0415 - as above
+
+    Terminal().fail(error)
 
 
 def _give_up_output() -> None:

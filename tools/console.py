@@ -1,17 +1,26 @@
 """Output for the operator: bars and colours on a terminal, plain lines with the same words everywhere else."""
 
+import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-from rich.console import Console, RenderableType
+from rich import box
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from tools.errors import OperatorError
 
+_NUMBER = re.compile(r"[-+]?\$?[\d,_]*\.?\d+ ?%?|\?|-")
+_WHOLE = re.compile(r"-?\d{1,18}")
+_DECIMAL = re.compile(r"-?\d{1,18}\.\d{1,9}")
+_NAMELESS = "rows"
 _NOTE_LENGTH = 60
 _PLAIN_WIDTH = 1_000
 _PLAIN_INTERVAL_SECONDS = 10.0
@@ -27,6 +36,49 @@ def shortened(text: str, length: int) -> str:
     """The text on one line, cut to a length, an ellipsis in place of what is missing."""
     line = " ".join(text.split())
     return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def align_numbers(table: Table) -> None:
+    """Align columns of numbers to the right, and keep them whole."""
+    for column in table.columns:
+        cells = [str(cell) for cell in column.cells if str(cell)]
+        if cells and all(map(_NUMBER.fullmatch, cells)):
+            column.justify, column.no_wrap = "right", True
+
+
+def records(table: Table) -> list[dict[str, object]]:
+    """The rows of a table as objects; a cell without text is null, and one that is a whole or decimal number is one."""
+    columns = [(key_of(str(column.header)), [*column.cells]) for column in table.columns]
+    return [{key: _value(str(cells[row])) for key, cells in columns if key} for row in range(table.row_count)]
+
+
+def key_of(header: str) -> str:
+    """The header of a column as a key of JSON: `in flight` is `inFlight`."""
+    first, *others = re.split(r"[^A-Za-z0-9]+", header.strip()) or [""]
+    return first[:1].lower() + first[1:] + "".join(other.capitalize() for other in others)
+
+
+def _value(cell: str) -> object:
+    plain = cell.replace(",", "")
+    if _WHOLE.fullmatch(plain):
+        return int(plain)
+    if _DECIMAL.fullmatch(plain):
+        return float(plain)
+    return {"": None, "?": None, "True": True, "False": False}.get(cell, cell)
+
+
+def row_by_row(table: Table) -> Group:
+    """The same with a line for each cell, its column's name in front, and an empty line between rows."""
+    columns = [(str(column.header), [*column.cells]) for column in table.columns]
+    blocks: list[RenderableType] = [] if table.title is None else [Text(str(table.title), style="italic")]
+    for row in range(table.row_count):
+        block = Table.grid(padding=(0, 2))
+        block.add_column(style="bold", no_wrap=True)
+        block.add_column(overflow="fold")
+        for header, cells in columns:
+            block.add_row(header, cells[row])
+        blocks.extend([block, Text()])
+    return Group(*blocks)
 
 
 class Bar:
@@ -97,16 +149,52 @@ class Terminal:
             self.output.width = _PLAIN_WIDTH
         self.progress = progress or Console(stderr=True, highlight=False, soft_wrap=True)
         self._bars = _Bars(self.progress)
+        self._document: dict[str, object] | None = None
+
+    @property
+    def shows_json(self) -> bool:
+        """Tell whether results are shown as JSON."""
+        return self._document is not None
+
+    def collect_json(self) -> None:
+        """Show all results together as one JSON value, by `finish`, in place of tables and lines."""
+        self._document = {}
+
+    def finish(self) -> None:
+        """Print the JSON value of the results, if they were collected; the only table without a name is an array."""
+        if self._document:
+            value = self._document[_NAMELESS] if [*self._document] == [_NAMELESS] else self._document
+            self.output.out(json.dumps(value, indent=2, ensure_ascii=False), highlight=False)
 
     def say(self, text: str) -> None:
         """Print one line of progress."""
         self.progress.print(text, markup=False)
 
-    def show(self, result: RenderableType) -> None:
-        """A part of the command's result; a table is ruled on a terminal, and one plain line a row elsewhere."""
-        if isinstance(result, Table) and not self.output.is_terminal:
-            result.box = None
-        self.output.print(result, markup=False)
+    def write(self, line: str | Text) -> None:
+        """Print one line of a result that may have no end; a line of JSON is the caller's."""
+        self.output.print(line, markup=False, soft_wrap=self.shows_json)
+
+    def show(self, result: RenderableType, name: str = "") -> None:
+        """A part of the command's result; a table is ruled on a terminal, and one plain line a row elsewhere.
+
+        Numbers are right-aligned and never cut: a table that is too wide for the terminal is shown row by row. As JSON
+        a table is an array of objects, and `name` is its key, or that of a text; by default a table's title.
+        """
+        if self._document is not None:
+            if isinstance(result, Table):
+                self._document[name or key_of(str(result.title or _NAMELESS))] = records(result)
+            elif name:
+                self._document[name] = str(result)
+            else:
+                self.say(str(result))
+            return
+        if isinstance(result, Table):
+            align_numbers(result)
+            result.box = box.SIMPLE_HEAD if self.output.is_terminal and result.show_header else None
+            roomy = self.output.options.update(width=_PLAIN_WIDTH)
+            if Measurement.get(self.output, roomy, result).minimum > self.output.width:
+                result = row_by_row(result)
+        self.output.print(result, markup=False, soft_wrap=isinstance(result, str))
 
     def fail(self, error: OperatorError) -> None:
         """Print the error that ends the command, and its remedy."""

@@ -33,7 +33,7 @@ class Workers:
 
     def __init__(self, system: System, function: str) -> None:
         self._identity = {
-            "AWS_ENDPOINT_URL": system.deployment.aws_endpoint,
+            "AWS_ENDPOINT_URL": system.deployment.access.endpoint,
             "AWS_LAMBDA_FUNCTION_NAME": system.deployment.functions[function],
         }
 

@@ -13,7 +13,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from tests.e2e.system import System
-from tools.stack.local_aws import ACCOUNT, REGION
+from tools.stack.local_aws import ACCOUNT, REGION, local_endpoint
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -88,7 +88,7 @@ class GrantsAccount:
     """An account that a stack is in. One SDK session makes all its clients, which saves a second for each."""
 
     def __init__(self, system: System, account: str = ACCOUNT) -> None:
-        self.endpoint = system.deployment.aws_endpoint
+        self.endpoint = local_endpoint(system.state.aws_port)
         self._tables: Mapping[str, str] = system.deployment.outputs["tables"]
         self._session = boto3.session.Session(region_name=REGION)
         self._root: TenantCredentials = {"aws_access_key_id": account, "aws_secret_access_key": system.state.secret}

@@ -17,10 +17,10 @@ from typing import Any
 
 from tests.e2e.system import System
 from tools.console import Terminal
-from tools.stack.deployment import Deployment
+from tools.stack.access import AccountAccess
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import Ports, Stack
-from tools.stack.local_aws import ACCOUNT, local_endpoint
+from tools.stack.local_aws import ACCOUNT
 from tools.stack.package import package_bytes
 from tools.stack.project import Project
 from tools.stack.state import Applied, Fingerprint, StackState, save_state
@@ -54,7 +54,7 @@ class Pipeline:
 
     def client(self, service: str, account: str = ACCOUNT) -> Any:
         """A client of one of the local AWS's accounts."""
-        return Deployment(local_endpoint(self.state.aws_port), self.state.secret, {}, account).client(service)
+        return AccountAccess.root(account, self.state.aws_port, self.state.secret).client(service)
 
     def prepare(self) -> None:
         """Make the resources of the stack `registry`. The local registry serves all accounts."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
     from mypy_boto3_sqs.client import SQSClient
     from mypy_boto3_sqs.literals import QueueAttributeNameType
+    from mypy_boto3_sts.client import STSClient
 
     from loudhailer.tenants.port import TenantStore
 
@@ -177,6 +178,23 @@ class System:
     def loudhailer(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one command on the stack."""
         return loudhailer(self.home, self.name, *arguments)
+
+    def as_operator(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one command on the environment, as on AWS: found by its parameter, in the operator's role."""
+        elsewhere = {"AWS_ENDPOINT_URL": str(self.deployment.access.endpoint), **self.operator}
+        return loudhailer(self.home / "nothing", "none", "--environment", "local", *arguments, **elsewhere)
+
+    @cached_property
+    def operator(self) -> dict[str, str]:
+        """The credentials of the operator's role, as the variables that AWS's own tools read."""
+        client: STSClient = self.deployment.client("sts")
+        role = self.deployment.outputs["operator_role_arn"]
+        credentials = client.assume_role(RoleArn=role, RoleSessionName="operator")["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": credentials["SessionToken"],
+        }
 
 
 def loudhailer(home: Path, stack: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -560,7 +560,7 @@ def workers_of(system: System, cell: CellName) -> list[psutil.Process]:
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             variables = process.environ()
-            is_ours = variables.get("AWS_ENDPOINT_URL") == system.deployment.aws_endpoint
+            is_ours = variables.get("AWS_ENDPOINT_URL") == system.deployment.access.endpoint
             if is_ours and any(account in value for value in variables.values()):
                 found.append(process)
     return found

@@ -76,7 +76,7 @@ async def foreign_port() -> AsyncIterator[int]:
 
 def attacks(system: System) -> list[list[str]]:
     """Requests that change something: method, URL, type, body, mode, and a header that a page may ask to send."""
-    aws, gateway = system.deployment.aws_endpoint, system.gateway_url
+    aws, gateway = system.deployment.access.endpoint, system.gateway_url
     create = json.dumps(_FUNCTION)
     return [
         ["POST", f"{aws}/2015-03-31/functions", _PLAIN, create, "no-cors", ""],

@@ -46,7 +46,7 @@ async def test_a_given_up_message_is_redriven(scene: Scene) -> None:
         garbage = f"garbage of {redriven}"
         scene.system.sqs.send_message(QueueUrl=scene.system.queue("dead-letter"), MessageBody=garbage)
         assert len(letters_of(scene, [redriven, resting], take=False)) == 2
-        done = await asyncio.to_thread(scene.system.loudhailer, "redrive", "--broadcast", redriven)
+        done = await asyncio.to_thread(scene.system.as_operator, "redrive", "--broadcast", redriven)
         assert done.returncode == 0, done.stderr
         assert "of another broadcast" in done.stdout
         await invariants.until(redriven, delivered=CROWD, failed=0)
@@ -79,7 +79,7 @@ async def test_a_message_received_too_often_is_failed_and_redriven(scene: Scene)
             await eventually(partial(letters_of, scene, [broadcast_id], take=False))
             assert invariants.got(broadcast_id) == 0
             broadcasts.append(broadcast_id)
-        done = await asyncio.to_thread(scene.system.loudhailer, "redrive")
+        done = await asyncio.to_thread(scene.system.as_operator, "redrive")
         assert done.returncode == 0, done.stderr
         for broadcast_id in broadcasts:
             await invariants.until(broadcast_id, delivered=CROWD, failed=0)
@@ -109,7 +109,7 @@ async def test_a_waiting_chunk_is_cancelled(scene: Scene) -> None:
             ended, spared = await invariants.publish("no"), await invariants.publish("yes")
             for broadcast_id in (ended, spared):
                 await invariants.until(broadcast_id, dispatched=CROWD, inFlight=CROWD)
-            command = asyncio.create_task(asyncio.to_thread(scene.system.loudhailer, "cancel", ended))
+            command = asyncio.create_task(asyncio.to_thread(scene.system.as_operator, "cancel", ended))
             await eventually(partial(is_cancelled, scene, ended))
             await asyncio.sleep(2)  # time enough for it to look into the shard again and again
         done = await command
@@ -131,7 +131,7 @@ async def test_a_broadcast_is_cancelled_before_its_recipients_are_found(scene: S
             with paused(scene.system, queue):
                 ended = await invariants.publish()
                 await eventually(partial(scene.system.waiting, queue))
-                command = asyncio.create_task(asyncio.to_thread(scene.system.loudhailer, "cancel", ended))
+                command = asyncio.create_task(asyncio.to_thread(scene.system.as_operator, "cancel", ended))
                 await eventually(partial(is_cancelled, scene, ended))
             done = await command
             assert done.returncode == 0, done.stderr
@@ -152,8 +152,13 @@ async def test_a_finished_broadcast_does_not_change(scene: Scene) -> None:
         await invariants.until(delivered, delivered=CROWD)
         failed = await given_up(invariants)
         for broadcast_id in (delivered, failed):
-            assert scene.system.loudhailer("cancel", broadcast_id).returncode == 0
-        assert "cancelled" in scene.system.loudhailer("redrive", "--broadcast", failed).stdout
+            done = scene.system.as_operator("cancel", broadcast_id)
+            assert done.returncode == 0, done.stderr
+            assert f"Broadcast {broadcast_id} was finished already" in done.stderr
+        unknown = scene.system.as_operator("redrive", "--broadcast", "unknown")
+        assert unknown.returncode == 1
+        assert "There is no broadcast unknown." in unknown.stderr
+        assert "cancelled" in scene.system.as_operator("redrive", "--broadcast", failed).stdout
         await invariants.hold(failed=None)
         assert invariants.report(failed)["failed"] == CROWD
         assert invariants.got(failed) == 0
@@ -172,7 +177,7 @@ async def test_given_up_frames_are_redriven_in_order(scene: Scene) -> None:
         for _ in range(6):
             scene.system.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
         await eventually(partial(scene.system.waiting, "dead-letter-fifo"), len(texts).__eq__)
-    done = await asyncio.to_thread(scene.system.loudhailer, "redrive")
+    done = await asyncio.to_thread(scene.system.as_operator, "redrive")
     assert done.returncode == 0, done.stderr
     assert "frame of pooled" in done.stdout
     heard = [await other.frame() for _ in range(2 * len(texts))]

@@ -1,7 +1,6 @@
 """A new stack starts from the template that the tests' own stack has left, or was started from itself."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,6 +8,8 @@ from botocore.exceptions import ClientError
 
 from tests.e2e.scene import Scene
 from tests.e2e.system import System, running_system
+from tools.stack.access import AccountAccess
+from tools.stack.local_aws import ACCOUNT
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_a_stack_from_a_template_has_the_same_ids_and_other_ports(system: System
 
 def test_a_stack_from_a_template_has_its_own_secret(system: System, second: System) -> None:
     """The first stack's root is nobody in the second, and none of its files holds the first one's secret."""
-    stranger = replace(second.deployment, secret=system.state.secret)
+    stranger = AccountAccess.root(ACCOUNT, second.state.aws_port, system.state.secret)
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
         stranger.client("dynamodb").list_tables()
     files = [path for path in second.directory.path.rglob("*") if path.is_file()]

@@ -1,24 +1,46 @@
 """The commands that publish, end and repair broadcasts."""
 
-from typing import Annotated
+from typing import Annotated, Any, override
 
 import typer
 from rich.table import Table
+from typer.core import TyperGroup
 
 from loudhailer import codec, ids
 from loudhailer.broadcast.audience import to_wire
 from loudhailer.broadcast.report import Report
 from tools.cli.workplace import Workplace, run
-from tools.client.http import HttpApi
 from tools.errors import OperatorError
-from tools.operations.broadcasts import audience_of, described, message_of, report_table
+from tools.operations.broadcasts import audience_of, described, message_of, no_such_broadcast, report_table
 from tools.operations.cancelling import cancel as cancel_broadcast
+from tools.operations.cancelling import report_of
 from tools.operations.redriving import Redrive
 
 _FOLLOW_TIMEOUT_SECONDS = 300.0
 
 
-def broadcast(
+class _PublishByDefault(TyperGroup):
+    """Commands of broadcasts; an argument that names none of them is a message to publish."""
+
+    @override
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        names_one = not args or args[0] in {*self.commands, *ctx.help_option_names}
+        return super().parse_args(ctx, args if names_one else ["publish", *args])
+
+
+broadcast_app = typer.Typer(
+    add_completion=False,
+    cls=_PublishByDefault,
+    no_args_is_help=True,
+    help="""Publish a broadcast, and follow its report.
+
+    `loudhailer broadcast MESSAGE` is short for `loudhailer broadcast publish MESSAGE`. Write a message that is the word
+    `show` or `publish` as JSON: '"show"'.""",
+)
+
+
+@broadcast_app.command("publish")
+def publish_broadcast(
     context: typer.Context,
     message: Annotated[str, typer.Argument(help="What to say: JSON, or any text.")],
     *,
@@ -43,12 +65,12 @@ def broadcast(
     deployment = workplace.deployment()
 
     async def publish() -> Report | None:
-        async with HttpApi(deployment.http_url) as api:
+        async with deployment.http_api() as api:
             accepted = await api.accepted(
                 to_wire(audience), codec.verbatim(text), priority=priority, deadlineSeconds=deadline
             )
             broadcast_id = str(accepted["broadcastId"])
-            workplace.terminal.show(broadcast_id)
+            workplace.terminal.show(broadcast_id, name="broadcastId")
             if "note" in accepted:
                 workplace.terminal.say(f"It is bulk: {accepted['note']}.")
             if not follow:
@@ -63,9 +85,23 @@ def broadcast(
 
     report = run(publish())
     if report is not None:
-        workplace.terminal.show(report_table(report))
+        workplace.terminal.show(report_table(report), name="report")
         if report.status != "finished" or report.failed:
-            raise OperatorError("The broadcast did not reach everyone.", "Look at `loudhailer logs`.")
+            raise OperatorError(
+                f"The broadcast did not reach everyone: it is {report.status}, and failed for {report.failed}.",
+                "Look at `loudhailer logs`; `loudhailer redrive` sends again what was given up.",
+            )
+
+
+@broadcast_app.command("show")
+def show_broadcast(context: typer.Context, broadcast_id: Annotated[str, typer.Argument(metavar="BROADCAST")]) -> None:
+    """Show the report of a broadcast, as it is now; it is kept for a week."""
+    workplace = Workplace.of(context)
+    wanted = ids.broadcast_id(broadcast_id, "BROADCAST")
+    report = report_of(workplace.deployment(), wanted)
+    if report is None:
+        raise no_such_broadcast(wanted)
+    workplace.terminal.show(report_table(report))
 
 
 def cancel(context: typer.Context, broadcast_id: Annotated[str, typer.Argument(metavar="BROADCAST")]) -> None:
@@ -73,11 +109,16 @@ def cancel(context: typer.Context, broadcast_id: Annotated[str, typer.Argument(m
     workplace = Workplace.of(context)
     wanted = ids.broadcast_id(broadcast_id, "BROADCAST")
     deployment = workplace.deployment()
+    before = report_of(deployment, wanted)
     with workplace.terminal.bar("Cancelling") as bar:
         report = cancel_broadcast(
             deployment, wanted, lambda now: bar.update(now.dispatched - now.in_flight, now.dispatched, now.status)
         )
     workplace.terminal.show(report_table(report))
+    if before is not None and before.status == "finished" and not before.cancelled:
+        workplace.terminal.say(
+            f"Broadcast {wanted} was finished already, so its report is as it was; it is not sent again by a redrive."
+        )
 
 
 def redrive(
@@ -87,11 +128,16 @@ def redrive(
     """Send the messages of the dead-letter queues again: broadcasts, and frames of the silo and the pool."""
     workplace = Workplace.of(context)
     only = None if broadcast is None else ids.broadcast_id(broadcast, "--broadcast")
-    redriving = Redrive(workplace.deployment(), only)
+    deployment = workplace.deployment()
+    if only is not None and deployment.broadcasts.summary(only) is None:
+        raise no_such_broadcast(only)
+    redriving = Redrive(deployment, only)
     table = Table("messages", "number", "what became of them")
     for result in [redriving()] if only else [redriving(), redriving.frames()]:
         for kind, number in sorted(result.sent.items()):
             table.add_row(kind, str(number), "sent again")
         for reason, number in sorted(result.refused.items()):
             table.add_row(reason, str(number), "left in the queue")
-    workplace.terminal.show(table if table.rows else "The dead-letter queues are empty.")
+    workplace.terminal.show(
+        table if table.rows or workplace.terminal.shows_json else "The dead-letter queues are empty."
+    )

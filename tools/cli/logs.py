@@ -8,7 +8,7 @@ import typer
 
 from tools.cli.workplace import Workplace
 from tools.operations.cells import cell_named
-from tools.operations.logs import LogReader, chosen, rendered
+from tools.operations.logs import LogReader, chosen, recorded, rendered
 
 
 def logs(
@@ -26,7 +26,8 @@ def logs(
     reader = LogReader(deployment.client("logs"), chosen(deployment.functions, function))
     start = int((time.time() - 60 * since) * 1000)
     batches = reader.follow(start) if follow else iter([reader.since(start)])
-    for line in [*rendered(next(batches))][-lines:]:
-        workplace.terminal.show(line)
-    for line in rendered(chain.from_iterable(batches)):
-        workplace.terminal.show(line)
+    written = recorded if workplace.terminal.shows_json else rendered
+    for line in [*written(next(batches))][-lines:]:
+        workplace.terminal.write(line)
+    for line in written(chain.from_iterable(batches)):
+        workplace.terminal.write(line)

@@ -5,42 +5,39 @@ from typing import Annotated, Any
 
 import typer
 
+from tools.cli.options import number_option
 from tools.cli.workplace import Workplace
 from tools.errors import OperatorError
 from tools.planner.deadline import cells_in_time, quota_in_time
 from tools.planner.load import Load
 from tools.planner.tables import deadline_table, plan_tables, talk_tables, warnings
 
-plan_app = typer.Typer(invoke_without_command=True)
+plan_app = typer.Typer(add_completion=False, invoke_without_command=True)
 
 
 @plan_app.callback()
 def plan(
     context: typer.Context,
     *,
-    connections: Annotated[int, typer.Option(help="Clients that are connected all the time.")] = 1_000_000,
+    connections: Annotated[int, number_option("Clients that are connected all the time.")] = 1_000_000,
     deadline: Annotated[
         float | None, typer.Option(help="Seconds for a broadcast: finds the cells, or with --cells the quota.")
     ] = None,
-    cells: Annotated[int | None, typer.Option(help="Cells that they are spread over. Default: 1.")] = None,
-    accounts: Annotated[int | None, typer.Option(help="Accounts that have the cells. Default: one each.")] = None,
+    cells: Annotated[int | None, number_option("Cells that they are spread over. Default: 1.")] = None,
+    accounts: Annotated[int | None, number_option("Accounts that have the cells. Default: one each.")] = None,
     broadcasts_per_hour: Annotated[float, typer.Option(help="Each to everyone.")] = 1,
-    message_bytes: Annotated[int, typer.Option(help="A broadcast's message, as JSON.")] = 512,
-    posts_per_second: Annotated[
-        int | None, typer.Option(help="An account's API Gateway quota. Default: 10,000.")
-    ] = None,
-    burst: Annotated[int | None, typer.Option(help="Its bucket. Default: half of the quota.")] = None,
-    shards: Annotated[int, typer.Option(help="Shard queues of a cell; two workers each.")] = 2,
-    connection_minutes: Annotated[int, typer.Option(help="How long a client keeps a connection.")] = 115,
-    keep_alive_minutes: Annotated[int, typer.Option(help="How often a client pings; 0: never.")] = 8,
-    query_concurrency: Annotated[int, typer.Option(help="Invocations of query at the same time, of a cell.")] = 8,
-    broadcast_keys: Annotated[int, typer.Option(help="Partition keys that a broadcast's rows are spread over.")] = 16,
-    tenants: Annotated[int, typer.Option(help="Tenants of an account whose clients send messages.")] = 1,
-    messages_per_second: Annotated[int, typer.Option(help="Messages that the clients of an account send.")] = 0,
-    room_changes_per_second: Annotated[int, typer.Option(help="Joins and leaves of the busiest room.")] = 0,
-    subscriptions_per_second: Annotated[
-        int, typer.Option(help="Channels that clients of an account subscribe to.")
-    ] = 0,
+    message_bytes: Annotated[int, number_option("A broadcast's message, as JSON.")] = 512,
+    posts_per_second: Annotated[int | None, number_option("An account's API Gateway quota. Default: 10,000.")] = None,
+    burst: Annotated[int | None, number_option("Its bucket. Default: half of the quota.")] = None,
+    shards: Annotated[int, number_option("Shard queues of a cell; two workers each.")] = 2,
+    connection_minutes: Annotated[int, number_option("How long a client keeps a connection.")] = 115,
+    keep_alive_minutes: Annotated[int, number_option("How often a client pings; 0: never.")] = 8,
+    query_concurrency: Annotated[int, number_option("Invocations of query at the same time, of a cell.")] = 8,
+    broadcast_keys: Annotated[int, number_option("Partition keys that a broadcast's rows are spread over.")] = 16,
+    tenants: Annotated[int, number_option("Tenants of an account whose clients send messages.")] = 1,
+    messages_per_second: Annotated[int, number_option("Messages that the clients of an account send.")] = 0,
+    room_changes_per_second: Annotated[int, number_option("Joins and leaves of the busiest room.")] = 0,
+    subscriptions_per_second: Annotated[int, number_option("Channels that clients of an account subscribe to.")] = 0,
     tracing: Annotated[bool, typer.Option("--tracing", help="Functions send traces to X-Ray.")] = False,
     warm: Annotated[bool, typer.Option("--warm", help="Functions on the way of a broadcast are kept warm.")] = False,
 ) -> None:
@@ -103,7 +100,7 @@ def _load(
 def plan_talk(
     context: typer.Context,
     *,
-    room_size: Annotated[int, typer.Option(help="Members of the room in which each request is said.")] = 2,
+    room_size: Annotated[int, number_option("Members of the room in which each request is said.")] = 2,
 ) -> None:
     """Reproduce the cost of a chat that a talk gives, 13,385.15 USD a month, and add what it leaves out."""
     workplace = Workplace.of(context)

@@ -1,4 +1,4 @@
-"""`loudhailer release`: the steps of the workflows, as commands.
+"""Run a step of the workflows that release.
 
 Without `--cell` and `--subscriber` a command is about the hub. Credentials are taken from where AWS's own tools take
 them; the environment `local` is the running local stack.
@@ -27,7 +27,7 @@ from tools.release.store import Manifests
 from tools.release.waves import waves
 from tools.stack.project import Project
 
-app = typer.Typer(no_args_is_help=True, help=__doc__)
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
 
 class AccountKind(StrEnum):

@@ -88,6 +88,16 @@ def down(
 def status(context: typer.Context) -> None:
     """Show processes, URLs, functions, queues and partitions; exit code 1 unless everything runs."""
     workplace = Workplace.of(context)
+    if workplace.aws is None:
+        _show_processes(workplace)
+    deployment = workplace.deployment()
+    workplace.terminal.show(_addresses(deployment), name="urls")
+    for part in overview(deployment):
+        workplace.terminal.show(part)
+
+
+def _show_processes(workplace: Workplace) -> None:
+    """Show the processes of a local stack; OperatorError unless all of them run."""
     stack = workplace.stack()
     state = stack.state()
     ports: dict[str, object] = {AWS: "", GATEWAY: ""}
@@ -102,10 +112,6 @@ def status(context: typer.Context) -> None:
     workplace.terminal.show(table)
     if not all(processes.values()):
         raise OperatorError("The stack is not running.", "Start it with `loudhailer up`.")
-    deployment = Deployment.of(state)
-    workplace.terminal.show(_addresses(deployment))
-    for part in overview(deployment):
-        workplace.terminal.show(part)
 
 
 def terraform(context: typer.Context) -> None:
@@ -127,16 +133,13 @@ def _put_sample_tenants(deployment: Deployment) -> None:
 
 
 def _urls(deployment: Deployment) -> dict[str, str]:
-    return {
-        "Web page": f"{deployment.http_url}/",
-        "HTTP API": deployment.http_url,
-        "WebSocket": deployment.websocket_url,
-        "local AWS": deployment.aws_endpoint,
-    }
+    page = {"Web page": f"{deployment.http_url}/"} if "console" in deployment.functions else {}
+    local = {"local AWS": endpoint} if (endpoint := deployment.access.endpoint) else {}
+    return {**page, "HTTP API": deployment.http_url, "WebSocket": deployment.websocket_url, **local}
 
 
 def _addresses(deployment: Deployment) -> Table:
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid("name", "url", padding=(0, 2))
     for name, url in _urls(deployment).items():
         table.add_row(name, url)
     return table

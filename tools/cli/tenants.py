@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from loudhailer import ids
+from tools.cli.options import number_option
 from tools.cli.workplace import Workplace
 from tools.operations.cells import cells_without_tenants
 from tools.operations.erasing import Erasing, Stores
@@ -14,7 +15,7 @@ from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, new_session_k
 
 _CELLS_SECONDS = 30.0
 
-tenant_app = typer.Typer(no_args_is_help=True, help="List, put and delete tenants.")
+tenant_app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, put and delete tenants.")
 
 
 @tenant_app.command("list")
@@ -40,20 +41,17 @@ def put_tenant(
     context: typer.Context,
     tenant: str,
     *,
-    tenant_connections: Annotated[int | None, typer.Option(help="Connections of all its sessions together.")] = None,
-    connections_per_session: Annotated[int | None, typer.Option(help="Connections of one session.")] = None,
-    tenant_per_minute: Annotated[int | None, typer.Option(help="Attempts to connect, of all its sessions.")] = None,
-    session_per_minute: Annotated[int | None, typer.Option(help="Attempts to connect, of one session.")] = None,
-    messages_per_minute: Annotated[int | None, typer.Option(help="Messages.")] = None,
-    tenant_sessions: Annotated[int | None, typer.Option(help="Sessions that live at the same time.")] = None,
+    tenant_connections: Annotated[int | None, number_option("Connections of all its sessions together.")] = None,
+    connections_per_session: Annotated[int | None, number_option("Connections of one session.")] = None,
+    tenant_per_minute: Annotated[int | None, number_option("Attempts to connect, of all its sessions.")] = None,
+    session_per_minute: Annotated[int | None, number_option("Attempts to connect, of one session.")] = None,
+    messages_per_minute: Annotated[int | None, number_option("Messages.")] = None,
+    tenant_sessions: Annotated[int | None, number_option("Sessions that live at the same time.")] = None,
     posts_per_minute: Annotated[
-        int | None,
-        typer.Option(help="Posts that messages to rooms may cause; by default 100 a message."),
+        int | None, number_option("Posts that messages to rooms may cause; by default 100 a message.")
     ] = None,
-    channels_per_connection: Annotated[
-        int | None, typer.Option(help="Channels that a connection subscribes to.")
-    ] = None,
-    session_ttl: Annotated[int | None, typer.Option(help="Seconds that an idle session lives.")] = None,
+    channels_per_connection: Annotated[int | None, number_option("Channels that a connection subscribes to.")] = None,
+    session_ttl: Annotated[int | None, number_option("Seconds that an idle session lives.")] = None,
     silo: Annotated[bool | None, typer.Option(help="Only if Terraform has made it a queue of its own, or not.")] = None,
     session_key: Annotated[
         bool,
@@ -111,5 +109,5 @@ def delete_tenant(context: typer.Context, tenant: str) -> None:
     table = Table("erased", "number")
     for kind, number in sorted(erasing.erased.items()):
         table.add_row(kind, str(number))
-    workplace.terminal.show(table if table.rows else "It had nothing but its limits.")
+    workplace.terminal.show(table if table.rows or workplace.terminal.shows_json else "It had nothing but its limits.")
     workplace.terminal.say(f"Tenant {tenant_id} is deleted.")

@@ -75,7 +75,7 @@ class Performance:
 
     def __post_init__(self) -> None:
         """Make the crowd, whose members ask for their sessions again when they move."""
-        self.api = HttpApi(self.deployment.http_url)
+        self.api = self.deployment.http_api()
         self.crowd = Crowd(self._url_of)
 
     async def run(self) -> None:

@@ -6,6 +6,7 @@ from loudhailer import codec, ids
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfChannel, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.report import Report
 from loudhailer.codec import JsonText
+from loudhailer.ids import BroadcastId
 from tools.console import masked
 from tools.errors import OperatorError
 
@@ -41,6 +42,14 @@ def audience_of(
     return OfTenant(checked)
 
 
+def no_such_broadcast(broadcast_id: BroadcastId) -> OperatorError:
+    """Return the error for an id of no broadcast."""
+    return OperatorError(
+        f"There is no broadcast {broadcast_id}.",
+        "Its id is what `loudhailer broadcast` printed, or POST /broadcast answered; a report is kept for a week.",
+    )
+
+
 def described(audience: Audience) -> str:
     """The audience in words, without a whole session id."""
     match audience:
@@ -60,6 +69,10 @@ def described(audience: Audience) -> str:
 
 def message_of(text: str) -> JsonText:
     """The message that an argument stands for: the JSON it holds, as it is written, or the text itself as JSON."""
+    if not text.strip():
+        raise OperatorError(
+            "The message is empty.", "Write a text or JSON in quotes; '\"\"' is JSON for an empty text."
+        )
     try:
         codec.decode(text)
     except codec.UnsupportedJsonError as error:

@@ -22,6 +22,7 @@ from loudhailer.broadcast.report import Report
 from loudhailer.errors import MalformedMessageError, TransientError
 from loudhailer.ids import HUB, BroadcastId, CellName
 from tools.errors import OperatorError
+from tools.operations.broadcasts import no_such_broadcast
 from tools.operations.cells import dead_cells
 from tools.operations.received import Received, received
 from tools.stack.deployment import EXPRESS_QUEUE, Deployment
@@ -45,10 +46,21 @@ def cancel(deployment: Deployment, broadcast_id: BroadcastId, progress: Callable
     """
     summary = deployment.broadcasts.summary(broadcast_id)
     if summary is None or not deployment.broadcasts.cancel(broadcast_id):
-        raise OperatorError("There is no such broadcast.", "Its id is what `loudhailer broadcast` printed.")
+        raise no_such_broadcast(broadcast_id)
     others = {name: deployment.cells[name].answering_within(_ANSWER_SECONDS) for name in _declared(deployment, summary)}
     with ThreadPoolExecutor(len(others) + 1) as pool:
         return _see_to_its_end(deployment, others, summary, pool, progress)
+
+
+def report_of(deployment: Deployment, broadcast_id: BroadcastId) -> Report | None:
+    """Return the report over all cells; None if there is no such broadcast."""
+    return report_over_cells(
+        deployment.broadcasts,
+        deployment.snapshots,
+        broadcast_id,
+        now=time.time(),
+        grace=deployment.report_grace_seconds,
+    )
 
 
 def _see_to_its_end(
@@ -70,13 +82,7 @@ def _see_to_its_end(
         unmarked = _on_each(pool, unmarked, lambda name: _mark(cells[name], summary))
         unheard = unmarked | _on_each(pool, unfinished - unmarked, lambda name: _replace_waiting(cells[name], summary))
         silent = {name: silent.get(name, time.monotonic()) for name in unheard}
-        report = report_over_cells(
-            deployment.broadcasts,
-            deployment.snapshots,
-            summary.broadcast_id,
-            now=time.time(),
-            grace=deployment.report_grace_seconds,
-        )
+        report = report_of(deployment, summary.broadcast_id)
         if report is not None:
             progress(report)
             unfinished = _unfinished(report) & cells.keys() | unheard

@@ -83,15 +83,25 @@ def chosen(functions: Mapping[str, str], name: str | None) -> dict[str, str]:
     return {name: functions[name]}
 
 
+def own(events: Iterable[LogEvent]) -> Iterator[LogEvent]:
+    """The events that functions have logged themselves, without Lambda's own lines."""
+    return (event for event in events if not event.message.startswith(_PLATFORM_LINES))
+
+
+def recorded(events: Iterable[LogEvent]) -> Iterator[str]:
+    """The events as JSON, one a line, with the text of `rendered`: ids of sessions are cut there."""
+    for event in own(events):
+        yield json.dumps({"at": event.at, "function": event.function, "text": _told(event.message).plain})
+
+
 def rendered(events: Iterable[LogEvent]) -> Iterator[Text]:
     """The events as lines to read; Lambda's own lines are left out."""
-    for event in events:
-        if not event.message.startswith(_PLATFORM_LINES):
-            moment = datetime.fromtimestamp(event.at / 1000).astimezone()
-            line = Text(f"{moment:%H:%M:%S}.{event.at % 1000:03d} ", style="dim")
-            line.append(f"{event.function:<13} ", style="cyan not dim")
-            line.append(_told(event.message))
-            yield line
+    for event in own(events):
+        moment = datetime.fromtimestamp(event.at / 1000).astimezone()
+        line = Text(f"{moment:%H:%M:%S}.{event.at % 1000:03d} ", style="dim")
+        line.append(f"{event.function:<13} ", style="cyan not dim")
+        line.append(_told(event.message))
+        yield line
 
 
 def _time(event: LogEvent) -> int:

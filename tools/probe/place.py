@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, override
+from typing import Any
 
 import uvloop
 
@@ -20,17 +20,6 @@ from tools.release.environment import Environment
 from tools.release.promotion import Promotion
 from tools.stack.deployment import Deployment
 from tools.stack.lifecycle import Stack
-
-
-@dataclass(frozen=True)
-class _CloudDeployment(Deployment):
-    """A deployment with the clients of an account that is signed in to."""
-
-    cloud: Cloud = field(kw_only=True)
-
-    @override
-    def client(self, service: str, endpoint: str | None = None) -> Any:
-        return self.cloud.session.client(service, endpoint_url=endpoint or self.cloud.endpoint)  # type: ignore[call-overload] # the caller knows its type
 
 
 @dataclass(frozen=True)
@@ -82,9 +71,7 @@ class ProbePlace:
 
     def deployment(self) -> Deployment:
         """Return the deployment, with the clients of the account."""
-        return _CloudDeployment(
-            self.cloud.endpoint or "", "", self.outputs(), self.environment.account_id, cloud=self.cloud
-        )
+        return Deployment(self.cloud, self.outputs(), self.environment.account_id)
 
     def remove_left(self) -> str:
         """Remove the resources of killed probes; return a sentence about them."""

@@ -106,7 +106,7 @@ class Promotion:
     def checked(self, manifest: Manifest) -> Manifest:
         """The manifest, if its image is of the environment's repository, and is there."""
         self.environment.accept(manifest.image)
-        check_image(self.cloud.client("ecr", manifest.image.region), manifest.image)
+        check_image(self.cloud.client("ecr", region=manifest.image.region), manifest.image)
         return manifest
 
     def released(self, commit: str) -> Manifest:

@@ -1,12 +1,8 @@
-"""A running stack as an operator reaches it: its outputs, its tables, its AWS clients.
-
-boto3 is imported with the first client: it takes a quarter of a second, and `loudhailer down` needs none.
-"""
+"""A running stack as an operator reaches it: its outputs, its tables, its AWS clients."""
 
 import time
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
-from threading import Lock
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
@@ -24,11 +20,14 @@ from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.queues.sqs import SqsQueue
 from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.tenants.dynamodb import DynamoTenantStore
+from tools.client.http import HttpApi, Sign
 from tools.errors import OperatorError
-from tools.stack.local_aws import ACCOUNT, REGION, local_endpoint
+from tools.stack.access import AccountAccess
+from tools.stack.local_aws import ACCOUNT
 
 if TYPE_CHECKING:
-    import boto3
+    from collections.abc import Mapping
+
     from botocore.config import Config
 
     from loudhailer.broadcast.port import BroadcastStore
@@ -59,51 +58,45 @@ EXPRESS_QUEUE = "express"
 _MAKERS = ("connect", "default_route", "echo", "forward_message", "join_room", "send_message", "session_api")
 """The functions that make rows of tenants: sessions, connections, messages, and counts of them."""
 
-_making = Lock()
-"""A session is used by one thread at a time."""
-
 _REMEMBERED_SECONDS = 100
 """Functions cache a tenant for 60 s; the rest is for running invocations."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """The outputs of a stack of Terraform's, and the AWS account that they belong to, the hub's by default.
+    """The outputs of a stack of Terraform's, and access to the account of what they name.
 
     Attributes:
-        aws_endpoint: where its AWS is.
-        secret: the secret access key of every account's root.
-        outputs: Terraform's.
+        access: access to its account.
+        outputs: Terraform's; on AWS the part that the stack has written into its parameter.
         account: the account.
-        cell_outputs: Terraform's of each further cell, by its name.
+        cells: the further cells, by their names.
         answer_seconds: time that a call has for its answer, made twice at most; None leaves both to the SDK.
     """
 
-    aws_endpoint: str
-    secret: str = field(repr=False)
+    access: AccountAccess = field(repr=False)
     outputs: dict[str, Any]
     account: str = ACCOUNT
-    cell_outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cells: "Mapping[CellName, Deployment]" = field(default_factory=dict)
     answer_seconds: float | None = None
 
     @classmethod
     def of(cls, state: "StackState | None") -> "Deployment":
-        """Return what a stack's state describes."""
+        """Return what a local stack's state describes."""
         if state is None:
             raise OperatorError("No stack runs here.", "Start one with `loudhailer up`.")
         if state.applied is None:
             raise OperatorError("The stack's resources are not complete.", "Complete them with `loudhailer up`.")
-        applied = state.applied
-        return cls(local_endpoint(state.aws_port), state.secret, applied.outputs, cell_outputs=applied.cells)
+        outputs = state.applied.outputs
 
-    @cached_property
-    def cells(self) -> "dict[CellName, Deployment]":
-        """The further cells, by their names."""
-        accounts = {name: cell["account_id"] for name, cell in self.outputs.get("cells", {}).items()}
-        return {
-            CellName(name): Deployment(self.aws_endpoint, self.secret, outputs, accounts[name])
-            for name, outputs in self.cell_outputs.items()
+        def in_account(account: str, outputs: dict[str, Any], **others: Any) -> "Deployment":
+            return cls(AccountAccess.root(account, state.aws_port, state.secret), outputs, account, **others)
+
+        cells = {
+            CellName(name): in_account(outputs["cells"][name]["account_id"], of_cell)
+            for name, of_cell in state.applied.cells.items()
         }
+        return in_account(ACCOUNT, outputs, cells=cells)
 
     @property
     def all_cells(self) -> "dict[CellName, Deployment]":
@@ -257,12 +250,24 @@ class Deployment:
         """A client of the WebSocket API's management API."""
         return self.client("apigatewaymanagementapi", str(self.outputs["callback_endpoint"]))
 
+    def http_api(self) -> HttpApi:
+        """The HTTP API, called as its routes demand; OperatorError if that is by tokens, which no command has."""
+        return HttpApi(self.http_url, self.sign)
+
+    @property
+    def sign(self) -> Sign:
+        """Signs a call of the HTTP API as its routes demand; OperatorError if they demand a token."""
+        ways = set(self.outputs.get("auth", {}).values())  # none from a local stack of a former release
+        if "jwt" in ways:
+            raise OperatorError(
+                "The HTTP API of this deployment takes tokens of the application's users, and a command has none.",
+                "Publish and open sessions from the application, or as docs/openapi.yaml says, with a token.",
+            )
+        return self.access.sign if "iam" in ways else lambda *_: {}
+
     def client(self, service: str, endpoint: str | None = None) -> Any:
         """A client of one of the AWS services that the stack runs on."""
-        with _making:
-            return _session(self.account, self.secret).client(  # type: ignore[call-overload] # the caller knows its type
-                service, endpoint_url=endpoint or self.aws_endpoint, config=self._config
-            )
+        return self.access.client(service, endpoint, config=self._config)
 
     @property
     def _config(self) -> "Config | None":
@@ -275,15 +280,3 @@ class Deployment:
 
     def _table(self, name: str) -> str:
         return str(self.outputs["tables"][name])
-
-
-@cache
-def _session(account: str, secret: str) -> "boto3.Session":
-    """The root of an account; a session parses the SDK's model of a service once."""
-    import boto3  # noqa: PLC0415
-
-    from loudhailer.aws.sdk import pause_after_conflict  # noqa: PLC0415
-
-    session = boto3.Session(aws_access_key_id=account, aws_secret_access_key=secret, region_name=REGION)
-    session.events.register("needs-retry.dynamodb", pause_after_conflict)  # type: ignore[arg-type]  # the stubs want no result
-    return session

@@ -20,6 +20,7 @@ from tools.errors import OperatorError
 from tools.image.base import local as local_base
 from tools.image.build import LOCAL_TAG, build, own_platform
 from tools.image.engine import ContainerEngine, running_engine
+from tools.stack.access import AccountAccess
 from tools.stack.cells import CELL_ACCOUNTS, gateway_of, variables_of_a_cell
 from tools.stack.dependents import KINDS, Dependent
 from tools.stack.deployment import Deployment
@@ -416,7 +417,8 @@ class Stack:
 
     def _led_to_the_newest(self, state: StackState, terraform: Terraform, account: str) -> dict[str, Any]:
         """Lead all invocations to the functions that were applied; what Terraform says of the stack."""
-        deployment = Deployment(local_endpoint(state.aws_port), state.secret, terraform.outputs(), account)
+        access = AccountAccess.root(account, state.aws_port, state.secret)
+        deployment = Deployment(access, terraform.outputs(), account)
         traffic = Traffic(deployment.client("lambda"), deployment.functions.values())
         traffic.finish(traffic.pending())
         return deployment.outputs

@@ -21,3 +21,6 @@ functions = {
   settle               = { timeout = 5 }
   echo                 = { timeout = 5 }
 }
+
+# In the local AWS everyone who has its secret is the root of an account.
+operators = ["arn:aws:iam::111111111111:root"]

@@ -1,10 +1,11 @@
 output "websocket_api" {
-  description = "The WebSocket API: its id and stage, the URL clients connect to, and the endpoint posts go to."
+  description = "The WebSocket API: its id and stage, the URL clients connect to, the endpoint posts go to, and the ARN of the command that closes a connection."
   value = {
     id                = module.websocket_api.id
     stage             = module.websocket_api.stage
     url               = module.websocket_api.url
     callback_endpoint = module.websocket_api.callback_endpoint
+    close_arn         = module.websocket_api.close_arn
   }
 }
 

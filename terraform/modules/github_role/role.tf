@@ -40,3 +40,10 @@ resource "aws_iam_role_policy" "this" {
     ]
   })
 }
+
+resource "aws_iam_role_policy_attachment" "this" {
+  for_each = var.shared_policies
+
+  role       = aws_iam_role.this.name
+  policy_arn = each.value
+}

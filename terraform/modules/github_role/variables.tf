@@ -67,3 +67,9 @@ variable "policies" {
     error_message = "policies: an action must be one action, as in s3:GetObject, without wildcards."
   }
 }
+
+variable "shared_policies" {
+  description = "ARNs of policies that several roles have, by name."
+  type        = map(string)
+  default     = {}
+}

@@ -1,11 +1,11 @@
 output "http_url" {
   description = "URL that /broadcast, /session and /tenant are appended to."
-  value       = module.control.http_url
+  value       = local.description.http_url
 }
 
 output "websocket_url" {
   description = "URL that clients connect to, without the query string."
-  value       = module.cell.websocket_api.url
+  value       = local.description.websocket_url
 }
 
 output "websocket_api_id" {
@@ -20,7 +20,7 @@ output "stage" {
 
 output "callback_endpoint" {
   description = "Endpoint of the WebSocket API's management API."
-  value       = module.cell.websocket_api.callback_endpoint
+  value       = local.description.callback_endpoint
 }
 
 output "topic_arn" {
@@ -48,10 +48,9 @@ output "subscribers" {
   value       = module.cell.subscribers
 }
 
-# Facts that the operator's commands wait for.
 output "timeouts" {
   description = "Timeout of every function in seconds, by its name in the code."
-  value       = { for name, settings in local.functions : name => settings.timeout }
+  value       = local.description.timeouts
 }
 
 output "express_recipients" {
@@ -61,15 +60,25 @@ output "express_recipients" {
 
 output "shards" {
   description = "Number of shards that get chunks, without the ones that are drained."
-  value       = module.cell.shards
+  value       = local.description.shards
 }
 
 output "message_lifetime_seconds" {
   description = "Seconds after which a broadcast is not posted any more."
-  value       = module.cell.message_lifetime_seconds
+  value       = local.description.message_lifetime_seconds
 }
 
 output "report_grace_seconds" {
   description = "Seconds after a broadcast's end in which a further cell may still report; null where there are none."
-  value       = module.cell.report_grace_seconds
+  value       = local.description.report_grace_seconds
+}
+
+output "auth" {
+  description = "Authorisation of the routes of broadcasts and of sessions: none, iam or jwt."
+  value       = local.description.auth
+}
+
+output "operator_role_arn" {
+  description = "ARN of the role in which `loudhailer --environment` runs; null: `operators` names nobody."
+  value       = module.operations.operator_role_arn
 }

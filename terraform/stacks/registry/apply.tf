@@ -87,6 +87,12 @@ locals {
       actions   = ["lambda:TagResource", "lambda:UntagResource"]
       resources = [local.named.mapping]
     }
+    WriteParameters = {
+      actions = [
+        "ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:PutParameter", "ssm:RemoveTagsFromResource",
+      ]
+      resources = [local.named.parameter]
+    }
     WriteQueues = {
       actions = [
         "sqs:CreateQueue", "sqs:DeleteQueue", "sqs:SetQueueAttributes", "sqs:TagQueue", "sqs:UntagQueue",
@@ -188,9 +194,10 @@ module "apply_role" {
 
   policies = {
     state      = merge(local.read_state, local.write_state)
-    read       = local.read_deployment
     deployment = merge(local.write_deployment, local.subscribe_to_hub, local.watch_release)
   }
+
+  shared_policies = { read = aws_iam_policy.read_deployment.arn }
 }
 
 # Apart from the inline policies, which may have 10,240 characters together: the health of a cell is in the hub's table of

@@ -74,6 +74,23 @@ locals {
       actions   = ["execute-api:ManageConnections"]
       resources = ["arn:${local.partition}:execute-api:${var.region}:${var.account_id}:*"]
     }
+    # The operator's role sees the functions' settings, finds the deployment and calls the HTTP API.
+    Functions = {
+      actions   = ["lambda:GetFunctionConfiguration"]
+      resources = [local.named.function]
+    }
+    Mappings = {
+      actions   = ["lambda:ListEventSourceMappings"]
+      resources = ["*"]
+    }
+    Parameters = {
+      actions   = ["ssm:GetParameter"]
+      resources = [local.named.parameter]
+    }
+    Api = {
+      actions   = ["execute-api:Invoke"]
+      resources = ["arn:${local.partition}:execute-api:${var.region}:${var.account_id}:*/$default/*"]
+    }
     # API Gateway's role for logs must have AWS's own policy, which is for all log groups.
     Logs = {
       actions = [

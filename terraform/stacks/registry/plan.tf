@@ -9,6 +9,7 @@ locals {
     function        = "lambda:${var.region}:${var.account_id}:function:${local.prefix}-*"
     function_log    = "logs:${var.region}:${var.account_id}:log-group:/aws/lambda/${local.prefix}-*"
     gateway_log     = "logs:${var.region}:${var.account_id}:log-group:/aws/apigateway/${local.prefix}-*"
+    parameter       = "ssm:${var.region}:${var.account_id}:parameter/${local.prefix}/*"
     queue           = "sqs:${var.region}:${var.account_id}:${local.prefix}-*"
     role            = "iam::${var.account_id}:role/${local.prefix}/*"
     table           = "dynamodb:${var.region}:${var.account_id}:table/${local.prefix}-*"
@@ -75,15 +76,20 @@ locals {
       actions   = ["logs:ListTagsForResource"]
       resources = [local.named.function_log, local.named.gateway_log]
     }
-    # A list is of all: which alarms and log groups there are is no secret.
+    # A list is of all: which alarms, log groups and parameters there are is no secret.
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
-    ListAlarmsAndLogGroups = {
-      actions   = ["cloudwatch:DescribeAlarms", "logs:DescribeLogGroups"]
+    # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeParameters.html
+    ListNames = {
+      actions   = ["cloudwatch:DescribeAlarms", "logs:DescribeLogGroups", "ssm:DescribeParameters"]
       resources = ["*"]
     }
     ReadMappings = {
       actions   = ["lambda:GetEventSourceMapping", "lambda:ListTags"]
       resources = [local.named.mapping]
+    }
+    ReadParameters = {
+      actions   = ["ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"]
+      resources = [local.named.parameter]
     }
     ReadQueues = {
       actions   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListQueueTags"]
@@ -111,6 +117,22 @@ locals {
   }
 }
 
+# One policy for both roles: the inline policies of a role may have 10,240 characters together.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+resource "aws_iam_policy" "read_deployment" {
+  #checkov:skip=CKV_AWS_355:lists of alarms, log groups and parameters are of all
+  name        = "${local.prefix}-read-deployment"
+  path        = "/ci/"
+  description = "Reads what the stack of ${local.prefix} is made of."
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      for sid, statement in local.read_deployment : { Sid = sid, Effect = "Allow", Action = statement.actions, Resource = statement.resources }
+    ]
+  })
+}
+
 module "plan_role" {
   source = "../../modules/github_role"
 
@@ -119,5 +141,7 @@ module "plan_role" {
   provider_arn   = aws_iam_openid_connect_provider.github.arn
   subject_prefix = var.github_subject_prefix
   subjects       = ["pull_request", "ref:refs/heads/main"]
-  policies       = { state = local.read_state, deployment = local.read_deployment, images = local.verify_images }
+  policies       = { state = local.read_state, images = local.verify_images }
+
+  shared_policies = { deployment = aws_iam_policy.read_deployment.arn }
 }

@@ -50,6 +50,7 @@ CLOUDFORMATION = {
     "aws_sqs_queue": "AWS::SQS::Queue",
     "aws_sqs_queue_policy": "AWS::SQS::QueuePolicy",
     "aws_sqs_queue_redrive_policy": "AWS::SQS::Queue",
+    "aws_ssm_parameter": "AWS::SSM::Parameter",
 }
 """The resource type of CloudFormation that a resource of Terraform is, or is a part of."""
 

@@ -91,3 +91,11 @@ def test_json_that_clients_cannot_read_is_refused(text: str, reason: str) -> Non
     with pytest.raises(OperatorError, match=reason.split(",", maxsplit=1)[0]) as refused:
         message_of(text)
     assert "double quotes" in refused.value.remedy
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n"])
+def test_an_empty_message_is_refused(text: str) -> None:
+    """A shell's variable may be empty; a JSON string is a message even if it has no character."""
+    with pytest.raises(OperatorError, match="The message is empty"):
+        message_of(text)
+    assert message_of('""') == '""'

@@ -191,7 +191,7 @@ def test_the_queue_of_small_broadcasts_is_left_alone_for_a_large_one(
 
 def test_an_unknown_broadcast_is_refused(deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is changed."""
-    with pytest.raises(OperatorError, match="no such broadcast"):
+    with pytest.raises(OperatorError, match="There is no broadcast unknown"):
         cancel(deployment, monkeypatch, broadcast_id=BroadcastId("unknown"))
     assert deployment.sqs.bodies(SHARD) == [WAITING.to_wire()]
 

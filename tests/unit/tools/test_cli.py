@@ -1,17 +1,20 @@
 """The commands as an operator meets them when something is missing."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
 import threading
+from importlib import metadata
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from tests.unit.tools.conftest import TerraformStandIn
+from tools.cli.catalogue import CATALOGUE
 from tools.cli.main import app
 from tools.client.http import UnreachableError
 from tools.errors import OperatorError
@@ -58,6 +61,66 @@ def test_commands_that_need_no_heavy_package_import_none() -> None:
     assert imported & HEAVY_PACKAGES == set()
 
 
+def test_help_imports_no_command() -> None:
+    """It is what a user waits for most often: the catalogue alone knows the commands' names and lines."""
+    program = (
+        "import sys; from typer.testing import CliRunner; from tools.cli.main import app; "
+        "code = CliRunner().invoke(app, ['--help']).exit_code; print(code, *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    code, *imported = done.stdout.split()
+    assert code == "0"
+    ours = {name for name in imported if name.split(".")[0] in {"tools", "loudhailer", "functions"}}
+    assert ours <= {
+        *("tools", "tools.cli", "tools.cli.catalogue", "tools.cli.main"),
+        *("tools.commands", "tools.errors", "tools.interruptions"),
+    }
+    assert not {"asyncio", "botocore", "psutil", "uvloop"} & {*imported}
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_the_catalogue_has_the_beginning_of_each_commands_help(name: str) -> None:
+    """One of the two would be wrong after an edit of the other."""
+    entry = CATALOGUE[name]
+    told = " ".join(str(entry.load(name).help).split())
+    assert told.startswith(entry.help.removesuffix("."))
+
+
+def test_a_plan_is_json_on_demand() -> None:
+    """One value, which has the tables by their titles."""
+    plan = json.loads(CliRunner().invoke(app, ["plan", "--connections", "1M", "--json"]).stdout)
+    assert {"times", "parts"} <= plan.keys()
+    assert isinstance(plan["times"][0]["seconds"], float)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if entry.prints])
+def test_each_command_that_prints_data_has_the_option_for_json(name: str) -> None:
+    """Each command of a group, too."""
+    loaded: Any = CATALOGUE[name].load(name)
+    for command in [*getattr(loaded, "commands", {}).values()] or [loaded]:
+        assert [option for option in command.params if "--json" in option.opts]
+
+
+def test_a_mistyped_command_is_suggested() -> None:
+    """The exit code of bad arguments."""
+    result = run("logz")
+    assert result.exit_code == 2
+    assert "Did you mean 'logs'?" in result.output
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """As a report of a fault needs it."""
+    assert run("--version").output == f"loudhailer {metadata.version('loudhailer')}\n"
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["status", "-h"], ["tenant", "put", "-h"]])
+def test_help_has_a_short_name(arguments: list[str]) -> None:
+    """Every command has it."""
+    result = run(*arguments)
+    assert result.exit_code == 0
+    assert "Usage: " in result.output
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -75,6 +138,46 @@ def test_a_command_without_a_stack_explains_how_to_start_one(arguments: list[str
     assert result.exit_code == 1
     assert "No stack runs here." in result.output
     assert "loudhailer up" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["up"], ["down"], ["demo"], ["terraform", "plan"], ["probe", "local"], ["release", "current", "local"]],
+)
+def test_a_command_for_local_stacks_takes_no_environment(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would work on the local stack, and the operator would take that for production."""
+    monkeypatch.setattr("tools.cli.probe._require_account", lambda *_: None)
+    result = run("--environment", "production", *arguments)
+    assert result.exit_code == 1
+    assert "takes no --environment before its name" in result.output
+
+
+def test_a_profile_without_an_environment_is_refused() -> None:
+    """The local stack has no profile."""
+    result = run("--profile", "operator", "status")
+    assert result.exit_code == 1
+    assert "--profile and --region are for --environment." in result.output
+
+
+def test_missing_credentials_are_reported_with_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first thing that an operator meets."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    result = run("--environment", "production", "status")
+    assert result.exit_code == 1
+    assert "There are no AWS credentials." in result.output
+    assert "aws sso login" in result.output
+    unknown = run("--environment", "production", "--profile", "nobody", "status")
+    assert "There is no AWS profile nobody." in unknown.output
+
+
+@pytest.mark.parametrize("arguments", [["broadcast", "show", "x"], ["broadcast", "publish", "hi", "--all"]])
+def test_a_command_of_broadcasts_is_named_or_a_message(arguments: list[str]) -> None:
+    """`loudhailer broadcast hi` publishes."""
+    assert "No stack runs here." in run(*arguments).output
 
 
 def test_status_is_an_exit_code_too() -> None:
@@ -229,7 +332,7 @@ def test_the_next_up_completes_an_interrupted_first_up(home: Path, monkeypatch: 
     """Everything is applied, but the sample tenants are missing; once they were put, they are left alone."""
     directory = StackDirectory(home / "local")
     directory.create()
-    outputs = {"http_url": "http://127.0.0.1:1", "websocket_url": "ws://127.0.0.1:2"}
+    outputs = {"http_url": "http://127.0.0.1:1", "websocket_url": "ws://127.0.0.1:2", "functions": {}}
     save_state(directory.state_file, StackState(1, 2, "secret", applied=Applied(Fingerprint("", "", ""), outputs)))
     monkeypatch.setattr(Stack, "up", lambda *_, **__: False)
     outcomes: list[BaseException | None] = [KeyboardInterrupt(), None]
@@ -249,7 +352,7 @@ def test_the_second_of_two_concurrent_ups_waits_for_the_first(home: Path, monkey
     """`up` holds the stack's lock from its first step to its last."""
     directory = StackDirectory(home / "local")
     directory.create()
-    outputs = {"http_url": "http://127.0.0.1:1", "websocket_url": "ws://127.0.0.1:2"}
+    outputs = {"http_url": "http://127.0.0.1:1", "websocket_url": "ws://127.0.0.1:2", "functions": {}}
     applied = Applied(Fingerprint("", "", ""), outputs)
     save_state(directory.state_file, StackState(1, 2, "secret", applied=applied, seeded=True))
     waits, order = threading.Event(), []
@@ -278,7 +381,7 @@ def test_up_reports_changed_urls(home: Path, monkeypatch: pytest.MonkeyPatch) ->
     directory.create()
 
     def applied(http_url: str) -> StackState:
-        outputs = {"http_url": http_url, "websocket_url": "ws://127.0.0.1:2"}
+        outputs = {"http_url": http_url, "websocket_url": "ws://127.0.0.1:2", "functions": {}}
         return StackState(1, 2, "secret", applied=Applied(Fingerprint("", "", ""), outputs), seeded=True)
 
     def up(stack: Stack, *_: object, **__: object) -> bool:

@@ -1,6 +1,8 @@
 """Output where there is no terminal."""
 
 import io
+import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,6 +24,70 @@ def test_a_table_is_one_plain_line_a_row(terminal: Terminal, written: io.StringI
     header, row = written.getvalue().splitlines()
     assert header.split() == ["function", "sources"]
     assert row.split(", ")[-1].strip() == "queue-29"
+
+
+def shown(table: Table, width: int) -> list[str]:
+    """The lines of a table on a terminal of that width."""
+    screen = io.StringIO()
+    Terminal(output=Console(file=screen, force_terminal=True, no_color=True, width=width)).show(table)
+    return [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in screen.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_numbers_are_right_aligned_and_whole(width: int) -> None:
+    """Digits below each other can be compared; text gives way to them."""
+    table = Table("tenant", "connections", "why")
+    table.add_row("gold", "1,000,000", "so many words " * 20)
+    table.add_row("bronze", "7", "")
+    lines = shown(table, width)
+    assert all(len(line) <= width for line in lines)
+    assert next(line for line in lines if "gold" in line).index("1,000,000") == next(
+        line for line in lines if "bronze" in line
+    ).index("        7")
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_table_that_is_too_wide_is_shown_row_by_row(width: int) -> None:
+    """The limits of a tenant are eleven numbers."""
+    columns = [f"number{place:02d}" for place in range(11)]
+    table = Table("tenant", *columns)
+    table.add_row("gold", *("1000000" for _ in columns))
+    table.add_row("t" * 64, *("7" for _ in columns))
+    lines = shown(table, width)
+    assert all(len(line) <= width for line in lines)
+    assert [line.split() for line in lines].count(["number10", "1000000"]) == 1
+    assert [line.split() for line in lines].count(["number10", "7"]) == 1
+    assert not [line for line in lines if "…" in line]
+
+
+def test_results_are_one_json_value_on_demand(terminal: Terminal, written: io.StringIO) -> None:
+    """Numbers are numbers, an empty or unknown cell is null, and tables have their titles as keys."""
+    terminal.collect_json()
+    report = Table("status", "in flight", "seconds", "a note", title="The report")
+    report.add_row("finished", "1,000", "0.25", "")
+    report.add_row("accepted", "?", "", "[b] “x”")
+    terminal.show("abc", name="broadcastId")
+    terminal.show(report)
+    terminal.show(Table("nothing"), name="none")
+    terminal.finish()
+    assert json.loads(written.getvalue()) == {
+        "broadcastId": "abc",
+        "theReport": [
+            {"status": "finished", "inFlight": 1000, "seconds": 0.25, "aNote": None},
+            {"status": "accepted", "inFlight": None, "seconds": None, "aNote": "[b] “x”"},
+        ],
+        "none": [],
+    }
+
+
+def test_the_only_table_is_an_array_in_json(terminal: Terminal, written: io.StringIO) -> None:
+    """For `jq '.[0]'`; a sentence is no part of the value."""
+    terminal.collect_json()
+    table = Table("tenant", "silo")
+    table.add_row("gold", "True")
+    terminal.show(table)
+    terminal.finish()
+    assert json.loads(written.getvalue()) == [{"tenant": "gold", "silo": True}]
 
 
 def test_a_bar_prints_a_line_from_time_to_time(

@@ -1,11 +1,18 @@
 """A deployment as its outputs describe it."""
 
+from dataclasses import replace
+
+import pytest
+
+from loudhailer.ids import CellName
+from tools.errors import OperatorError
+from tools.stack.access import AccountAccess
 from tools.stack.deployment import Deployment
 
 
 def deployment(**outputs: object) -> Deployment:
     """A deployment with these outputs of Terraform's."""
-    return Deployment("http://127.0.0.1:1", "secret", outputs)
+    return Deployment(AccountAccess.root("111111111111", 1, "secret"), outputs)
 
 
 def test_a_call_of_a_cell_that_may_be_lost_fails_soon() -> None:
@@ -26,12 +33,10 @@ def test_an_erased_tenant_waits_for_the_slowest_function_that_makes_rows() -> No
 def test_an_erased_tenant_waits_for_the_slowest_function_of_any_cell() -> None:
     """Each cell has timeouts of its own, and no further one has `session_api`."""
     makers = dict.fromkeys(["connect", "default_route", "echo", "join_room", "send_message"], 10)
-    hub = {
-        "timeouts": makers | {"session_api": 10},
-        "cells": {"north": {"account_id": "444444444444"}, "south": {"account_id": "666666666666"}},
-    }
-    cells = {"north": {"timeouts": makers | {"connect": 60}}, "south": {"timeouts": makers | {"beat": 90}}}
-    assert Deployment("http://127.0.0.1:1", "secret", hub, cell_outputs=cells).quiet_seconds == 60
+    hub = deployment(timeouts=makers | {"session_api": 10})
+    north = deployment(timeouts=makers | {"connect": 60})
+    south = deployment(timeouts=makers | {"beat": 90})
+    assert replace(hub, cells={CellName("north"): north, CellName("south"): south}).quiet_seconds == 60
 
 
 def test_the_id_of_an_erased_tenant_is_blocked_for_the_lifetime_of_broadcasts() -> None:
@@ -47,3 +52,13 @@ def test_a_drained_shard_gets_no_messages() -> None:
     drained = deployment(queue_urls=queues, shards=2)
     assert drained.used_shard_names == ["shard-0", "shard-1"]
     assert drained.chunk_queue_names == ["shard-0", "shard-1", "shard-10", "rooms", "express"]
+
+
+def test_the_api_is_called_as_its_routes_demand() -> None:
+    """A signature where IAM decides; nothing where nobody asks; and no token, which only the application has."""
+    signed = deployment(http_url="http://127.0.0.1:1", auth={"broadcast": "iam", "session": "none"})
+    headers = signed.sign("POST", "http://127.0.0.1:1/broadcast", b"{}")
+    assert headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=111111111111/")
+    assert deployment(auth={"broadcast": "none", "session": "none"}).sign("GET", "http://127.0.0.1:1", None) == {}
+    with pytest.raises(OperatorError, match="takes tokens"):
+        deployment(http_url="http://127.0.0.1:1", auth={"broadcast": "jwt", "session": "iam"}).http_api()

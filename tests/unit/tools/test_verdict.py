@@ -10,6 +10,7 @@ import pytest
 
 from loudhailer.broadcast.report import Report
 from loudhailer.ids import HUB, CellName, TenantId
+from tools.client.http import HttpApi
 from tools.console import Terminal
 from tools.demo.performance import Performance
 from tools.demo.scenario import Scenario
@@ -135,7 +136,7 @@ def test_a_count_off_by_one_is_reported(count: TenantCount, part: str) -> None:
 
 def test_a_cell_without_sockets_is_reported(terminal: Terminal) -> None:
     """All sums are right without it, so nothing else would show it."""
-    cells: Any = SimpleNamespace(all_cells=[HUB, NORTH], http_url="http://127.0.0.1:1")
+    cells: Any = SimpleNamespace(all_cells=[HUB, NORTH], http_api=lambda: HttpApi("http://127.0.0.1:1"))
     performance = Performance(Scenario.of(10, 2), cells, terminal, used={HUB, NORTH})
     assert performance.faults == []
     performance.used = {HUB}

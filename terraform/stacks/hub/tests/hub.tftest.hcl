@@ -58,6 +58,10 @@ run "the_hub_of_an_account_is_complete" {
     error_message = "The stack of each subscriber must find its part by its name."
   }
   assert {
+    condition     = output.operator_role_arn == null && output.auth == { broadcast = "iam", session = "iam" }
+    error_message = "Without operators there is no role of theirs, and commands must know how routes are called."
+  }
+  assert {
     condition     = length(output.cells) == 0 && length(setintersection(keys(output.tables), ["cells", "placements"])) == 0
     error_message = "The hub alone is what it was."
   }
@@ -84,6 +88,7 @@ run "the_stack_with_all_its_roles" {
 
   variables {
     console     = { enabled = true }
+    operators   = ["arn:aws:iam::111111111111:role/on-call"]
     subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [1] } }
     cells = {
       north = { account_id = "444444444444", external_id = "north-1", region = "eu-west-1" }
@@ -94,6 +99,10 @@ run "the_stack_with_all_its_roles" {
   assert {
     condition     = contains(keys(output.functions), "console") && length(output.subscribers) == 1
     error_message = "Optional parts must exist too, with their roles."
+  }
+  assert {
+    condition     = !strcontains(jsonencode(local.description), "north-1") && local.description.cells.north == { account_id = "444444444444", region = "eu-west-1" }
+    error_message = "The description must name the cells, and no external id."
   }
   assert {
     condition     = join(" ", [for name, cell in output.cells : "${name}:${cell.account_id}:${cell.region}:${cell.role.external_id}"]) == "north:444444444444:eu-west-1:north-1 south:666666666666:us-east-1:south-1"
@@ -141,12 +150,13 @@ run "local_settings_outside_local_and_an_account_id_with_11_digits_are_refused" 
 
   variables {
     account_id       = "11111111111"
+    operators        = ["*"]
     region           = "Frankfurt"
     aws_endpoint     = "http://127.0.0.1:4566"
     gateway_endpoint = "http://127.0.0.1:8001"
   }
 
-  expect_failures = [var.account_id, var.region, var.aws_endpoint, var.gateway_endpoint]
+  expect_failures = [var.account_id, var.operators, var.region, var.aws_endpoint, var.gateway_endpoint]
 }
 
 run "functions_and_quotas_differ_from_the_defaults_only_as_declared" {
