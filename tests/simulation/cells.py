@@ -1,7 +1,8 @@
 """Runs of two cells, the hub's and a further one, each an account of its own.
 
 Clients ask for their session before they connect, connect to the cell that they are answered, and move if they are
-asked to. An operator drains cells. The cells may be cut off from each other, and the further one may be lost.
+asked to. An operator drains cells, cancels broadcasts and erases tenants. The cells may be cut off from each other, and
+either may be lost, the hub's too.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, override
 
 from loudhailer import codec
-from loudhailer.ids import HUB, CellName, ConnectionId
+from loudhailer.ids import HUB, BroadcastId, CellName, ConnectionId
 from tests.simulation import faults
 from tests.simulation.gateway import MOVED, SimulatedClient
 from tests.simulation.profiles import CELLS
@@ -95,11 +96,11 @@ class CellsWorkload(Workload):
     @override
     def _carry_out(self, operation: Operation) -> None:
         system = self._system
-        (further,) = (cell for cell in self._cells if cell.is_further)
+        random = system.scheduler.random
         if system.dice.strikes(faults.CELL_SILENT):
-            further.fall_silent(system.scheduler.random.choice(_SILENCES))
+            random.choice(self._cells).fall_silent(random.choice(_SILENCES))
         if system.dice.strikes(faults.CELL_LOST):
-            further.lose(system.scheduler.random.choice(_SILENCES))
+            random.choice(self._cells).lose(random.choice(_SILENCES))
         super()._carry_out(operation)
 
     @override
@@ -155,6 +156,10 @@ class CellsWorkload(Workload):
         for cell in self._cells:
             if cell.is_further:
                 cell.invoke("beat", {}, lambda _: None)
+
+    @override
+    def _cancel(self, broadcast: str) -> None:
+        self._operator.cancel(BroadcastId(broadcast))
 
     def _drain(self, cell: CellName) -> None:
         self._operator.drain(cell)

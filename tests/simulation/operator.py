@@ -1,8 +1,9 @@
 """The operator of a run: the commands of the command line, in a task beside the functions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, override
 
+from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
 from loudhailer.channels.dynamodb import DynamoMemberStore, DynamoSubscriptionStore
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
@@ -17,6 +18,8 @@ from tests.simulation.deployment import SimulatedDeployment
 from tests.simulation.gateway import ENDPOINT, SimulatedSender
 from tests.simulation.scheduler import Task
 from tools.errors import OperatorError
+from tools.operations.cancelling import mark
+from tools.operations.cells import cells_without_tenants
 from tools.operations.draining import Draining, order_drain, overlap_of, require_order, stop_drain
 from tools.operations.erasing import Erasing, Stores
 from tools.operations.redriving import Redrive
@@ -24,11 +27,17 @@ from tools.operations.redriving import Redrive
 if TYPE_CHECKING:
     from loudhailer.broadcast.messages import BroadcastMessage
     from loudhailer.connections.model import ConnectionKey
-    from loudhailer.ids import CellName, TenantId
+    from loudhailer.ids import BroadcastId, CellName, TenantId
     from tests.simulation.system import SimulatedSystem
 
 QUIET_SECONDS = 10.0
 """The longest timeout of the functions that make sessions, connections and messages."""
+
+QUIET_SECONDS_OF_CELLS = 20.0
+"""The same where there are further cells, between which `forward_message` brings messages."""
+
+_CELLS_SECONDS = 30.0
+"""Time in which the further cells are to know that a tenant is being erased."""
 
 _DRAIN_RATE = 5
 _TRIES = 3
@@ -49,6 +58,10 @@ class Operator:
 
     def _erase_again(self, tenant: "TenantId") -> None:
         self._begin(lambda: self._erase(tenant))
+
+    def cancel(self, broadcast: "BroadcastId") -> None:
+        """Mark a broadcast as cancelled on all of its cells, as `loudhailer cancel` does first."""
+        self._begin(lambda: self._cancel(broadcast), interrupted=0.2, within=0.1)
 
     def redrive(self) -> None:
         """Send the messages of the dead-letter queues again, as `loudhailer redrive` does."""
@@ -97,6 +110,14 @@ class Operator:
         except OperatorError as error:
             system.say(f"{name} is not drained: {error}")
 
+    def _cancel(self, broadcast: "BroadcastId") -> None:
+        deployment = self._deployment
+        summary = deployment.broadcasts.summary(broadcast)
+        if summary is None or not deployment.broadcasts.cancel(broadcast):
+            return
+        for name in summary.cells or ():
+            mark(deployment.cells[name], summary)
+
     def _redrive(self) -> None:
         redrive = _WatchedRedrive(self._system)
         redrive()
@@ -104,11 +125,14 @@ class Operator:
 
     def _erase(self, tenant: "TenantId") -> None:
         system = self._system
+        hub, *further = system.cells.values()
         erasing = Erasing(
-            self._stores(),
+            self._stores(hub),
             tenant,
             lambda _, what: system.say(f"erasing {tenant}: {what}"),
-            quiet_seconds=QUIET_SECONDS,
+            further=[self._stores(cell) for cell in further],
+            spread=self._cells_without_tenants,
+            quiet_seconds=QUIET_SECONDS_OF_CELLS if further else QUIET_SECONDS,
             clock=system.scheduler.time,
             pause=system.scheduler.sleep,
         )
@@ -119,11 +143,15 @@ class Operator:
                 system.say(f"erasing {tenant}: {error}")
                 system.scheduler.sleep(_PAUSE_SECONDS)
             else:
-                system.watch.erased(tenant)
+                for cell in system.cells.values():
+                    cell.watch.erased(tenant)
                 return
 
-    def _stores(self) -> Stores:
-        system = self._system
+    def _cells_without_tenants(self) -> "Sequence[CellName]":
+        scheduler = self._system.scheduler
+        return cells_without_tenants(self._deployment, _CELLS_SECONDS, clock=scheduler.time, pause=scheduler.sleep)
+
+    def _stores(self, system: "SimulatedSystem") -> Stores:
         sender = SimulatedSender(system)
 
         def close(key: "ConnectionKey") -> None:
@@ -131,9 +159,11 @@ class Operator:
             if outcome not in {Outcome.DELIVERED, Outcome.GONE}:
                 raise OperatorError(f"{key.connection_id} cannot be closed: {outcome}")
 
-        client = self._deployment.dynamodb
+        client = SimulatedDeployment(system).dynamodb
         return Stores(
-            tenants=DynamoTenantStore(client, "tenants"),
+            tenants=DynamoTenantStore(
+                client, "tenants", None if system.is_further or not system.has_cells else "cells"
+            ),
             sessions=DynamoSessionStore(client, "sessions"),
             connections=DynamoConnectionStore(client, "connections"),
             devices=DynamoDeviceStore(client, "devices"),
@@ -144,6 +174,9 @@ class Operator:
             subscriptions=DynamoSubscriptionStore(client, "subscriptions"),
             members=DynamoMemberStore(client, "members"),
             close=close,
+            placements=DynamoPlacementStore(client, "placements")
+            if system.has_cells and not system.is_further
+            else None,
         )
 
 

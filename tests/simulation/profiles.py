@@ -190,7 +190,7 @@ CELLS = Profile(
         "publish": 1.5,
         "leave": 0.4,
         **dict.fromkeys(("join", "say", "silo", "nonsense"), 0.3),
-        **dict.fromkeys(("erase", "cancel"), 0.0),
+        **dict.fromkeys(("erase", "cancel"), 2.0),
     },
     shares=_FEW,
     faults=dict.fromkeys((CELL_SILENT, CELL_LOST, CROSSES_LATE, CROSSES_TWICE), 1.0),

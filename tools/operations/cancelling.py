@@ -79,7 +79,7 @@ def _see_to_its_end(
     silent: dict[CellName, float] = {}
     ends = time.monotonic() + _BOUND_SECONDS
     while time.monotonic() < ends:
-        unmarked = _on_each(pool, unmarked, lambda name: _mark(cells[name], summary))
+        unmarked = _on_each(pool, unmarked, lambda name: mark(cells[name], summary))
         unheard = unmarked | _on_each(pool, unfinished - unmarked, lambda name: _replace_waiting(cells[name], summary))
         silent = {name: silent.get(name, time.monotonic()) for name in unheard}
         report = report_of(deployment, summary.broadcast_id)
@@ -127,8 +127,8 @@ def _on_each(pool: Executor, names: Collection[CellName], act: Callable[[CellNam
     return {name for name, error in errors.items() if error is not None}
 
 
-def _mark(cell: Deployment, summary: Summary) -> None:
-    """Mark the summary in a further cell; `swarm` would record the same one, and finds it marked."""
+def mark(cell: Deployment, summary: Summary) -> None:
+    """Mark the summary in a further cell as cancelled; `swarm` would record the same one, and finds it marked."""
     known = cell.broadcasts.summary(summary.broadcast_id) or cell.broadcasts.record(
         Summary(
             broadcast_id=summary.broadcast_id,

@@ -1,7 +1,7 @@
 """The further cells of a deployment, as the hub knows them: whether they are alive, and have the tenants."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -44,16 +44,22 @@ def await_tenants(deployment: Deployment, seconds: float) -> None:
         )
 
 
-def cells_without_tenants(deployment: Deployment, seconds: float) -> list[CellName]:
+def cells_without_tenants(
+    deployment: Deployment,
+    seconds: float,
+    *,
+    clock: Callable[[], float] = time.time,
+    pause: Callable[[float], None] = time.sleep,
+) -> list[CellName]:
     """The further cells that do not have the tenants as they are now after so many seconds; empty once all do."""
     if not deployment.cells:
         return []
     revision = deployment.directory.tenant_revision()
-    deadline = time.monotonic() + seconds
-    while missing := _without_tenants(deployment, revision):
-        if time.monotonic() > deadline:
+    deadline = clock() + seconds
+    while missing := _without_tenants(deployment, revision, clock()):
+        if clock() > deadline:
             break
-        time.sleep(_POLL_SECONDS)
+        pause(_POLL_SECONDS)
     return missing
 
 
@@ -92,13 +98,13 @@ def cell_table(deployment: Deployment, now: float) -> Table:
     return table
 
 
-def _without_tenants(deployment: Deployment, revision: int) -> list[CellName]:
+def _without_tenants(deployment: Deployment, revision: int, now: float) -> list[CellName]:
     """The cells that are not alive, or do not have the tenants of the revision yet."""
     leases = {cell: status.lease for cell, status in _statuses(deployment).items()}
     return [
         cell
         for cell, lease in leases.items()
-        if lease is None or lease.tenant_revision < revision or not _is_alive(deployment, cell, lease, time.time())
+        if lease is None or lease.tenant_revision < revision or not _is_alive(deployment, cell, lease, now)
     ]
 
 

@@ -325,9 +325,11 @@ class Broadcasts(Observer):
         holds(that=found == wanted, invariant=EXACT, text=f"the report of {broadcast} says {found}, the rows {wanted}")
 
     def _is_over(self, broadcast: str) -> None:
-        table = self.system.tables.tables["broadcasts"]
-        summary = table.get((broadcast, "summary"))
-        if summary is None or not summary["announced"]["BOOL"]:
+        """Check that a broadcast has ended here if the topic has taken it, as the hub knows."""
+        in_hub, summary = (
+            system.tables.tables["broadcasts"].get((broadcast, "summary")) for system in (self.system.hub, self.system)
+        )
+        if summary is None or in_hub is None or not in_hub["announced"]["BOOL"]:
             return
         holds(that="sources" in summary, invariant=ENDS, text=f"the sources of {broadcast} are not complete")
         known = self.broadcasts[broadcast]

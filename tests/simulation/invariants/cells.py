@@ -242,6 +242,9 @@ class CellsInvariant(Observer):
         if int(row["expiresAt"]["N"]) <= self.system.scheduler.now + _SKEW_SECONDS:
             return
         tenant, _, player = inbox.partition("#")
+        row_of_tenant = self.system.hub.tables.tables["tenants"].get((tenant, ""))
+        if row_of_tenant is None or "erasing" in row_of_tenant:
+            return
         placement = self.system.placement(tenant, f"player#{player}")
         if placement is None or placement["cell"]["S"] == self.system.name:
             return

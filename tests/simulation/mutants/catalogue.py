@@ -718,5 +718,17 @@ MUTANTS: Mapping[str, Mutant] = {
     "subscribe/answers-before-it-puts-the-member": Mutant(
         "functions.channels.subscribe.subscribe", "        self._members.put(\n", "        _ = (\n"
     ),
+    "erasing/leaves-the-further-cells": Mutant(
+        "tools.operations.erasing",
+        "        for stores in (self.stores, *self.further):\n",
+        "        for stores in (self.stores,):\n",
+        first=300,
+    ),
+    "erasing/keeps-the-placements": Mutant(
+        "tools.operations.erasing",
+        "            self.stores.placements.forget(self.tenant)\n",
+        "",
+        first=300,
+    ),
 }
 """Every mutant, by name."""
