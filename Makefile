@@ -198,7 +198,7 @@ format: setup ## Rewrite Python and Terraform in their style, and the READMEs of
 hooks: setup ## Let git run lint, spelling and whitespace before each commit, and check its title.
 	@$(RUN) pre-commit install
 
-##@ Release (ENVIRONMENT=dev|staging|production|local, SUBSCRIBER=<name> for a subscriber's account instead of the hub's)
+##@ Release (ENVIRONMENT=dev|staging|production|local, CELL=<name> or SUBSCRIBER=<name> for another account than the hub's)
 
 RELEASE := $(RUN) loudhailer release
 PUSHED := build/image/pushed
@@ -246,19 +246,19 @@ drift: setup ## Say what is not as the repository and the last release say.
 	@$(RELEASE) drift
 
 .PHONY: health
-health: setup ## A synthetic broadcast through each shard of the hub's own, judged; with SUBSCRIBER, of that account's.
+health: setup ## A synthetic broadcast through each shard of the hub's own, judged; with CELL or SUBSCRIBER, of that account's.
 	@$(RELEASE) health
 
 .PHONY: waves
-waves: setup ## In which order the subscribers of ENVIRONMENT get a release: CANARY first.
+waves: setup ## In which order the cells or the subscribers (KIND) of ENVIRONMENT get a release: CANARY first.
 	@$(RELEASE) waves
 
 .PHONY: stacks
-stacks: setup ## Which stacks all environments have: hubs, and the subscribers of their maps.
+stacks: setup ## Which stacks all environments have: hubs, and the cells and subscribers of their maps.
 	@$(RELEASE) stacks
 
 .PHONY: cell
-cell: setup ## What the hub says for SUBSCRIBER, for its plan; with the hub's credentials.
+cell: setup ## What the hub says for CELL or SUBSCRIBER, for its plan; with the hub's credentials.
 	@$(RELEASE) cell
 
 # Prerequisites of the targets above; not meant to be called by hand.

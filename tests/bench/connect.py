@@ -21,14 +21,14 @@ MILLISECONDS = 100
 A_SECOND = 100
 
 _METHOD = f"""\
-Handshakes as clients make them, on a local stack: the authorizer, then `connect`, which checks the tenant's total,
-the session's connections and both minutes, and records the connection in one transaction; sessions of {{session}}
-clients. At {RATE} a second, each has a time at which it is due, whether or not those before it are in; latency
-begins then. That is done {{rounds}} times, and what counts is the median of their p99: a virtual machine can stand
-still for a moment, and one such moment is more than a hundredth of a round. The highest rate is that of so many
-clients that each come again as soon as they are in. Workers are warm, and earlier connections have left and are
-counted: leaving costs as much again. Clients, gateway stand-in, local AWS and functions share this machine; the local
-AWS starts at most four workers for each function."""
+Handshakes as clients make them, on a local stack: the authorizer, then `connect`, which checks the tenant's total, the
+session's connections and both minutes, and records the connection in one transaction; sessions of {{session}} clients.
+At {RATE} a second, each has a time at which it is due, whether or not those before it are in; latency begins then.
+That is done {{rounds}} times, and the median of their p99 counts: a virtual machine can pause for a moment, and one
+pause is more than a hundredth of a round. The highest rate is that of so many clients that each connect again as soon
+as they are in. Workers are warm, and earlier connections have left and are counted: leaving costs as much again.
+Clients, gateway stand-in, local AWS and functions share this machine; the local AWS starts at most four workers for
+each function."""
 
 _SECONDS = 20.0
 _ROUNDS = 3

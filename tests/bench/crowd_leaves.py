@@ -24,10 +24,10 @@ ROWS_GONE_SECONDS = 60
 
 _METHOD = f"""\
 {CROWD:,} clients, in sessions of {{session}}, are let in as clients make it, through the authorizer and `connect`.
-Newcomers of another tenant come {RATE} a second, for {{seconds:.0f}} seconds at rest, and for as long from the moment
-on at which the crowd ends together: until nearly all of its rows are gone. Latency begins when a newcomer is due. The
-gateway puts each connection's end into a queue, and `disconnect` deletes the rows. Clients, gateway stand-in, local AWS
-and functions share this machine."""
+Newcomers of another tenant come {RATE} a second: for {{seconds:.0f}} seconds at rest, and for as long while the crowd
+ends together, until nearly all of its rows are gone. Latency begins when a newcomer is due. The gateway puts each
+connection's end into a queue, and `disconnect` deletes the rows. Clients, gateway stand-in, local AWS and functions
+share this machine."""
 
 _SESSION_SIZE = 20
 _SECONDS = 40.0

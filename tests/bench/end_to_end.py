@@ -41,14 +41,14 @@ TIMES_THE_FLOOR = 1.5
 
 _METHOD = """\
 The whole system on a local stack: the project's Terraform on the local AWS, its functions in worker processes, and
-{seeded:,} real sockets on the gateway stand-in, which grants {quota:,} posts a second with a bucket of {burst} (so
-that no floor is beaten by AWS's bucket of 5,000). {small:,} sockets belong to one tenant and {large:,} to another;
-broadcasts to the two alternate. The sockets were seeded: the stand-in let them in unasked, and their rows were
-written in bulk, {rows:,.0f} a second, and counted by `accounting` from the stream. Latency is from the frame's
-`publishedAt` to its arrival at a socket; shown are medians over the broadcasts of each one's first, p50, p99 and
-last. The floor is the recipients over the quota. CPU is that of the functions' worker processes, warm, without the
-local AWS and the gateway. Real connects, which go through the authorizer and `connect` on at most four local workers
-each, are listed separately."""
+{seeded:,} real sockets on the gateway stand-in. It grants {quota:,} posts a second, with a bucket of {burst}: with
+AWS's bucket of 5,000, a broadcast could end before its floor. {small:,} sockets belong to one tenant and {large:,} to
+another; broadcasts to the two alternate. The sockets were seeded: the stand-in let them in unasked, and their rows
+were written in bulk, {rows:,.0f} a second, and counted by `accounting` from the stream. Latency is from the frame's
+`publishedAt` to its arrival at a socket; shown are medians over the broadcasts of each one's first, p50, p99 and last.
+The floor is the recipients over the quota. CPU is that of the functions' worker processes, warm, without the local AWS
+and the gateway. Real connects, which go through the authorizer and `connect` on at most four local workers each, are
+listed separately."""
 
 _BURST = 500
 _BROADCASTS = {LARGE: 3, SMALL: 9}

@@ -33,10 +33,10 @@ SHARE_USED, TIMES_THE_FLOOR, NEWCOMER_SECONDS = 0.95, 1.1, 2
 _METHOD = """\
 {crowd:,} real sockets of two tenants on the gateway stand-in, which lets in {rate} new connections a second with a
 bucket of as many; they are all dropped in one moment. Each client waits for a random time of up to a second, as the
-page does, asks `PUT /session`, waits for its turn if the answer names one, and connects. `PUT /session` is the shipped
-`session_api` in eight environments with the in-memory twins of its stores, behind HTTP in a process of its own; so
-what is shown is the admission, not the speed of a local AWS. Meanwhile single clients of a third tenant come every
-{pause:.0f} s. The floor is the crowd over the rate."""
+page does, and asks `PUT /session`. It waits for its turn if the answer names one, and connects. `PUT /session` is the
+shipped `session_api` in eight environments with the in-memory twins of its stores, behind HTTP in a process of its
+own; so what is shown is the admission, not the speed of a local AWS. Meanwhile single clients of a third tenant come
+every {pause:.0f} s. The floor is the crowd over the rate."""
 
 _TENANTS = ("blue", "green")
 _THIRD = "red"

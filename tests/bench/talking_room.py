@@ -27,7 +27,7 @@ TIMES = 2.0
 
 _METHOD = f"""\
 {MEMBERS} members of a room say something in the same moment, each with a `clientMessageId`. A room of this size is
-large: `send_message` acknowledges what it has accepted, and the message goes the way of a broadcast, at the part of the
+large: `send_message` acknowledges what it has accepted. The message goes the way of a broadcast, at the part of the
 account's quota that is kept for rooms. So {MEMBERS**2:,} frames arrive. An answer that is no acknowledgement, such as
 API Gateway's "Endpoint request timed out", counts as none. Everything shares this machine's cores.
 
@@ -208,7 +208,7 @@ def _section(talk: _Talk, broadcasts: _Broadcasts) -> Section:
         ],
         targets=[
             at_most("senders without an acknowledgement", MEMBERS - len(seconds), 0, number),
-            at_most("senders that were told something else", len(talk.refused), 0, number),
+            at_most("senders that received another answer", len(talk.refused), 0, number),
             at_most("frames that are missing", MEMBERS**2 - len(talk.heard), 0, number),
             at_most("frames that came twice", talk.heard.total() - len(talk.heard), 0, number),
             at_most("p99 of another tenant's broadcast while the room talks, to a silent room", p99, TIMES, times),

@@ -31,14 +31,14 @@ from tools.demo.verdict import percentile
 FEW, SOME = 10, 1_000
 
 _METHOD = """\
-The whole system on a local stack whose gateway grants {quota:,} posts a second with a bucket of {burst:,}, half of
-that, as AWS has it; {sockets:,} seeded sockets of three tenants, with {few}, {some:,} and {large:,}. A broadcast's time
-is from the frame's `publishedAt` to its arrival at the last socket. Small broadcasts are sent one after the other, in
-turn alone and while the large tenant broadcasts without a pause; and in turn on the short path and on the long way
-(`bulk`). Then the tenants with {some:,} and {large:,} publish at the same moment, in turn with the smaller one alone.
-At last nothing is broadcast for a minute, then some small ones; local workers do not end meanwhile, as in AWS with
-`warm`. The first small one of all, before that, finds no worker. Each ratio is of rounds that follow each other. The
-floor is the recipients over the quota."""
+The whole system on a local stack. Its gateway grants {quota:,} posts a second with a bucket of {burst:,}, half of
+that, as AWS has it. There are {sockets:,} seeded sockets of three tenants, with {few}, {some:,} and {large:,}. A
+broadcast's time is from the frame's `publishedAt` to its arrival at the last socket. Small broadcasts are sent one
+after the other, in turn alone and while the large tenant broadcasts without a pause; and in turn on the short path and
+on the long way (`bulk`). Then the tenants with {some:,} and {large:,} publish at the same moment, in turn with the
+smaller one alone. At last nothing is broadcast for a minute, then some small ones; local workers do not end meanwhile,
+as in AWS with `warm`. The first small one of all, before that, finds no worker. Each ratio is of rounds that follow
+each other. The floor is the recipients over the quota."""
 
 _ROUNDS, _SMALL_ONES, _TOGETHER, _MINUTES = 5, 20, 5, 3
 _MESSAGE = {"text": "x" * 400}

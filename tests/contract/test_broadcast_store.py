@@ -37,6 +37,7 @@ from tests.support.tables import TableKind
 NOW_MS = NOW * 1000
 OTHER = BroadcastId("broadcast-2")
 UNKNOWN = BroadcastId("broadcast-3")
+LETTER = "b6c1c1e5-5f0d-4d5e-9d5c-5b0d6f2f1c11"
 KEY = TallyKey(BROADCAST, ChunkId("0.0"))
 
 
@@ -139,8 +140,8 @@ def test_notes_about_an_unknown_broadcast_are_ignored(store: BroadcastStore) -> 
     store.complete_sources(UNKNOWN, 1, 5, NOW_MS)
     assert not store.complete_source(UNKNOWN, 0, chunks=0, dispatched=0, now=NOW_MS)
     assert not store.cancel(UNKNOWN)
-    store.reopen_source(UNKNOWN, 0)
-    store.reopen_sources(UNKNOWN)
+    store.reopen_source(UNKNOWN, 0, LETTER)
+    store.reopen_sources(UNKNOWN, LETTER)
     assert store.summary(UNKNOWN) is None
     assert store.source(UNKNOWN, 0) is None
     assert store.chunk(UNKNOWN, ChunkId("0.0")) is None
@@ -373,10 +374,10 @@ def test_a_reopened_source_accepts_further_chunks(store: BroadcastStore) -> None
     store.fix_sources(BROADCAST, [source(0)])
     store.fix_chunk(BROADCAST, chunk("0.0"))
     for number in (0, 1):
-        store.reopen_source(BROADCAST, number)
+        store.reopen_source(BROADCAST, number, LETTER)
     assert store.sources(BROADCAST) == [source(0)]
     store.complete_source(BROADCAST, 0, chunks=1, dispatched=3, now=NOW_MS)
-    store.reopen_source(BROADCAST, 0)
+    store.reopen_source(BROADCAST, 0, "another letter")
     assert store.source(BROADCAST, 0) == source(0)
     further = chunk("0.1", first=3)
     assert store.fix_chunk(BROADCAST, further) == further
@@ -395,8 +396,8 @@ def test_recipients_never_searched_for_count_as_failed_until_the_source_is_reope
     assert found.missed == 4
     assert (report := report_of(store, BROADCAST)) is not None
     assert (report.status, report.dispatched, report.failed, report.in_flight) == ("delivering", 9, 6, 3)
-    store.reopen_source(BROADCAST, 0)
-    store.reopen_sources(BROADCAST)
+    store.reopen_source(BROADCAST, 0, LETTER)
+    store.reopen_sources(BROADCAST, LETTER)
     assert store.source(BROADCAST, 0) == source(0)
     assert store.summary(BROADCAST) == summary()
 
@@ -405,10 +406,32 @@ def test_reopened_sources_can_be_completed_again(store: BroadcastStore) -> None:
     """The head is as it was before they were complete."""
     store.record(summary())
     store.complete_sources(BROADCAST, 1, 3, NOW_MS)
-    store.reopen_sources(BROADCAST)
+    store.reopen_sources(BROADCAST, LETTER)
     assert store.summary(BROADCAST) == summary()
     store.complete_sources(BROADCAST, 2, 6, NOW_MS)
     assert store.summary(BROADCAST) == replace(summary(), sources=2, expected=6, swarmed_at=NOW_MS)
+
+
+def test_a_letter_that_comes_once_more_reopens_nothing(store: BroadcastStore) -> None:
+    """SQS may deliver it after it was deleted: what was completed since then stays, another letter reopens it."""
+    store.record(summary())
+    store.fix_sources(BROADCAST, [source(0), source(1)])
+    store.complete_source(BROADCAST, 0, chunks=0, dispatched=0, now=NOW_MS)
+    for _ in range(2):
+        store.reopen_sources(BROADCAST, LETTER)
+        store.complete_sources(BROADCAST, 2, 6, NOW_MS)
+        for number in (0, 1):
+            store.reopen_source(BROADCAST, number, LETTER)
+            store.complete_source(BROADCAST, number, chunks=0, dispatched=0, now=NOW_MS)
+    store.reopen_sources(BROADCAST, LETTER)
+    for number in (0, 1):
+        store.reopen_source(BROADCAST, number, LETTER)
+    assert store.summary(BROADCAST) == replace(summary(), sources=2, expected=6, swarmed_at=NOW_MS)
+    assert [each.dispatched for each in store.sources(BROADCAST)] == [0, 0]
+    store.reopen_sources(BROADCAST, "another letter")
+    store.reopen_source(BROADCAST, 1, "another letter")
+    assert store.summary(BROADCAST) == summary()
+    assert [each.dispatched for each in store.sources(BROADCAST)] == [0, None]
 
 
 def test_a_cancellation_is_recorded(store: BroadcastStore) -> None:

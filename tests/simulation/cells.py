@@ -171,13 +171,7 @@ class CellsWorkload(Workload):
 
     def _begin(self, work: Callable[[], object]) -> None:
         """Start something that a client does; nothing is at rest before it is done."""
-
-        def carry_out() -> None:
-            self._system.commands += 1
-            work()
-            self._system.commands -= 1
-
-        self._system.scheduler.start(carry_out)
+        self._system.commands.append(self._system.scheduler.start(work))
 
     def _arrive(self, device: _Device) -> SimulatedClient | None:
         """Ask for the session, and connect to the cell that is answered; None if nothing comes of it."""

@@ -69,16 +69,9 @@ class Operator:
 
     def _begin(self, command: Callable[[], None], *, interrupted: float = 0.0, within: float = 0.0) -> Task:
         """Start a command; by this chance it is interrupted within so many seconds."""
-        scheduler, system = self._system.scheduler, self._system
-
-        def carry_out() -> None:
-            system.commands += 1
-            try:
-                command()
-            finally:
-                system.commands -= 1
-
-        task = scheduler.start(carry_out)
+        scheduler = self._system.scheduler
+        task = scheduler.start(command)
+        self._system.commands.append(task)
         if scheduler.random.random() < interrupted:
             scheduler.after(scheduler.random.random() * within, task.kill)
         return task
@@ -163,6 +156,6 @@ class _WatchedRedrive(Redrive):
         self._system = system
 
     @override
-    def _send(self, message: "BroadcastMessage") -> None:
+    def _send(self, message: "BroadcastMessage", letter: str) -> None:
         self._system.watch.redriven(message.broadcast_id)
-        super()._send(message)
+        super()._send(message, letter)

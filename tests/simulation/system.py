@@ -132,7 +132,7 @@ class SimulatedSystem:
         self._environments: dict[str, list[SimulatedEnvironment]] = {}
         self._sequence = count(_FIRST_SEQUENCE)
         self.running: dict[int, SimulatedInvocation] = {}
-        self.commands = 0
+        self.commands: list[Task] = []
         self.rests_since = inf
         self.tables: Engine = Engine(
             [Table(kind, keys, INDEXES.get(kind, {})) for kind, keys in KEYS.items()],
@@ -562,7 +562,7 @@ class SimulatedSystem:
         """Tell whether nothing is at work, and nothing waits in a queue or a stream that is read."""
         return (
             not self.running
-            and not self.commands
+            and all(command.is_over for command in self.commands)
             and all(queue.is_empty() for queue in self.queues.values())
             and all(mapping.is_empty() for mappings in self.mappings.values() for mapping in mappings)
         )

@@ -12,7 +12,7 @@ from tests.support.checkout import ROOT
 
 pytestmark = pytest.mark.timeout(600)
 
-KEPT = (1659, 30361, 31381, 32015, 40004, 41268, 41489, 42360)
+KEPT = (1659, 30361, 31381, 32015, 40004, 41268, 41489, 42360, 200029)
 """Seeds beyond the first thousand that once failed, for a fault of the service or of an invariant."""
 
 

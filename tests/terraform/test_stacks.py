@@ -129,8 +129,9 @@ def committed_values(environment: Path, stack: str) -> str:
     """The values of an environment for a stack, with the additions of a release, in Terraform's language."""
     values = (environment / f"{stack}.tfvars").read_text() + GIVEN.get(stack, "")
     if stack == "hub":
-        for name, value in json.loads((environment / "subscribers.tfvars.json").read_text()).items():
-            values += f"{name} = {json.dumps(value)}\n"
+        for path in environment.glob("*.tfvars.json"):
+            for name, value in json.loads(path.read_text()).items():
+                values += f"{name} = {json.dumps(value)}\n"
     return values
 
 
@@ -153,9 +154,10 @@ def test_every_account_may_pull_the_image() -> None:
     deployed = {
         account for stack in STACKS for path in settings.glob(f"*/{stack}.tfvars") for account in own_accounts(path)
     } | {
-        subscriber["account_id"]
-        for path in settings.glob("*/subscribers.tfvars.json")
-        for subscriber in json.loads(path.read_text())["subscribers"].values()
+        account["account_id"]
+        for path in settings.glob("*/*.tfvars.json")
+        for accounts in json.loads(path.read_text()).values()
+        for account in accounts.values()
     }
     local = own_accounts(settings / "local" / "hub.tfvars")
     (keeper,) = (path for path in settings.glob("*/registry.tfvars") if "\naccounts " in path.read_text())

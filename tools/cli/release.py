@@ -1,14 +1,15 @@
 """Run a step of the workflows that release.
 
-Without `--subscriber` a command is about the hub. Credentials are taken from where AWS's own tools take them; the
-environment `local` is the running local stack.
+Without `--cell` and `--subscriber` a command is about the hub. Credentials are taken from where AWS's own tools take
+them; the environment `local` is the running local stack.
 """
 
 import asyncio
 import json
 import os
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -16,7 +17,8 @@ from rich.table import Table
 from tools.cli.workplace import Workplace
 from tools.errors import OperatorError
 from tools.release.cloud import LOCAL, Cloud
-from tools.release.environment import Environment, Subscriber
+from tools.release.environment import Cell, Environment, OtherAccount, Subscriber
+from tools.release.health import SyntheticBroadcast
 from tools.release.manifest import Image, Manifest, commit_of
 from tools.release.promotion import Promotion
 from tools.release.shift import Steps
@@ -27,6 +29,14 @@ from tools.stack.project import Project
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
+
+class AccountKind(StrEnum):
+    """A kind of accounts that are not the hub's."""
+
+    CELL = Cell.kind
+    SUBSCRIBER = Subscriber.kind
+
+
 _NOTHING = "Nothing has been promoted yet."
 
 EnvironmentName = Annotated[
@@ -34,6 +44,9 @@ EnvironmentName = Annotated[
 ]
 SubscriberName = Annotated[
     str | None, typer.Option("--subscriber", envvar="SUBSCRIBER", help="A subscriber of the map, instead of the hub.")
+]
+CellOfMap = Annotated[
+    str | None, typer.Option("--cell", envvar="CELL", help="A further cell of the map, instead of the hub.")
 ]
 Weights = Annotated[
     str, typer.Option("--weights", envvar="WEIGHTS", help="Shares that the new versions get before they get all.")
@@ -51,10 +64,13 @@ Watch = Annotated[float, typer.Option("--watch", envvar="WATCH", min=0, help="Se
 
 
 @app.command("context")
-def show_context(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+def show_context(
+    context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None, cell: CellOfMap = None
+) -> None:
     """Say which account, Region, roles and repository are concerned; in a workflow, as outputs of the step."""
     known = Environment.of(Project.of_this_code(), environment)
-    account = known.subscriber(subscriber).account_id if subscriber else known.account_id
+    about = _about(known, subscriber, cell)
+    account = about.account_id if about else known.account_id
     values = {
         "account-id": account,
         "region": known.region,
@@ -75,11 +91,12 @@ def show_context(context: typer.Context, environment: EnvironmentName, subscribe
 def show_waves(
     context: typer.Context,
     environment: EnvironmentName,
+    kind: Annotated[AccountKind, typer.Option(envvar="KIND", help="Whose order.")] = AccountKind.SUBSCRIBER,
     canary: Annotated[str | None, typer.Option(envvar="CANARY", help="Who is first. Default: the map's first.")] = None,
 ) -> None:
-    """Say in which order the subscribers get a release; in a workflow, as outputs `canary`, `early` and `rest`."""
+    """Say in which order accounts get a release; in a workflow, as outputs `canary`, `early` and `rest`."""
     known = Environment.of(Project.of_this_code(), environment)
-    order = [[subscriber.name for subscriber in wave] for wave in waves(known.subscribers, canary or None)]
+    order = [[each.name for each in wave] for wave in waves(known.dependents(kind), canary or None)]
     named = dict.fromkeys(("canary", "early", "rest"), "[]") | {
         name: json.dumps(wave) for name, wave in zip(("canary", "early", "rest"), order, strict=False)
     }
@@ -89,13 +106,13 @@ def show_waves(
 
 @app.command()
 def stacks(context: typer.Context) -> None:
-    """Say which stacks all environments have, hubs and subscribers; in a workflow, as output `stacks` for a matrix."""
+    """Say which stacks all environments have; in a workflow, as output `stacks` for a matrix."""
     project = Project.of_this_code()
     environments = [Environment.of(project, name) for name in Environment.names(project) if name != LOCAL]
     found = [
-        {"environment": known.name, "subscriber": subscriber}
+        {"environment": known.name} | dict.fromkeys(AccountKind, "") | about
         for known in environments
-        for subscriber in ("", *(each.name for each in known.subscribers))
+        for about in ({}, *({each.kind: each.name} for kind in AccountKind for each in known.dependents(kind)))
     ]
     _outputs({"stacks": json.dumps(found)})
     Workplace.of(context).terminal.show(json.dumps(found))
@@ -113,7 +130,7 @@ def manifest(
     place = Workplace.of(context)
     known = Environment.of(Project.of_this_code(), environment)
     made = Manifest.now(commit, Image(known.repository_url, digest))
-    promotion = _promotion(place, known, None)
+    promotion = _promotion(place, known)
     Manifests(promotion.cloud.client("s3"), known.releases_bucket).put(promotion.checked(made))
     place.terminal.show(made.to_json().rstrip())
 
@@ -143,7 +160,7 @@ def verify(
 ) -> None:
     """Make sure that the workflow `release` has signed and attested a release."""
     place = Workplace.of(context)
-    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), None)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment))
     release = promotion.checked(promotion.released(commit))
     signer = ReleaseSigner.of(os.environ)
     signer.verify(release)
@@ -151,14 +168,16 @@ def verify(
 
 
 @app.command()
-def current(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+def current(
+    context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None, cell: CellOfMap = None
+) -> None:
     """Say which commit runs; in a workflow, as output `commit` of the step, which is empty if none does yet.
 
     Output `sources` is the commit whose Terraform sources were applied last: another one after a rollback, and after a
     promotion that failed.
     """
     place = Workplace.of(context)
-    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber, cell)
     entry, sources = promotion.history.current(), promotion.history.sources()
     commit = entry.manifest.commit if entry else ""
     _outputs({"commit": commit, "sources": sources})
@@ -173,6 +192,7 @@ def plan(
     environment: EnvironmentName,
     *,
     subscriber: SubscriberName = None,
+    cell: CellOfMap = None,
     commit: Annotated[
         str | None, typer.Option(envvar="COMMIT", help="The release of this commit. Default: the one that runs.")
     ] = None,
@@ -188,7 +208,7 @@ def plan(
     and no release is named, there is no plan, and the summary says so.
     """
     place = Workplace.of(context)
-    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber, replaces)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber, cell, replaces)
     release: Manifest | None
     if manifest_file is not None:
         if not manifest_file.is_file():
@@ -200,17 +220,19 @@ def plan(
         entry = promotion.history.current()
         release = entry.manifest if entry else None
     workspace = promotion.workspace
-    if release is None:
-        workspace.plan_nothing()
+    if release is None or promotion.waits_for_hub:
+        reason = "nothing has been promoted to it yet" if release is None else "the hub does not know it yet"
+        workspace.plan_nothing(f"{reason}.")
         _outputs({"folder": os.path.relpath(workspace.plan_folder)})
-        advice = "Name the first release by its commit."
+        advice = "Name the first release by its commit." if release is None else "Promote the hub, then the cell."
     else:
         if commit or manifest_file:
             promotion.require_no_older(release)
         _outputs({"folder": os.path.relpath(workspace.plan_folder)})
         promotion.plan(release, allow_destroy=allow_destroy)
         _outputs({"plan": workspace.fingerprint()})
-        stack = f"{environment} --subscriber {subscriber}" if subscriber else environment
+        about = promotion.about
+        stack = f"{environment} --{about.kind} {about.name}" if about else environment
         advice = f"Apply exactly this: loudhailer release apply {stack} --plan {workspace.fingerprint()}"
     _summary(workspace.summary_file.read_text())
     place.terminal.show(workspace.summary_file.read_text())
@@ -223,6 +245,7 @@ def apply(
     environment: EnvironmentName,
     *,
     subscriber: SubscriberName = None,
+    cell: CellOfMap = None,
     plan: Annotated[
         str | None, typer.Option(envvar="PLAN", help="The plan's fingerprint; another plan is refused.")
     ] = None,
@@ -232,7 +255,7 @@ def apply(
 ) -> None:
     """Apply the planned file, shift the traffic step by step, and record the release."""
     place = Workplace.of(context)
-    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber, replaces)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber, cell, replaces)
     release = asyncio.run(promotion.apply(plan or None, Steps(_numbers(weights), watch)))
     place.terminal.show(f"{promotion.workspace.title} runs {release.image.digest}.")
 
@@ -243,6 +266,7 @@ def rollback(
     environment: EnvironmentName,
     *,
     subscriber: SubscriberName = None,
+    cell: CellOfMap = None,
     allow_destroy: AllowDestroy = False,
     lose_sessions: Annotated[
         bool,
@@ -258,17 +282,19 @@ def rollback(
     To be given from the sources that were applied last, which `current` names.
     """
     place = Workplace.of(context)
-    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber, cell)
     steps = Steps(_numbers(weights), watch)
     release = asyncio.run(promotion.roll_back(steps, allow_destroy=allow_destroy, lose_sessions=lose_sessions))
     place.terminal.show(f"{promotion.workspace.title} runs {release.image.digest} of commit {release.commit} again.")
 
 
 @app.command()
-def history(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+def history(
+    context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None, cell: CellOfMap = None
+) -> None:
     """Show the releases that ran, the newest last."""
     place = Workplace.of(context)
-    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber, cell)
     table = Table("when", "what", "commit", "digest", "Terraform of")
     for entry in promotion.history.all():
         table.add_row(
@@ -278,10 +304,12 @@ def history(context: typer.Context, environment: EnvironmentName, subscriber: Su
 
 
 @app.command()
-def drift(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+def drift(
+    context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None, cell: CellOfMap = None
+) -> None:
     """Compare the deployed stack with the repository and the last release; exit code 1 for a difference."""
     place = Workplace.of(context)
-    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber, cell)
     title = promotion.workspace.title
     current = promotion.history.current()
     if current is None:
@@ -297,39 +325,58 @@ def drift(context: typer.Context, environment: EnvironmentName, subscriber: Subs
     place.terminal.show(f"{title} is as it should be.")
 
 
-@app.command()
-def cell(
-    context: typer.Context,
-    environment: EnvironmentName,
-    subscriber: Annotated[str, typer.Option(envvar="SUBSCRIBER", help="A subscriber of the map.")],
+@app.command("cell")
+def describe(
+    context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None, cell: CellOfMap = None
 ) -> None:
-    """Write the hub's description of a subscriber's cell to a file for its plan, with the hub's credentials."""
+    """Write what the hub says for a cell or a subscriber to a file for its plan, with the hub's credentials."""
     place = Workplace.of(context)
-    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), None)
-    place.terminal.show(str(promotion.keep_cell(subscriber)))
+    known = Environment.of(Project.of_this_code(), environment)
+    about = _about(known, subscriber, cell)
+    if about is None:
+        raise OperatorError("The hub needs no description.", "Name a cell or a subscriber.")
+    place.terminal.show(str(_promotion(place, known).keep_description(about)))
 
 
 @app.command()
-def health(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+def health(
+    context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None, cell: CellOfMap = None
+) -> None:
     """Send a synthetic broadcast through each shard of the hub's own, or of a subscriber's, which must deliver it.
 
-    Each route of the hub's WebSocket API must answer a frame, too. Functions of the hub that sleep, because nobody has
-    invoked them for weeks, are woken.
+    A further cell must renew its lease at the hub, and deliver a broadcast to a client of its own. Each route of the
+    WebSocket API, the hub's or the cell's, must answer a frame, too. Functions of the hub that sleep, because nobody
+    has invoked them for weeks, are woken.
     """
     place = Workplace.of(context)
     known = Environment.of(Project.of_this_code(), environment)
-    about = known.subscriber(subscriber) if subscriber else None
-    problems = asyncio.run(_problems(_promotion(place, known, None), about))
-    who = f"{subscriber} of {known.name}" if subscriber else known.name
+    about = _about(known, subscriber, cell)
+    problems = asyncio.run(_problems(_promotion(place, known), about))
+    who = f"{about.name} of {known.name}" if about else known.name
     if problems:
         raise OperatorError(f"{who} is not well: {'; '.join(problems)}.", "Look at `make rollback`.")
-    place.terminal.show(f"{who} is well: the synthetic broadcast arrived.")
+    place.terminal.show(f"{who} is well.")
 
 
-def _promotion(place: Workplace, environment: Environment, subscriber: str | None, replaces: str = "") -> Promotion:
-    """The hub's, or a subscriber's, with the credentials that are there."""
+def _about(environment: Environment, subscriber: str | None, cell: str | None) -> OtherAccount | None:
+    """The cell or the subscriber that is named; None for the hub; OperatorError for both."""
+    if subscriber and cell:
+        raise OperatorError(f"Both a cell, {cell}, and a subscriber, {subscriber}, are named.", "Name one of them.")
+    if cell:
+        return environment.dependent(Cell.kind, cell)
+    return environment.dependent(Subscriber.kind, subscriber) if subscriber else None
+
+
+def _promotion(
+    place: Workplace,
+    environment: Environment,
+    subscriber: str | None = None,
+    cell: str | None = None,
+    replaces: str = "",
+) -> Promotion:
+    """The hub's, or another account's, with the credentials that are there."""
     stack = place.stack()
-    about = environment.subscriber(subscriber) if subscriber else None
+    about = _about(environment, subscriber, cell)
     home = stack.directory.path.parent / "release"
     if environment.name != LOCAL:
         cloud = Cloud.signed_in(environment.region)
@@ -341,11 +388,26 @@ def _promotion(place: Workplace, environment: Environment, subscriber: str | Non
     return Promotion(Project.of_this_code(), environment, cloud, place.terminal, home, about, replaced)
 
 
-async def _problems(hub: Promotion, subscriber: Subscriber | None) -> list[str]:
+async def _problems(hub: Promotion, about: OtherAccount | None) -> list[str]:
     outputs = hub.outputs()
-    broadcast = hub.broadcast(outputs, subscriber)
-    if subscriber is None and (woken := hub.traffic(outputs).wake()):
+    if isinstance(about, Cell):
+        return await _problems_of_cell(hub, about, outputs)
+    if about is None and (woken := hub.traffic(outputs).wake()):
         hub.terminal.say(f"{', '.join(woken)} slept, and can be invoked again.")
+    return await _problems_of_broadcast(hub.broadcast(outputs, about))
+
+
+async def _problems_of_cell(hub: Promotion, cell: Cell, outputs: dict[str, Any]) -> list[str]:
+    seen = hub.cell_in_hub(cell, outputs)
+    if not seen.gets_sessions:
+        hub.terminal.say(f"{cell.name} gets no sessions: whether it delivers is not checked.")
+        return await seen.problems()
+    broadcast = hub.broadcast_on(cell, outputs)
+    broadcast.require_tenant()
+    return await seen.problems() or await _problems_of_broadcast(broadcast)
+
+
+async def _problems_of_broadcast(broadcast: SyntheticBroadcast) -> list[str]:
     async with broadcast.connected():
         return [*await broadcast.problems(), *(await broadcast.problems_of_routes()).values()]
 

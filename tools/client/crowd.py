@@ -154,6 +154,11 @@ class Crowd:
         else:
             self.reception(stamp.broadcast_id).record(member, time.time() * 1000 - stamp.published_at)
 
+    @property
+    def moved(self) -> frozenset[int]:
+        """The numbers of the members that have moved, or are about to: for a while each has two connections."""
+        return frozenset(self._moves) | {former.number for former in self._former}
+
     def reception(self, broadcast_id: str) -> Reception:
         """Return what has arrived of a broadcast so far."""
         return self._receptions.setdefault(broadcast_id, Reception())

@@ -34,12 +34,17 @@ _DUPLICATES_WAIT_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class SentBroadcast:
-    """A broadcast that was sent: its audience and its final report."""
+    """A broadcast that was sent: its audience and its final report.
+
+    Attributes:
+        cells: where each recipient was that had not moved until the report.
+    """
 
     broadcast_id: str
     audience: str
     recipients: set[int]
     report: Report
+    cells: dict[int, CellName]
 
 
 @dataclass
@@ -52,7 +57,8 @@ class Performance:
         terminal: where progress is shown.
         api: the HTTP API.
         crowd: the sockets; they move if a cell is drained meanwhile.
-        cell_of: the cell that the service has placed each socket on, by the socket's number.
+        cell_of: the cell that the service has placed each socket on last, by the socket's number.
+        used: the cells that the service has placed a socket on.
         sent: the broadcasts until now.
         counts: the counts until now.
     """
@@ -63,6 +69,7 @@ class Performance:
     api: HttpApi = field(init=False)
     crowd: Crowd = field(init=False)
     cell_of: dict[int, CellName] = field(default_factory=dict)
+    used: set[CellName] = field(default_factory=set)
     sent: list[SentBroadcast] = field(default_factory=list)
     counts: list[CountResult] = field(default_factory=list)
 
@@ -94,7 +101,7 @@ class Performance:
         """Everything that is not as it must be."""
         results: list[BroadcastResult | CountResult] = [*self.broadcasts, *self.counts]
         faults = [fault for result in results for fault in result.faults]
-        return faults_of_cells(self.deployment.all_cells, set(self.cell_of.values())) + faults
+        return faults_of_cells(self.deployment.all_cells, self.used) + faults
 
     async def _url_of(self, number: int) -> str:
         """Ask for the session of a seat, and return the URL that its socket connects to."""
@@ -105,6 +112,7 @@ class Performance:
     def _connect_url(self, seat: Seat, base: str) -> str:
         cells = {cell.websocket_url: name for name, cell in self.deployment.all_cells.items()}
         self.cell_of[seat.number] = cells[base]
+        self.used.add(cells[base])
         return socket_url(base, tenantId=seat.tenant, sessionId=seat.session)
 
     async def _arrive(self) -> None:
@@ -133,7 +141,8 @@ class Performance:
                 broadcast_id, recipients, _FRAMES_TIMEOUT_SECONDS, lambda done: bar.update(done, len(recipients))
             )
             report = await self.api.finished_report(broadcast_id, _REPORT_TIMEOUT_SECONDS)
-        self.sent.append(SentBroadcast(broadcast_id, name, recipients, report))
+        cells = {number: self.cell_of[number] for number in recipients - self.crowd.moved}
+        self.sent.append(SentBroadcast(broadcast_id, name, recipients, report, cells))
 
     async def _half_leaves(self) -> None:
         departures = self.scenario.departures
@@ -168,5 +177,6 @@ class Performance:
             strays=len(reception.strays(sent.recipients)),
             latencies=reception.latencies,
             report=sent.report,
-            by_cell=Counter(self.cell_of[number] for number in sent.recipients),
+            by_cell=Counter(sent.cells.values()),
+            moved=len(sent.recipients) - len(sent.cells),
         )

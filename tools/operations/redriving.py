@@ -70,7 +70,7 @@ class Redrive:
                 result.refused[reason] += 1
                 kept.append(letter)
                 continue
-            self._send(message)
+            self._send(message, letter.message_id)
             letter.delete()
             result.sent[type(message).__name__] += 1
         for letter in kept:
@@ -115,19 +115,19 @@ class Redrive:
             return None
         return "of a broadcast whose deadline is over" if message.expires_at <= self._clock() else None
 
-    def _send(self, message: BroadcastMessage) -> None:
+    def _send(self, message: BroadcastMessage, letter: str) -> None:
         if not isinstance(message, OutcomeMessage):
             self._broadcasts.live_again(message.broadcast_id)
             # An end that the publisher chose stays as it is.
             expires_at = message.expires_at if message.has_deadline else int(self._clock()) + LIFETIME_SECONDS
         match message:
             case Announcement():
-                self._reopen_empty(message.broadcast_id)
+                self._reopen_empty(message.broadcast_id, letter)
                 self._queue("broadcast").send_all(
                     [replace(message, expires_at=expires_at).to_wire()], group=message.group
                 )
             case SourceMessage():
-                self._broadcasts.reopen_source(message.broadcast_id, message.source)
+                self._broadcasts.reopen_source(message.broadcast_id, message.source, letter)
                 self._queue("partition").send_all(
                     [replace(message, expires_at=expires_at).to_wire()], group=message.group
                 )
@@ -139,12 +139,12 @@ class Redrive:
             case OutcomeMessage():
                 self._queue("outcome").send_all([message.to_wire()])
 
-    def _reopen_empty(self, broadcast_id: BroadcastId) -> None:
+    def _reopen_empty(self, broadcast_id: BroadcastId, letter: str) -> None:
         """Let a broadcast be planned to its end, and sources that were ended before anyone was found be queried."""
-        self._broadcasts.reopen_sources(broadcast_id)
+        self._broadcasts.reopen_sources(broadcast_id, letter)
         for source in self._broadcasts.sources(broadcast_id):
             if source.dispatched == 0:
-                self._broadcasts.reopen_source(broadcast_id, source.number)
+                self._broadcasts.reopen_source(broadcast_id, source.number, letter)
 
     def _queue(self, name: str) -> Queue:
         return self._deployment.queue(name)

@@ -1,4 +1,4 @@
-"""Facts of an environment in the repository: its account, its images, its subscribers, and names that follow.
+"""Facts of an environment in the repository: its accounts, its images, and names that follow.
 
 It is read from the files that Terraform reads, in `terraform/environments/<name>/`, so that no pipeline keeps a copy.
 Their parser is imported when it reads: it takes a quarter of a second, and the commands of a local stack need none.
@@ -6,9 +6,10 @@ Their parser is imported when it reads: it takes a quarter of a second, and the 
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tools.errors import OperatorError
 from tools.release.manifest import Image
@@ -16,15 +17,33 @@ from tools.stack.project import Project
 
 _NAME = re.compile("[a-z][a-z0-9-]{1,15}")
 _ACCOUNT = re.compile("[0-9]{12}")
+_REGION = re.compile("[a-z]{2}(-[a-z]+)+-[0-9]")
 
 
 @dataclass(frozen=True)
 class Subscriber:
     """An account whose `post_message` works for some of the hub's shards."""
 
+    kind: ClassVar = "subscriber"
+
     name: str
     account_id: str
     shards: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A further cell: an account with an API, tables, queues and functions of its own."""
+
+    kind: ClassVar = "cell"
+
+    name: str
+    account_id: str
+    region: str
+
+
+type OtherAccount = Cell | Subscriber
+"""Another account of an environment. Its stack is of its kind, and is planned with what the hub says about it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +56,8 @@ class Environment:
         region: its Region.
         prefix: the beginning of all names.
         images: account of the images and beginning of its names, as the stack `registry` has them; else the hub's own.
-        subscribers: the map that Terraform takes, in its order.
+        cells: the further cells in the map that Terraform takes, in its order.
+        subscribers: the subscribers likewise.
         auth: who may call the hub's routes, as far as its tfvars say.
     """
 
@@ -46,6 +66,7 @@ class Environment:
     region: str
     prefix: str
     images: dict[str, str]
+    cells: tuple[Cell, ...]
     subscribers: tuple[Subscriber, ...]
     auth: dict[str, str]
 
@@ -58,13 +79,21 @@ class Environment:
             raise OperatorError(f"There is no environment {name!r}.", f"Choose one of: {', '.join(known)}.")
         hub = _read(folder / name / "hub.tfvars")
         prefix = hub.get("prefix") or f"loudhailer-{name}"
+        cells = _map(folder / name / "cells.tfvars.json", "region", _cell)
+        subscribers = _map(folder / name / "subscribers.tfvars.json", "shards", _subscriber)
+        if both := {cell.name for cell in cells} & {subscriber.name for subscriber in subscribers}:
+            raise OperatorError(
+                f"{name} has a cell and a subscriber of the name {min(both)!r}.",
+                "Rename one of them: a release names plans by them.",
+            )
         return cls(
             name=name,
             account_id=hub["account_id"],
             region=hub["region"],
             prefix=prefix,
             images=_images(folder / name / "registry.tfvars") or {"account_id": hub["account_id"], "prefix": prefix},
-            subscribers=_subscribers(folder / name / "subscribers.tfvars.json"),
+            cells=cells,
+            subscribers=subscribers,
             auth=dict(hub.get("auth", {})),
         )
 
@@ -113,28 +142,51 @@ class Environment:
                 f"Images of {self.name} come from {self.repository_url}.",
             )
 
-    def subscriber(self, name: str) -> Subscriber:
-        """The subscriber of that name; OperatorError with the names there are if there is none."""
-        found = next((subscriber for subscriber in self.subscribers if subscriber.name == name), None)
+    def dependents(self, kind: str) -> Sequence[OtherAccount]:
+        """The cells, or the subscribers, that a release reaches.
+
+        A cell in another Region is left out: Lambda runs no image of another Region.
+        https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
+        """
+        if kind == Subscriber.kind:
+            return self.subscribers
+        return [cell for cell in self.cells if cell.region == self.region]
+
+    def dependent(self, kind: str, name: str) -> OtherAccount:
+        """The cell or the subscriber of that name; OperatorError with the names there are if there is none."""
+        known = self.dependents(kind)
+        found = next((each for each in known if each.name == name), None)
         if found is None:
-            names = ", ".join(subscriber.name for subscriber in self.subscribers) or "none"
-            raise OperatorError(f"{self.name} has no subscriber {name!r}.", f"Subscribers in its map: {names}.")
+            names = ", ".join(each.name for each in known) or "none"
+            raise OperatorError(
+                f"{self.name} has no {kind} {name!r} in {self.region}.", f"The {kind}s in its map there: {names}."
+            )
         return found
 
 
-def _subscribers(path: Path) -> tuple[Subscriber, ...]:
+def _map[Account](path: Path, needed: str, read: Callable[[str, dict[str, Any]], Account]) -> tuple[Account, ...]:
+    """The accounts of a map of Terraform's, none without the file; OperatorError, with the legal form, for another."""
+    kind = path.name.partition(".")[0]
     try:
-        named = json.loads(path.read_text())["subscribers"].items() if path.exists() else ()
-        return tuple(Subscriber(name, _account(each["account_id"]), tuple(each["shards"])) for name, each in named)
+        named = json.loads(path.read_text())[kind].items() if path.exists() else ()
+        return tuple(read(name, each) for name, each in named)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise OperatorError(
-            f"{path} is no map of subscribers.",
-            'It must be {"subscribers": {"<name>": {"account_id": "<12 digits>", "external_id", "shards"}}}.',
+            f"{path} is no map of {kind}.",
+            f'It must be {{"{kind}": {{"<name>": {{"account_id": "<12 digits>", "external_id", "{needed}"}}}}}}.',
         ) from None
 
 
-def _account(text: str) -> str:
-    if _ACCOUNT.fullmatch(text) is None:
+def _cell(name: str, entry: dict[str, Any]) -> Cell:
+    return Cell(name, _legal(_ACCOUNT, entry["account_id"]), _legal(_REGION, entry["region"]))
+
+
+def _subscriber(name: str, entry: dict[str, Any]) -> Subscriber:
+    return Subscriber(name, _legal(_ACCOUNT, entry["account_id"]), tuple(entry["shards"]))
+
+
+def _legal(pattern: re.Pattern[str], text: str) -> str:
+    if pattern.fullmatch(text) is None:
         raise ValueError(text)
     return text
 

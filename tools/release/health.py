@@ -64,6 +64,8 @@ class SyntheticBroadcast:
         shards: how many there are.
         through: the shards that are checked.
         account: the account that must deliver what goes through them; None: whichever does.
+        cell: the further cell whose account it is, which has routes of its own; None: the account has none.
+        tenant: the tenant whose clients are the check's.
         has_express: small broadcasts are for the express lanes; versions from before a change of that are not asked.
         has_cells: the hub has further cells: the socket may be on one of them, which no express lane reaches.
         say: gets a sentence about what could not be checked.
@@ -74,6 +76,8 @@ class SyntheticBroadcast:
     shards: int
     through: Collection[int]
     account: str | None = None
+    cell: str | None = None
+    tenant: Tenant = SYNTHETIC
     has_express: bool = True
     has_cells: bool = False
     say: Callable[[str], None] = print
@@ -85,9 +89,9 @@ class SyntheticBroadcast:
     async def connected(self) -> AsyncIterator[None]:
         """Connect the socket for the block; its session is removed after it."""
         self.require_tenant()
-        ids = {"tenantId": SYNTHETIC.tenant_id, "sessionId": self.session}
+        ids = {"tenantId": self.tenant.tenant_id, "sessionId": self.session}
         async with self.api:
-            url = socket_url(await self.api.open_session(SYNTHETIC.tenant_id, self.session), **ids)
+            url = socket_url(await self.api.open_session(self.tenant.tenant_id, self.session), **ids)
             try:
                 (answer,) = await self.crowd.connect([url])
                 if isinstance(answer, Refusal):
@@ -100,9 +104,11 @@ class SyntheticBroadcast:
 
     def require_tenant(self) -> None:
         """Put the tenant of the health checks, unless it is there with its limits; it keeps its key."""
-        known = self.tenants.get(SYNTHETIC.tenant_id)
+        known = self.tenants.get(self.tenant.tenant_id)
         wanted = keyed(
-            SYNTHETIC if known is None else replace(SYNTHETIC, session_key=known.session_key, revision=known.revision)
+            self.tenant
+            if known is None
+            else replace(self.tenant, session_key=known.session_key, revision=known.revision)
         )
         if known != wanted:
             self.tenants.put(wanted)
@@ -123,7 +129,7 @@ class SyntheticBroadcast:
 
         "Too Many Requests" counts as an answer: several checks may run in the same minute. A subscriber has no routes.
         """
-        if self.account is not None:
+        if self.account is not None and self.cell is None:
             return {}
         (member,) = self.crowd.members.values()
         problems: dict[str, str] = {}
@@ -145,13 +151,13 @@ class SyntheticBroadcast:
                 if problems or self.account is None or self.account in accounts:
                     return problems
         except ApiError as error:
-            return [f"the synthetic broadcast through {_queue_name(shard)} was answered {error}"]
-        return [f"account {self.account} delivered none of {_TRIES} synthetic broadcasts through {_queue_name(shard)}"]
+            return [f"the synthetic broadcast through {self._way(shard)} was answered {error}"]
+        return [f"account {self.account} delivered none of {_TRIES} synthetic broadcasts through {self._way(shard)}"]
 
     async def _problems_of_express(self) -> list[str]:
         """Problems of a small broadcast; nothing is sent where there are no express lanes, or by a former release."""
         try:
-            audience = {"tenantId": SYNTHETIC.tenant_id, "sessionId": self.session}
+            audience = {"tenantId": self.tenant.tenant_id, "sessionId": self.session}
             accepted = await self.api.accepted(audience, _MESSAGE, priority="express")
         except ApiError as error:
             if not _knows_no_priorities(error):
@@ -166,7 +172,7 @@ class SyntheticBroadcast:
             elif note != _TURNED_OFF:
                 return [f"a synthetic broadcast did not take the express lanes: {note}"]
             return []
-        problems, _ = await self._followed(str(accepted["broadcastId"]), _queue_name(None))
+        problems, _ = await self._followed(str(accepted["broadcastId"]), self._way(None))
         return problems
 
     def _leave_unchecked(self, sentence: str) -> None:
@@ -177,13 +183,18 @@ class SyntheticBroadcast:
 
     async def _sent_through(self, shard: int) -> tuple[list[str], set[str]]:
         """Send one; return its problems, and the accounts that delivered it."""
-        return await self._followed(await self._published(shard), _queue_name(shard))
+        return await self._followed(await self._published(shard), self._way(shard))
 
-    async def _followed(self, broadcast_id: str, queue: str) -> tuple[list[str], set[str]]:
+    def _way(self, shard: int | None) -> str:
+        if self.cell is not None:
+            return f"the cell {self.cell}"
+        return "the express lanes" if shard is None else f"shard {shard}"
+
+    async def _followed(self, broadcast_id: str, way: str) -> tuple[list[str], set[str]]:
         """Follow one to its end; return its problems, and the accounts that delivered it."""
         arrived = await self.crowd.arrived(broadcast_id, self.crowd.members, _FRAME_SECONDS)
         report = await self.api.finished_report(broadcast_id, _REPORT_SECONDS if arrived else 0)
-        what = f"the synthetic broadcast through {queue}"
+        what = f"the synthetic broadcast through {way}"
         found = {
             f"{what} did not arrive": not arrived,
             f"the report of {what} stays {report.status}": report.status != "finished",
@@ -217,7 +228,7 @@ class SyntheticBroadcast:
         Another's that leaves at that moment would be young and gone, and hold up this one's report.
         """
         own = {} if self.account is None else {"sessionId": self.session}
-        return {"tenantId": SYNTHETIC.tenant_id, **own}
+        return {"tenantId": self.tenant.tenant_id, **own}
 
     def _id_through(self, shard: int) -> BroadcastId:
         """An id with which the only chunk goes through a shard."""
@@ -233,7 +244,3 @@ def _knows_no_priorities(error: ApiError) -> bool:
         case {"error": {"field": "priority", "message": str(message)}}:
             return error.status == HTTPStatus.BAD_REQUEST and message.startswith("is not a field")
     return False
-
-
-def _queue_name(shard: int | None) -> str:
-    return "the express lanes" if shard is None else f"shard {shard}"

@@ -3,19 +3,24 @@
 import json
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from loudhailer.cells.dynamodb import DynamoCellDirectory
+from loudhailer.ids import HUB as HUB_CELL
+from loudhailer.ids import CellName
 from loudhailer.tenants.dynamodb import DynamoTenantStore
+from loudhailer.tenants.model import Tenant
 from tools.client.http import HttpApi
 from tools.console import Terminal
 from tools.errors import OperatorError
+from tools.release.cell_health import CellInHub, tenant_at
 from tools.release.cloud import LOCAL, Cloud
-from tools.release.environment import Environment, Subscriber
+from tools.release.environment import Cell, Environment, OtherAccount, Subscriber
 from tools.release.errors import ErrorLog
-from tools.release.health import SyntheticBroadcast
+from tools.release.health import SYNTHETIC, SyntheticBroadcast
 from tools.release.lineage import head, require_no_older
 from tools.release.losses import require_empty, require_no_loss
 from tools.release.manifest import Manifest
@@ -28,7 +33,8 @@ from tools.stack.project import Project
 from tools.stack.traffic import Traffic
 
 HUB = "hub"
-SUBSCRIBER = "subscriber"
+
+_HUB_FIRST = "Promote the hub first, with the map that names it."
 
 _SPREAD = "SPREAD_SESSIONS"
 """Variable of `session_api`, if it knows the new keys of sessions; true if new sessions get them."""
@@ -45,7 +51,7 @@ class Promotion:
     """One stack of one environment, in the account that is signed in to.
 
     Attributes:
-        subscriber: whose account it is; None: the hub's.
+        about: the cell or the subscriber whose account it is; None: the hub's.
         home: the folder for plans, and for the outputs that one stack needs of another.
         replaces: commits of a main that was rewritten, whose place a release may take though it does not come after.
     """
@@ -55,23 +61,23 @@ class Promotion:
     cloud: Cloud
     terminal: Terminal
     home: Path
-    subscriber: Subscriber | None = None
+    about: OtherAccount | None = None
     replaces: Collection[str] = ()
 
     @property
     def stack(self) -> str:
         """The stack's name."""
-        return HUB if self.subscriber is None else SUBSCRIBER
+        return HUB if self.about is None else self.about.kind
 
     @property
     def account_id(self) -> str:
         """The stack's account."""
-        return self.environment.account_id if self.subscriber is None else self.subscriber.account_id
+        return self.environment.account_id if self.about is None else self.about.account_id
 
     @property
     def workspace(self) -> Workspace:
         """Folder in which Terraform works on it."""
-        folder = self.home / self.environment.name / (self.subscriber.name if self.subscriber else HUB)
+        folder = self.home / self.environment.name / (f"{self.about.kind}-{self.about.name}" if self.about else HUB)
         return Workspace(self.project, self.environment, self.stack, self.account_id, self.cloud, folder)
 
     @property
@@ -205,15 +211,45 @@ class Promotion:
         shards = int(outputs.get("shards", queues))  # without drained ones; version 0.2 has no such output
         claimed = {shard for each in self.environment.subscribers for shard in each.shards}
         own = [shard for shard in range(shards) if shard not in claimed]
-        return SyntheticBroadcast(
-            HttpApi(outputs["http_url"], self.cloud.sign),
-            DynamoTenantStore(self.cloud.client("dynamodb"), outputs["tables"]["tenants"]),
-            shards,
+        return replace(
+            self._broadcast(outputs),
+            shards=shards,
             through=subscriber.shards if subscriber else own or range(shards),
             account=subscriber.account_id if subscriber else None,
             has_express=outputs.get("express_recipients") != 0,
             has_cells=bool(outputs.get("cells")),
+            tenant=_synthetic_at(HUB_CELL, outputs),
+        )
+
+    def broadcast_on(self, cell: Cell, outputs: dict[str, Any]) -> SyntheticBroadcast:
+        """A health check of a further cell by a broadcast to a tenant whose home it is, with the hub's outputs."""
+        return replace(
+            self._broadcast(outputs),
+            account=cell.account_id,
+            cell=cell.name,
+            tenant=_synthetic_at(CellName(cell.name), outputs),
+            has_express=False,
+        )
+
+    def _broadcast(self, outputs: dict[str, Any]) -> SyntheticBroadcast:
+        return SyntheticBroadcast(
+            HttpApi(outputs["http_url"], self.cloud.sign),
+            DynamoTenantStore(self.cloud.client("dynamodb"), outputs["tables"]["tenants"]),
+            shards=1,
+            through=(0,),
             say=self.terminal.say,
+        )
+
+    def cell_in_hub(self, cell: Cell, outputs: dict[str, Any]) -> CellInHub:
+        """The further cell in the hub's directory; OperatorError if the hub does not know it."""
+        described = outputs.get("cells", {}).get(cell.name)
+        if described is None:
+            raise OperatorError(f"The hub of {self.environment.name} does not know {cell.name} yet.", _HUB_FIRST)
+        return CellInHub(
+            name=CellName(cell.name),
+            weights=described["weights"],
+            lease_seconds=described["placement"]["lease_seconds"],
+            directory=DynamoCellDirectory(self.cloud.client("dynamodb"), outputs["tables"]["cells"]),
         )
 
     def outputs(self) -> dict[str, Any]:
@@ -222,34 +258,48 @@ class Promotion:
         workspace.prepare()
         return workspace.outputs()
 
-    def keep_cell(self, name: str) -> Path:
-        """Write the hub's description of a cell to a file: a subscriber's account may not read the hub's state."""
-        self.environment.subscriber(name)
-        cell = self.outputs().get("subscribers", {}).get(name)
-        if cell is None:
+    def keep_description(self, about: OtherAccount) -> Path:
+        """Write what the hub says to a file: the other account may not read the hub's state.
+
+        It is null for a cell that the hub does not know yet, as cells get a release before the hub. OperatorError for
+        such a subscriber, which gets the release after the hub.
+        """
+        path = self._description_file(about)
+        described = self.outputs().get(f"{about.kind}s", {}).get(about.name)
+        if described is None and isinstance(about, Subscriber):
             raise OperatorError(
-                f"The hub of {self.environment.name} does not know {name} yet.",
-                "Promote the hub first, with the map that names it.",
+                f"The hub of {self.environment.name} does not know {about.name} yet.",
+                _HUB_FIRST,
             )
-        path = self._cell_file(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(cell, indent=2))
+        path.write_text(json.dumps(described, indent=2))
         return path
 
-    def _cell_file(self, name: str) -> Path:
-        return self.home / self.environment.name / f"cell-{name}.json"
+    def _description_file(self, about: OtherAccount) -> Path:
+        return self.home / self.environment.name / f"hub-for-{about.kind}-{about.name}.json"
+
+    @property
+    def waits_for_hub(self) -> bool:
+        """Tell whether this is a cell that the hub did not know when it was asked."""
+        return self.about is not None and self._description(self.about) is None
 
     def _variables(self) -> dict[str, Any]:
-        if self.subscriber is None:
+        """The variables of the stack that are no settings of the environment."""
+        if self.about is None:
             return {}
-        path = self._cell_file(self.subscriber.name)
+        variable = HUB if isinstance(self.about, Cell) else "cell"
+        return {variable: self._description(self.about), "region": self.environment.region}
+
+    def _description(self, about: OtherAccount) -> Any:
+        """Return what the hub says for the account, as it was kept; OperatorError if it was not."""
+        path = self._description_file(about)
         if not path.exists():
             raise OperatorError(
-                f"The hub's description of its cell for {self.subscriber.name} is missing.",
+                f"The hub's description for the {about.kind} {about.name} is missing.",
                 f"Get it with the hub's credentials: `make cell ENVIRONMENT={self.environment.name} "
-                f"SUBSCRIBER={self.subscriber.name}`.",
+                f"{about.kind.upper()}={about.name}`.",
             )
-        return {"cell": json.loads(path.read_text()), "region": self.environment.region}
+        return json.loads(path.read_text())
 
     def traffic(self, outputs: dict[str, Any]) -> Traffic:
         """The aliases of the functions with these outputs."""
@@ -264,8 +314,9 @@ class Promotion:
         versions = traffic.variables()
         for release in (current.manifest if current else None, previous):
             versions |= traffic.variables(release.image.digest) if release else {}
-        for name, cell in outputs.get("subscribers", {}).items():
-            versions[f"the subscriber {name}"] = {"cell": json.dumps(cell)}
+        for kind in (Cell.kind, Subscriber.kind):
+            for name, described in outputs.get(f"{kind}s", {}).items():
+                versions[f"the {kind} {name}"] = {"description": json.dumps(described)}
         try:
             require_no_loss(summary, versions, self._messages, allowed=allowed)
         except OperatorError as error:
@@ -279,7 +330,7 @@ class Promotion:
 
     def _require_known_sessions(self, outputs: dict[str, Any], manifest: Manifest) -> None:
         """Raise OperatorError if the functions of a release would not find the sessions that exist: decision 0037."""
-        if self.subscriber is not None:
+        if self.about is not None:
             return
         traffic = Traffic(self.cloud.client("lambda"), [outputs["functions"]["session_api"]])
 
@@ -298,7 +349,7 @@ class Promotion:
     async def _shift(self, outputs: dict[str, Any], manifest: Manifest, steps: Steps, since: float) -> None:
         """Shift from the running release to the applied one; OperatorError if another one runs at the end."""
         traffic = self.traffic(outputs)
-        broadcast = self.broadcast(outputs) if self.subscriber is None else None
+        broadcast = self.broadcast(outputs) if self.about is None else None
         log = ErrorLog(self.cloud.client("logs"))
         await GradualShift(traffic, log, broadcast, steps, self.terminal.say, stable_since=since)()
         others = [name for name, digest in traffic.images().items() if digest != manifest.image.digest]
@@ -306,6 +357,14 @@ class Promotion:
             raise OperatorError(
                 f"{', '.join(others)} do not run {manifest.image.digest}.", "See `loudhailer release drift`."
             )
+
+
+def _synthetic_at(cell: CellName, outputs: dict[str, Any]) -> Tenant:
+    """Return a tenant of the health checks that is on this cell; the usual one if there is no choice of cells."""
+    described = next(iter(outputs.get("cells", {}).values()), None)
+    if described is None or not described["weights"][cell]:
+        return SYNTHETIC
+    return tenant_at(cell, described["weights"], described["placement"]["home_connections"])
 
 
 def _recorded(entry: HistoryEntry | None) -> float:

@@ -95,7 +95,7 @@ class Workspace:
         release.write_text(json.dumps(values, indent=2))
         settings = self.project.terraform / "environments" / self.environment.name
         # The last one wins: what the release decides.
-        maps = [settings / "subscribers.tfvars.json"] if self.stack == "hub" else []
+        maps = [settings / f"{kind}.tfvars.json" for kind in ("cells", "subscribers") if self.stack == "hub"]
         files = [settings / f"{self.stack}.tfvars", *maps, release]
         self._run(
             *("plan", "-input=false", "-lock=false", "-detailed-exitcode", f"-out={self.plan_file}"),
@@ -107,10 +107,10 @@ class Workspace:
         self.lost_queues_file.write_text(json.dumps(summary.lost_queues))
         return summary
 
-    def plan_nothing(self) -> None:
-        """Leave no plan, and say in the summary that nothing runs which one could be made with."""
+    def plan_nothing(self, reason: str) -> None:
+        """Leave no plan, and the reason in the summary."""
         self._empty_plan_folder()
-        self.summary_file.write_text(f"### {self.title}\n\nNo plan: nothing has been promoted to it yet.\n")
+        self.summary_file.write_text(f"### {self.title}\n\nNo plan: {reason}\n")
 
     @property
     def title(self) -> str:

@@ -17,7 +17,7 @@ Decision 0044 has the reasons and the numbers.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import ceil, inf
@@ -124,16 +124,26 @@ class _Times:
 
 @dataclass(slots=True)
 class _Line:
-    """A cell's line, as far as this environment knows; its ends were seen at that time."""
+    """A cell's line, as far as this environment knows; its ends were seen at that time.
+
+    Attributes:
+        most_past_the_line: clients of a tenant that may go past the line in a minute.
+        in_line: tenants that had more in this minute.
+    """
 
     slots: _Times
     appointments: _Times
+    most_past_the_line: int
+    in_line: set[TenantId] = field(default_factory=set)
     ends: LineEnds = field(default_factory=LineEnds)
     seen_at: float = -inf
 
 
 class Admission:
-    """Lets in `per_second` clients of each cell, 0 for any number; the part `reserve` is for clients past the line."""
+    """Lets in `per_second` clients of each cell, 0 for any number; the part `reserve` is for clients past the line.
+
+    A cell in `per_second_on` has a rate of its own.
+    """
 
     def __init__(
         self,
@@ -141,20 +151,20 @@ class Admission:
         limits: LimitStore,
         *,
         per_second: float,
+        per_second_on: Mapping[CellName, float] | None = None,
         reserve: float,
         clock: Callable[[], float],
         random: Random,
     ) -> None:
         self._store = store
         self._limits = limits
-        self._rate = per_second * HEADROOM
+        self._per_second = per_second
+        self._per_second_on = per_second_on or {}
         self._reserve = reserve
-        self._most_past_the_line = max(1, int(60 * per_second * reserve / _TENANTS_PAST_THE_LINE))
         self._clock = clock
         self._random = random
         self._lines: dict[CellName, _Line] = {}
         self._minute = 0
-        self._in_line: set[TenantId] = set()
         self._refused: set[TenantId] = set()
 
     def admit(self, cell: CellName, tenant: Tenant, session: SessionId) -> Wait | LimitReached | None:
@@ -165,7 +175,7 @@ class Admission:
         If the store is too busy, clients ask again: in such a storm none of them may connect without a slot. If it does
         not answer, clients are let in: API Gateway may refuse their handshakes, as it would without a line.
         """
-        if not self._rate:
+        if not self._per_second_on.get(cell, self._per_second):
             return None
         try:
             answer = self._admit(cell, tenant, session)
@@ -205,15 +215,20 @@ class Admission:
     def _may_take_a_slot(self, line: _Line, tenant: TenantId, now: float) -> bool:
         """Tell whether a client that has no turn takes the next slot, though others have appointments."""
         ahead = line.ends.slot - now
-        return ahead <= _IDLE_SECONDS or (ahead <= _CROWD_SECONDS and self._goes_past_the_line(tenant, int(now)))
+        return ahead <= _IDLE_SECONDS or (ahead <= _CROWD_SECONDS and self._goes_past_the_line(line, tenant, int(now)))
 
     def _line(self, cell: CellName) -> _Line:
         if cell not in self._lines:
-            rate = self._rate * (1 - self._reserve)
-            together = ceil(self._rate / _WRITES_A_SECOND)
+            per_second = self._per_second_on.get(cell, self._per_second)
+            slots = per_second * HEADROOM
+            appointments = slots * (1 - self._reserve)
+            together = ceil(slots / _WRITES_A_SECOND)
             self._lines[cell] = _Line(
-                _Times(Kind.SLOT, self._rate, least=together, most=together),
-                _Times(Kind.APPOINTMENT, rate, least=1, most=max(1, round(rate * _APPOINTMENTS_SECONDS))),
+                _Times(Kind.SLOT, slots, least=together, most=together),
+                _Times(
+                    Kind.APPOINTMENT, appointments, least=1, most=max(1, round(appointments * _APPOINTMENTS_SECONDS))
+                ),
+                max(1, int(60 * per_second * self._reserve / _TENANTS_PAST_THE_LINE)),
             )
         return self._lines[cell]
 
@@ -251,13 +266,13 @@ class Admission:
         self._store.keep(tenant.tenant_id, session, turn, expires_at=expires_at)
         return Wait(turn.at - now)
 
-    def _goes_past_the_line(self, tenant: TenantId, now: int) -> bool:
+    def _goes_past_the_line(self, line: _Line, tenant: TenantId, now: int) -> bool:
         """Tell whether the client is one of its tenant's first in this minute; others are counted no more."""
-        if tenant in self._in_line:
+        if tenant in line.in_line:
             return False
-        if self._limits.count_in_minute(connects_past_the_line(tenant), now) <= self._most_past_the_line:
+        if self._limits.count_in_minute(connects_past_the_line(tenant), now) <= line.most_past_the_line:
             return True
-        self._in_line.add(tenant)
+        line.in_line.add(tenant)
         return False
 
     def _has_used_up_its_minute(self, tenant: Tenant, number: int, now: int) -> bool:
@@ -275,5 +290,6 @@ class Admission:
         """Forget the tenants of the former minute."""
         if minute_of(now) != self._minute:
             self._minute = minute_of(now)
-            self._in_line.clear()
+            for line in self._lines.values():
+                line.in_line.clear()
             self._refused.clear()

@@ -66,6 +66,11 @@ def admission(settings: Settings, client: Any, *, clock: Callable[[], float]) ->
         DynamoLineStore(client, settings.limits_table),
         DynamoLimitStore(client, settings.limits_table, pause=time.sleep),
         per_second=settings.connects_per_second,
+        per_second_on={
+            name: cell.connects_per_second
+            for name, cell in (settings.cells or {}).items()
+            if cell.connects_per_second is not None
+        },
         reserve=settings.connects_reserve,
         clock=clock,
         random=SystemRandom(),

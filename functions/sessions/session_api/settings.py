@@ -17,7 +17,8 @@ class Settings:
         tenant_claim: the claim with the tenant's id, if that is a JWT.
         spread_sessions: spread new sessions over several keys, which functions of a former release do not know.
         shortest_session_id: least number of characters of a session's id, which is the only secret that a client needs.
-        connects_per_second: new connections that API Gateway lets into the account of a cell in a second; 0: unlimited.
+        connects_per_second: new connections that API Gateway lets into the account of a cell in a second, for cells
+            that do not declare their own number; 0: unlimited.
         connects_reserve: part of them that is kept for the first clients of each tenant in a minute.
         report_grace_seconds: seconds after a broadcast's end in which a further cell may still report.
         cells: the further cells; without any, all sessions are in the hub's, and the variables below are not used.

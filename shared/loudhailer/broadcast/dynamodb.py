@@ -3,8 +3,8 @@
 | part | attributes |
 |---|---|
 | `summary` | `audience contentHash publishedAt announced keys? cancelled? expired? cutShort?` |
-| | `sources? expected? missed? swarmedAt? express? cells? endsAt? deadline?` |
-| `source#<n>` | `scope expected? dispatched? missed? queriedAt?` |
+| | `sources? expected? missed? swarmedAt? express? cells? endsAt? deadline? redriven?` |
+| `source#<n>` | `scope expected? dispatched? missed? queriedAt? redriven?` |
 | `chunk#<source>.<i>` | `chunkSize packed` (the recipients; none in the last one) `young youngUntil` |
 | `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
 | `report` | `version`, in a further cell: the last one that was taken for a snapshot |
@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 
 _IS_NEW = "attribute_not_exists(part)"
 _EXISTS = "attribute_exists(part)"
+_IS_NEW_LETTER = "NOT contains(redriven, :letter)"
+_NOTE_LETTER = "ADD redriven :letters"
 
 _FIRST_SOURCES = 16
 """Number of sources whose rows are read first, by their keys: most broadcasts have fewer."""
@@ -310,16 +312,25 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
         )
 
     @override
-    def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:
+    def reopen_source(self, broadcast_id: BroadcastId, number: int, letter: str) -> None:
+        source, values = self.source(broadcast_id, number), _letter(letter)
+        if source is None:
+            return
+        key = self._source_key(broadcast_id, number)
+        if source.dispatched is None:
+            is_open, letters = f"{_EXISTS} AND attribute_not_exists(dispatched)", {":letters": values[":letters"]}
+            if self._update_row_if(key, _NOTE_LETTER, is_open, letters):
+                return
         end = end_of_source(number, len(self.chunk_sizes(broadcast_id, number)))
         self._write_together(
             [
                 {
                     "Update": {
                         "TableName": self._table,
-                        "Key": self._source_key(broadcast_id, number),
-                        "UpdateExpression": "REMOVE dispatched, missed, queriedAt",
-                        "ConditionExpression": "attribute_exists(dispatched)",
+                        "Key": key,
+                        "UpdateExpression": f"REMOVE dispatched, missed, queriedAt {_NOTE_LETTER}",
+                        "ConditionExpression": f"attribute_exists(dispatched) AND {_IS_NEW_LETTER}",
+                        "ExpressionAttributeValues": values,
                     }
                 },
                 {
@@ -332,8 +343,9 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
         )
 
     @override
-    def reopen_sources(self, broadcast_id: BroadcastId) -> None:
-        self._update(broadcast_id, "summary", "REMOVE sources, expected, missed, swarmedAt", _EXISTS, {})
+    def reopen_sources(self, broadcast_id: BroadcastId, letter: str) -> None:
+        changes = f"REMOVE sources, expected, missed, swarmedAt {_NOTE_LETTER}"
+        self._update(broadcast_id, "summary", changes, f"{_EXISTS} AND {_IS_NEW_LETTER}", _letter(letter))
 
     @override
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
@@ -485,6 +497,10 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
 
 def _key(key: str, part: str) -> Item:
     return {"broadcastId": {"S": key}, "part": {"S": part}}
+
+
+def _letter(letter: str) -> Item:
+    return {":letter": {"S": letter}, ":letters": {"SS": [letter]}}
 
 
 def _source_of(chunk_id: ChunkId) -> int:

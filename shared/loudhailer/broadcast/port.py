@@ -101,11 +101,15 @@ class BroadcastStore(Protocol):
         `now` in epoch milliseconds.
         """
 
-    def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:
-        """Undo that the source is complete, so that its recipients can be searched again."""
+    def reopen_source(self, broadcast_id: BroadcastId, number: int, letter: str) -> None:
+        """Undo, once for a dead letter's id, that the source is complete, so that its recipients can be searched again.
 
-    def reopen_sources(self, broadcast_id: BroadcastId) -> None:
-        """Undo that the broadcast's sources are complete, so that the missing ones can be planned."""
+        SQS may deliver a letter once more after it was deleted. If the letter reopened the source a second time, and
+        the operator's command ended before it sent the message, the source would stay open.
+        """
+
+    def reopen_sources(self, broadcast_id: BroadcastId, letter: str) -> None:
+        """Undo, once for a dead letter's id, that all sources are known, so that the missing ones can be planned."""
 
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
         """Return the tallies that exist; missing keys are omitted."""

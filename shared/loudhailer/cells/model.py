@@ -19,6 +19,7 @@ _EXTERNAL_ID = re.compile(_EXTERNAL_ID_GRAMMAR)
 _STAGE = r"[A-Za-z0-9_-]{1,128}"
 
 _LARGEST_WEIGHT = 1_000_000
+_MOST_CONNECTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class DeclaredCell:
         external_id: the external id with which the hub assumes its role there; not secret.
         region: the Region that it is in.
         weight: its share of the new sessions, relative to the other cells' weights; 0 for no sessions.
+        connects_per_second: new connections that API Gateway lets into its account in a second, 0 for any number; None:
+            as many as into those of other cells.
     """
 
     name: CellName
@@ -38,6 +41,7 @@ class DeclaredCell:
     external_id: str
     region: str
     weight: float
+    connects_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +105,10 @@ def _domain(region: str) -> str:
 
 
 def declared_cells(text: str) -> Mapping[CellName, DeclaredCell]:
-    """Parse the variable `CELLS`: JSON from name to `accountId`, `externalId`, `region` and `weight`."""
+    """Parse the variable `CELLS`: JSON from name to `accountId`, `externalId`, `region`, `weight` and other fields.
+
+    `connectsPerSecond` may be left out.
+    """
     try:
         return {ids.cell_name(name): _declared(ids.cell_name(name), wire) for name, wire in _object(text).items()}
     except InvalidFieldError as error:
@@ -156,6 +163,7 @@ def _declared(name: CellName, wire: Any) -> DeclaredCell:
         _text(wire, "externalId", _EXTERNAL_ID, "an external id"),
         _text(wire, "region", _REGION, "a Region"),
         _weight(wire.get("weight")),
+        _number(wire, "connectsPerSecond", _MOST_CONNECTS) if "connectsPerSecond" in wire else None,
     )
 
 
@@ -167,6 +175,11 @@ def _text(wire: dict[str, Any], field: str, grammar: re.Pattern[str], form: str)
 
 
 def _weight(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LARGEST_WEIGHT:
-        raise InvalidFieldError("weight", f"must be a number from 0 to {_LARGEST_WEIGHT}")
+    return _number({"weight": value}, "weight", _LARGEST_WEIGHT)
+
+
+def _number(wire: dict[str, Any], field: str, most: int) -> float:
+    value = wire.get(field)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise InvalidFieldError(field, f"must be a number from 0 to {most}")
     return float(value)

@@ -14,5 +14,6 @@ accounts = {
   dev        = { account_id = "222222222222" }
   staging    = { account_id = "333333333333" }
   production = { account_id = "444444444444" }
+  dev-north  = { account_id = "666666666666" }
   dev-blue   = { account_id = "555555555555" }
 }

@@ -11,11 +11,11 @@ module "leave_channels" {
     CONNECTIONS_TABLE     = local.connections.name
     MEMBERS_TABLE         = local.members.name
     SUBSCRIPTIONS_TABLE   = local.subscriptions.name
-    LEAVE_QUEUE_URL       = aws_sqs_queue.leave.url
-    DEAD_LETTER_QUEUE_URL = aws_sqs_queue.leave_failure.url
+    LEAVE_QUEUE_URL       = module.leave_queue.queues["leave"].url
+    DEAD_LETTER_QUEUE_URL = module.leave_queue.failure_queue.url
   }
 
-  queues_read = { ReadEnds = [aws_sqs_queue.leave.arn] }
+  queues_read = { ReadEnds = [module.leave_queue.queues["leave"].arn] }
 
   # In its own name, not as one tenant: a crowd of a thousand tenants that ends would need most of what STS takes.
   statements = {
@@ -34,35 +34,9 @@ module "leave_channels" {
     # Its own queue too: if time runs out, the remaining connections are sent again.
     SendMessages = {
       actions   = ["sqs:SendMessage"]
-      resources = [aws_sqs_queue.leave.arn, aws_sqs_queue.leave_failure.arn]
+      resources = [module.leave_queue.queues["leave"].arn, module.leave_queue.failure_queue.arn]
     }
   }
-}
-
-# Ends of connections and of subscriptions; some are sent with a delay.
-resource "aws_sqs_queue" "leave" {
-  name                      = "${var.deployment.prefix}-leave"
-  message_retention_seconds = 86400
-  sqs_managed_sse_enabled   = true
-
-  # Six times the function's timeout, as AWS asks for.
-  visibility_timeout_seconds = 6 * var.functions.leave_channels.timeout
-}
-
-# Members of connections that could not be ended: they expire, or are found by a 410.
-resource "aws_sqs_queue" "leave_failure" {
-  name                      = "${var.deployment.prefix}-leave-failure"
-  message_retention_seconds = 1209600
-  sqs_managed_sse_enabled   = true
-}
-
-# Apart from the queues, so that none waits for another: the provider watches every change of a queue for 25 seconds.
-resource "aws_sqs_queue_redrive_policy" "leave" {
-  queue_url = aws_sqs_queue.leave.url
-  redrive_policy = jsonencode({
-    deadLetterTargetArn = aws_sqs_queue.leave_failure.arn
-    maxReceiveCount     = 10
-  })
 }
 
 # It sends connections that it has no time for to the queue that it reads; each time one of them is ended. Lambda takes that
@@ -72,14 +46,15 @@ resource "aws_lambda_function_recursion_config" "leave_channels" {
   recursive_loop = "Allow"
 }
 
-# A crowd that ends together takes no more concurrency than this.
-resource "aws_lambda_event_source_mapping" "leave_channels" {
-  event_source_arn        = aws_sqs_queue.leave.arn
-  function_name           = module.leave_channels.alias.arn
-  batch_size              = 10
-  function_response_types = ["ReportBatchItemFailures"]
+# Ends of connections and of subscriptions; some are sent with a delay. Members of connections that could not be ended
+# expire, or are found by a 410. A crowd that ends together takes no more concurrency than this.
+module "leave_queue" {
+  source = "../work_queue"
 
-  scaling_config {
-    maximum_concurrency = 10
-  }
+  prefix              = var.deployment.prefix
+  names               = ["leave"]
+  readers             = { leave = module.leave_channels.alias.arn }
+  timeout             = var.functions.leave_channels.timeout
+  maximum_concurrency = 10
+  failure             = { name = "leave-failure", receives = 10 }
 }

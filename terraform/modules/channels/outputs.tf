@@ -10,18 +10,18 @@ output "tables" {
 output "queues" {
   description = "URL and ARN of every queue, by its name without the prefix."
   value = {
-    accounting-members-failure = { url = aws_sqs_queue.accounting_failure.url, arn = aws_sqs_queue.accounting_failure.arn }
-    leave                      = { url = aws_sqs_queue.leave.url, arn = aws_sqs_queue.leave.arn }
-    leave-failure              = { url = aws_sqs_queue.leave_failure.url, arn = aws_sqs_queue.leave_failure.arn }
+    accounting-members-failure = module.counting.failure_queue
+    leave                      = module.leave_queue.queues["leave"]
+    leave-failure              = module.leave_queue.failure_queue
   }
 }
 
 output "functions" {
   description = "Every function, by its name in the code; accounting-members and reconcile-members are instances: outputs of the module `lambda_function`."
   value = {
-    accounting-members = module.accounting_members
+    accounting-members = module.counting.functions.accounting
     leave_channels     = module.leave_channels
-    reconcile-members  = module.reconcile_members
+    reconcile-members  = module.counting.functions.reconcile
     subscribe          = module.subscribe
   }
 }

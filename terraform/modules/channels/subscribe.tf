@@ -14,7 +14,7 @@ module "subscribe" {
     MEMBERS_TABLE             = local.members.name
     AUDIENCES_TABLE           = local.audiences.name
     SUBSCRIPTIONS_TABLE       = local.subscriptions.name
-    LEAVE_QUEUE_URL           = aws_sqs_queue.leave.url
+    LEAVE_QUEUE_URL           = module.leave_queue.queues["leave"].url
     CONNECTIONS_PER_PARTITION = var.settings.connections_per_partition
     MAX_PARTITIONS            = var.settings.max_partitions
     CHANNELS_ENABLED          = !var.deployment.before_channels
@@ -23,7 +23,7 @@ module "subscribe" {
   statements = {
     SendEnds = {
       actions   = ["sqs:SendMessage"]
-      resources = [aws_sqs_queue.leave.arn]
+      resources = [module.leave_queue.queues["leave"].arn]
     }
   }
 

@@ -12,7 +12,7 @@ module "disconnect" {
     CALLBACK_ENDPOINT = var.websocket_api.callback_endpoint
   }
 
-  queues_read = { ReadKeys = [aws_sqs_queue.disconnect.arn] }
+  queues_read = { ReadKeys = [module.disconnect_queue.queues["disconnect"].arn] }
 
   statements = {
     # A member of a room that missed a message is closed, so that its client knows.
@@ -39,26 +39,15 @@ module "disconnect" {
   }
 }
 
-# The keys of connections that closed, or are to be closed. A message whose row cannot be deleted is delivered again;
-# the row of a message that is given up expires.
-resource "aws_sqs_queue" "disconnect" {
-  name                      = "${var.deployment.prefix}-disconnect"
-  message_retention_seconds = 7200
-  sqs_managed_sse_enabled   = true
+# The keys of connections that closed, or are to be closed. A message whose row cannot be deleted is received again; the row
+# of a message that is given up expires. A crowd that ends together takes no more concurrency than this.
+module "disconnect_queue" {
+  source = "../work_queue"
 
-  # Six times the function's timeout, as AWS asks for.
-  visibility_timeout_seconds = 6 * var.functions.disconnect.timeout
-}
-
-# No batching window, so that leaves are announced at once. A crowd that ends together takes no more concurrency than
-# this.
-resource "aws_lambda_event_source_mapping" "disconnect" {
-  event_source_arn        = aws_sqs_queue.disconnect.arn
-  function_name           = module.disconnect.alias.arn
-  batch_size              = 10
-  function_response_types = ["ReportBatchItemFailures"]
-
-  scaling_config {
-    maximum_concurrency = 10
-  }
+  prefix              = var.deployment.prefix
+  names               = ["disconnect"]
+  readers             = { disconnect = module.disconnect.alias.arn }
+  timeout             = var.functions.disconnect.timeout
+  retention_seconds   = 7200
+  maximum_concurrency = 10
 }

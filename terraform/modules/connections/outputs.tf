@@ -20,25 +20,28 @@ output "indexes" {
 output "queues" {
   description = "URL and ARN of every queue, by its name without the prefix."
   value = {
-    accounting-failure = { url = aws_sqs_queue.accounting_failure.url, arn = aws_sqs_queue.accounting_failure.arn }
-    disconnect         = { url = aws_sqs_queue.disconnect.url, arn = aws_sqs_queue.disconnect.arn }
+    accounting-failure = module.counting.failure_queue
+    disconnect         = module.disconnect_queue.queues["disconnect"]
   }
 }
 
 output "routes" {
   description = "Name and ARN of the queue behind each route of the WebSocket API that leads into one."
   value = {
-    "$disconnect" = { queue_name = aws_sqs_queue.disconnect.name, queue_arns = [aws_sqs_queue.disconnect.arn] }
+    "$disconnect" = {
+      queue_name = module.disconnect_queue.queues["disconnect"].name
+      queue_arns = [module.disconnect_queue.queues["disconnect"].arn]
+    }
   }
 }
 
 output "functions" {
   description = "Every function, by its name in the code: outputs of the module `lambda_function`."
   value = {
-    accounting = module.accounting
+    accounting = module.counting.functions.accounting
     authorizer = module.authorizer
     connect    = module.connect
     disconnect = module.disconnect
-    reconcile  = module.reconcile
+    reconcile  = module.counting.functions.reconcile
   }
 }

@@ -33,7 +33,7 @@ locals {
 
   # Permissions of relay_message; in a further cell, it finds players in its role in the hub.
   hand_over = merge(
-    { for cell, queue in aws_sqs_queue.forward : "HandOver" => { actions = ["sqs:SendMessage"], resources = [queue.arn] } if cell == "hub" },
+    { for cell, queue in module.forward_queues.queues : "HandOver" => { actions = ["sqs:SendMessage"], resources = [queue.arn] } if cell == "hub" },
     { for messages in try(var.hub.messages, null)[*] : "ActInTheHub" => { actions = ["sts:AssumeRole"], resources = [messages.role_arn] } },
   )
   find_players = {
@@ -64,7 +64,7 @@ module "cell_roles" {
         }
         HandOver = {
           actions   = ["sqs:SendMessage"]
-          resources = [aws_sqs_queue.forward[name].arn]
+          resources = [module.forward_queues.queues[name].arn]
         }
       }
     }

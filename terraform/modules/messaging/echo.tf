@@ -1,3 +1,7 @@
+locals {
+  queues = merge({ pooled = null }, { for tenant in var.settings.silo_tenants : "silo-${tenant}" => tenant })
+}
+
 # One consumer for the pool, and one for each silo: a tenant that pays for a silo shares no concurrency with others.
 module "echo" {
   source   = "../lambda_function"
@@ -14,13 +18,13 @@ module "echo" {
     CONNECTIONS_TABLE     = local.connections.name
     SESSIONS_TABLE        = local.sessions.name
     LIMITS_TABLE          = local.limits.name
-    QUEUE_URL             = aws_sqs_queue.this[each.key].url
+    QUEUE_URL             = module.echo_queues.queues[each.key].url
     CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
     DEAD_LETTER_QUEUE_URL = var.broadcast.dead_letter_queue.url
     SESSION_SHARE         = var.session_share
   }
 
-  queues_read = { ReadFrames = [aws_sqs_queue.this[each.key].arn] }
+  queues_read = { ReadFrames = [module.echo_queues.queues[each.key].arn] }
 
   statements = {
     # Closing, too: a connection that accepts no frame would delay its session.
@@ -55,22 +59,17 @@ module "echo" {
   }
 }
 
-# A function that fails for some records of a batch names them, and only those are tried again.
-resource "aws_lambda_event_source_mapping" "echo" {
-  for_each = local.queues
+# Queues of frames that must be handled in order: one for each tenant with a silo, and one for all others. One group a
+# session. Batches of ten: enough for thousands of frames a second, and a small part of the account's concurrency for each
+# tenant.
+module "echo_queues" {
+  source = "../work_queue"
 
-  event_source_arn        = aws_sqs_queue.this[each.key].arn
-  function_name           = module.echo[each.key].alias.arn
-  batch_size              = 10
-  function_response_types = ["ReportBatchItemFailures"]
-
-  # Batches of ten: enough for thousands of frames a second, and a small part of the account's concurrency for each tenant.
-  scaling_config {
-    maximum_concurrency = 50
-  }
-}
-
-moved {
-  from = aws_lambda_event_source_mapping.this
-  to   = aws_lambda_event_source_mapping.echo
+  prefix              = var.deployment.prefix
+  names               = keys(local.queues)
+  readers             = { for key, function in module.echo : key => function.alias.arn }
+  timeout             = var.functions.echo.timeout
+  fifo                = true
+  maximum_concurrency = 50
+  failure             = { name = "dead-letter", receives = var.max_receive_count }
 }

@@ -5,14 +5,14 @@ output "tables" {
 
 output "queues" {
   description = "URL and ARN of every queue, by its name without prefix and suffix."
-  value = merge({ for name, queue in aws_sqs_queue.this : name => { url = queue.url, arn = queue.arn } }, {
-    dead-letter-fifo = { url = aws_sqs_queue.dead_letter.url, arn = aws_sqs_queue.dead_letter.arn }
-    inbox            = { url = aws_sqs_queue.inbox.url, arn = aws_sqs_queue.inbox.arn }
-    inbox-failure    = { url = aws_sqs_queue.inbox_failure.url, arn = aws_sqs_queue.inbox_failure.arn }
+  value = merge(module.echo_queues.queues, {
+    dead-letter-fifo = module.echo_queues.failure_queue
+    inbox            = module.inbox_queue.queues["inbox"]
+    inbox-failure    = module.inbox_queue.failure_queue
     presence-failure = { url = aws_sqs_queue.presence_failure.url, arn = aws_sqs_queue.presence_failure.arn }
     },
-    { for cell, queue in aws_sqs_queue.forward : "forward-${cell}" => { url = queue.url, arn = queue.arn } },
-    { for queue in aws_sqs_queue.forward_failure : "forward-failure" => { url = queue.url, arn = queue.arn } },
+    { for cell, queue in module.forward_queues.queues : "forward-${cell}" => queue },
+    { for queue in module.forward_queues.failure_queue[*] : "forward-failure" => queue },
   )
 }
 
@@ -31,9 +31,12 @@ output "routes" {
   value = {
     SiloSQS = {
       queue_name = "${var.deployment.prefix}-silo-{tenantId}.fifo"
-      queue_arns = [for name, queue in aws_sqs_queue.this : queue.arn if name != "pooled"]
+      queue_arns = [for name, queue in module.echo_queues.queues : queue.arn if name != "pooled"]
     }
-    PooledSQS = { queue_name = aws_sqs_queue.this["pooled"].name, queue_arns = [aws_sqs_queue.this["pooled"].arn] }
+    PooledSQS = {
+      queue_name = module.echo_queues.queues["pooled"].name
+      queue_arns = [module.echo_queues.queues["pooled"].arn]
+    }
   }
 }
 

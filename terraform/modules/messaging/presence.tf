@@ -9,7 +9,7 @@ module "presence" {
 
   variables = {
     CONNECTIONS_TABLE = local.connections.name
-    INBOX_QUEUE_URL   = aws_sqs_queue.inbox.url
+    INBOX_QUEUE_URL   = module.inbox_queue.queues["inbox"].url
     LEAVE_QUEUE_URL   = var.leave_queue.url
     CALLBACK_ENDPOINT = var.websocket_api.callback_endpoint
   }
@@ -26,7 +26,7 @@ module "presence" {
     }
     Wake = {
       actions   = ["sqs:SendMessage"]
-      resources = [aws_sqs_queue.inbox.arn]
+      resources = [module.inbox_queue.queues["inbox"].arn]
     }
     EndSubscriptions = {
       actions   = ["sqs:SendMessage"]

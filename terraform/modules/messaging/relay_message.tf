@@ -12,19 +12,19 @@ module "relay_message" {
     CONNECTIONS_TABLE     = local.connections.name
     DEVICES_TABLE         = local.devices.name
     CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
-    INBOX_QUEUE_URL       = aws_sqs_queue.inbox.url
+    INBOX_QUEUE_URL       = module.inbox_queue.queues["inbox"].url
     DEAD_LETTER_QUEUE_URL = var.broadcast.dead_letter_queue.url
 
     # Only where there are further cells.
     CELL_NAME         = local.cell_name
     PLACEMENTS_TABLE  = try(var.hub.messages.placements_table, var.tables.placements.name, null)
-    FORWARD_QUEUE_URL = try(var.hub.messages.queue_url, aws_sqs_queue.forward["hub"].url, null)
+    FORWARD_QUEUE_URL = try(var.hub.messages.queue_url, module.forward_queues.queues["hub"].url, null)
     HUB_ROLE_ARN      = try(var.hub.messages.role_arn, null)
     HUB_EXTERNAL_ID   = local.has_hub ? var.hub.role.external_id : null
     HUB_REGION        = local.has_hub ? var.hub.hub_region : null
   }
 
-  queues_read = { ReadWakes = [aws_sqs_queue.inbox.arn] }
+  queues_read = { ReadWakes = [module.inbox_queue.queues["inbox"].arn] }
 
   statements = merge(local.hand_over, {
     # Closing, too: a device that missed a message is closed, so that its client knows.
@@ -35,7 +35,7 @@ module "relay_message" {
     # If time runs out, another wake is sent for the rest.
     SendWakes = {
       actions   = ["sqs:SendMessage"]
-      resources = [aws_sqs_queue.inbox.arn, var.broadcast.dead_letter_queue.arn]
+      resources = [module.inbox_queue.queues["inbox"].arn, var.broadcast.dead_letter_queue.arn]
     }
   })
 
@@ -61,53 +61,26 @@ module "relay_message" {
   }, local.find_players)
 }
 
-# One group an inbox: its wakes follow one another, and those of different inboxes go side by side.
-resource "aws_sqs_queue" "inbox" {
-  name                      = "${var.deployment.prefix}-inbox.fifo"
-  fifo_queue                = true
-  deduplication_scope       = "messageGroup"
-  fifo_throughput_limit     = "perMessageGroupId"
-  message_retention_seconds = 86400
-  sqs_managed_sse_enabled   = true
-
-  # Six times the function's timeout, as AWS asks for.
-  visibility_timeout_seconds = 6 * var.functions.relay_message.timeout
-}
-
-# Wakes of inboxes that could not be delivered. The messages stay there, and the next wake delivers them.
-resource "aws_sqs_queue" "inbox_failure" {
-  name                      = "${var.deployment.prefix}-inbox-failure.fifo"
-  fifo_queue                = true
-  message_retention_seconds = 1209600
-  sqs_managed_sse_enabled   = true
-}
-
-# A wake that fails is delivered again after 2 s, 4 s and so on: five minutes in all. Apart from the queue, so that
-# neither waits for the other: the provider watches every change of a queue for 25 seconds.
-resource "aws_sqs_queue_redrive_policy" "inbox" {
-  queue_url = aws_sqs_queue.inbox.url
-  redrive_policy = jsonencode({
-    deadLetterTargetArn = aws_sqs_queue.inbox_failure.arn
-    maxReceiveCount     = 9
-  })
-}
-
-# One wake an invocation: in a batch, the inboxes behind that of a receiver who is slow or throttled would wait for it.
-resource "aws_lambda_event_source_mapping" "relay_message" {
-  event_source_arn        = aws_sqs_queue.inbox.arn
-  function_name           = module.relay_message.alias.arn
-  batch_size              = 1
-  function_response_types = ["ReportBatchItemFailures"]
-
-  # A wake whose receiver is slow takes seconds; the others still leave most of the account's concurrency.
-  scaling_config {
-    maximum_concurrency = 200
-  }
-}
-
 # It sends a wake that it has no time for to the queue that it reads. Lambda takes that for a loop and would drop the
 # message: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
 resource "aws_lambda_function_recursion_config" "relay_message" {
   function_name  = module.relay_message.name
   recursive_loop = "Allow"
+}
+
+# One group an inbox: its wakes follow one another, and those of different inboxes go side by side. A wake that fails is
+# received again after 2 s, 4 s and so on: five minutes in all. Its messages stay in the inbox, and the next wake delivers
+# them. One wake an invocation: in a batch, the inboxes behind that of a receiver who is slow or throttled would wait for
+# it. Slow wakes still leave most of the account's concurrency.
+module "inbox_queue" {
+  source = "../work_queue"
+
+  prefix              = var.deployment.prefix
+  names               = ["inbox"]
+  readers             = { inbox = module.relay_message.alias.arn }
+  timeout             = var.functions.relay_message.timeout
+  fifo                = true
+  batch_size          = 1
+  maximum_concurrency = 200
+  failure             = { name = "inbox-failure", receives = 9 }
 }

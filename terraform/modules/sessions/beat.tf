@@ -16,7 +16,7 @@ module "beat" {
     PARTITIONS_TABLE  = var.tables.partitions.name
     WEBSOCKET_URL     = var.websocket_api.url
     CALLBACK_ENDPOINT = var.websocket_api.callback_endpoint
-    BEAT_QUEUE_URL    = one(aws_sqs_queue.beat[*].url)
+    BEAT_QUEUE_URL    = module.beat_queue.queues["beat"].url
     BEAT_SECONDS      = var.hub.placement.beat_seconds
     LEASE_SECONDS     = var.hub.placement.lease_seconds
     CELL_WEIGHTS      = jsonencode(var.hub.weights)
@@ -28,7 +28,7 @@ module "beat" {
     HUB_TENANTS_TABLE = var.hub.tables.tenants
   }
 
-  queues_read = { ReadTicks = aws_sqs_queue.beat[*].arn }
+  queues_read = { ReadTicks = [module.beat_queue.queues["beat"].arn] }
 
   statements = {
     CopyTenants = {
@@ -45,7 +45,7 @@ module "beat" {
     }
     Tick = {
       actions   = ["sqs:SendMessage"]
-      resources = aws_sqs_queue.beat[*].arn
+      resources = [module.beat_queue.queues["beat"].arn]
     }
     ActInTheHub = {
       actions   = ["sts:AssumeRole"]
@@ -55,27 +55,16 @@ module "beat" {
 }
 
 # The ticks within a minute, which a schedule cannot have. A late tick is useless.
-resource "aws_sqs_queue" "beat" {
-  count = var.hub == null ? 0 : 1
+module "beat_queue" {
+  source = "../work_queue"
 
-  name                      = "${var.deployment.prefix}-beat"
-  message_retention_seconds = 120
-  sqs_managed_sse_enabled   = true
-
-  # Six times the function's timeout, as AWS asks for.
-  visibility_timeout_seconds = 6 * var.functions.beat.timeout
-}
-
-resource "aws_lambda_event_source_mapping" "beat" {
-  count = var.hub == null ? 0 : 1
-
-  event_source_arn = aws_sqs_queue.beat[0].arn
-  function_name    = module.beat[0].alias.arn
-  batch_size       = 1
-
-  scaling_config {
-    maximum_concurrency = 2
-  }
+  prefix              = var.deployment.prefix
+  names               = [for hub in var.hub[*] : "beat"]
+  readers             = { for beat in module.beat : "beat" => beat.alias.arn }
+  timeout             = try(var.functions.beat.timeout, 1)
+  retention_seconds   = 120
+  batch_size          = 1
+  maximum_concurrency = 2
 }
 
 resource "aws_cloudwatch_event_rule" "beat" {

@@ -15,7 +15,7 @@ output "queues" {
   description = "URL and ARN of every queue, by its name without the prefix."
   value = merge(
     { end-session-failure = { url = aws_sqs_queue.end_session_failure.url, arn = aws_sqs_queue.end_session_failure.arn } },
-    { for queue in aws_sqs_queue.beat : "beat" => { url = queue.url, arn = queue.arn } },
+    module.beat_queue.queues,
   )
 }
 

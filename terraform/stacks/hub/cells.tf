@@ -1,12 +1,13 @@
 # Further cells: each is the stack `cell` in another account, and is given what the output `cells` says under its name.
 
 variable "cells" {
-  description = "Further cells, by name: AWS account, external id of the roles of both sides, Region, and weight, its part of the new sessions beside the weights of the others; 0 for none."
+  description = "Further cells, by name: AWS account, external id of the roles of both sides, and Region. The weight is its part of the new sessions beside the weights of the others; 0 for none. connects_per_second is the number of new connections that API Gateway lets into its account in a second; null: that of `connects`."
   type = map(object({
-    account_id  = string
-    external_id = string
-    region      = string
-    weight      = optional(number, 1)
+    account_id          = string
+    external_id         = string
+    region              = string
+    weight              = optional(number, 1)
+    connects_per_second = optional(number)
   }))
   default = {}
 
@@ -37,6 +38,10 @@ variable "cells" {
   validation {
     condition     = alltrue([for cell in var.cells : cell.weight >= 0 && cell.weight <= 1000000])
     error_message = "cells: weight must be from 0 to 1000000."
+  }
+  validation {
+    condition     = alltrue([for cell in var.cells : cell.connects_per_second == null ? true : cell.connects_per_second >= 0 && cell.connects_per_second <= 100000])
+    error_message = "cells: connects_per_second must be from 0, which lets in everyone at once, to 100000."
   }
   validation {
     condition     = sum(concat([var.hub_cell.weight], values(var.cells)[*].weight)) > 0
@@ -87,14 +92,16 @@ locals {
   weights = merge({ hub = var.hub_cell.weight }, { for name, cell in var.cells : name => cell.weight })
 
   # The clients of all cells ask the hub for their sessions. A further cell without weight may still have clients.
-  connects_per_second = var.connects.per_second * (length(var.cells) + (var.hub_cell.weight > 0 ? 1 : 0))
+  connects_of_cells   = concat([for cell in var.cells : coalesce(cell.connects_per_second, var.connects.per_second)], var.hub_cell.weight > 0 ? [var.connects.per_second] : [])
+  connects_per_second = contains(local.connects_of_cells, 0) ? 0 : sum(concat([0], local.connects_of_cells))
 
   cells = length(var.cells) == 0 ? null : {
     declared = var.cells
     json = jsonencode({
-      for name, cell in var.cells : name => {
-        accountId = cell.account_id, externalId = cell.external_id, region = cell.region, weight = cell.weight
-      }
+      for name, cell in var.cells : name => merge(
+        { accountId = cell.account_id, externalId = cell.external_id, region = cell.region, weight = cell.weight },
+        { for rate in cell.connects_per_second[*] : "connectsPerSecond" => rate },
+      )
     })
     hub_weight       = var.hub_cell.weight
     weights          = jsonencode(local.weights)

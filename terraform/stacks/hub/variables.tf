@@ -104,7 +104,7 @@ variable "quota" {
 }
 
 variable "connects" {
-  description = "Admission of clients: new connections that API Gateway lets into the account of each cell in a second, the lowest of their quotas; 0: nobody waits. The reserve is the part of them for newcomers, the first clients of each tenant in a minute, however long others wait."
+  description = "Admission of clients: new connections that API Gateway lets into the account of each cell in a second, unless `cells` has another number for it; 0: nobody waits. The reserve is the part of them for newcomers, the first clients of each tenant in a minute, however long others wait."
   type = object({
     per_second = optional(number, 500)
     reserve    = optional(number, 0.03)

@@ -110,7 +110,7 @@ def _tokens(text: str) -> list[str]:
 
 
 class _Parser:
-    """Reads a condition by recursive descent; NOT, IN and BETWEEN are not read."""
+    """Reads a condition by recursive descent; IN and BETWEEN are not read."""
 
     def __init__(self, tokens: list[str]) -> None:
         self._tokens = tokens
@@ -133,6 +133,9 @@ class _Parser:
         return parts[0] if len(parts) == 1 else lambda *one: all(part(*one) for part in parts)
 
     def _single(self) -> Condition:
+        if self._next_is("NOT"):
+            refused = self._single()
+            return lambda *one: not refused(*one)
         if self._next_is("("):
             found = self.either()
             self._take(")")
@@ -141,13 +144,14 @@ class _Parser:
             wanted = self._take() == "attribute_exists"
             path = self._path_in_parentheses()
             return lambda item, names, _: (names.get(path, path) in item) is wanted
-        if self._next_is("begins_with"):
+        if self._peek() in _FUNCTIONS_OF_TWO:
+            function = _FUNCTIONS_OF_TWO[self._take()]
             self._take("(")
             left = self._operand()
             self._take(",")
             right = self._operand()
             self._take(")")
-            return lambda *one: _begins_with(left(*one), right(*one))
+            return lambda *one: function(left(*one), right(*one))
         left = self._operand()
         compare = _COMPARE[self._take()]
         right = self._operand()
@@ -191,6 +195,13 @@ def _size(attribute: Any) -> Any:
 
 def _begins_with(left: Any, right: Any) -> bool:
     return left is not None and str(left["S"]).startswith(right["S"])
+
+
+def _contains(container: Any, member: Any) -> bool:
+    return container is not None and member["S"] in container["SS"]
+
+
+_FUNCTIONS_OF_TWO: Mapping[str, Callable[[Any, Any], bool]] = {"begins_with": _begins_with, "contains": _contains}
 
 
 def _compared(compare: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:

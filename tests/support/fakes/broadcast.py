@@ -1,6 +1,7 @@
 """The in-memory twins of the broadcasts' table and topic."""
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import override
@@ -18,6 +19,7 @@ class MemoryBroadcastStore(BroadcastStore):
         self._lock = threading.Lock()
         self._summaries: dict[BroadcastId, Summary] = {}
         self._sources: dict[tuple[BroadcastId, int], Source] = {}
+        self._redriven: defaultdict[tuple[BroadcastId, int | None], set[str]] = defaultdict(set)
         self._chunks: dict[tuple[BroadcastId, ChunkId], Chunk] = {}
         self._tallies: dict[TallyKey, Tally] = {}
         self._versions: dict[BroadcastId, int] = {}
@@ -144,17 +146,22 @@ class MemoryBroadcastStore(BroadcastStore):
             return True
 
     @override
-    def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:
+    def reopen_source(self, broadcast_id: BroadcastId, number: int, letter: str) -> None:
         with self._lock:
             source = self._sources.get((broadcast_id, number))
-            if source is not None and source.dispatched is not None:
+            if source is None or letter in self._redriven[broadcast_id, number]:
+                return
+            self._redriven[broadcast_id, number].add(letter)
+            if source.dispatched is not None:
                 end = end_of_source(number, len(self.chunk_sizes(broadcast_id, number)))
                 self._chunks.pop((broadcast_id, end.chunk_id), None)
                 self._sources[broadcast_id, number] = replace(source, dispatched=None, missed=0, queried_at=None)
 
     @override
-    def reopen_sources(self, broadcast_id: BroadcastId) -> None:
-        if summary := self._summaries.get(broadcast_id):
+    def reopen_sources(self, broadcast_id: BroadcastId, letter: str) -> None:
+        redriven = self._redriven[broadcast_id, None]
+        if letter not in redriven and (summary := self._summaries.get(broadcast_id)):
+            redriven.add(letter)
             self._summaries[broadcast_id] = replace(summary, sources=None, expected=None, missed=0, swarmed_at=None)
 
     @override

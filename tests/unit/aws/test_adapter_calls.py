@@ -261,7 +261,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
         "TransactWriteItems",
         lambda client: broadcasts(client).complete_source(BROADCAST, 0, chunks=1, dispatched=1, now=NOW),
     ),
-    ("UpdateItem", lambda client: broadcasts(client).reopen_sources(BROADCAST)),
+    ("UpdateItem", lambda client: broadcasts(client).reopen_sources(BROADCAST, "letter")),
     ("BatchGetItem", lambda client: broadcasts(client).tallies_of([TALLY])),
     ("UpdateItem", lambda client: broadcasts(client).replace_tally(TALLY, None, Tally(size=1))),
     ("Query", lambda client: broadcasts(client).tallies(BROADCAST)),

@@ -58,6 +58,7 @@ def cancelled(*reasons: dict[str, Any]) -> ClientError:
 CONFLICT = {"Code": "TransactionConflict"}
 NONE = {"Code": "None"}
 REFUSED = {"Code": "ConditionalCheckFailed"}
+SOURCE_ROW = {"part": {"S": "source#0"}, "scope": {"S": '{"partitions":["acme#00000"]}'}, "dispatched": {"N": "0"}}
 
 
 def moved_to(room: str) -> ClientError:
@@ -126,7 +127,7 @@ def test_a_message_without_a_group_has_no_group_id(group: str | None) -> None:
     [
         lambda store: store.fix_sources(BROADCAST, [source(0), source(1)]),
         lambda store: store.complete_source(BROADCAST, 0, chunks=0, dispatched=0, now=NOW),
-        lambda store: store.reopen_source(BROADCAST, 0),
+        lambda store: store.reopen_source(BROADCAST, 0, "letter"),
     ],
     ids=["fix sources", "complete a source", "reopen a source"],
 )
@@ -134,7 +135,7 @@ def test_a_conflicting_transaction_of_a_broadcast_is_retried(
     write: Callable[[DynamoBroadcastStore], object],
 ) -> None:
     """Its existence is unknown, so it is neither done nor refused: in the end its message is delivered again."""
-    client: Any = Client(get_item={}, transact_write_items=cancelled(REFUSED, CONFLICT))
+    client: Any = Client(get_item={"Item": SOURCE_ROW}, transact_write_items=cancelled(REFUSED, CONFLICT))
     store = DynamoBroadcastStore(client, "broadcasts", clock=lambda: NOW, pause=lambda _: None)
     client.get_paginator = lambda _: Client(paginate=[])
     with pytest.raises(TransientError, match="TransactWriteItems failed"):

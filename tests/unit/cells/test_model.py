@@ -22,6 +22,8 @@ def test_cells_are_read_as_they_are_declared() -> None:
     assert declared_cells(encode_text({"north": WIRE})) == {
         NORTH: DeclaredCell(NORTH, "444444444444", "north-1", "eu-west-1", 2.0)
     }
+    (cell,) = declared_cells(encode_text({"north": WIRE | {"connectsPerSecond": 50}})).values()
+    assert cell.connects_per_second == 50
     assert declared_cells("{}") == {}
 
 
@@ -37,6 +39,8 @@ def test_cells_are_read_as_they_are_declared() -> None:
         ({"north": WIRE | {"region": "europe"}}, "region"),
         ({"north": WIRE | {"weight": -1}}, "weight"),
         ({"north": WIRE | {"weight": True}}, "weight"),
+        ({"north": WIRE | {"connectsPerSecond": 100_001}}, "connectsPerSecond"),
+        ({"north": WIRE | {"connectsPerSecond": None}}, "connectsPerSecond"),
         ({"north": {}}, "accountId"),
     ],
 )

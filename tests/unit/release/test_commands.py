@@ -16,7 +16,7 @@ RUNNER = CliRunner()
 @pytest.fixture
 def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file that GitHub reads a step's outputs from; in no environment yet."""
-    for name in ("ENVIRONMENT", "SUBSCRIBER", "CANARY", "COMMIT", "DIGEST", "GITHUB_STEP_SUMMARY"):
+    for name in ("ENVIRONMENT", "CELL", "SUBSCRIBER", "KIND", "CANARY", "COMMIT", "DIGEST", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
     path = tmp_path / "output"
     monkeypatch.setenv("GITHUB_OUTPUT", str(path))
@@ -37,22 +37,39 @@ def test_a_context_names_the_sign_in(output: Path, monkeypatch: pytest.MonkeyPat
 def test_an_empty_variable_counts_as_unset(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A workflow's input that nobody filled in is empty."""
     monkeypatch.setenv("SUBSCRIBER", "")
+    monkeypatch.setenv("CELL", "")
     assert RUNNER.invoke(app, ["release", "context", "dev"]).exit_code == 0
     assert "account-id=222222222222" in output.read_text()
 
 
-def test_the_stacks_cover_every_map_of_subscribers(output: Path) -> None:
-    """A hub for each environment of AWS, and the subscribers of its map: all are planned and watched for drift."""
+def test_the_stacks_cover_every_map(output: Path) -> None:
+    """A hub for each environment of AWS, its cells and subscribers: all are planned and watched for drift."""
     assert RUNNER.invoke(app, ["release", "stacks"]).exit_code == 0
     name, _, value = output.read_text().partition("=")
     assert name == "stacks"
+    found = [(each["environment"], each["cell"], each["subscriber"]) for each in json.loads(value)]
+    assert found[:3] == [("dev", "", ""), ("dev", "north", ""), ("dev", "", "blue")]
     project = Project.of_this_code()
-    assert json.loads(value) == [
-        {"environment": name, "subscriber": subscriber}
+    assert found == [
+        (name, cell, subscriber)
         for name in ("dev", "production", "staging")
-        for subscriber in ["", *(each.name for each in Environment.of(project, name).subscribers)]
+        for known in [Environment.of(project, name)]
+        for cell, subscriber in [
+            ("", ""),
+            *((each.name, "") for each in known.cells),
+            *(("", each.name) for each in known.subscribers),
+        ]
     ]
-    assert {"environment": "dev", "subscriber": "blue"} in json.loads(value)
+
+
+@pytest.mark.parametrize(("kind", "first"), [("cell", "north"), ("subscriber", "blue")])
+def test_the_waves_are_of_the_kind_that_is_asked_for(
+    output: Path, monkeypatch: pytest.MonkeyPatch, kind: str, first: str
+) -> None:
+    """A workflow names it in a variable."""
+    monkeypatch.setenv("KIND", kind)
+    assert RUNNER.invoke(app, ["release", "waves", "dev"]).exit_code == 0
+    assert output.read_text() == f'canary=["{first}"]\nearly=[]\nrest=[]\n'
 
 
 def test_an_environment_without_subscribers_has_no_waves(output: Path) -> None:
@@ -66,7 +83,13 @@ def test_an_environment_without_subscribers_has_no_waves(output: Path) -> None:
     ("arguments", "sentence"),
     [
         (["context", "nowhere"], "There is no environment 'nowhere'."),
-        (["context", "dev", "--subscriber", "nobody"], "dev has no subscriber 'nobody'."),
+        (["context", "dev", "--subscriber", "nobody"], "dev has no subscriber 'nobody' in eu-central-1."),
+        (["context", "dev", "--cell", "nowhere"], "dev has no cell 'nowhere' in eu-central-1."),
+        (["cell", "dev"], "The hub needs no description."),
+        (
+            ["context", "dev", "--cell", "north", "--subscriber", "blue"],
+            "Both a cell, north, and a subscriber, blue, are named.",
+        ),
         (["manifest", "dev", "--commit", "main", "--digest", f"sha256:{'0' * 64}"], "'main' is not a commit."),
         (["manifest", "dev", "--commit", "a" * 40, "--digest", "latest"], "'latest' is not an image's digest."),
         (["plan", "dev", "--manifest", "missing.json"], "There is no file missing.json."),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tools.errors import OperatorError
-from tools.release.environment import Environment, Subscriber
+from tools.release.environment import Cell, Environment, Subscriber
 from tools.release.manifest import Image
 from tools.stack.project import Project
 
@@ -57,10 +57,53 @@ def test_the_map_of_subscribers_is_terraforms(project: Project) -> None:
         Subscriber("blue", "555555555555", (0, 1)),
         Subscriber("green", "666666666666", (2,)),
     )
-    assert environment.subscriber("green").account_id == "666666666666"
+    assert environment.dependent("subscriber", "green").account_id == "666666666666"
     with pytest.raises(OperatorError) as refused:
-        environment.subscriber("red")
+        environment.dependent("subscriber", "red")
     assert "blue, green" in refused.value.remedy
+
+
+def test_a_release_reaches_the_cells_of_its_own_region(project: Project) -> None:
+    """Lambda runs no image of another Region: a cell there is in the map, and in no wave."""
+    entry = {"account_id": "666666666666", "external_id": "loudhailer-dev-1", "region": "eu-central-1"}
+    cells = {"north": entry, "far": {**entry, "account_id": "777777777777", "region": "us-east-1"}}
+    (project.terraform / "environments/dev/cells.tfvars.json").write_text(json.dumps({"cells": cells}))
+    environment = Environment.of(project, "dev")
+    north = Cell("north", "666666666666", "eu-central-1")
+    assert environment.cells == (north, Cell("far", "777777777777", "us-east-1"))
+    assert environment.dependents("cell") == [north]
+    with pytest.raises(OperatorError, match="dev has no cell 'far' in eu-central-1") as refused:
+        environment.dependent("cell", "far")
+    assert "there: north." in refused.value.remedy
+
+
+def test_a_cell_and_a_subscriber_of_one_name_are_refused(project: Project) -> None:
+    """Their plans would be one artifact of the workflow's run."""
+    entry = {"account_id": "666666666666", "external_id": "loudhailer-dev-1", "region": "eu-central-1"}
+    folder = project.terraform / "environments/dev"
+    (folder / "cells.tfvars.json").write_text(json.dumps({"cells": {"blue": entry}}))
+    (folder / "subscribers.tfvars.json").write_text(json.dumps({"subscribers": SUBSCRIBERS}))
+    with pytest.raises(OperatorError, match="a cell and a subscriber of the name 'blue'"):
+        Environment.of(project, "dev")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"cells": []},
+        {"subscribers": {}},
+        {"cells": {"north": {"account_id": "666666666666"}}},
+        {"cells": {"north": {"account_id": "666666666666", "region": ""}}},
+        {"cells": {"north": {"account_id": "666666666666", "region": 1}}},
+        {"cells": {"north": {"account_id": "6", "region": "eu-central-1"}}},
+    ],
+)
+def test_a_malformed_map_of_cells_is_refused(project: Project, document: object) -> None:
+    """Before a role is made of it, with the legal form."""
+    (project.terraform / "environments/dev/cells.tfvars.json").write_text(json.dumps(document))
+    with pytest.raises(OperatorError, match="is no map of cells") as refused:
+        Environment.of(project, "dev")
+    assert '"region"' in refused.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -293,6 +293,17 @@ def test_a_subscriber_is_not_asked_for_routes() -> None:
     assert deployment.frames == []
 
 
+def test_a_cell_answers_for_its_own_routes_and_must_deliver_itself() -> None:
+    """Its sentences name the cell: how many shards it has, the hub does not know."""
+    silent = Deployment(lambda _shard, _turn: HUB, pings_are_answered=False)
+    stand_in = cast("Any", silent)
+    check = SyntheticBroadcast(stand_in, stand_in, 1, (0,), BLUE, cell="north", crowd=stand_in)
+    assert asyncio.run(check.problems()) == [
+        f"account {BLUE} delivered none of 20 synthetic broadcasts through the cell north"
+    ]
+    assert "ping" in asyncio.run(check.problems_of_routes())
+
+
 def test_an_api_that_refuses_is_a_problem() -> None:
     """In a sentence, with what it answered."""
 

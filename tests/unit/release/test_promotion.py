@@ -10,7 +10,7 @@ import pytest
 
 from tools.errors import OperatorError
 from tools.release import promotion
-from tools.release.environment import Environment
+from tools.release.environment import Cell, Environment, Subscriber
 from tools.release.manifest import Image, Manifest
 from tools.release.plan import PlanSummary
 from tools.release.promotion import Promotion, returned_to
@@ -18,6 +18,12 @@ from tools.release.shift import Steps
 from tools.release.store import Action, HistoryEntry
 from tools.release.workspace import Workspace
 from tools.stack.project import Project
+
+DESCRIBED: dict[str, Any] = {
+    "weights": {"hub": 1, "north": 1},
+    "placement": {"home_connections": 20_000, "lease_seconds": 15},
+}
+"""The hub's description of a further cell, as far as the checks of health read it."""
 
 REPOSITORY = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/loudhailer"
 BEFORE, NOW, NEXT = (Manifest.now(f"{number:040x}", Image(REPOSITORY, f"sha256:{number:064x}")) for number in (1, 2, 3))
@@ -223,6 +229,7 @@ class Aliases:
             "the subscriber blue",
             id="a subscriber",
         ),
+        pytest.param({}, {"cells": {"north": {"tables": {"x": "a/shard-1"}}}}, "the cell north", id="a cell"),
     ],
 )
 def test_a_refused_plan_cannot_be_applied(
@@ -246,7 +253,7 @@ def test_a_refused_plan_cannot_be_applied(
 @pytest.mark.parametrize(
     ("outputs", "shards"),
     [
-        ({"shards": 2, "cells": {"north": {}}, "express_recipients": 500}, {0, 1}),
+        ({"shards": 2, "cells": {"north": DESCRIBED}, "express_recipients": 500}, {0, 1}),
         ({"cells": {}, "express_recipients": 0}, {0, 1, 2}),
         ({}, {0, 1, 2}),
     ],
@@ -265,6 +272,59 @@ def test_a_shard_that_is_drained_is_not_checked(
     assert (broadcast.shards, broadcast.has_cells) == (len(shards), bool(outputs.get("cells")))
     assert broadcast.has_express is (outputs.get("express_recipients") != 0)
     assert set(broadcast.through) == shards
+
+
+NORTH, BLUE = Cell("north", "666666666666", "eu-central-1"), Subscriber("blue", "555555555555", (6, 7))
+
+
+@pytest.mark.parametrize(("about", "variable"), [(NORTH, "hub"), (BLUE, "cell")])
+def test_the_hubs_description_is_a_variable_of_the_other_stack(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, about: Cell | Subscriber, variable: str
+) -> None:
+    """It is kept in a file, since the other account may not read the hub's state."""
+    other = promotion_of(Past(), monkeypatch, home=tmp_path, about=about)
+    assert other.stack == about.kind
+    with pytest.raises(OperatorError, match=f"description for the {about.kind} {about.name} is missing") as refused:
+        other._variables()
+    assert f"{about.kind.upper()}={about.name}" in refused.value.remedy
+    monkeypatch.setattr(Promotion, "outputs", lambda _: {f"{about.kind}s": {about.name: {"name": about.name}}})
+    promotion_of(Past(), monkeypatch, home=tmp_path).keep_description(about)
+    assert not other.waits_for_hub
+    assert other._variables() == {variable: {"name": about.name}, "region": "eu-central-1"}
+
+
+def test_a_cell_that_the_hub_does_not_know_waits_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It gets a release before the hub; a subscriber gets it after the hub, and must be known."""
+    hub = promotion_of(Past(), monkeypatch, home=tmp_path)
+    monkeypatch.setattr(Promotion, "outputs", lambda _: {})
+    hub.keep_description(NORTH)
+    assert replace(hub, about=NORTH).waits_for_hub
+    assert not hub.waits_for_hub
+    with pytest.raises(OperatorError, match="does not know blue yet"):
+        hub.keep_description(BLUE)
+    with pytest.raises(OperatorError, match="does not know north yet"):
+        hub.cell_in_hub(NORTH, {})
+
+
+def test_a_cell_is_checked_by_a_broadcast_that_its_account_delivers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tenant's home is the cell; the express lanes are the hub's."""
+    cloud = SimpleNamespace(client=lambda _service: None, sign=None)
+    hub = replace(
+        promotion_of(Past(), monkeypatch), cloud=cast("Any", cloud), terminal=cast("Any", SimpleNamespace(say=print))
+    )
+    outputs = {
+        "http_url": "",
+        "queue_urls": {},
+        "tables": {"tenants": "t", "cells": "c"},
+        "cells": {"north": DESCRIBED},
+    }
+    assert hub.cell_in_hub(NORTH, outputs).lease_seconds == 15
+    broadcast = hub.broadcast_on(NORTH, outputs)
+    assert (broadcast.account, broadcast.cell, broadcast.has_express) == (NORTH.account_id, "north", False)
+    assert broadcast.tenant.tenant_id.startswith("synthetic-north-")
+    assert hub.broadcast(outputs).tenant.tenant_id.startswith("synthetic-hub-")
+    alone = {**DESCRIBED, "weights": {"hub": 0, "north": 1}}
+    assert hub.broadcast({**outputs, "cells": {"north": alone}}).tenant.tenant_id == "synthetic"
 
 
 @dataclass

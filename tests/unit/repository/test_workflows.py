@@ -52,7 +52,7 @@ def needs(name: str, job: str) -> set[str]:
 
 def test_workflows_exist_for_tests_and_releases_only() -> None:
     """Each file is listed here."""
-    tests, release = {"pull_request", "nightly"}, {"deploy", "drift", "promote", "release", "rollback", "subscribers"}
+    tests, release = {"pull_request", "nightly"}, {"deploy", "drift", "promote", "release", "rollback", "waves"}
     assert set(WORKFLOWS) == tests | release
 
 
@@ -151,7 +151,7 @@ def test_a_newer_promotion_replaces_a_pending_one_and_cancels_no_apply() -> None
     """All commits wait in one line for a stack; who is older comes to the check with all of main's history."""
     for name, job in (("deploy", "apply"), ("rollback", "rollback")):
         line = jobs(name)[job]["concurrency"]
-        assert line == {"group": "apply-${{ inputs.environment }}-${{ inputs.subscriber || 'hub' }}"}
+        assert line == {"group": "apply-${{ inputs.environment }}-${{ inputs.cell || inputs.subscriber || 'hub' }}"}
     for job in ("plan", "apply"):
         sources = [step["with"] for of, step in steps("deploy") if of == job and "ref" in step.get("with", {})]
         assert [(each["ref"], each["fetch-depth"]) for each in sources] == [("${{ inputs.commit }}", 0)]
@@ -177,24 +177,28 @@ def test_the_approved_plan_is_applied() -> None:
 
 
 def test_a_digest_goes_from_dev_to_staging_to_production() -> None:
-    """The next environment waits for the one before, with its subscribers."""
+    """The next environment waits for the one before. Cells come before their hub: they must read what it writes."""
     assert {job: needs("promote", job) for job in jobs("promote")} == {
-        "dev": set(),
+        "dev-cells": set(),
+        "dev": {"dev-cells"},
         "dev-subscribers": {"dev"},
-        "staging": {"dev-subscribers"},
+        "staging-cells": {"dev-subscribers"},
+        "staging": {"staging-cells"},
         "staging-subscribers": {"staging"},
-        "production": {"staging-subscribers"},
+        "production-cells": {"staging-subscribers"},
+        "production": {"production-cells"},
         "production-subscribers": {"production"},
     }
+    assert [job["with"].get("kind") for job in jobs("promote").values()] == ["cell", None, "subscriber"] * 3
     assert {job["with"]["commit"] for job in jobs("promote").values()} == {"${{ inputs.commit }}"}
     assert [job["with"]["environment"] for job in jobs("promote").values()] == [
-        job.removesuffix("-subscribers") for job in jobs("promote")
+        job.removesuffix("-subscribers").removesuffix("-cells") for job in jobs("promote")
     ]
 
 
 def test_exception_inputs_reach_the_commands() -> None:
     """A release after a rewrite of main, and one that destroys a queue on purpose, have a workflow, too."""
-    called = [job for name in ("promote", "subscribers") for job in jobs(name).values() if "uses" in job]
+    called = [job for name in ("promote", "waves") for job in jobs(name).values() if "uses" in job]
     assert {job["with"].get("replaces") for job in called} == {"${{ inputs.replaces }}"}
     hubs = [job for job in jobs("promote").values() if job["uses"].endswith("deploy.yml")]
     assert {job["with"].get("allow-destroy") for job in hubs} == {"${{ inputs.allow-destroy }}"}
@@ -214,23 +218,26 @@ def test_a_rollback_and_a_drift_check_use_the_last_applied_sources() -> None:
 
 def test_a_failed_canary_stops_the_waves() -> None:
     """Each wave is of the map that Terraform uses, waits for the one before, and ends with its first failure."""
-    assert [needs("subscribers", job) for job in ("canary", "early", "rest")] == [
+    assert [needs("waves", job) for job in ("canary", "early", "rest")] == [
         {"waves"},
         {"waves", "canary"},
         {"waves", "early"},
     ]
     for wave in ("canary", "early", "rest"):
-        job = jobs("subscribers")[wave]
+        job = jobs("waves")[wave]
         assert job["strategy"]["fail-fast"] is True
-        assert job["strategy"]["matrix"] == {"subscriber": f"${{{{ fromJSON(needs.waves.outputs.{wave}) }}}}"}
+        assert job["strategy"]["matrix"] == {"name": f"${{{{ fromJSON(needs.waves.outputs.{wave}) }}}}"}
         assert job["if"] == f"needs.waves.outputs.{wave} != '[]'"  # without always(): a failure before it skips it
+        named = {kind: f"${{{{ inputs.kind == '{kind}' && matrix.name || '' }}}}" for kind in ("cell", "subscriber")}
+        assert {kind: job["with"][kind] for kind in named} == named
+    assert {step["env"].get("KIND") for _, step in steps("waves") if "env" in step} == {"${{ inputs.kind }}"}
 
 
 def rolled_out(failing: set[str], planned: dict[str, list[str]]) -> list[str]:
     """Return the stacks that the workflow reaches; GitHub skips a job that needs one that failed or was skipped."""
     done, reached = {"waves"}, []
-    for name in jobs("subscribers"):
-        if planned.get(name) and needs("subscribers", name) <= done:
+    for name in jobs("waves"):
+        if planned.get(name) and needs("waves", name) <= done:
             reached += planned[name]
             if failing.isdisjoint(planned[name]):
                 done.add(name)
@@ -258,7 +265,25 @@ def targets(name: str, job: str) -> list[str]:
     return [step["run"].removeprefix("make ") for each, step in steps(name) if each == job and "run" in step]
 
 
-def test_a_subscriber_is_deployed_with_the_hubs_outputs_and_rolled_back_if_unhealthy() -> None:
+@pytest.mark.parametrize("name", ["deploy", "rollback", "drift", "pull_request"])
+def test_every_step_about_a_subscriber_may_be_about_a_cell(name: str) -> None:
+    """A step that knows the subscriber alone would be about the hub instead."""
+    given = [step["env"] for _, step in steps(name) if "env" in step]
+    given += [job["env"] for job in jobs(name).values() if "env" in job]
+    about = [env for env in given if "SUBSCRIBER" in env or "CELL" in env]
+    assert about
+    for env in about:
+        assert env["CELL"] == env["SUBSCRIBER"].replace("subscriber", "cell")
+    conditions = [step["if"] for _, step in steps(name) if "subscriber" in step.get("if", "")]
+    assert all(re.search(r"(\w+)\.cell \|\| \1\.subscriber", condition) for condition in conditions)
+
+
+def test_a_plan_that_could_not_be_made_is_not_applied() -> None:
+    """A cell that the hub does not know yet has none, and its promotion continues with the hub."""
+    assert jobs("deploy")["apply"]["if"] == "needs.plan.outputs.plan"
+
+
+def test_another_account_is_deployed_with_the_hubs_outputs_and_rolled_back_if_unhealthy() -> None:
     """`tests/e2e/test_release.py` gives the same commands; each job is on a machine of its own."""
     assert targets("deploy", "plan") == ["context", "verify", "cell", "context", "plan"]
     assert targets("deploy", "apply") == ["context", "context", "apply", "cell", "health", "rollback"]
@@ -269,7 +294,7 @@ def test_a_subscriber_is_deployed_with_the_hubs_outputs_and_rolled_back_if_unhea
 
 
 @pytest.mark.parametrize(("name", "job"), [("drift", "drift"), ("pull_request", "plan")])
-def test_all_hubs_and_subscribers_are_checked_for_drift(name: str, job: str) -> None:
+def test_all_stacks_are_checked_for_drift(name: str, job: str) -> None:
     """The running release is asked for before the hub is: where nothing runs yet, the hub may know nothing to say."""
     assert needs(name, job) == {"stacks"}
     assert jobs(name)[job]["strategy"]["matrix"] == {"include": "${{ fromJSON(needs.stacks.outputs.stacks) }}"}
@@ -277,7 +302,7 @@ def test_all_hubs_and_subscribers_are_checked_for_drift(name: str, job: str) -> 
     assert targets(name, job) == ["context", "current", "context", "cell", job]
     for _, step in steps(name):
         if step.get("run") == "make cell" or "Sign in to the hub" in step.get("name", ""):
-            assert step["if"] == "matrix.subscriber && steps.current.outputs.commit"
+            assert step["if"] == "(matrix.cell || matrix.subscriber) && steps.current.outputs.commit"
 
 
 def test_an_image_is_signed_before_it_is_released_and_verified_before_it_is_planned() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from functions.sessions.session_api.admission import Admission, LimitReached
 from loudhailer.errors import BusyError, TransientError
-from loudhailer.ids import HUB, SessionId, TenantId
+from loudhailer.ids import HUB, CellName, SessionId, TenantId
 from loudhailer.limits.line.model import Kind, Turn
 from loudhailer.limits.model import minute_of
 from loudhailer.tenants.model import Tenant
@@ -284,7 +284,7 @@ def test_a_later_turn_does_not_shorten_the_life_of_an_earlier_one() -> None:
     desk.store.extend(HUB, Kind.SLOT, 0.8, NOW)
     desk.store.extend(HUB, Kind.APPOINTMENT, 900, NOW)
     desk.admission._minute = minute_of(int(NOW))
-    desk.admission._in_line.add(ACME.tenant_id)
+    desk.admission._line(HUB).in_line.add(ACME.tenant_id)
     assert desk.ask() == pytest.approx(900)
     due = Turn(Kind.APPOINTMENT, NOW)
     desk.store.keep(
@@ -292,6 +292,27 @@ def test_a_later_turn_does_not_shorten_the_life_of_an_earlier_one() -> None:
     )
     assert desk.ask() == pytest.approx(0.8)
     assert desk.store.expire_at[ACME.tenant_id, SessionId("s1")] > NOW + 900 + 300
+
+
+def test_a_cell_lets_in_clients_at_a_rate_of_its_own() -> None:
+    """Accounts have different quotas; a rate of 0 lets in everyone, and other cells have the rate of the hub."""
+    north, south, far = CellName("north"), CellName("south"), CellName("far")
+    admission = Admission(
+        MemoryLineStore(),
+        MemoryLimitStore(),
+        per_second=100,
+        per_second_on={north: 10, south: 0},
+        reserve=0.1,
+        clock=lambda: NOW,
+        random=SystemRandom(),
+    )
+    let_in = {
+        cell: [admission.admit(cell, ACME, SessionId(f"{cell}{number}")) for number in range(60)].count(None)
+        for cell in (HUB, far, north, south)
+    }
+    assert let_in[HUB] == let_in[far]
+    assert let_in[south] == 60
+    assert 1 <= let_in[north] < let_in[HUB] < 60
 
 
 def test_a_client_may_come_a_little_before_its_turn_or_a_second_after_it() -> None:
@@ -312,7 +333,7 @@ def test_a_turn_lets_one_client_in() -> None:
     desk.store.extend(HUB, Kind.SLOT, 0.2, NOW)
     desk.store.keep(ACME.tenant_id, SessionId("s1"), Turn(Kind.APPOINTMENT, NOW - 250), expires_at=0)
     desk.admission._minute = minute_of(int(NOW))
-    desk.admission._in_line.add(ACME.tenant_id)
+    desk.admission._line(HUB).in_line.add(ACME.tenant_id)
     assert desk.ask() is None
     assert desk.ask() == pytest.approx(100)
 
@@ -337,7 +358,7 @@ def test_appointments_that_are_over_are_given_to_no_client() -> None:
         for kind in Kind:
             desk.store.extend(HUB, kind, seconds, desk.now)
         desk.admission._minute = minute_of(int(desk.now))
-        desk.admission._in_line.add(ACME.tenant_id)
+        desk.admission._line(HUB).in_line.add(ACME.tenant_id)
         assert desk.ask(f"s{seconds}") == pytest.approx(seconds)
         desk.now += 100
 

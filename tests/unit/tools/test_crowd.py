@@ -149,7 +149,9 @@ async def test_a_member_moves_and_keeps_its_former_connection_for_the_overlap(mo
     """A broadcast that comes on both is counted once; two on one connection are a duplicate."""
     moving = MovingCrowd(monkeypatch)
     give(moving.before, broadcast("b1"))
+    assert moving.crowd.moved == set()
     after = await moving.move(0.0)
+    assert moving.crowd.moved == {0}
     give(after, broadcast("b1"), broadcast("b2"), broadcast("b2"))
     give(moving.before, broadcast("b2"))
     assert moving.crowd.reception("b1").counts == {0: 1}

@@ -99,6 +99,26 @@ def test_an_incorrect_broadcast_is_reported(result: BroadcastResult, fault: str)
     assert result.faults == [fault]
 
 
+def test_a_socket_that_moves_may_receive_a_broadcast_on_both_cells() -> None:
+    """While a cell drains: one of the hub's two sockets has moved, and its report must not have more than both."""
+    moved = replace(ON_TWO_CELLS, by_cell={HUB: 1, NORTH: 1}, moved=1)
+    assert moved.faults == []
+    twice = replace(
+        PART, dispatched=4, delivered=4, by_cell={HUB: replace(PART, delivered=2), NORTH: replace(PART, delivered=2)}
+    )
+    assert replace(moved, report=twice).faults == []
+    assert replace(moved, report=replace(twice, dispatched=5)).faults == [
+        "The report of the broadcast to everyone says 5 dispatched and 4 delivered of 3 to 4."
+    ]
+    three = {HUB: replace(PART, delivered=3), NORTH: PART}
+    assert replace(moved, report=replace(twice, by_cell=three)).faults == [
+        "The report of the broadcast to everyone says 3 delivered by hub, not 1 to 2."
+    ]
+    assert replace(moved, report=replace(twice, delivered=2)).faults == [
+        "The report of the broadcast to everyone says 4 dispatched and 2 delivered of 3 to 4."
+    ]
+
+
 @pytest.mark.parametrize(
     ("count", "part"),
     [
@@ -117,9 +137,9 @@ def test_a_count_off_by_one_is_reported(count: TenantCount, part: str) -> None:
 def test_a_cell_without_sockets_is_reported(terminal: Terminal) -> None:
     """All sums are right without it, so nothing else would show it."""
     cells: Any = SimpleNamespace(all_cells=[HUB, NORTH], http_api=lambda: HttpApi("http://127.0.0.1:1"))
-    performance = Performance(Scenario.of(10, 2), cells, terminal, cell_of={0: HUB, 1: NORTH})
+    performance = Performance(Scenario.of(10, 2), cells, terminal, used={HUB, NORTH})
     assert performance.faults == []
-    performance.cell_of = {0: HUB}
+    performance.used = {HUB}
     assert performance.faults == [
         "The cell north got no socket. Of a few, that may be chance: try more with --sockets."
     ]

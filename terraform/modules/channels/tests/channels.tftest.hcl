@@ -62,24 +62,17 @@ run "every_part_is_as_documented_by_default" {
     error_message = "Tables must be on demand, and protected by default."
   }
 
-  # Changes of members are counted in order without loss.
+  # Members are counted by functions of their own, which know no sessions.
   assert {
-    condition = (
-      aws_lambda_event_source_mapping.accounting.parallelization_factor == 1
-      && aws_lambda_event_source_mapping.accounting.starting_position == "TRIM_HORIZON"
-      && aws_lambda_event_source_mapping.accounting.maximum_record_age_in_seconds == 3600
-    )
-    error_message = "The stream must be read from its beginning, in order, and given up after an hour."
-  }
-
-  # A message that cannot be handled is kept.
-  assert {
-    condition     = jsondecode(aws_sqs_queue_redrive_policy.leave.redrive_policy).maxReceiveCount == 10
-    error_message = "A message of leave must end in leave-failure after ten tries."
+    condition = { for name, function in output.functions : name => function.name if strcontains(name, "members") } == {
+      accounting-members = "loudhailer-test-accounting-members"
+      reconcile-members  = "loudhailer-test-reconcile-members"
+    }
+    error_message = "The instances for members must be named after them."
   }
   assert {
-    condition     = aws_sqs_queue.leave.visibility_timeout_seconds == 120
-    error_message = "The visibility timeout must be six times the function's timeout."
+    condition     = output.queues.leave-failure != null
+    error_message = "A message that leave_channels cannot handle must be kept."
   }
 }
 

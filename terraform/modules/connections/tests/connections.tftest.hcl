@@ -76,29 +76,6 @@ run "every_part_is_as_documented_by_default" {
     ])
     error_message = "Tables must be on demand, and protected by default."
   }
-
-  # Changes are counted in order without loss.
-  assert {
-    condition = (
-      aws_lambda_event_source_mapping.accounting.parallelization_factor == 1
-      && aws_lambda_event_source_mapping.accounting.starting_position == "TRIM_HORIZON"
-      && aws_lambda_event_source_mapping.accounting.bisect_batch_on_function_error
-      && aws_lambda_event_source_mapping.accounting.function_response_types == toset(["ReportBatchItemFailures"])
-    )
-    error_message = "The stream must be read from its beginning, in order, and a bad record must not block its neighbours."
-  }
-  assert {
-    condition     = aws_lambda_event_source_mapping.accounting.destination_config[0].on_failure[0].destination_arn == aws_sqs_queue.accounting_failure.arn
-    error_message = "Records that cannot be counted must be kept for reconcile."
-  }
-  assert {
-    condition     = aws_lambda_event_source_mapping.accounting.maximum_record_age_in_seconds == 3600
-    error_message = "Records must be given up after an hour: reconcile assumes that older ones are counted."
-  }
-  assert {
-    condition     = aws_lambda_event_source_mapping.accounting.maximum_retry_attempts == -1
-    error_message = "A record must be given up for its age, an hour, and never because it was tried often in a short time."
-  }
 }
 
 run "a_reserved_connect_without_a_reserved_authorizer_is_refused" {

@@ -4,31 +4,31 @@ mock_provider "aws" {
 }
 
 override_resource {
-  target          = aws_sqs_queue.dead_letter
+  target          = module.echo_queues.aws_sqs_queue.failure[0]
   override_during = plan
   values          = { arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-dead-letter.fifo" }
 }
 
 override_resource {
-  target          = aws_sqs_queue.this["silo-gold"]
+  target          = module.echo_queues.aws_sqs_queue.this["silo-gold"]
   override_during = plan
   values          = { arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-silo-gold.fifo" }
 }
 
 override_resource {
-  target          = aws_sqs_queue.this["pooled"]
+  target          = module.echo_queues.aws_sqs_queue.this["pooled"]
   override_during = plan
   values          = { arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-pooled.fifo" }
 }
 
 override_resource {
-  target          = aws_sqs_queue.forward["hub"]
+  target          = module.forward_queues.aws_sqs_queue.this["hub"]
   override_during = plan
   values          = { arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-forward-hub.fifo", url = "https://sqs/loudhailer-test-forward-hub.fifo" }
 }
 
 override_resource {
-  target          = aws_sqs_queue.forward["north"]
+  target          = module.forward_queues.aws_sqs_queue.this["north"]
   override_during = plan
   values          = { arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-forward-north.fifo" }
 }
@@ -68,55 +68,17 @@ variables {
 run "every_part_is_as_documented_by_default" {
   command = plan
 
-  # The pool and every silo have a queue of high throughput.
+  # The pool and every silo have a queue of high throughput, whose failed frames stay parts of their groups.
   assert {
-    condition = { for key, queue in aws_sqs_queue.this : key => queue.name } == {
+    condition = { for key, queue in module.echo_queues.queues : key => queue.name } == {
       pooled    = "loudhailer-test-pooled.fifo"
       silo-gold = "loudhailer-test-silo-gold.fifo"
     }
-    error_message = "There must be one queue for the pool and one for each silo."
+    error_message = "There must be one FIFO queue for the pool and one for each silo."
   }
   assert {
-    condition = alltrue([
-      for queue in concat(values(aws_sqs_queue.this), [aws_sqs_queue.dead_letter]) :
-      queue.fifo_queue && queue.deduplication_scope == "messageGroup" && queue.fifo_throughput_limit == "perMessageGroupId"
-      && queue.sqs_managed_sse_enabled
-    ])
-    error_message = "Queues must be FIFO, of high throughput, and encrypted."
-  }
-  assert {
-    condition     = alltrue([for queue in aws_sqs_queue.this : queue.visibility_timeout_seconds == 60])
-    error_message = "A queue must hide a message for six times the consumer's timeout."
-  }
-
-  # Messages that every worker failed on are kept in a FIFO queue.
-  assert {
-    condition = {
-      for key, redrive in aws_sqs_queue_redrive_policy.this : key => jsondecode(redrive.redrive_policy)
-      } == {
-      for key in ["pooled", "silo-gold"] : key => {
-        deadLetterTargetArn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-dead-letter.fifo"
-        maxReceiveCount     = 5
-      }
-    }
-    error_message = "A message that failed five times must be moved, and stay a part of its group."
-  }
-  assert {
-    condition     = aws_sqs_queue.dead_letter.message_retention_seconds == 1209600
-    error_message = "Unhandled messages must be kept as long as AWS allows."
-  }
-
-  # Every queue has its own consumer, and only failed messages are retried.
-  assert {
-    condition     = { for key, mapping in aws_lambda_event_source_mapping.echo : key => mapping.function_name } == { for key, function in module.echo : key => function.alias.arn }
-    error_message = "A silo must be read by its own consumer."
-  }
-  assert {
-    condition = alltrue([
-      for mapping in aws_lambda_event_source_mapping.echo :
-      mapping.batch_size == 10 && mapping.function_response_types == toset(["ReportBatchItemFailures"])
-    ])
-    error_message = "Every mapping must take batches of ten, and partial failures."
+    condition     = module.echo_queues.failure_queue.arn == "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-dead-letter.fifo"
+    error_message = "Frames that every worker failed on must be kept in a FIFO queue."
   }
 
   # A route names its queue and the queues it may select.
@@ -161,20 +123,8 @@ run "every_part_is_as_documented_by_default" {
     error_message = "No record may wait for others or be lost without a trace."
   }
   assert {
-    condition = (
-      aws_sqs_queue.inbox.fifo_throughput_limit == "perMessageGroupId"
-      && aws_sqs_queue.inbox.deduplication_scope == "messageGroup"
-      && aws_lambda_event_source_mapping.relay_message.batch_size == 1
-    )
-    error_message = "Groups must go side by side, one wake an invocation."
-  }
-  assert {
-    condition     = aws_sqs_queue.inbox.visibility_timeout_seconds == 6 * var.functions.relay_message.timeout
-    error_message = "A wake must stay invisible for six times the function's timeout."
-  }
-  assert {
-    condition     = aws_sqs_queue.inbox_failure.fifo_queue && jsondecode(aws_sqs_queue_redrive_policy.inbox.redrive_policy).deadLetterTargetArn == aws_sqs_queue.inbox_failure.arn
-    error_message = "The dead-letter queue of a FIFO queue must be one too."
+    condition     = module.inbox_queue.queues["inbox"].name == "loudhailer-test-inbox.fifo"
+    error_message = "The wakes of an inbox must follow one another."
   }
   assert {
     condition     = aws_lambda_function_recursion_config.relay_message.recursive_loop == "Allow"
@@ -310,7 +260,7 @@ run "nothing_is_forwarded_without_further_cells" {
   command = plan
 
   assert {
-    condition     = length(module.forward_message) + length(aws_sqs_queue.forward) + length(module.cell_roles.roles) + length(module.hub_role.roles) == 0
+    condition     = length(module.forward_message) + length(module.forward_queues.queues) + length(module.cell_roles.roles) + length(module.hub_role.roles) == 0
     error_message = "A hub alone has no queue, function or role for other cells."
   }
   assert {
@@ -346,23 +296,15 @@ run "a_hub_forwards_messages_between_its_cells" {
   }
 
   assert {
-    condition = { for cell, queue in aws_sqs_queue.forward : cell => queue.name } == {
+    condition = { for cell, queue in module.forward_queues.queues : cell => queue.name } == {
       hub   = "loudhailer-test-forward-hub.fifo"
       north = "loudhailer-test-forward-north.fifo"
     }
-    error_message = "Each cell must have a queue, which says which cell asks."
+    error_message = "Each cell must have a FIFO queue, which says which cell asks."
   }
   assert {
-    condition = alltrue([
-      for queue in aws_sqs_queue.forward :
-      queue.fifo_queue && queue.deduplication_scope == "messageGroup" && queue.fifo_throughput_limit == "perMessageGroupId"
-      && queue.sqs_managed_sse_enabled && queue.visibility_timeout_seconds == 120
-    ])
-    error_message = "The queues must be FIFO, of high throughput, encrypted, and hide a message for six timeouts."
-  }
-  assert {
-    condition     = length(aws_lambda_event_source_mapping.forward_message) == 2 && aws_lambda_function_recursion_config.forward_message[0].recursive_loop == "Allow"
-    error_message = "forward_message must read both queues, and may send requests to them."
+    condition     = aws_lambda_function_recursion_config.forward_message[0].recursive_loop == "Allow"
+    error_message = "forward_message may send requests to the queues that it reads."
   }
   assert {
     condition = jsonencode(jsondecode(module.cell_roles.roles.north.trust).Statement[0].Condition) == jsonencode({
@@ -433,7 +375,7 @@ run "a_further_cell_permits_the_hub_to_forward_messages" {
     error_message = "relay_message acts in the cell's role in the hub."
   }
   assert {
-    condition     = length(module.forward_message) + length(aws_sqs_queue.forward) == 0
+    condition     = length(module.forward_message) + length(module.forward_queues.queues) == 0
     error_message = "The hub alone forwards."
   }
 }

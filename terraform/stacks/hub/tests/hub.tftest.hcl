@@ -92,7 +92,7 @@ run "the_stack_with_all_its_roles" {
     subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [1] } }
     cells = {
       north = { account_id = "444444444444", external_id = "north-1", region = "eu-west-1" }
-      south = { account_id = "666666666666", external_id = "south-1", region = "us-east-1", weight = 2 }
+      south = { account_id = "666666666666", external_id = "south-1", region = "us-east-1", weight = 2, connects_per_second = 250 }
     }
   }
 
@@ -109,8 +109,8 @@ run "the_stack_with_all_its_roles" {
     error_message = "Each cell has its account, Region and external id."
   }
   assert {
-    condition     = module.control.session_throttle == { rate = 6000, burst = 6000 }
-    error_message = "PUT /session must take four times the rate of the hub's own cell and both others."
+    condition     = module.control.session_throttle == { rate = 5000, burst = 5000 }
+    error_message = "PUT /session must take four times the rate of the hub's own cell and both others, one of which has its own."
   }
   assert {
     condition     = jsonencode(output.cells.north.weights) == jsonencode({ hub = 1, north = 1, south = 2 })
@@ -322,6 +322,16 @@ run "a_weight_above_a_million_and_a_negative_rate_of_connects_are_refused" {
   }
 
   expect_failures = [var.connects, var.cells]
+}
+
+run "a_negative_rate_of_connects_of_a_cell_is_refused" {
+  command = plan
+
+  variables {
+    cells = { north = { account_id = "444444444444", external_id = "north-1", region = "us-east-1", connects_per_second = -1 } }
+  }
+
+  expect_failures = [var.cells]
 }
 
 run "a_map_of_cells_that_no_function_can_hold_and_a_reserve_of_more_than_half_are_refused" {
