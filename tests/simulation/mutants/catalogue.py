@@ -678,7 +678,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "tools.operations.draining",
         "        self.require_order()\n",
         "",
-        first=430,
+        first=830,
     ),
     "drain/clients-close-after-two-seconds": Mutant(
         "tools.operations.draining",
