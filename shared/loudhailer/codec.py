@@ -103,6 +103,21 @@ def decode_object(text: str | bytes, *, verbatim: Collection[str] = ()) -> dict[
     return value
 
 
+def elements(text: JsonText) -> list[JsonText]:
+    """Return the elements of a list, each as its sender wrote it; NotJsonError if the value is no list."""
+    if not text.startswith("["):
+        raise NotJsonError("is not a list")
+    found: list[JsonText] = []
+    at = _skip(text, 1)
+    while text[at] != "]":
+        _, end = _SCANNER.raw_decode(text, at)
+        found.append(JsonText(text[at:end]))
+        at = _skip(text, end)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+    return found
+
+
 def json_text(value: object) -> JsonText:
     """Encode a value that Python's own parser made, such as an event from Lambda's runtime.
 

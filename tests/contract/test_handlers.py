@@ -87,6 +87,25 @@ def test_a_broadcast_that_is_published_is_recorded_and_on_the_topic(
     assert json.loads(announced["data"])["data"] == "hello"
 
 
+def test_each_broadcast_of_a_batch_is_recorded_and_on_the_topic(
+    invoke: Callable[..., Any], surroundings: Surroundings
+) -> None:
+    """The bad one is answered at its place."""
+    queue = surroundings.subscribed_queue()
+    good = [{"message": number, "audience": {"all": True}, "broadcastId": f"c{number}"} for number in range(2)]
+    body = json.dumps(
+        {"broadcasts": [{**good[0], "priority": "bulk"}, {"message": 1}, {**good[1], "priority": "bulk"}]}
+    )
+    answer = invoke("publish", {"routeKey": "POST /broadcasts", "requestContext": {}, "body": body})
+    results = json.loads(answer["body"])["results"]
+    assert (answer["statusCode"], [each["status"] for each in results]) == (200, [202, 400, 202])
+    announced = set[str]()
+    while len(announced) < len(good):
+        messages = surroundings.aws("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]
+        announced |= {json.loads(message["Body"])["broadcastId"] for message in messages}
+    assert announced == {"c0", "c1"}
+
+
 def test_a_small_broadcast_is_recorded_and_in_the_express_queue(
     invoke: Callable[..., Any], surroundings: Surroundings
 ) -> None:

@@ -54,6 +54,20 @@ async def test_followers_of_a_channel_receive_its_messages_once(scene: Scene) ->
     assert await scene.received([ann, bob, eve]) == [[], [], []]
 
 
+async def test_each_message_of_a_batch_reaches_its_channel(scene: Scene) -> None:
+    """An entry without a message is refused at its place."""
+    tenant = scene.tenant()
+    ann = await follower(scene, tenant)
+    await ask(ann, "subscribe", "news/uk")
+    audience = {"tenantId": tenant, "channel": "news/uk"}
+    entries = [{"audience": audience, "message": 1}, {"audience": audience}, {"audience": audience, "message": 2}]
+    answer = await scene.api.call("POST", "/broadcasts", document={"broadcasts": entries})
+    assert [each["status"] for each in answer["results"]] == [202, 400, 202]
+    ids = [each["body"]["broadcastId"] for each in answer["results"][::2]]
+    frames = {frame["id"]: frame["data"] for frame in [await ann.frame(), await ann.frame()]}
+    assert frames == dict(zip(ids, (1, 2), strict=True))
+
+
 async def test_a_subscriber_with_the_acknowledgement_gets_the_next_message(scene: Scene) -> None:
     """Each time, however soon after it."""
     tenant = scene.tenant()

@@ -205,3 +205,27 @@ def test_a_text_that_is_not_json_is_not_inserted() -> None:
     for foreign in ({1, 2}, b"bytes"):
         with pytest.raises(codec.NotJsonError, match=r"^cannot be put into JSON"):
             codec.json_text(foreign)
+
+
+@pytest.mark.parametrize(
+    ("text", "elements"),
+    [
+        ("[]", []),
+        ("[ \n]", []),
+        ("[1]", ["1"]),
+        (
+            '[ 18446744073709551616 , 1.10,"a,]" ,[1, [2]],{"a" :[]}, null ]',
+            ["18446744073709551616", "1.10", '"a,]"', "[1, [2]]", '{"a" :[]}', "null"],
+        ),
+    ],
+)
+def test_elements_of_a_list_are_returned_as_they_were_written(text: str, elements: list[str]) -> None:
+    """Brackets and commas within an element do not end it."""
+    assert codec.elements(codec.JsonText(text)) == elements
+
+
+@pytest.mark.parametrize("text", ["{}", "1", '"[1]"', "null"])
+def test_only_a_list_has_elements(text: str) -> None:
+    """Another value is refused."""
+    with pytest.raises(codec.NotJsonError, match="is not a list"):
+        codec.elements(codec.JsonText(text))

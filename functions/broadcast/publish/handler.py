@@ -1,20 +1,23 @@
-"""Wiring of `publish`: HTTP `POST /broadcast`, or invoked directly."""
+"""Wiring of `publish`: HTTP `POST /broadcast` and `POST /broadcasts`, or invoked directly."""
 
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.broadcast.publish.batch import PublishBatch
 from functions.broadcast.publish.dynamodb import further_cells, recipients
-from functions.broadcast.publish.http import respond
+from functions.broadcast.publish.http import BATCH, answer_of, respond, respond_to_batch
 from functions.broadcast.publish.publish import Publish
 from functions.broadcast.publish.settings import Settings
 from functions.broadcast.publish.short_path import ShortPath
 from loudhailer.aws.clients import client
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.sns import SnsTopic
+from loudhailer.deadline import Deadline
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.sqs import SqsQueue
 from loudhailer.settings import from_env
@@ -23,6 +26,12 @@ from loudhailer.tenants.dynamodb import DynamoTenantStore
 
 THREADS = 5
 """Reads side by side: a channel is counted under up to five keys."""
+
+BATCH_THREADS = 8
+"""Broadcasts of a batch that are accepted side by side."""
+
+RESERVE_SECONDS = 1.0
+"""Time for the answer to a batch."""
 
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
@@ -50,10 +59,13 @@ publish = Publish(
     cells=further_cells(settings, dynamodb),
     channels_enabled=settings.channels_enabled,
 )
+publish_batch = PublishBatch(partial(answer_of, publish), ThreadPoolExecutor(BATCH_THREADS))
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer 202 only once the broadcast is recorded, and the topic or the express queue has taken it."""
+    if event.get("routeKey") == BATCH:
+        return respond_to_batch(publish_batch, event, Deadline.of(context, reserve=RESERVE_SECONDS))
     return respond(publish, event)

@@ -36,6 +36,7 @@ locals {
 
   routes = merge(concat(module.web[*].routes, [{
     "POST /broadcast"     = { alias = var.aliases.publish, auth = var.auth.broadcast, scopes = local.broadcast_scopes }
+    "POST /broadcasts"    = { alias = var.aliases.publish, auth = var.auth.broadcast, scopes = local.broadcast_scopes }
     "GET /broadcast/{id}" = { alias = var.aliases.session_api, auth = var.auth.broadcast, scopes = local.broadcast_scopes }
     "PUT /session"        = { alias = var.aliases.session_api, auth = var.auth.session, throttle = local.session_throttle }
     "DELETE /session"     = { alias = var.aliases.session_api, auth = var.auth.session }

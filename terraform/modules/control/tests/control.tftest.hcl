@@ -107,6 +107,7 @@ run "a_token_needs_the_scope_to_broadcast" {
   assert {
     condition = { for key, route in local.routes : key => join(" ", route.scopes) if contains(keys(route), "scopes") } == {
       "POST /broadcast"     = "loudhailer/broadcast"
+      "POST /broadcasts"    = "loudhailer/broadcast"
       "GET /broadcast/{id}" = "loudhailer/broadcast"
     }
     error_message = "The routes of broadcasts must ask for the scope."
