@@ -1,11 +1,12 @@
 """The errors that decide what happens to the work at hand.
 
     LoudhailerError
-    ├── ConfigurationError    a variable is missing or bad: the function fails at init
-    ├── TransientError        the same work may succeed later: it is retried
-    │   └── BusyError         AWS throttled the call: nothing was done └── PermanentError        no retry can help:
-    acknowledged, counted, copied to the dead-letter queue ├── InvalidFieldError a field of a request is missing or
-    illegal; names the field └── MalformedMessageError  an internal message is of another shape or version
+    ├── ConfigurationError         a variable is missing or bad: the function fails at init
+    ├── TransientError             the same work may succeed later: it is retried
+    │   └── BusyError              AWS throttled the call: nothing was done
+    └── PermanentError             no retry can help: acknowledged, counted, copied to the dead-letter queue
+        ├── InvalidFieldError      a field of a request is missing or illegal; names the field
+        └── MalformedMessageError  an internal message is of another shape or version
 
 Normal events of operation, such as a gone connection or a reached limit, are values, not errors.
 """
@@ -14,7 +15,7 @@ from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    """The codes of error frames to clients; README explains how to react to each."""
+    """The codes of error frames to clients; docs/protocol.md explains how to react to each."""
 
     NOT_JSON = "NOT_JSON"
     UNSUPPORTED_JSON = "UNSUPPORTED_JSON"

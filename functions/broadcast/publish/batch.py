@@ -23,14 +23,20 @@ LARGEST_BODY = 4 * 1024 * 1024
 """Most bytes of a request's body: Lambda takes 6 MB, in which each quotation mark of the body is escaped.
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
+SIDE_BY_SIDE = 8
+"""Broadcasts that are accepted side by side."""
+
+RESERVE_SECONDS = 1.0
+"""Time of an invocation that is left for the answer."""
+
 _SECONDS_FOR_ONE = 2.0
 """A broadcast is begun only if this much time is left."""
 
-type Request = dict[str, Any]
+type BroadcastRequest = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class BroadcastAnswer:
     """The answer to one broadcast: the status, and the body as a value for JSON."""
 
     status: int
@@ -51,19 +57,19 @@ class PublishBatch:
     `publish` answers one broadcast. `executor` must not be one that `publish` waits for.
     """
 
-    def __init__(self, publish: Callable[[Request], Answer], executor: Executor) -> None:
+    def __init__(self, publish: Callable[[BroadcastRequest], BroadcastAnswer], executor: Executor) -> None:
         self._publish = publish
         self._executor = executor
 
-    def __call__(self, broadcasts: Sequence[JsonText], deadline: Deadline) -> list[Answer]:
+    def __call__(self, broadcasts: Sequence[JsonText], deadline: Deadline) -> list[BroadcastAnswer]:
         """Return the answer to each broadcast, in their order.
 
         InvalidFieldError is raised if there is none, or more than `MOST_BROADCASTS`.
         """
         if not 1 <= len(broadcasts) <= MOST_BROADCASTS:
             raise InvalidFieldError("broadcasts", f"must have 1 to {MOST_BROADCASTS} entries")
-        answers: dict[int, Answer] = {}
-        in_order: dict[object, list[tuple[int, Request]]] = {}
+        answers: dict[int, BroadcastAnswer] = {}
+        in_order: dict[object, list[tuple[int, BroadcastRequest]]] = {}
         for place, text in enumerate(broadcasts):
             try:
                 request = codec.decode_object(text, verbatim={"message"})
@@ -75,10 +81,10 @@ class PublishBatch:
             answers |= accepted
         return [answers[place] for place in range(len(broadcasts))]
 
-    def _accept(self, group: Sequence[tuple[int, Request]], deadline: Deadline) -> dict[int, Answer]:
+    def _accept(self, group: Sequence[tuple[int, BroadcastRequest]], deadline: Deadline) -> dict[int, BroadcastAnswer]:
         return {place: self._accept_one(request, deadline) for place, request in group}
 
-    def _accept_one(self, request: Request, deadline: Deadline) -> Answer:
+    def _accept_one(self, request: BroadcastRequest, deadline: Deadline) -> BroadcastAnswer:
         if deadline.is_over(within=_SECONDS_FOR_ONE):
             return _refused(503, "body", "no time was left for this broadcast: send it again")
         try:
@@ -88,12 +94,12 @@ class PublishBatch:
             return _refused(503, "body", "cannot be accepted now: send it again with the same broadcastId")
 
 
-def _channel_of(request: Request) -> bytes | None:
+def _channel_of(request: BroadcastRequest) -> bytes | None:
     """Return what names the channel of a request; None if its audience is none."""
     audience = request.get("audience")
     is_channel = isinstance(audience, dict) and "channel" in audience
     return codec.canonical(audience) if is_channel else None
 
 
-def _refused(status: int, field: str, reason: str) -> Answer:
-    return Answer(status, {"error": {"field": field, "message": f"{field}: {reason}"}})
+def _refused(status: int, field: str, reason: str) -> BroadcastAnswer:
+    return BroadcastAnswer(status, {"error": {"field": field, "message": f"{field}: {reason}"}})

@@ -8,7 +8,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.broadcast.publish.batch import PublishBatch
+from functions.broadcast.publish.batch import RESERVE_SECONDS, SIDE_BY_SIDE, PublishBatch
 from functions.broadcast.publish.dynamodb import further_cells, recipients
 from functions.broadcast.publish.http import BATCH, answer_of, respond, respond_to_batch
 from functions.broadcast.publish.publish import Publish
@@ -26,12 +26,6 @@ from loudhailer.tenants.dynamodb import DynamoTenantStore
 
 THREADS = 5
 """Reads side by side: a channel is counted under up to five keys."""
-
-BATCH_THREADS = 8
-"""Broadcasts of a batch that are accepted side by side."""
-
-RESERVE_SECONDS = 1.0
-"""Time for the answer to a batch."""
 
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
@@ -59,7 +53,7 @@ publish = Publish(
     cells=further_cells(settings, dynamodb),
     channels_enabled=settings.channels_enabled,
 )
-publish_batch = PublishBatch(partial(answer_of, publish), ThreadPoolExecutor(BATCH_THREADS))
+publish_batch = PublishBatch(partial(answer_of, publish), ThreadPoolExecutor(SIDE_BY_SIDE))
 
 
 @logger.inject_lambda_context

@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from functions.broadcast.publish.batch import LARGEST_BODY, Answer, BatchTooLargeError, PublishBatch
+from functions.broadcast.publish.batch import LARGEST_BODY, BatchTooLargeError, BroadcastAnswer, PublishBatch
 from functions.broadcast.publish.publish import (
     ChannelsNotYetError,
     ContentConflictError,
@@ -52,16 +52,16 @@ def respond_to_batch(publish: PublishBatch, event: dict[str, Any], deadline: Dea
     return http.respond(200, {"results": [answer.to_wire() for answer in answers]})
 
 
-def answer_of(publish: Publish, request: dict[str, Any]) -> Answer:
+def answer_of(publish: Publish, request: dict[str, Any]) -> BroadcastAnswer:
     """Publish one broadcast, whose `message` is a `JsonText`; a refusal is an answer, too."""
     try:
-        return Answer(202, publish(request).to_wire())
+        return BroadcastAnswer(202, publish(request).to_wire())
     except InvalidFieldError as error:
         return _refusal(error)
 
 
-def _refusal(error: InvalidFieldError) -> Answer:
-    return Answer(_STATUS.get(type(error), 400), {"error": {"field": error.field, "message": str(error)}})
+def _refusal(error: InvalidFieldError) -> BroadcastAnswer:
+    return BroadcastAnswer(_STATUS.get(type(error), 400), {"error": {"field": error.field, "message": str(error)}})
 
 
 def _body(event: dict[str, Any]) -> str | bytes:

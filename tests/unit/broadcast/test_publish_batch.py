@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.broadcast.publish.batch import LARGEST_BODY, MOST_BROADCASTS, Answer, PublishBatch
+from functions.broadcast.publish.batch import LARGEST_BODY, MOST_BROADCASTS, BroadcastAnswer, PublishBatch
 from functions.broadcast.publish.http import answer_of, respond_to_batch
 from loudhailer.deadline import Deadline
 from loudhailer.errors import TransientError
@@ -23,12 +23,12 @@ class Batch:
         self.seconds = 100.0
         self.publish = PublishBatch(self.accept, AtOnce())
 
-    def accept(self, request: dict[str, Any]) -> Answer:
+    def accept(self, request: dict[str, Any]) -> BroadcastAnswer:
         """Accept it, unless its message says that it fails."""
         self.begun.append(request.get("broadcastId"))
         if request["message"] == '"fail"':
             raise TransientError("PutItem failed")
-        return Answer(202, {"broadcastId": request.get("broadcastId")})
+        return BroadcastAnswer(202, {"broadcastId": request.get("broadcastId")})
 
     def post(self, body: str) -> tuple[int, Any]:
         """Return the status and the body of the answer."""
@@ -128,11 +128,11 @@ def test_broadcasts_to_one_channel_are_accepted_in_their_order_and_others_side_b
     begun: dict[str, list[str]] = {"a": [], "b": []}
     both = Barrier(2, timeout=10)
 
-    def accept(request: dict[str, Any]) -> Answer:
+    def accept(request: dict[str, Any]) -> BroadcastAnswer:
         channel = request["audience"]["channel"]
         both.wait()
         begun[channel].append(request["broadcastId"])
-        return Answer(202, {})
+        return BroadcastAnswer(202, {})
 
     with ThreadPoolExecutor(4) as executor:
         batch = PublishBatch(accept, executor)

@@ -1,4 +1,4 @@
-"""README lists all codes of error frames, and each of them is in use."""
+"""The page on the protocol lists all codes of error frames, and each of them is in use."""
 
 import ast
 import re
@@ -6,13 +6,13 @@ import re
 from loudhailer.errors import ErrorCode
 from tests.support.checkout import ROOT, files
 
-README = (ROOT / "README.md").read_text()
+PROTOCOL = (ROOT / "docs" / "protocol.md").read_text()
 TEMPLATES = ROOT / "terraform" / "modules" / "websocket_api" / "templates"
 
 
 def listed() -> list[str]:
-    """The codes in the first column of README's table of error codes."""
-    _, _, table = README.partition("\nThe codes of errors:\n")
+    """The codes in the first column of the page's table of error codes."""
+    _, _, table = PROTOCOL.partition("\nThe codes of errors:\n")
     table, _, _ = table.strip().partition("\n\n")
     return [code for row in table.splitlines()[2:] for code in re.findall(r"`(\w+)`", row.split("|")[1])]
 
@@ -30,7 +30,7 @@ def used() -> set[str]:
     return named | set(re.findall(r'"code":"(\w+)"', templates))
 
 
-def test_readme_lists_every_code_once_and_no_other() -> None:
+def test_the_page_lists_every_code_once_and_no_other() -> None:
     """A client's author finds each code that a frame may have, with what to do about it."""
     assert sorted(listed()) == sorted(ErrorCode)
 
@@ -41,5 +41,5 @@ def test_every_code_is_in_use() -> None:
 
 
 def test_the_value_of_a_code_is_its_name() -> None:
-    """Clients see the value, and README and the code use the name."""
+    """Clients see the value, and the page and the code use the name."""
     assert [code.value for code in ErrorCode] == [code.name for code in ErrorCode]
