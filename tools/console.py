@@ -20,6 +20,9 @@ from tools.errors import OperatorError
 _NUMBER = re.compile(r"[-+]?\$?[\d,_]*\.?\d+ ?%?|\?|-")
 _WHOLE = re.compile(r"-?\d{1,18}")
 _DECIMAL = re.compile(r"-?\d{1,18}\.\d{1,9}")
+_IDS = frozenset(("account", "cell", "tenant", "tenantId"))
+"""Columns of ids: `007` and `True` are legal ones, and stay texts."""
+
 _NAMELESS = "rows"
 _NOTE_LENGTH = 60
 _PLAIN_WIDTH = 1_000
@@ -47,9 +50,9 @@ def align_numbers(table: Table) -> None:
 
 
 def records(table: Table) -> list[dict[str, object]]:
-    """The rows of a table as objects; a cell without text is null, and one that is a whole or decimal number is one."""
+    """The rows of a table as objects; a cell without text is null, and a whole or decimal number one, except an id."""
     columns = [(key_of(str(column.header)), [*column.cells]) for column in table.columns]
-    return [{key: _value(str(cells[row])) for key, cells in columns if key} for row in range(table.row_count)]
+    return [{key: _value(key, str(cells[row])) for key, cells in columns if key} for row in range(table.row_count)]
 
 
 def key_of(header: str) -> str:
@@ -58,7 +61,9 @@ def key_of(header: str) -> str:
     return first[:1].lower() + first[1:] + "".join(other.capitalize() for other in others)
 
 
-def _value(cell: str) -> object:
+def _value(key: str, cell: str) -> object:
+    if key in _IDS:
+        return cell or None
     plain = cell.replace(",", "")
     if _WHOLE.fullmatch(plain):
         return int(plain)

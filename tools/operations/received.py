@@ -33,7 +33,7 @@ class Received:
         self.client.change_message_visibility(QueueUrl=self.url, ReceiptHandle=self.receipt, VisibilityTimeout=0)
 
 
-def received(client: Any, url: str) -> Iterator[Received]:
+def received(client: Any, url: str, *, wait_seconds: int = 0) -> Iterator[Received]:
     """Return the queue's messages, until it has answered with none twice; a returned message may be received again."""
     empty = 0
     while empty < _EMPTY_ANSWERS:
@@ -41,6 +41,7 @@ def received(client: Any, url: str) -> Iterator[Received]:
             QueueUrl=url,
             MaxNumberOfMessages=10,
             VisibilityTimeout=_HELD_SECONDS,
+            WaitTimeSeconds=wait_seconds,
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         )

@@ -32,6 +32,10 @@ from tools.stack.deployment import ROOM_QUEUE, Deployment
 
 LIFETIME_SECONDS = 300
 
+_WAIT_SECONDS = 1
+"""SQS looks on all of its hosts for a message if it may wait, and otherwise on some of them.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html"""
+
 
 @dataclass
 class Redriven:
@@ -58,8 +62,8 @@ class Redrive:
     def __call__(self) -> Redriven:
         """Go through the dead-letter queue once; messages that cannot be sent again stay there."""
         result = Redriven()
-        kept: list[Received] = []
-        for letter in received(self._deployment.client("sqs"), self._deployment.queue_urls["dead-letter"]):
+        sqs, kept = self._deployment.client("sqs"), list[Received]()
+        for letter in received(sqs, self._deployment.queue_urls["dead-letter"], wait_seconds=_WAIT_SECONDS):
             try:
                 message = message_from_wire(letter.body)
             except MalformedMessageError:
@@ -82,7 +86,7 @@ class Redrive:
         result = Redriven()
         urls = {url.rpartition("/")[2]: (name, url) for name, url in self._deployment.queue_urls.items()}
         sqs, kept = self._deployment.client("sqs"), list[Received]()
-        for letter in received(sqs, self._deployment.queue_urls["dead-letter-fifo"]):
+        for letter in received(sqs, self._deployment.queue_urls["dead-letter-fifo"], wait_seconds=_WAIT_SECONDS):
             source = letter.system.get("DeadLetterQueueSourceArn", "").rpartition(":")[2]
             if source not in urls:
                 result.refused["of a queue that is no more"] += 1

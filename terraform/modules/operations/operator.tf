@@ -73,7 +73,7 @@ locals {
     CallTheHttpApi = {
       actions = ["execute-api:Invoke"]
       resources = [
-        for route in ["POST/broadcast", "GET/broadcast/*", "PUT/session", "DELETE/session"] :
+        for route in ["POST/broadcast", "GET/broadcast/*", "PUT/session"] :
         "${local.arn}:execute-api:${local.place}:${var.http_api_id}/$default/${route}"
       ]
     }
@@ -121,7 +121,7 @@ locals {
   }
 
   # One pattern for all shards, and one for all silos and for their consumers: the size of a policy is limited.
-  functions = sort(distinct([for name in values(var.functions) : replace(name, "/-echo-.+$/", "-echo-*")]))
+  functions = sort(distinct([for name in values(var.functions) : replace(name, "/^(${var.deployment.prefix}-echo-).+$/", "$1*")]))
 
   chunk_queues = [for name in keys(var.queues) : name if startswith(name, "shard-") || contains(["express", "rooms"], name)]
   sources      = [for name in keys(var.queues) : name if startswith(name, "silo-") || contains(["broadcast", "outcome", "partition", "pooled"], name)]
@@ -132,7 +132,7 @@ locals {
       taken = concat(local.chunk_queues, ["dead-letter", "dead-letter-fifo"])
       sent  = concat(local.chunk_queues, local.sources)
       } : use => sort(distinct([
-        for name in names : replace(replace(var.queues[name].arn, "/-shard-[0-9]+$/", "-shard-*"), "/-silo-[A-Za-z0-9_-]+[.]fifo$/", "-silo-*.fifo")
+        for name in names : replace(replace(var.queues[name].arn, "/-shard-[0-9]+$/", "-shard-*"), "/(:${var.deployment.prefix}-silo-)[A-Za-z0-9_-]+[.]fifo$/", "$1*.fifo")
     ]))
   }
 }

@@ -80,6 +80,20 @@ def test_results_are_one_json_value_on_demand(terminal: Terminal, written: io.St
     }
 
 
+def test_an_id_of_digits_is_a_text_in_json(terminal: Terminal, written: io.StringIO) -> None:
+    """Tenants may be called `007` and `True`, and accounts may begin with a zero."""
+    terminal.collect_json()
+    table = Table("tenant", "account", "connections")
+    table.add_row("007", "012345678901", "7")
+    table.add_row("True", "", "0")
+    terminal.show(table)
+    terminal.finish()
+    assert json.loads(written.getvalue()) == [
+        {"tenant": "007", "account": "012345678901", "connections": 7},
+        {"tenant": "True", "account": None, "connections": 0},
+    ]
+
+
 def test_the_only_table_is_an_array_in_json(terminal: Terminal, written: io.StringIO) -> None:
     """For `jq '.[0]'`; a sentence is no part of the value."""
     terminal.collect_json()
