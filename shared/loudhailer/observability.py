@@ -5,6 +5,7 @@ secret: it is never logged, and neither is the URL or the query string that cont
 """
 
 import warnings
+from threading import Lock
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -15,6 +16,11 @@ logger = Logger(log_uncaught_exceptions=True)
 metrics = Metrics()
 
 
+_counting = Lock()
+"""Metrics change a dictionary that each hundredth value empties, so threads must take turns."""
+
+
 def count(name: str, value: float = 1) -> None:
-    """Add to a metric that counts; names are in the past tense (`ConnectionRefused`)."""
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    """Add to a metric that counts; names are in the past tense (`ConnectionRefused`). Threads may call it."""
+    with _counting:
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)

@@ -112,7 +112,7 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
             )
         except TransientError:
             # The recorded rows, and the number of their keys, are unknown.
-            del self._key_counts[broadcast_id]
+            self._key_counts.pop(broadcast_id, None)
             raise
         return summary if is_new else self._recorded(broadcast_id)
 
@@ -419,17 +419,17 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
 
     def _keys_of(self, broadcast_id: BroadcastId) -> int:
         """Return the number of keys over which the rows of the broadcast's sources are spread."""
-        if broadcast_id not in self._key_counts:
-            item = self._get_row(_key(broadcast_id, "summary"))
-            if item is None:
-                return 1
-            self._remember(broadcast_id, item)
-        return self._key_counts[broadcast_id]
+        known = self._key_counts.get(broadcast_id)  # another thread may forget all of them at any moment
+        if known is not None:
+            return known
+        item = self._get_row(_key(broadcast_id, "summary"))
+        return 1 if item is None else self._remember(broadcast_id, item)
 
-    def _remember(self, broadcast_id: BroadcastId, summary: Item) -> None:
+    def _remember(self, broadcast_id: BroadcastId, summary: Item) -> int:
         if len(self._key_counts) >= _MOST_REMEMBERED:
             self._key_counts.clear()
-        self._key_counts[broadcast_id] = _number(summary, "keys") or 1
+        keys = self._key_counts[broadcast_id] = _number(summary, "keys") or 1
+        return keys
 
     def _partition_key(self, broadcast_id: BroadcastId, source: int) -> str:
         """Return the partition key of the rows of a source."""

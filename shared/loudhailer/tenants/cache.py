@@ -1,6 +1,7 @@
 """Cache of tenants, so that attempts with known or unknown ids do not cause a read each."""
 
 from collections.abc import Callable
+from math import inf
 
 from loudhailer.ids import TenantId
 from loudhailer.tenants.model import Tenant
@@ -18,6 +19,8 @@ _MOST_REMEMBERED = 1_000
 class CachedTenants:
     """Reads a tenant at most once a minute, and an unknown id at most once a second.
 
+    Threads may share it: two that miss at once both read the tenant.
+
     A tenant without a key for its sessions' ids is read each time: once it gets a key, every function must use it.
     """
 
@@ -34,14 +37,14 @@ class CachedTenants:
         at, known = self._known.get(tenant, (0.0, None))
         if known is not None and known.session_key is not None and now - at < _CACHE_SECONDS:
             return known
-        if tenant in self._unknown and now - self._unknown[tenant] < _SHORT_SECONDS:
+        if now - self._unknown.get(tenant, -inf) < _SHORT_SECONDS:
             return None
         return self._read(tenant)
 
     def reread(self, tenant: TenantId) -> Tenant | None:
         """Return the tenant as it is now, or, if this was called for it within a second, like `get`."""
         now = self._clock()
-        if tenant in self._reread_at and now - self._reread_at[tenant] < _SHORT_SECONDS:
+        if now - self._reread_at.get(tenant, -inf) < _SHORT_SECONDS:
             return self.get(tenant)
         found = self._read(tenant)
         if found is not None:
