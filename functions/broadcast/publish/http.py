@@ -78,7 +78,7 @@ def _object(body: str | bytes, verbatim: str) -> dict[str, Any]:
 
 def _broadcasts(body: str | bytes) -> list[JsonText]:
     """Return the broadcasts of a batch, each as it was written."""
-    size = len(body if isinstance(body, bytes) else body.encode())
+    size = len(body if isinstance(body, bytes) else body.encode(errors="surrogatepass"))
     if size > LARGEST_BODY:
         raise BatchTooLargeError("body", f"has {size} bytes; {LARGEST_BODY} are the most")
     request = _object(body, "broadcasts")

@@ -80,6 +80,7 @@ def test_messages_are_sent_as_they_were_written(text: str) -> None:
     [
         ("", "body"),
         ("[]", "body"),
+        ('{"broadcasts":["\ud800"]}', "body"),
         ("{}", "broadcasts"),
         ('{"broadcasts":{}}', "broadcasts"),
         ('{"broadcasts":[]}', "broadcasts"),
