@@ -21,4 +21,9 @@ def respond(status: int, body: object, headers: Mapping[str, str] | None = None)
 
 def respond_invalid(status: int, field: str, message: str) -> Response:
     """Answer that a field of the request is missing or illegal."""
-    return respond(status, {"error": {"field": field, "message": message}})
+    return respond(status, invalid_body(field, message))
+
+
+def invalid_body(field: str, message: str) -> dict[str, Any]:
+    """Return the body of such an answer."""
+    return {"error": {"field": field, "message": message}}

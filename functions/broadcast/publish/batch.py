@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
-from loudhailer import codec
+from loudhailer import codec, http
 from loudhailer.codec import JsonText
 from loudhailer.deadline import Deadline
 from loudhailer.errors import InvalidFieldError, TransientError
@@ -74,7 +74,7 @@ class PublishBatch:
             try:
                 request = codec.decode_object(text, verbatim={"message"})
             except codec.NotJsonError as error:
-                answers[place] = _refused(400, "body", str(error))
+                answers[place] = _refused(400, str(error))
             else:
                 in_order.setdefault(_channel_of(request) or place, []).append((place, request))
         for accepted in self._executor.map(lambda group: self._accept(group, deadline), in_order.values()):
@@ -86,12 +86,12 @@ class PublishBatch:
 
     def _accept_one(self, request: BroadcastRequest, deadline: Deadline) -> BroadcastAnswer:
         if deadline.is_over(within=_SECONDS_FOR_ONE):
-            return _refused(503, "body", "no time was left for this broadcast: send it again")
+            return _refused(503, "no time was left for this broadcast: send it again")
         try:
             return self._publish(request)
         except TransientError:
             logger.exception("a broadcast of a batch could not be accepted")
-            return _refused(503, "body", "cannot be accepted now: send it again with the same broadcastId")
+            return _refused(503, "cannot be accepted now: send it again with the same broadcastId")
 
 
 def _channel_of(request: BroadcastRequest) -> bytes | None:
@@ -101,5 +101,5 @@ def _channel_of(request: BroadcastRequest) -> bytes | None:
     return codec.canonical(audience) if is_channel else None
 
 
-def _refused(status: int, field: str, reason: str) -> BroadcastAnswer:
-    return BroadcastAnswer(status, {"error": {"field": field, "message": f"{field}: {reason}"}})
+def _refused(status: int, reason: str) -> BroadcastAnswer:
+    return BroadcastAnswer(status, http.invalid_body("body", f"body: {reason}"))

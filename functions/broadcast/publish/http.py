@@ -61,7 +61,7 @@ def answer_of(publish: Publish, request: dict[str, Any]) -> BroadcastAnswer:
 
 
 def _refusal(error: InvalidFieldError) -> BroadcastAnswer:
-    return BroadcastAnswer(_STATUS.get(type(error), 400), {"error": {"field": error.field, "message": str(error)}})
+    return BroadcastAnswer(_STATUS.get(type(error), 400), http.invalid_body(error.field, str(error)))
 
 
 def _body(event: dict[str, Any]) -> str | bytes:
