@@ -107,8 +107,9 @@ class SyntheticBroadcast:
     async def _connection(self, url: str) -> Member | Refusal:
         """Connect; a further cell refuses a new tenant's clients until it has copied the tenant, within a minute."""
         (answer,) = await self.crowd.connect([url])
-        for _ in range(_COPY_SECONDS):
-            if self.cell is None or not isinstance(answer, Refusal) or answer.status != HTTPStatus.FORBIDDEN:
+        may_be_elsewhere = self.cell is not None or self.has_cells
+        for _ in range(_COPY_SECONDS if may_be_elsewhere else 0):
+            if not isinstance(answer, Refusal) or answer.status != HTTPStatus.FORBIDDEN:
                 break
             await self.pause(1.0)
             (answer,) = await self.crowd.connect([url])

@@ -305,9 +305,9 @@ def test_a_cell_answers_for_its_own_routes_and_must_deliver_itself() -> None:
     assert "ping" in asyncio.run(check.problems_of_routes())
 
 
-@pytest.mark.parametrize(("cell", "waits"), [("north", 2), (None, 0)])
-def test_a_cell_may_copy_the_tenant_of_its_check_late(cell: str | None, waits: int) -> None:
-    """It refuses the tenant's clients until then; another cell knows the tenant at once."""
+@pytest.mark.parametrize(("cell", "has_cells", "waits"), [("north", False, 2), (None, True, 2), (None, False, 0)])
+def test_a_cell_may_copy_the_tenant_of_a_check_late(cell: str | None, waits: int, *, has_cells: bool) -> None:
+    """It refuses the tenant's clients until then; a hub that gives its own cell no sessions places them there, too."""
     refusal, member = Refusal(403, "Forbidden"), object()
     answers = [refusal, refusal, member]
     waited: list[float] = []
@@ -319,9 +319,11 @@ def test_a_cell_may_copy_the_tenant_of_its_check_late(cell: str | None, waits: i
         waited.append(seconds)
 
     stand_in = cast("Any", SimpleNamespace(connect=connect))
-    check = SyntheticBroadcast(stand_in, stand_in, 1, (0,), BLUE, cell=cell, crowd=stand_in, pause=pause)
+    check = SyntheticBroadcast(
+        stand_in, stand_in, 1, (0,), BLUE, cell=cell, has_cells=has_cells, crowd=stand_in, pause=pause
+    )
     found: object = asyncio.run(check._connection("ws://north.example"))
-    assert found is (member if cell else refusal)
+    assert found is (member if waits else refusal)
     assert len(waited) == waits
 
 
