@@ -21,11 +21,12 @@ module "broadcast" {
 module "channels" {
   source = "../channels"
 
-  package    = var.package
-  deployment = var.deployment
-  settings   = var.connections
-  functions  = var.functions
-  tables     = local.tables
+  package       = var.package
+  deployment    = var.deployment
+  settings      = var.connections
+  functions     = var.functions
+  control_plane = local.is_hub
+  tables        = local.tables
 }
 
 module "connections" {
