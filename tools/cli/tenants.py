@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from loudhailer import ids
+from loudhailer import codec, ids
 from tools.cli.options import number_option
 from tools.cli.workplace import Workplace
 from tools.operations.cells import cells_without_tenants
+from tools.operations.channels import ChannelsChange
 from tools.operations.erasing import Erasing, Stores
 from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, new_session_key, put, require_silo
 
@@ -26,7 +27,8 @@ def list_tenants(context: typer.Context) -> None:
     tenants = deployment.tenants
     table = Table(*SAMPLE_TENANTS[0].to_wire(), "silo")
     for tenant in tenants.all_tenants():
-        table.add_row(*map(str, tenant.to_wire().values()), str(deployment.has_silo(tenant.tenant_id)))
+        cells = {**tenant.to_wire(), "channels": codec.encode_text(tenant.to_wire()["channels"])}
+        table.add_row(*map(str, cells.values()), str(deployment.has_silo(tenant.tenant_id)))
     workplace.terminal.show(table)
     for stone in tenants.tombstones():
         if stone.erased_at is None:
@@ -51,6 +53,14 @@ def put_tenant(
         int | None, number_option("Posts that messages to rooms may cause; by default 100 a message.")
     ] = None,
     channels_per_connection: Annotated[int | None, number_option("Channels that a connection subscribes to.")] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON",
+            help='Settings of channels in place of all former ones: [{"pattern":"news/*","history":{"messages":1000,'
+            '"seconds":86400}}]. The first pattern that matches counts; [] for none.',
+        ),
+    ] = None,
     session_ttl: Annotated[int | None, number_option("Seconds that an idle session lives.")] = None,
     silo: Annotated[bool | None, typer.Option(help="Only if Terraform has made it a queue of its own, or not.")] = None,
     session_key: Annotated[
@@ -67,7 +77,7 @@ def put_tenant(
         ),
     ] = False,
 ) -> None:
-    """Make a tenant, or change the limits that are named."""
+    """Make a tenant, or change the limits and settings that are named."""
     workplace = Workplace.of(context)
     change = TenantChange(
         tenant_connections=tenant_connections,
@@ -78,6 +88,7 @@ def put_tenant(
         tenant_sessions=tenant_sessions,
         posts_per_minute=posts_per_minute,
         channels_per_connection=channels_per_connection,
+        channels=None if channels is None else ChannelsChange.of(channels, time.time()),
         session_seconds=session_ttl,
         session_key=new_session_key() if session_key else None,
     )
