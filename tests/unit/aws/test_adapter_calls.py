@@ -23,7 +23,7 @@ from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
 from loudhailer.errors import TransientError
 from loudhailer.history.dynamodb import DynamoHistoryStore, DynamoPublicationStore
-from loudhailer.history.model import Head, Publication
+from loudhailer.history.model import Head, Position, Publication
 from loudhailer.ids import (
     BroadcastId,
     Channel,
@@ -266,6 +266,8 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("PutItem", lambda client: broadcasts(client).record(summary())),
     ("TransactWriteItems", lambda client: broadcasts(client).record_small(summary(), source(), chunk())),
     ("UpdateItem", lambda client: broadcasts(client).mark_announced(BROADCAST)),
+    ("BatchGetItem", lambda client: broadcasts(client).positions_of([BROADCAST])),
+    ("UpdateItem", lambda client: broadcasts(client).note_position(BROADCAST, Position(EPOCH, 1))),
     ("UpdateItem", lambda client: broadcasts(client).cancel(BROADCAST)),
     ("UpdateItem", lambda client: broadcasts(client).mark_expired(BROADCAST)),
     ("UpdateItem", lambda client: broadcasts(client).live_again(BROADCAST)),
