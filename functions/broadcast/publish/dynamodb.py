@@ -4,8 +4,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
-from functions.broadcast.publish.cells import FurtherCells
 from functions.broadcast.publish.settings import Settings
+from loudhailer.broadcast.publishing.cells import FurtherCells
 from loudhailer.broadcast.search import Search
 from loudhailer.cells.dynamodb import DynamoCellDirectory
 from loudhailer.cells.placements.dynamodb import DynamoPlacementStore

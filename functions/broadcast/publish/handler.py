@@ -13,9 +13,11 @@ from functions.broadcast.publish.dynamodb import further_cells, recipients
 from functions.broadcast.publish.http import BATCH, answer_of, respond, respond_to_batch
 from functions.broadcast.publish.publish import Publish
 from functions.broadcast.publish.settings import Settings
-from functions.broadcast.publish.short_path import ShortPath
 from loudhailer.aws.clients import client
+from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.broadcast.publishing.publisher import Publisher
+from loudhailer.broadcast.publishing.short_path import ShortPath
 from loudhailer.broadcast.sns import SnsTopic
 from loudhailer.deadline import Deadline
 from loudhailer.observability import logger, metrics
@@ -32,11 +34,15 @@ dynamodb = client("dynamodb")
 reads = client("dynamodb", attempts=2, seconds=1)  # reads of recipients: if one fails, the long way is taken
 broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time, keys=settings.broadcast_keys)
 audiences, search = recipients(settings, reads, executor=ThreadPoolExecutor(THREADS), clock=time.time)
-publish = Publish(
-    CachedTenants(DynamoTenantStore(dynamodb, settings.tenants_table), clock=time.time),
+publisher = Publisher(
     audiences,
     broadcasts,
-    SnsTopic(client("sns"), settings.broadcast_topic_arn),
+    Announcer(
+        broadcasts,
+        SnsTopic(client("sns"), settings.broadcast_topic_arn),
+        lifetime_seconds=settings.message_lifetime_seconds,
+        clock=time.time,
+    ),
     ShortPath(
         search,
         broadcasts,
@@ -45,6 +51,11 @@ publish = Publish(
         most=settings.express_recipients,
         clock=time.time,
     ),
+)
+publish = Publish(
+    CachedTenants(DynamoTenantStore(dynamodb, settings.tenants_table), clock=time.time),
+    broadcasts,
+    publisher,
     posts_per_second=settings.posts_per_second,
     lanes=settings.lane_count,
     chunk_size=settings.chunk_size,

@@ -134,14 +134,14 @@ MUTANTS: Mapping[str, Mutant] = {
         "        self.recipients += len(chunk.recipients)",
     ),
     "publish/notes-a-small-broadcast-before-it-is-sent": Mutant(
-        "functions.broadcast.publish.publish",
+        "loudhailer.broadcast.publishing.publisher",
         "            self._short_path.send(announcement, chunk, cancelled=recorded.cancelled)\n"
         "            self._announce.note(recorded, announcement)\n",
         "            self._announce.note(recorded, announcement)\n"
         "            self._short_path.send(announcement, chunk, cancelled=recorded.cancelled)\n",
     ),
     "publish/sends-another-chunk-than-the-recorded-one": Mutant(
-        "functions.broadcast.publish.short_path",
+        "loudhailer.broadcast.publishing.short_path",
         "        return recorded, chunk if recorded is small else None",
         "        return recorded, chunk",
     ),

@@ -12,12 +12,14 @@ import pytest
 
 from functions.broadcast.publish.http import respond
 from functions.broadcast.publish.publish import Publish
-from functions.broadcast.publish.short_path import MOST_PARTITIONS, ShortPath
 from loudhailer import codec, ids
 from loudhailer.broadcast import bitmaps
+from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import Everyone, InRoom, OfChannel, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.messages import Announcement, ChunkMessage
 from loudhailer.broadcast.payload import Payload
+from loudhailer.broadcast.publishing.publisher import Publisher
+from loudhailer.broadcast.publishing.short_path import MOST_PARTITIONS, ShortPath
 from loudhailer.broadcast.search import Search
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import InvalidFieldError, TransientError
@@ -69,22 +71,25 @@ class PublishFixture:
         broadcasts = watched(self.broadcasts, call)
         return Publish(
             CachedTenants(watched(self.tenants, call), clock=lambda: self.now),
-            audiences(watched(self.partitions, call)),
             broadcasts,
-            watched(self.topic, call),
-            ShortPath(
-                Search(
-                    recipients(watched(self.connections, call)),
-                    watched(self.sessions, call),
-                    watched(MemoryDeviceStore(self.connections), call),
-                    executor=AtOnce(),
+            Publisher(
+                audiences(watched(self.partitions, call)),
+                broadcasts,
+                Announcer(broadcasts, watched(self.topic, call), lifetime_seconds=LIFETIME, clock=lambda: self.now),
+                ShortPath(
+                    Search(
+                        recipients(watched(self.connections, call)),
+                        watched(self.sessions, call),
+                        watched(MemoryDeviceStore(self.connections), call),
+                        executor=AtOnce(),
+                        clock=lambda: self.now,
+                    ),
+                    broadcasts,
+                    watched(self.express, call),
+                    endpoint=ENDPOINT,
+                    most=self.most,
                     clock=lambda: self.now,
                 ),
-                broadcasts,
-                watched(self.express, call),
-                endpoint=ENDPOINT,
-                most=self.most,
-                clock=lambda: self.now,
             ),
             posts_per_second=9_800,
             lanes=4,
