@@ -736,7 +736,7 @@ def test_a_transaction_with_a_lost_answer_is_found_by_the_single_write() -> None
 
 def test_the_partitions_of_a_large_deployment_are_left_to_swarm(monkeypatch: pytest.MonkeyPatch) -> None:
     """To count them all would take longer than the request may."""
-    monkeypatch.setattr("functions.broadcast.publish.publish._MOST_COUNTED", 2)
+    monkeypatch.setattr("loudhailer.broadcast.publishing.publisher._MOST_COUNTED", 2)
     fixture = PublishFixture(most=10)
     for number in range(3):
         fixture.connect(number, in_partition=number)
