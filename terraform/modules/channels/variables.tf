@@ -47,7 +47,7 @@ variable "session_share" {
 }
 
 variable "has_only_cell" {
-  description = "Whether all clients of the deployment are on this cell: clients can publish to channels there alone, since no message of theirs reaches another cell."
+  description = "True if all clients of the deployment are on this cell. Clients can publish to channels there alone: their messages reach no other cell."
   type        = bool
 }
 

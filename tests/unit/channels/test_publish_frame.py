@@ -221,8 +221,8 @@ def test_a_message_costs_as_many_posts_as_it_has_recipients(counted: Counter[str
     assert counted["PostBudgetReached"] == 1
 
 
-def test_a_message_to_nobody_costs_one_post() -> None:
-    """It is recorded all the same, so it must not be free."""
+def test_a_message_without_recipients_costs_one_post() -> None:
+    """It is recorded nevertheless, so it must not be free."""
     clients = Publications()
     clients.budget = 2
     assert [clients.frame().get("type") for _ in range(3)] == ["published", "published", None]
@@ -266,7 +266,7 @@ def test_a_message_that_failed_on_its_way_is_the_same_one_when_it_is_repeated(mo
     assert len(clients.chunks) == 1
 
 
-def test_a_message_whose_recipients_cannot_be_counted_is_not_published(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_is_not_published_if_its_recipients_cannot_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its cost is unknown."""
     clients = Publications()
 
