@@ -46,14 +46,8 @@ def responder(client: ClientOf) -> TenantResponder:
     """A tenant's use case, with the tenant's credentials."""
     own = client("dynamodb")
     audiences, search = recipients(settings, own, executor=reads, clock=time.time)
-    short_path = ShortPath(
-        search,
-        broadcasts,
-        express,
-        endpoint=settings.callback_endpoint,
-        most=min(SMALL_ROOM, settings.express_recipients),
-        clock=time.time,
-    )
+    endpoint, most = settings.callback_endpoint, min(SMALL_ROOM, settings.express_recipients)
+    short_path = ShortPath(search, broadcasts, express, endpoint=endpoint, most=most, clock=time.time)
     publisher = Publisher(audiences, broadcasts, announcer, short_path, priority=Priority.LOW)
     limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
     posts = PostBudget(limits, session_share=settings.session_share, clock=time.time)
