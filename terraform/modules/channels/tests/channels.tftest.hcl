@@ -84,6 +84,14 @@ run "every_part_is_as_documented_by_default" {
     }
     error_message = "The instances for members must be named after them."
   }
+  # A client's message reaches the members of its tenant's channels alone.
+  assert {
+    condition = alltrue([
+      for statement in output.functions.publish_frame.statements : can(statement.Condition)
+      if anytrue([for arn in [aws_dynamodb_table.members.arn, aws_dynamodb_table.audiences.arn] : contains(statement.Resource, arn)])
+    ])
+    error_message = "publish_frame must read members and their counts as one tenant."
+  }
   assert {
     condition     = output.queues.leave-failure != null
     error_message = "A message that leave_channels cannot handle must be kept."
@@ -97,6 +105,7 @@ run "a_slow_function_is_refused" {
     functions = {
       accounting-members = { timeout = 30, memory = 512, reserved = null, provisioned = null }
       leave_channels     = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      publish_frame      = { timeout = 10, memory = 512, reserved = null, provisioned = null }
       reconcile-members  = { timeout = 60, memory = 512, reserved = null, provisioned = null }
       subscribe          = { timeout = 21, memory = 512, reserved = null, provisioned = null }
     }
