@@ -9,14 +9,14 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.broadcast.publish.batch import RESERVE_SECONDS, SIDE_BY_SIDE, PublishBatch
-from functions.broadcast.publish.dynamodb import further_cells
+from functions.broadcast.publish.dynamodb import further_cells, recipients
 from functions.broadcast.publish.http import BATCH, answer_of, respond, respond_to_batch
 from functions.broadcast.publish.publish import Publish
 from functions.broadcast.publish.settings import Settings
 from loudhailer.aws.clients import client
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
-from loudhailer.broadcast.publishing.dynamodb import recipients
+from loudhailer.broadcast.publishing.counts import counts_of
 from loudhailer.broadcast.publishing.publisher import Publisher
 from loudhailer.broadcast.publishing.short_path import ShortPath
 from loudhailer.broadcast.sns import SnsTopic
@@ -36,7 +36,7 @@ reads = client("dynamodb", attempts=2, seconds=1)  # reads of recipients: if one
 broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time, keys=settings.broadcast_keys)
 audiences, search = recipients(settings, reads, executor=ThreadPoolExecutor(THREADS), clock=time.time)
 publisher = Publisher(
-    audiences,
+    partial(counts_of, audiences),
     broadcasts,
     Announcer(
         broadcasts,

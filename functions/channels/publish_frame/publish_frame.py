@@ -55,6 +55,10 @@ class PublishFrame:
         if not caller.grants.allow(Pattern(channel), "p"):
             count("FrameRefused")
             return caller.refusal(ErrorCode.NOT_GRANTED, "the session has no grant to publish to this channel")
+        # Each attempt's frame has the same size. A refusal after `Once` has begun would leave the message in progress.
+        size = len(_text_of(caller, channel, frame["data"]).encode())
+        if size > MAX_MESSAGE_BYTES:
+            raise InvalidFieldError("data", f"makes a frame of {size} bytes; {MAX_MESSAGE_BYTES} are the most")
         first, refusal = self._once(caller, frame, lambda first: self._publish(first, channel, frame["data"]))
         if refusal is not None:
             return refusal
@@ -62,13 +66,9 @@ class PublishFrame:
 
     def _publish(self, first: Caller, channel: Channel, data: JsonText) -> str | None:
         """Publish the message as of the first attempt; return the frame that refuses it if the budget is used up."""
-        broadcast_id = _id_of(first)
-        text = channel_frame(channel, broadcast_id, first.received_at, data, first.speaker)
-        size = len(text.encode())
-        if size > MAX_MESSAGE_BYTES:
-            raise InvalidFieldError("data", f"makes a frame of {size} bytes; {MAX_MESSAGE_BYTES} are the most")
+        text = _text_of(first, channel, data)
         summary = Summary(
-            broadcast_id=broadcast_id,
+            broadcast_id=_id_of(first),
             audience=OfChannel(first.tenant_id, channel),
             content_hash=hashlib.sha256(text.encode()).hexdigest(),
             published_at=first.received_at,
@@ -86,6 +86,11 @@ class PublishFrame:
 def _id_of(first: Caller) -> BroadcastId:
     """Return the id of a message, which is the same for each attempt to send it."""
     return ids.derived_broadcast_id(first.received_at, message_id(first.received_at, first.request_id))
+
+
+def _text_of(first: Caller, channel: Channel, data: JsonText) -> str:
+    """Return the frame that subscribers get."""
+    return channel_frame(channel, _id_of(first), first.received_at, data, first.speaker)
 
 
 def _posts(found: FoundRecipients) -> int:

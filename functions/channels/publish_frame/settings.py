@@ -19,11 +19,8 @@ class Settings:
         publishing_enabled: False while functions of a former release run, and where messages would not reach all cells.
     """
 
-    connections_table: TableName
     members_table: TableName
-    partitions_table: TableName
     audiences_table: TableName
-    devices_table: TableName
     sessions_table: TableName
     limits_table: TableName
     broadcasts_table: TableName

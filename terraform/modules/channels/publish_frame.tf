@@ -8,11 +8,8 @@ module "publish_frame" {
   settings   = var.functions.publish_frame
 
   variables = {
-    CONNECTIONS_TABLE        = local.connections.name
     MEMBERS_TABLE            = local.members.name
-    PARTITIONS_TABLE         = var.tables.partitions.name
     AUDIENCES_TABLE          = local.audiences.name
-    DEVICES_TABLE            = var.tables.devices.name
     SESSIONS_TABLE           = var.tables.sessions.name
     LIMITS_TABLE             = var.tables.limits.name
     BROADCASTS_TABLE         = var.tables.broadcasts.name

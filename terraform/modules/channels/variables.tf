@@ -34,9 +34,7 @@ variable "tables" {
   type = object({
     broadcasts  = object({ name = string, arn = string })
     connections = object({ name = string, arn = string })
-    devices     = object({ name = string, arn = string })
     limits      = object({ name = string, arn = string })
-    partitions  = object({ name = string, arn = string })
     sessions    = object({ name = string, arn = string })
   })
 }

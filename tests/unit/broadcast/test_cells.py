@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.broadcast.publish.cells import FurtherCells
 from functions.broadcast.publish.publish import Publish
 from functions.broadcast.swarm.swarm import Swarm
 from loudhailer import codec
@@ -16,7 +18,7 @@ from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.combined import combined, report_over_cells
 from loudhailer.broadcast.messages import Announcement, SourceMessage
 from loudhailer.broadcast.model import Summary
-from loudhailer.broadcast.publishing.cells import FurtherCells
+from loudhailer.broadcast.publishing.counts import counts_of
 from loudhailer.broadcast.publishing.publisher import Publisher
 from loudhailer.broadcast.publishing.short_path import ShortPath
 from loudhailer.broadcast.report import Report
@@ -94,7 +96,7 @@ class PublishingFixture:
             CachedTenants(MemoryTenantStore(Tenant(TENANT, 100, 5, 60, 60, 60, 300)), clock=lambda: NOW),
             self.broadcasts,
             Publisher(
-                audiences(self.partitions),
+                partial(counts_of, audiences(self.partitions)),
                 self.broadcasts,
                 Announcer(self.broadcasts, self.topic, lifetime_seconds=300, clock=lambda: self.now),
                 self._short_path(),

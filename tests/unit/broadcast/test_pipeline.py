@@ -15,6 +15,7 @@ from functions.broadcast.query.query import Query
 from functions.broadcast.settle.settle import Settle
 from functions.broadcast.swarm.swarm import Swarm
 from loudhailer.broadcast.announcer import Announcer
+from loudhailer.broadcast.publishing.counts import counts_of
 from loudhailer.broadcast.publishing.publisher import Publisher
 from loudhailer.broadcast.publishing.short_path import ShortPath
 from loudhailer.broadcast.report import Report
@@ -173,7 +174,7 @@ class PipelineFixture:
             CachedTenants(MemoryTenantStore(), clock=self.clock),
             broadcasts,
             Publisher(
-                audiences(watched(self.partitions, call)),
+                partial(counts_of, audiences(watched(self.partitions, call))),
                 broadcasts,
                 Announcer(broadcasts, Topic(queues["broadcast"]), lifetime_seconds=LIFETIME, clock=self.clock),
                 ShortPath(

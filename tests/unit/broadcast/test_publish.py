@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import Any, override
 
 import pytest
@@ -18,6 +19,7 @@ from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import Everyone, InRoom, OfChannel, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.messages import Announcement, ChunkMessage
 from loudhailer.broadcast.payload import Payload
+from loudhailer.broadcast.publishing.counts import counts_of
 from loudhailer.broadcast.publishing.publisher import Publisher
 from loudhailer.broadcast.publishing.short_path import MOST_PARTITIONS, ShortPath
 from loudhailer.broadcast.search import Search
@@ -73,7 +75,7 @@ class PublishFixture:
             CachedTenants(watched(self.tenants, call), clock=lambda: self.now),
             broadcasts,
             Publisher(
-                audiences(watched(self.partitions, call)),
+                partial(counts_of, audiences(watched(self.partitions, call))),
                 broadcasts,
                 Announcer(broadcasts, watched(self.topic, call), lifetime_seconds=LIFETIME, clock=lambda: self.now),
                 ShortPath(
@@ -736,7 +738,7 @@ def test_a_transaction_with_a_lost_answer_is_found_by_the_single_write() -> None
 
 def test_the_partitions_of_a_large_deployment_are_left_to_swarm(monkeypatch: pytest.MonkeyPatch) -> None:
     """To count them all would take longer than the request may."""
-    monkeypatch.setattr("loudhailer.broadcast.publishing.publisher._MOST_COUNTED", 2)
+    monkeypatch.setattr("loudhailer.broadcast.publishing.counts._MOST_COUNTED", 2)
     fixture = PublishFixture(most=10)
     for number in range(3):
         fixture.connect(number, in_partition=number)

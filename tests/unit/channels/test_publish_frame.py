@@ -1,6 +1,7 @@
 """Frames that publish a client's message to a channel."""
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,31 +12,33 @@ from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import OfChannel
 from loudhailer.broadcast.messages import Announcement, ChunkMessage
 from loudhailer.broadcast.model import Priority
+from loudhailer.broadcast.publishing.counts import counts_of_channel
 from loudhailer.broadcast.publishing.publisher import Publisher
 from loudhailer.broadcast.publishing.short_path import ShortPath
-from loudhailer.broadcast.search import Search
+from loudhailer.broadcast.search import PartitionSearch
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import Channel, ConnectionId, Partition, Pattern, PlayerId, SessionId, TenantId, channel_key
 from loudhailer.ids import nth_partition as nth
 from loudhailer.limits.posts import PostBudget
+from loudhailer.partitions.audiences import ChannelAudiences
 from loudhailer.partitions.model import PartitionCount
 from loudhailer.sessions.grants import NO_GRANTS, Grants
+from loudhailer.sessions.model import Session
 from loudhailer.websocket.caller import Caller
-from loudhailer.websocket.exchange import VERBATIM_MEMBERS
+from loudhailer.websocket.exchange import VERBATIM_MEMBERS, Exchange, TenantResponder
 from loudhailer.websocket.once import Once
-from tests.support.audiences import audiences, recipients
 from tests.support.broadcasts import ENDPOINT
 from tests.support.executors import AtOnce
 from tests.support.fakes.broadcast import MemoryBroadcastStore, MemoryTopic
 from tests.support.fakes.connections import MemoryConnectionStore
-from tests.support.fakes.devices import MemoryDeviceStore
 from tests.support.fakes.limits import MemoryLimitStore
 from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.fakes.sent import MemorySentStore
 from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.limits import MAX_MESSAGE_BYTES
+from tests.unit.messaging.websocket import events
 
 NOW = 1_800_000_000
 ACME = TenantId("acme")
@@ -63,16 +66,13 @@ class Publications:
 
     def publisher(self) -> Publisher:
         """The recording of messages, on these tables."""
-        search = Search(
-            recipients(self.members),
-            MemorySessionStore(),
-            MemoryDeviceStore(self.members),
-            executor=AtOnce(),
-            clock=lambda: NOW,
-        )
+        channels = ChannelAudiences(self.partitions, executor=AtOnce())
+        search = PartitionSearch(self.members, executor=AtOnce(), clock=lambda: NOW)
         announce = Announcer(self.broadcasts, self.topic, lifetime_seconds=300, clock=lambda: NOW)
         short_path = ShortPath(search, self.broadcasts, self.express, endpoint=ENDPOINT, most=SMALL, clock=lambda: NOW)
-        return Publisher(audiences(self.partitions), self.broadcasts, announce, short_path, priority=Priority.LOW)
+        return Publisher(
+            partial(counts_of_channel, channels), self.broadcasts, announce, short_path, priority=Priority.LOW
+        )
 
     def subscribe(self, pattern: str, *names: str, tenant: TenantId = ACME, counted: int | None = None) -> None:
         """Members of a pattern, and how many of them are counted."""
@@ -98,6 +98,17 @@ class Publications:
             grants=self.grants,
         )
         return codec.decode(self.publish(caller, codec.decode_object(text, verbatim=VERBATIM_MEMBERS)))
+
+    def over_the_socket(self, text: str) -> Any:
+        """The answer that the client of a live session gets."""
+        sessions, limits = MemorySessionStore(), MemoryLimitStore()
+        session = Session(
+            events.TENANT, events.SESSION, events.NOW + 300, events.PLAYER, frozenset({events.KEY}), self.grants
+        )
+        sessions.rows[session.tenant_id, session.session_id] = session
+        responder = TenantResponder(sessions, limits, self.publish)
+        response = Exchange(lambda _: responder, clock=lambda: events.NOW)(events.event(text))
+        return codec.decode(response["body"])
 
     def frame(self, channel: object = "chat/a", data: object = "hello", **fields: object) -> Any:
         """The answer to a frame."""
@@ -168,24 +179,51 @@ def test_a_grant_to_subscribe_and_publish_is_enough() -> None:
     assert Publications().frame("both")["type"] == "published"
 
 
-@pytest.mark.parametrize("channel", ["a//b", "a/b/c/d/e/f", "chat/*", "*", "ü", "x" * 10_000, "", None, 1, "room/red"])
-def test_a_message_to_no_channel_is_refused(channel: object) -> None:
-    """A pattern is no channel, and rooms have messages of their own."""
+def test_a_channel_may_have_five_segments() -> None:
+    """Its patterns are counted under five keys."""
     clients = Publications()
-    with pytest.raises(InvalidFieldError) as error:
-        clients.frame(channel)
-    assert error.value.field == "channel"
-    assert clients.is_untouched
+    clients.subscribe("chat/b/c/d/*", "bob")
+    assert clients.frame("chat/b/c/d/e")["type"] == "published"
+    assert [chunk.size for chunk in clients.chunks] == [1]
 
 
-def test_a_field_that_a_message_does_not_have_is_named() -> None:
-    """A client that writes `message` in place of `data` learns about it."""
+FIELDS = '"action":"publish","channel":"chat/a"'
+TOO_LARGE = f'{{{FIELDS},"data":"{"x" * MAX_MESSAGE_BYTES}","clientMessageId":"m1"}}'
+
+
+def to(channel: object) -> str:
+    """A frame to a channel."""
+    return codec.json_text({"action": "publish", "channel": channel, "data": 1, "clientMessageId": "m1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [
+        *(
+            (to(name), "INVALID_FIELD", "channel: ")
+            for name in ("a//b", "a/b/c/d/e/f", "chat/*", "*", "ü", "", None, 1)
+        ),
+        *((to(name), "INVALID_FIELD", "channel: ") for name in ("x" * 10_000, "chat/\u202e", "room/red", ["chat/a"])),
+        (to("news"), "NOT_GRANTED", "no grant"),
+        (f'{{{FIELDS},"data":1,"message":1}}', "INVALID_FIELD", "message: is not a field"),
+        (f"{{{FIELDS}}}", "INVALID_FIELD", "data: is missing"),
+        (f'{{{FIELDS},"data":1,"clientMessageId":"a b"}}', "INVALID_FIELD", "clientMessageId: must be"),
+        (f'{{{FIELDS},"data":1,"clientMessageId":null}}', "INVALID_FIELD", "clientMessageId: must be"),
+        (f'{{{FIELDS},"data":1E400}}', "UNSUPPORTED_JSON", "double precision"),
+        (f"{{{FIELDS},", "NOT_JSON", "is not a JSON object"),
+        (TOO_LARGE, "INVALID_FIELD", "data: makes a frame of"),
+    ],
+)
+def test_a_frame_that_is_not_legal_is_answered_by_its_error_alone(text: str, code: str, says: str) -> None:
+    """Nothing is recorded, sent or paid for, and a legal message may have the same id at once."""
     clients = Publications()
-    with pytest.raises(InvalidFieldError, match=r"^message: is not a field"):
-        clients.frame(message="hello")
-    with pytest.raises(InvalidFieldError, match=r"^data: is missing"):
-        clients.text('{"action":"publish","channel":"chat/a"}')
+    clients.subscribe("chat/a", "bob")
+    clients.player = events.PLAYER
+    error = clients.over_the_socket(text)["error"]
+    assert error["code"] == code
+    assert says in error["message"]
     assert clients.is_untouched
+    assert clients.frame(clientMessageId="m1")["type"] == "published"
 
 
 def test_data_arrives_as_it_was_written() -> None:

@@ -5,12 +5,12 @@ announced again only if the topic may not have it yet. A broadcast to few recipi
 bulk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from loudhailer.broadcast.announcer import Announcer
-from loudhailer.broadcast.audience import Audience, Counted, Everyone, OfChannel, OfTenant, keys_of
+from loudhailer.broadcast.audience import Audience, Counted
 from loudhailer.broadcast.model import Chunk, Priority, Summary
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.publishing.short_path import ShortPath
@@ -18,12 +18,11 @@ from loudhailer.broadcast.search import Page
 from loudhailer.errors import TransientError
 from loudhailer.ids import CellName, Partition
 from loudhailer.observability import count, logger
-from loudhailer.partitions.audiences import Audiences
-
-_MOST_COUNTED = 2_000
-"""Most partitions that a request counts, of all tenants: they fit into one page of 1 MB. `swarm` counts more."""
 
 type Urgency = Literal["express", "bulk"]
+
+type Counts = Callable[[Audience], Mapping[Partition, int] | None]
+"""Returns the number of connections in each partition of an audience; None for one that is not counted."""
 
 
 class CellsOfAudience(Protocol):
@@ -58,14 +57,14 @@ class Publisher:
 
     def __init__(
         self,
-        audiences: Audiences,
+        counts: Counts,
         broadcasts: BroadcastStore,
         announce: Announcer,
         short_path: ShortPath,
         *,
         priority: Priority = Priority.NORMAL,
     ) -> None:
-        self._audiences = audiences
+        self._counts = counts
         self._broadcasts = broadcasts
         self._announce = announce
         self._short_path = short_path
@@ -123,16 +122,3 @@ class Publisher:
             self._announce.note(recorded, announcement)
         else:
             self._announce(recorded, frame, priority=self._priority)
-
-    def _counts(self, audience: Audience) -> Mapping[Partition, int] | None:
-        """Return the counts of an audience of whole partitions; None for another one, or for too many partitions."""
-        match audience:
-            case Everyone():
-                known = self._audiences.first_everywhere(_MOST_COUNTED + 1)
-                if len(known) > _MOST_COUNTED:
-                    return None
-            case OfTenant() | OfChannel():
-                known = self._audiences.of(keys_of(audience))
-            case _:
-                return None
-        return {one.partition: max(0, one.count) for one in known}
