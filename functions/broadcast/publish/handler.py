@@ -16,7 +16,6 @@ from functions.broadcast.publish.settings import Settings
 from loudhailer.aws.clients import client
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
-from loudhailer.broadcast.publishing.counts import counts_of
 from loudhailer.broadcast.publishing.publisher import Publisher
 from loudhailer.broadcast.publishing.short_path import ShortPath
 from loudhailer.broadcast.sns import SnsTopic
@@ -34,29 +33,16 @@ settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
 reads = client("dynamodb", attempts=2, seconds=1)  # reads of recipients: if one fails, the long way is taken
 broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time, keys=settings.broadcast_keys)
-audiences, search = recipients(settings, reads, executor=ThreadPoolExecutor(THREADS), clock=time.time)
-publisher = Publisher(
-    partial(counts_of, audiences),
-    broadcasts,
-    Announcer(
-        broadcasts,
-        SnsTopic(client("sns"), settings.broadcast_topic_arn),
-        lifetime_seconds=settings.message_lifetime_seconds,
-        clock=time.time,
-    ),
-    ShortPath(
-        search,
-        broadcasts,
-        SqsQueue(client("sqs"), settings.express_queue_url, pause=time.sleep),
-        endpoint=settings.callback_endpoint,
-        most=settings.express_recipients,
-        clock=time.time,
-    ),
-)
+counts, search = recipients(settings, reads, executor=ThreadPoolExecutor(THREADS), clock=time.time)
+topic = SnsTopic(client("sns"), settings.broadcast_topic_arn)
+express = SqsQueue(client("sqs"), settings.express_queue_url, pause=time.sleep)
+announcer = Announcer(broadcasts, topic, lifetime_seconds=settings.message_lifetime_seconds, clock=time.time)
+endpoint, most = settings.callback_endpoint, settings.express_recipients
+short_path = ShortPath(search, broadcasts, express, endpoint=endpoint, most=most, clock=time.time)
 publish = Publish(
     CachedTenants(DynamoTenantStore(dynamodb, settings.tenants_table), clock=time.time),
     broadcasts,
-    publisher,
+    Publisher(counts, broadcasts, announcer, short_path),
     posts_per_second=settings.posts_per_second,
     lanes=settings.lane_count,
     chunk_size=settings.chunk_size,

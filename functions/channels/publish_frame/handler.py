@@ -3,11 +3,11 @@
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.channels.publish_frame.dynamodb import members_of_channels
 from functions.channels.publish_frame.publish_frame import PublishFrame
 from functions.channels.publish_frame.settings import Settings
 from loudhailer.aws.clients import client as own_client
@@ -15,17 +15,12 @@ from loudhailer.aws.tenant_credentials import ClientOf, PerTenant
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.model import Priority
-from loudhailer.broadcast.publishing.counts import counts_of_channel
 from loudhailer.broadcast.publishing.publisher import Publisher
 from loudhailer.broadcast.publishing.short_path import ShortPath
-from loudhailer.broadcast.search import PartitionSearch
 from loudhailer.broadcast.sns import SnsTopic
-from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.limits.dynamodb import DynamoLimitStore
 from loudhailer.limits.posts import PostBudget
 from loudhailer.observability import logger, metrics
-from loudhailer.partitions.audiences import ChannelAudiences
-from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.queues.sqs import SqsQueue
 from loudhailer.rooms.model import SMALL_ROOM
 from loudhailer.sessions.dynamodb import DynamoSessionStore
@@ -50,11 +45,9 @@ express = SqsQueue(own_client("sqs"), settings.express_queue_url, pause=time.sle
 def responder(client: ClientOf) -> TenantResponder:
     """A tenant's use case, with the tenant's credentials."""
     own = client("dynamodb")
-    audiences = ChannelAudiences(DynamoPartitionStore(own, settings.audiences_table), executor=reads)
-    members = PartitionSearch(DynamoConnectionStore(own, settings.members_table), executor=reads, clock=time.time)
+    counts, search = members_of_channels(settings, own, executor=reads, clock=time.time)
     endpoint, most = settings.callback_endpoint, min(SMALL_ROOM, settings.express_recipients)
-    short_path = ShortPath(members, broadcasts, express, endpoint=endpoint, most=most, clock=time.time)
-    counts = partial(counts_of_channel, audiences)
+    short_path = ShortPath(search, broadcasts, express, endpoint=endpoint, most=most, clock=time.time)
     publisher = Publisher(counts, broadcasts, announcer, short_path, priority=Priority.LOW)
     limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
     posts = PostBudget(limits, session_share=settings.session_share, clock=time.time)
