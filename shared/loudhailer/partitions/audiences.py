@@ -26,7 +26,10 @@ class ChannelAudiences:
         return list(chain.from_iterable(self._executor.map(self._of, keys)))
 
     def _of(self, key: AudienceKey) -> list[PartitionCount]:
-        return self._of_channels.of(key)
+        return self._store_of(key).of(key)
+
+    def _store_of(self, key: AudienceKey) -> PartitionStore:  # noqa: ARG002  # `Audiences` has a second store
+        return self._of_channels
 
 
 class Audiences(ChannelAudiences):
@@ -37,8 +40,8 @@ class Audiences(ChannelAudiences):
         self._of_tenants = of_tenants
 
     @override
-    def _of(self, key: AudienceKey) -> list[PartitionCount]:
-        return super()._of(key) if "#" in key else self._of_tenants.of(key)
+    def _store_of(self, key: AudienceKey) -> PartitionStore:
+        return self._of_channels if "#" in key else self._of_tenants
 
     def everywhere(self) -> list[PartitionCount]:
         """See `PartitionStore.everywhere`: those of all tenants, which have every connection."""
