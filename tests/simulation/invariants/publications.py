@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 OTHERS = "19: nobody gets a message of a channel that it never subscribed to, or of another tenant"
 GRANTED = "19: a client's message is to a channel that its session may publish to, and names its author"
-ONCE = "20: what a client publishes again under one id is one broadcast"
-REFUSED = "20: what was reported as refused is no broadcast"
+ONCE = "20: a message that a client repeats under one id is one broadcast"
+REFUSED = "20: a message that was reported as refused is no broadcast"
 SENT = "21: an acknowledged message is recorded, and searched for its recipients"
 
 PUBLISHABLE = frozenset({"news/uk", "news/fr"})
