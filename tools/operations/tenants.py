@@ -87,14 +87,14 @@ def keyed(tenant: Tenant) -> Tenant:
 
 def put(
     tenants: TenantStore, change: TenantChange, tenant: TenantId, *, now: float, rest_seconds: int, at_once: bool
-) -> None:
-    """Make or change a tenant; OperatorError if the id still belongs to one that is erased.
+) -> Tenant:
+    """Make or change a tenant, and return it; OperatorError if the id still belongs to one that is erased.
 
     The id of an erased tenant rests for so many seconds, see `Deployment.rest_seconds`; `at_once` does without.
     """
     wanted = change.applied_to(tenant, tenants.get(tenant))
     if tenants.put(wanted, erased_before=None if at_once else int(now) - rest_seconds):
-        return
+        return wanted
     erased_at = {stone.tenant_id: stone.erased_at for stone in tenants.tombstones()}.get(tenant)
     if erased_at is None:
         raise OperatorError(
