@@ -138,6 +138,16 @@ run "every_part_is_as_documented_by_default" {
     error_message = "Nobody in CI may take the boundary off."
   }
 
+  # Only the routes of the operator's commands: other routes of any API of the account are beyond every role.
+  assert {
+    condition = local.boundary.Api.resources == [
+      "arn:aws:execute-api:eu-central-1:222222222222:*/$default/POST/broadcast",
+      "arn:aws:execute-api:eu-central-1:222222222222:*/$default/GET/broadcast/*",
+      "arn:aws:execute-api:eu-central-1:222222222222:*/$default/PUT/session",
+    ]
+    error_message = "The boundary must name the routes that the operator's role calls."
+  }
+
   # No role within the boundary can make roles, or change functions or the description of the deployment.
   assert {
     condition = toset([
@@ -203,6 +213,16 @@ run "the_map_of_subscribers_can_be_given_unchanged" {
     condition     = length(var.accounts) == 2
     error_message = "A subscriber's other settings must not interfere."
   }
+}
+
+run "a_prefix_that_begins_as_aws_own_parameters_is_refused" {
+  command = plan
+
+  variables {
+    prefix = "awsome-hailer"
+  }
+
+  expect_failures = [var.prefix]
 }
 
 run "a_prefix_that_is_the_path_of_cis_own_roles_is_refused" {
@@ -272,6 +292,10 @@ run "a_cells_functions_can_access_only_their_account_and_their_roles_in_the_hubs
       for resource in flatten(values(local.boundary)[*].resources) : resource if resource != "*" && !strcontains(resource, ":666666666666:")
     ] == ["arn:aws:iam::222222222222:role/loudhailer-dev/loudhailer-dev-cell-*"]
     error_message = "The boundary must name its own account, and of the hub's the roles for cells."
+  }
+  assert {
+    condition     = !contains(keys(local.boundary), "Api")
+    error_message = "A cell has no HTTP API: none of its roles may call one."
   }
   assert {
     condition     = local.subscribe_to_hub.SubscribeToHub.resources == ["arn:aws:sns:*:222222222222:loudhailer-dev-broadcast"]
