@@ -138,6 +138,12 @@ run "every_part_is_as_documented_by_default" {
     error_message = "Nobody in CI may take the boundary off."
   }
 
+  # Without further cells there is one tenant of the health checks.
+  assert {
+    condition     = local.watch_release.KeepSyntheticTenants.conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] == ["synthetic"]
+    error_message = "CI must write the tenant of health checks, and no other row of tenants."
+  }
+
   # Only the routes of the operator's commands: other routes of any API of the account are beyond every role.
   assert {
     condition = local.boundary.Api.resources == [
@@ -320,6 +326,10 @@ run "a_hubs_functions_can_assume_their_roles_in_the_accounts_of_its_cells" {
       "arn:aws:iam::666666666666:role/loudhailer-dev/loudhailer-dev-hub-messages",
     ]
     error_message = "session_api and forward_message act in these two roles."
+  }
+  assert {
+    condition     = local.watch_release.KeepSyntheticTenants.conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] == ["synthetic", "synthetic-hub-*", "synthetic-north-*"]
+    error_message = "CI must write the tenants of health checks on these cells, and no other row of tenants."
   }
   assert {
     condition     = length(local.subscribe_to_hub) == 0
