@@ -348,18 +348,18 @@ def recipients(chunk: Chunk) -> list[ConnectionId]:
 
 def letters_of(scene: Scene, broadcasts: Collection[BroadcastId], *, take: bool = True) -> list[BroadcastMessage]:
     """Return the dead letters of some broadcasts; taken out of the queue, or kept there."""
-    found: list[BroadcastMessage] = []
-    others: list[Received] = []
+    found = dict[str, BroadcastMessage]()
+    others = dict[str, Received]()
     for letter in received(scene.system.sqs, scene.system.queue("dead-letter")):
         message = None
         with suppress(MalformedMessageError):
             message = message_from_wire(letter.body)
         if message is not None and message.broadcast_id in broadcasts:
-            found.append(message)
+            found[letter.message_id] = message
             if take:
                 letter.delete()
                 continue
-        others.append(letter)
-    for letter in others:
+        others[letter.message_id] = letter
+    for letter in others.values():
         letter.put_back()
-    return found
+    return list(found.values())

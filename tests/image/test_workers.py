@@ -101,7 +101,7 @@ def test_a_function_gets_lambdas_environment(functions: Lambda) -> None:
     assert {"OWN", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_LAMBDA_LOG_GROUP_NAME"} <= {
         *answer["variables"]
     }
-    assert not {"DOCKER_HOST", "LOUDHAILER_PROCESS", "STATE_DIR"} & {*answer["variables"]}
+    assert not {"DOCKER_HOST", "LOUDHAILER_PROCESS", "LOUDHAILER_START", "STATE_DIR"} & {*answer["variables"]}
     group = f"/aws/lambda/{name}"
     wait_until(lambda: "probe says hello" in str(functions.logs.filter_log_events(logGroupName=group)["events"]))
 

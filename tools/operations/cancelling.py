@@ -148,15 +148,15 @@ def _replace_waiting(deployment: Deployment, summary: Summary) -> None:
     for name in deployment.chunk_queue_names:
         if name == EXPRESS_QUEUE and not summary.express:
             continue  # others' small broadcasts would wait for a look at a queue that never has a chunk of a large one
-        others: list[Received] = []
+        others = dict[str, Received]()
         for message in received(client, deployment.queue_urls[name]):
             chunk = _chunk(message.body)
             if chunk is None or chunk.broadcast_id != summary.broadcast_id or chunk.cancelled:
-                others.append(message)
+                others[message.message_id] = message
                 continue
             deployment.queue(name).send_all([replace(chunk, cancelled=True).to_wire()], group=chunk.group)
             message.delete()
-        for message in others:
+        for message in others.values():
             _put_back(deployment, name, message)
 
 

@@ -1,11 +1,22 @@
 """Reading a queue from the command line: each message is taken, or goes back at once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 _HELD_SECONDS = 30
 _EMPTY_ANSWERS = 2
+
+_HELD_NO_LONGER = {
+    "ReceiptHandleIsInvalid",
+    "AWS.SimpleQueueService.MessageNotInflight",
+    "MessageNotInflight",
+    "InvalidParameterValue",
+}
+"""Codes for a receipt whose time is over. Another receiver may have the message meanwhile, or it is gone.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html"""
 
 
 @dataclass(frozen=True)
@@ -25,16 +36,27 @@ class Received:
     system: Mapping[str, str]
 
     def delete(self) -> None:
-        """Take it out of the queue."""
-        self.client.delete_message(QueueUrl=self.url, ReceiptHandle=self.receipt)
+        """Take it out of the queue; after the half minute it may stay there, and is received again."""
+        self._while_held(self.client.delete_message)
 
     def put_back(self) -> None:
-        """Let others have it."""
-        self.client.change_message_visibility(QueueUrl=self.url, ReceiptHandle=self.receipt, VisibilityTimeout=0)
+        """Let others have it; after the half minute they have it already."""
+        self._while_held(self.client.change_message_visibility, VisibilityTimeout=0)
+
+    def _while_held(self, call: Callable[..., object], **arguments: int) -> None:
+        try:
+            call(QueueUrl=self.url, ReceiptHandle=self.receipt, **arguments)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _HELD_NO_LONGER:
+                raise
 
 
 def received(client: Any, url: str, *, wait_seconds: int = 0) -> Iterator[Received]:
-    """Return the queue's messages, until it has answered with none twice; a returned message may be received again."""
+    """Return the queue's messages, until two answers in a row have had none that is new.
+
+    A message that was put back, or was held for too long, may be returned once more, with another receipt.
+    """
+    known = set[str]()
     empty = 0
     while empty < _EMPTY_ANSWERS:
         answer = client.receive_message(
@@ -46,7 +68,9 @@ def received(client: Any, url: str, *, wait_seconds: int = 0) -> Iterator[Receiv
             MessageAttributeNames=["All"],
         )
         messages = answer.get("Messages", [])
-        empty = 0 if messages else empty + 1
+        new = {message["MessageId"] for message in messages} - known
+        known |= new
+        empty = 0 if new else empty + 1
         for message in messages:
             attributes, system = message.get("MessageAttributes", {}), message["Attributes"]
             times = int(system["ApproximateReceiveCount"])

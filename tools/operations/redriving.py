@@ -45,6 +45,10 @@ class Redriven:
     refused: Counter[str] = field(default_factory=Counter)
 
 
+class _KeptError(Exception):
+    """The letter stays in its queue, and why."""
+
+
 class Redrive:
     """Sends the messages of one broadcast, or of all, again."""
 
@@ -61,51 +65,61 @@ class Redrive:
 
     def __call__(self) -> Redriven:
         """Go through the dead-letter queue once; messages that cannot be sent again stay there."""
-        result = Redriven()
-        sqs, kept = self._deployment.client("sqs"), list[Received]()
-        for letter in received(sqs, self._deployment.queue_urls["dead-letter"], wait_seconds=_WAIT_SECONDS):
-            try:
-                message = message_from_wire(letter.body)
-            except MalformedMessageError:
-                result.refused["malformed, or of another release"] += 1
-                kept.append(letter)
-                continue
-            if reason := self._refused(message):
-                result.refused[reason] += 1
-                kept.append(letter)
-                continue
-            self._send(message, letter.message_id)
-            letter.delete()
-            result.sent[type(message).__name__] += 1
-        for letter in kept:
-            letter.put_back()
-        return result
+        return self._go_through("dead-letter", self._send_letter)
 
     def frames(self) -> Redriven:
         """Go through the FIFO dead-letter queue once; a frame of a queue that is no more stays there."""
-        result = Redriven()
-        urls = {url.rpartition("/")[2]: (name, url) for name, url in self._deployment.queue_urls.items()}
-        sqs, kept = self._deployment.client("sqs"), list[Received]()
-        for letter in received(sqs, self._deployment.queue_urls["dead-letter-fifo"], wait_seconds=_WAIT_SECONDS):
-            source = letter.system.get("DeadLetterQueueSourceArn", "").rpartition(":")[2]
-            if source not in urls:
-                result.refused["of a queue that is no more"] += 1
-                kept.append(letter)
+        return self._go_through("dead-letter-fifo", self._send_frame)
+
+    def _go_through(self, queue: str, send: Callable[[Received], str]) -> Redriven:
+        """Send each letter of a queue once. A letter that was held for too long is received again meanwhile."""
+        result, sent, kept = Redriven(), set[str](), dict[str, Received]()
+        sqs, url = self._deployment.client("sqs"), self._deployment.queue_urls[queue]
+        for letter in received(sqs, url, wait_seconds=_WAIT_SECONDS):
+            if letter.message_id in kept:
+                kept[letter.message_id] = letter
                 continue
-            name, url = urls[source]
-            sqs.send_message(
-                QueueUrl=url,
-                MessageBody=letter.body,
-                MessageAttributes=letter.attributes,
-                MessageGroupId=letter.system["MessageGroupId"],
-                # Not the one it came with, which SQS may still know; the same one if this ends before it is deleted.
-                MessageDeduplicationId=f"redriven-{letter.message_id}",
-            )
+            if letter.message_id not in sent:
+                try:
+                    kind = send(letter)
+                except _KeptError as reason:
+                    result.refused[str(reason)] += 1
+                    kept[letter.message_id] = letter
+                    continue
+                result.sent[kind] += 1
+                sent.add(letter.message_id)
             letter.delete()
-            result.sent[f"frame of {name}"] += 1
-        for letter in kept:
+        for letter in kept.values():
             letter.put_back()
         return result
+
+    def _send_letter(self, letter: Received) -> str:
+        """Send a message of a broadcast again; return its kind."""
+        try:
+            message = message_from_wire(letter.body)
+        except MalformedMessageError as error:
+            raise _KeptError("malformed, or of another release") from error
+        if reason := self._refused(message):
+            raise _KeptError(reason)
+        self._send(message, letter.message_id)
+        return type(message).__name__
+
+    def _send_frame(self, letter: Received) -> str:
+        """Send a frame of the silo or the pool again; return its kind."""
+        source = letter.system.get("DeadLetterQueueSourceArn", "").rpartition(":")[2]
+        found = {url.rpartition("/")[2]: (name, url) for name, url in self._deployment.queue_urls.items()}.get(source)
+        if found is None:
+            raise _KeptError("of a queue that is no more")
+        name, url = found
+        self._deployment.client("sqs").send_message(
+            QueueUrl=url,
+            MessageBody=letter.body,
+            MessageAttributes=letter.attributes,
+            MessageGroupId=letter.system["MessageGroupId"],
+            # Not the one it came with, which SQS may still know; the same one if this ends before it is deleted.
+            MessageDeduplicationId=f"redriven-{letter.message_id}",
+        )
+        return f"frame of {name}"
 
     def _refused(self, message: BroadcastMessage) -> str | None:
         if self._only is not None and message.broadcast_id != self._only:

@@ -2,7 +2,7 @@
 
 Each is started with LOUDHAILER_PROCESS=<directory>:<name>, which its children inherit. So a process is found and
 stopped even if the command that started it was killed before it could record anything. A process id that another
-program has got since is never mistaken for ours.
+program has got since is never mistaken for ours. LOUDHAILER_START has a random number for each start.
 """
 
 import json
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 
@@ -26,9 +27,13 @@ from tools.stack.directory import StackDirectory
 from tools.stack.local_aws import ACCOUNT, local_endpoint
 
 MARK = "LOUDHAILER_PROCESS"
+START = "LOUDHAILER_START"
 HOST = "127.0.0.1"
 
 _GRACE_SECONDS = 5.0
+_CONNECT_SECONDS = 10.0
+"""A busy process accepts late; a port that nobody listens on refuses at once."""
+
 _READY_TIMEOUT_SECONDS = 60.0
 _LOG_TAIL_LINES = 8
 
@@ -50,7 +55,7 @@ class ProcessTable:
         pid = os.posix_spawn(
             command[0],
             command,
-            {**environment, **self.mark(name)},
+            {**environment, **self.mark(name), START: uuid4().hex},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
@@ -87,8 +92,11 @@ class ProcessTable:
 
 
 def identity_of(process: psutil.Process) -> str:
-    """Return what no other process has had since the machine was started: process id and start time."""
-    return f"{process.pid}@{process.create_time():.2f}"
+    """Return what no other process has: its id, and the random number of its start.
+
+    No start time: Linux counts it from the boot, so it changes when the machine's clock is set.
+    """
+    return f"{process.pid}@{_environment(process).get(START)}"
 
 
 def free_port(preferred: int = 0) -> int:
@@ -107,7 +115,7 @@ def free_port(preferred: int = 0) -> int:
 def answers(port: int) -> bool:
     """Tell whether a process listens on the port."""
     try:
-        with socket.create_connection((HOST, port), timeout=1.0):
+        with socket.create_connection((HOST, port), timeout=_CONNECT_SECONDS):
             return True
     except OSError:
         return False

@@ -51,7 +51,7 @@ class StackState:
         secret: the secret access key of every account's root; random, and known to nobody else.
         throttling: the local AWS keeps to AWS's rates.
         engine: the container engine that the local AWS was given; empty when it needs none.
-        aws_identity: process id and start time of that local AWS; another process holds none of the resources.
+        aws_identity: process id and random number of that local AWS; another process holds none of the resources.
         applying: an apply was begun and its end never seen, so that Terraform's state may lack what was made.
         applied: the last apply that succeeded; None when the last one failed.
         seeded: the sample tenants have been put, so that tenants that the operator deletes stay deleted.

@@ -25,6 +25,7 @@ output "functions" {
   value = {
     accounting-members = module.counting.functions.accounting
     leave_channels     = module.leave_channels
+    publish_frame      = module.publish_frame
     reconcile-members  = module.counting.functions.reconcile
     subscribe          = module.subscribe
   }

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, override
 
+from botocore.exceptions import ClientError
+
 from loudhailer.ids import CellName
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.cells import MemoryCellDirectory
@@ -21,13 +23,25 @@ class _Message:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     system: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def receipt(self) -> str:
+        """Another one each time that the message is received."""
+        return f"{id(self)}.{self.times}"
+
 
 @dataclass
 class Sqs:
-    """Queues of messages that are held until they are put back or deleted; received too often, they are given up."""
+    """Queues of messages that are held until they are put back or deleted; received too often, they are given up.
+
+    Attributes:
+        queues: the messages, by the queue's URL.
+        given_up: bodies of the messages that were received too often.
+        too_late: number of coming calls for a held message before which its time is over: anyone may receive it then.
+    """
 
     queues: dict[str, list[_Message]] = field(default_factory=dict)
     given_up: list[str] = field(default_factory=list)
+    too_late: int = 0
 
     def send(self, url: str, *bodies: str, group: str | None = None) -> None:
         """Put messages into a queue."""
@@ -68,11 +82,11 @@ class Sqs:
                 self.given_up.append(message.body)
                 continue
             message.held = True
-            receipt, times = str(id(message)), str(message.times)
+            times = str(message.times)
             answer.append(
                 {
-                    "MessageId": receipt,
-                    "ReceiptHandle": receipt,
+                    "MessageId": str(id(message)),
+                    "ReceiptHandle": message.receipt,
                     "Body": message.body,
                     "Attributes": {**message.system, "ApproximateReceiveCount": times},
                     "MessageAttributes": message.attributes,
@@ -82,16 +96,23 @@ class Sqs:
 
     def delete_message(self, **request: str) -> None:
         """Forget a message."""
-        self.queues[request["QueueUrl"]].remove(self._held(request))
+        self.queues[request["QueueUrl"]].remove(self._held("DeleteMessage", request))
 
     def change_message_visibility(self, **request: Any) -> None:
         """Put a message back."""
         assert request["VisibilityTimeout"] == 0
-        self._held(request).held = False
+        self._held("ChangeMessageVisibility", request).held = False
 
-    def _held(self, request: Mapping[str, Any]) -> _Message:
-        found = [each for each in self.queues[request["QueueUrl"]] if str(id(each)) == request["ReceiptHandle"]]
-        return found[0]
+    def _held(self, operation: str, request: Mapping[str, Any]) -> _Message:
+        queue, receipt = self.queues[request["QueueUrl"]], request["ReceiptHandle"]
+        message = next((each for each in queue if each.held and each.receipt == receipt), None)
+        if message is not None and self.too_late:
+            self.too_late -= 1
+            message.held = False
+            message = None
+        if message is None:
+            raise ClientError({"Error": {"Code": "ReceiptHandleIsInvalid"}}, operation)
+        return message
 
 
 @dataclass

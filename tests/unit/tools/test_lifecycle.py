@@ -401,7 +401,7 @@ def test_a_process_with_a_reused_id_is_not_mistaken_for_the_local_aws(
 ) -> None:
     """Same mark and name, but another process than the one that holds the resources."""
     stack.up()
-    save_state(stack.directory.state_file, replace(state_of(stack), aws_identity="1@0.00"))
+    save_state(stack.directory.state_file, replace(state_of(stack), aws_identity="1@5f0c"))
     assert stack.up()
     assert terraform.calls == [*APPLY, *APPLY]
 

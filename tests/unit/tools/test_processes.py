@@ -106,6 +106,17 @@ def test_two_processes_differ_in_identity(table: ProcessTable) -> None:
     assert identity_of(one) == identity_of(psutil.Process(one.pid))
 
 
+def test_the_identity_stays_when_the_clock_of_the_machine_is_set(
+    table: ProcessTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start time is computed from the time of the boot, which Linux takes from the clock."""
+    process = table.start("one", SLEEP, os.environ)
+    before = identity_of(process)
+    started = process.create_time()
+    monkeypatch.setattr(psutil.Process, "create_time", lambda _self: started + 1)
+    assert identity_of(psutil.Process(process.pid)) == before
+
+
 def test_the_mark_names_the_stack_and_the_process(table: ProcessTable, directory: StackDirectory) -> None:
     """It must not match a stack whose path merely begins alike."""
     assert table.mark("one") == {MARK: f"{directory.path}:one"}

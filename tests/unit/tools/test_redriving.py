@@ -1,5 +1,6 @@
 """Messages in the dead-letter queue are sent again, each to the queue of its kind."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -185,6 +186,41 @@ def test_every_dead_letter_of_a_long_queue_is_read(deployment: DeploymentStandIn
     assert result.sent == {"ChunkMessage": 25}
     assert deployment.sqs.bodies(LETTERS) == ["garbage"] * 25
     assert len(deployment.sqs.bodies("shard-0")) == 13
+
+
+def test_a_letter_that_was_held_for_too_long_is_sent_once(deployment: DeploymentStandIn) -> None:
+    """It could not be deleted: it is received again, and deleted then."""
+    deployment.sqs.send(LETTERS, chunk_message().to_wire())
+    deployment.sqs.too_late = 1
+    assert redrive(deployment) == Redriven(sent=Counter({"ChunkMessage": 1}))
+    assert deployment.sqs.bodies(LETTERS) == []
+    assert len(deployment.sqs.bodies("shard-0")) == 1
+
+
+def test_a_letter_that_was_kept_for_too_long_is_no_error(deployment: DeploymentStandIn) -> None:
+    """Others have it already."""
+    deployment.sqs.send(LETTERS, "garbage")
+    deployment.sqs.too_late = 1
+    assert redrive(deployment).refused == {"malformed, or of another release": 1}
+    assert deployment.sqs.bodies(LETTERS) == ["garbage"]
+
+
+def test_letters_that_are_kept_are_counted_once_and_put_back_however_long_it_takes(
+    deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two answers of the queue, the time of all letters is over: it has them ready again."""
+    receive = deployment.sqs.receive_message
+
+    def receive_late(**request: Any) -> dict[str, Any]:
+        for letter in deployment.sqs.queues[LETTERS]:
+            letter.held = False
+        return receive(**request)
+
+    monkeypatch.setattr(deployment.sqs, "receive_message", receive_late)
+    deployment.sqs.send(LETTERS, "garbage", chunk_message().to_wire(), "rubbish")
+    result = redrive(deployment)
+    assert (result.sent, result.refused) == ({"ChunkMessage": 1}, {"malformed, or of another release": 2})
+    assert deployment.sqs.bodies(LETTERS) == ["garbage", "rubbish"]
 
 
 def test_an_empty_queue_is_no_error(deployment: DeploymentStandIn) -> None:

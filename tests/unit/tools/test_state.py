@@ -12,7 +12,7 @@ APPLIED = Applied(Fingerprint("code", "terraform", "variables"), {"http_url": "h
 WITH_CELLS = StackState(
     4566, 8001, "secret", cell_ports={"north": 8002}, applied=Applied(Fingerprint("a", "b", "c"), {}, {"north": {}})
 )
-STATE = StackState(4566, 8001, "secret", aws_identity="12@34.50", applying=False, applied=APPLIED)
+STATE = StackState(4566, 8001, "secret", aws_identity="12@5f0c", applying=False, applied=APPLIED)
 
 
 @pytest.mark.parametrize(
