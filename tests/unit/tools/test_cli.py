@@ -216,6 +216,8 @@ def test_a_missing_terraform_is_reported_in_a_sentence_with_the_fix(
         (["broadcast", "hi"], "no audience"),
         (["broadcast", "hi", "--tenant", "a#b"], "--tenant: must be"),
         (["tenant", "put", "a#b"], "tenantId: must be"),
+        (["tenant", "put", "a", "--channels", "news/*"], "--channels is not JSON"),
+        (["tenant", "put", "a", "--channels", "{}"], "channels: must be a list"),
         (["--stack", "../x", "up"], "--stack must be"),
     ],
 )
