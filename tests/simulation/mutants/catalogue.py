@@ -722,11 +722,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.channels.publish_frame.publish_frame",
         'lambda first: self._publish(first, channel, frame["data"])',
         'lambda _: self._publish(caller, channel, frame["data"])',
-    ),
-    "publish_frame/sends-no-recorded-message": Mutant(
-        "functions.channels.publish_frame.publish_frame",
-        "        if not recorded.announced:\n",
-        "        if recorded is summary:\n",
+        first=260,
     ),
     "publish_frame/takes-a-right-to-subscribe-for-one-to-publish": Mutant(
         "functions.channels.publish_frame.publish_frame",
