@@ -50,7 +50,7 @@ class Commands(TyperGroup):
             # Imported now: the SDK's exceptions and the HTTP client take a third of the time of `loudhailer --help`.
             from tools.refusals import refusal_of  # noqa: PLC0415
 
-            refusal = refusal_of(error)
+            refusal = refusal_of(error, as_operator=getattr(ctx.obj, "aws", None) is not None)
             if refusal is None:
                 raise
             _fail(refusal)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession,
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey
 from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.errors import TransientError
 from loudhailer.ids import BroadcastId, ChunkId, PlayerId, RoomKey, SessionId
 from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
 from tests.support.broadcasts import (
@@ -432,6 +434,29 @@ def test_a_letter_that_comes_once_more_reopens_nothing(store: BroadcastStore) ->
     store.reopen_source(BROADCAST, 1, "another letter")
     assert store.summary(BROADCAST) == summary()
     assert [each.dispatched for each in store.sources(BROADCAST)] == [0, None]
+
+
+def test_letters_that_reopen_a_source_at_once_lose_none_of_its_chunks(store: BroadcastStore) -> None:
+    """Two operators redrive the same broadcast, and its source is searched and completed after each letter."""
+    store.fix_sources(BROADCAST, [source(0)])
+    store.complete_source(BROADCAST, 0, chunks=0, dispatched=0, now=NOW_MS)
+
+    def redrive(number: int) -> None:
+        store.reopen_source(BROADCAST, 0, f"letter {number}")
+        chunks = len(store.chunk_sizes(BROADCAST, 0))
+        with suppress(TransientError):  # the empty chunk that it has found is deleted: its message is delivered again
+            store.fix_chunk(BROADCAST, chunk(f"0.{chunks}"))
+        chunks = len(store.chunk_sizes(BROADCAST, 0))
+        store.complete_source(BROADCAST, 0, chunks=chunks, dispatched=3 * chunks, now=NOW_MS + number)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(redrive, range(1, 13)))
+    store.reopen_source(BROADCAST, 0, LETTER)
+    sizes = store.chunk_sizes(BROADCAST, 0)
+    assert sizes == [3] * len(sizes)
+    assert store.complete_source(BROADCAST, 0, chunks=len(sizes), dispatched=3 * len(sizes), now=NOW_MS)
+    assert (found := store.chunk(BROADCAST, ChunkId(f"0.{len(sizes)}"))) is not None
+    assert found.size == 0
 
 
 def test_a_cancellation_is_recorded(store: BroadcastStore) -> None:

@@ -97,7 +97,7 @@ CATALOGUE = {
     "plan": LazyCommand(
         "plan", "plan_app", "Estimate a crowd's delivery times, parts and monthly cost before you deploy.", prints=True
     ),
-    "probe": LazyCommand("probe", "probe", "Ask an account of AWS what no document says."),
+    "probe": LazyCommand("probe", "probe", "Ask an account of AWS what no document says.", prints=True),
     "release": LazyCommand("release", "app", "Run a step of the workflows that release."),
     "terraform": LazyCommand(
         "stack",

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from tools.cli.workplace import Workplace
 from tools.errors import OperatorError
@@ -24,6 +25,7 @@ def drain(
     if stop:
         stop_drain(deployment, cell)
         workplace.terminal.say(f"The cell {cell} gets new sessions again. Clients that have moved stay where they are.")
+        workplace.terminal.show(_cell(cell, gets_sessions=True))
         return
     with workplace.terminal.step("Waiting for the other cells to take over"):
         name = order_drain(deployment, cell)
@@ -38,9 +40,17 @@ def drain(
         draining.progressed = bar.update
         stayed = draining()
     asked = len(draining.asked)
+    workplace.terminal.show(_cell(name, gets_sessions=False, asked=asked, stayed=stayed))
     if stayed:
         raise OperatorError(
             f"{asked} clients were asked to move, and {stayed} stayed.",
             "They end by themselves, within two hours. Run this again to ask them once more.",
         )
-    workplace.terminal.show(f"The cell {name} has no clients any more; {asked} were asked to move.")
+    workplace.terminal.say(f"The cell {name} has no clients any more; {asked} were asked to move.")
+
+
+def _cell(name: str, *, gets_sessions: bool, asked: int = 0, stayed: int = 0) -> Table:
+    """A cell, and the clients of it that were asked to move."""
+    table = Table("cell", "gets sessions", "asked", "stayed")
+    table.add_row(name, str(gets_sessions), str(asked), str(stayed))
+    return table

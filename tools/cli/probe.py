@@ -51,7 +51,6 @@ def probe(
         str | None, typer.Option(help="Another Region, for questions to an API of the probe's own only.")
     ] = None,
     into: Annotated[Path, typer.Option(help="Folder for the two files with the answers.")] = Path(),
-    json: Annotated[bool, typer.Option("--json", help="Show the answers as JSON.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it costs anything.")] = False,
     show_list: Annotated[bool, typer.Option("--list", help="Show the questions, and ask none.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Remove what a probe left that was killed.")] = False,
@@ -72,7 +71,8 @@ def probe(
     place = ProbePlace.of(workplace.stack(), known)
     place.cloud.require(account)
     if remove:
-        terminal.say(f"Removed: {place.remove_left()}.")
+        removed = place.remove_left()
+        terminal.show(removed if terminal.shows_json else f"Removed: {removed}.", name="removed")
         return
     rate = _LOCAL_POSTS_PER_SECOND if known.name == LOCAL else Pace.posts_per_second
     pace = Pace(posts_per_second=rate, flood_posts_per_second=use_up_quota)
@@ -88,7 +88,10 @@ def probe(
     site = Site(sign=place.cloud.sign, pace=pace, caller=caller)
     report, ending = asked(place, questions, site, reasons, terminal)
     terminal.say(f"Written: {', '.join(map(str, report.write(into)))}")
-    terminal.show(report.to_json().rstrip() if json else _table_of(report))
+    if terminal.shows_json:
+        terminal.write(report.to_json().rstrip())
+    else:
+        terminal.show(_table_of(report))
     if ending is not None:
         raise ending
     if failed := [result.question.name for result in report.results if result.answer is None]:

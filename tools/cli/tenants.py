@@ -1,17 +1,20 @@
 """`loudhailer tenant`."""
 
 import time
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from loudhailer import ids
+from loudhailer.tenants.model import Tenant
 from tools.cli.options import number_option
 from tools.cli.workplace import Workplace
 from tools.operations.cells import cells_without_tenants
 from tools.operations.erasing import Erasing, Stores
 from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, new_session_key, put, require_silo
+from tools.stack.deployment import Deployment
 
 _CELLS_SECONDS = 30.0
 
@@ -24,16 +27,21 @@ def list_tenants(context: typer.Context) -> None:
     workplace = Workplace.of(context)
     deployment = workplace.deployment()
     tenants = deployment.tenants
-    table = Table(*SAMPLE_TENANTS[0].to_wire(), "silo")
-    for tenant in tenants.all_tenants():
-        table.add_row(*map(str, tenant.to_wire().values()), str(deployment.has_silo(tenant.tenant_id)))
-    workplace.terminal.show(table)
+    workplace.terminal.show(_limits(deployment, tenants.all_tenants()))
     for stone in tenants.tombstones():
         if stone.erased_at is None:
             key = stone.tenant_id
             workplace.terminal.say(
                 f"Tenant {key} is being erased; complete that with `loudhailer tenant delete {key}`."
             )
+
+
+def _limits(deployment: Deployment, tenants: Iterable[Tenant]) -> Table:
+    """The limits of tenants, a row each."""
+    table = Table(*SAMPLE_TENANTS[0].to_wire(), "silo")
+    for tenant in tenants:
+        table.add_row(*map(str, tenant.to_wire().values()), str(deployment.has_silo(tenant.tenant_id)))
+    return table
 
 
 @tenant_app.command("put")
@@ -67,7 +75,7 @@ def put_tenant(
         ),
     ] = False,
 ) -> None:
-    """Make a tenant, or change the limits that are named."""
+    """Make a tenant, or change the limits that are named; show all its limits."""
     workplace = Workplace.of(context)
     change = TenantChange(
         tenant_connections=tenant_connections,
@@ -85,7 +93,8 @@ def put_tenant(
     deployment = workplace.deployment()
     require_silo(tenant_id, wanted=silo, has_silo=deployment.has_silo(tenant_id))
     rest = deployment.rest_seconds
-    put(deployment.tenants, change, tenant_id, now=time.time(), rest_seconds=rest, at_once=at_once)
+    tenant_now = put(deployment.tenants, change, tenant_id, now=time.time(), rest_seconds=rest, at_once=at_once)
+    workplace.terminal.show(_limits(deployment, [tenant_now]))
     workplace.terminal.say(f"Tenant {tenant_id} is put.")
 
 

@@ -8,6 +8,9 @@ from loudhailer.tenants.model import MOST_CHANNELS_PER_CONNECTION, Tenant
 from loudhailer.tenants.port import TenantStore
 from tools.errors import OperatorError
 
+SYNTHETIC_ID = TenantId("synthetic")
+"""The id of the tenant of health checks; with further cells there are `synthetic-<cell>-<number>`. CI writes them."""
+
 _LARGEST = 1_000_000_000
 _NEW = Tenant(
     tenant_id=TenantId("new"),
@@ -87,14 +90,20 @@ def keyed(tenant: Tenant) -> Tenant:
 
 def put(
     tenants: TenantStore, change: TenantChange, tenant: TenantId, *, now: float, rest_seconds: int, at_once: bool
-) -> None:
-    """Make or change a tenant; OperatorError if the id still belongs to one that is erased.
+) -> Tenant:
+    """Make or change a tenant, and return it; OperatorError if the id still belongs to one that is erased.
 
     The id of an erased tenant rests for so many seconds, see `Deployment.rest_seconds`; `at_once` does without.
     """
-    wanted = change.applied_to(tenant, tenants.get(tenant))
+    existing = tenants.get(tenant)
+    if existing is None and (tenant == SYNTHETIC_ID or tenant.startswith(f"{SYNTHETIC_ID}-")):
+        raise OperatorError(
+            f"The ids {SYNTHETIC_ID} and {SYNTHETIC_ID}-… are those of health checks, which make their tenants.",
+            "Choose another id.",
+        )
+    wanted = change.applied_to(tenant, existing)
     if tenants.put(wanted, erased_before=None if at_once else int(now) - rest_seconds):
-        return
+        return wanted
     erased_at = {stone.tenant_id: stone.erased_at for stone in tenants.tombstones()}.get(tenant)
     if erased_at is None:
         raise OperatorError(

@@ -18,6 +18,13 @@ from tools.stack.project import Project
 _NAME = re.compile("[a-z][a-z0-9-]{1,15}")
 _ACCOUNT = re.compile("[0-9]{12}")
 _REGION = re.compile("[a-z]{2}(-[a-z]+)+-[0-9]")
+_PREFIX = re.compile("(?!aws|ssm)[a-z][a-z0-9-]{1,30}")
+"""The legal prefixes. SSM refuses a parameter whose name begins with `aws` or `ssm`.
+
+https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+"""
+
+_PREFIX_FORM = "2 to 31 lowercase letters, digits and dashes, beginning with a letter, and not with aws or ssm"
 
 
 @dataclass(frozen=True)
@@ -77,10 +84,11 @@ class Environment:
         known = cls.names(project)
         if _NAME.fullmatch(name) is None or name not in known:
             raise OperatorError(f"There is no environment {name!r}.", f"Choose one of: {', '.join(known)}.")
-        hub = _read(folder / name / "hub.tfvars")
-        prefix = hub.get("prefix") or f"loudhailer-{name}"
-        cells = _map(folder / name / "cells.tfvars.json", "region", _cell)
-        subscribers = _map(folder / name / "subscribers.tfvars.json", "shards", _subscriber)
+        hub = _Fields(folder / name / "hub.tfvars", _read(folder / name / "hub.tfvars"))
+        account_id, region = hub.account(), hub.region()
+        prefix = hub.prefix() if hub.values.get("prefix") else f"loudhailer-{name}"
+        cells = _map(folder / name / "cells.tfvars.json", _cell)
+        subscribers = _map(folder / name / "subscribers.tfvars.json", _subscriber)
         if both := {cell.name for cell in cells} & {subscriber.name for subscriber in subscribers}:
             raise OperatorError(
                 f"{name} has a cell and a subscriber of the name {min(both)!r}.",
@@ -88,13 +96,13 @@ class Environment:
             )
         return cls(
             name=name,
-            account_id=hub["account_id"],
-            region=hub["region"],
+            account_id=account_id,
+            region=region,
             prefix=prefix,
-            images=_images(folder / name / "registry.tfvars") or {"account_id": hub["account_id"], "prefix": prefix},
+            images=_images(folder / name / "registry.tfvars") or {"account_id": account_id, "prefix": prefix},
             cells=cells,
             subscribers=subscribers,
-            auth=dict(hub.get("auth", {})),
+            auth=hub.entry("auth").values if "auth" in hub.values else {},
         )
 
     @staticmethod
@@ -164,35 +172,80 @@ class Environment:
         return found
 
 
-def _map[Account](path: Path, needed: str, read: Callable[[str, dict[str, Any]], Account]) -> tuple[Account, ...]:
-    """The accounts of a map of Terraform's, none without the file; OperatorError, with the legal form, for another."""
-    kind = path.name.partition(".")[0]
+@dataclass(frozen=True)
+class _Fields:
+    """The fields of a file, or of an entry in it; OperatorError, with the file and the field, for an illegal one."""
+
+    path: Path
+    values: dict[str, Any]
+    place: str = ""
+
+    def account(self) -> str:
+        return self._matching("account_id", _ACCOUNT, "an account's id, 12 digits in quotes")
+
+    def region(self) -> str:
+        return self._matching("region", _REGION, "a Region, such as eu-central-1")
+
+    def prefix(self) -> str:
+        return self._matching("prefix", _PREFIX, _PREFIX_FORM)
+
+    def numbers(self, name: str) -> tuple[int, ...]:
+        found = self._field(name, "a list of numbers")
+        if not isinstance(found, list) or any(type(number) is not int or number < 0 for number in found):
+            raise self._refusal(name, found, "a list of numbers")
+        return tuple(found)
+
+    def entry(self, name: str) -> "_Fields":
+        found = self._field(name, "a map")
+        if not isinstance(found, dict):
+            raise self._refusal(name, found, "a map")
+        return _Fields(self.path, found, f"{self.place}{name}.")
+
+    def _matching(self, name: str, pattern: re.Pattern[str], form: str) -> str:
+        found = self._field(name, form)
+        if not isinstance(found, str) or pattern.fullmatch(found) is None:
+            raise self._refusal(name, found, form)
+        return found
+
+    def _field(self, name: str, form: str) -> Any:
+        if name not in self.values:
+            raise OperatorError(f"{self.path} has no {self.place}{name}.", f"It must be {form}.")
+        return self.values[name]
+
+    def _refusal(self, name: str, found: object, form: str) -> OperatorError:
+        return OperatorError(f"{self.path} has an illegal {self.place}{name}: {found!r}.", f"It must be {form}.")
+
+
+def _map[Account](path: Path, read: Callable[[str, _Fields], Account]) -> tuple[Account, ...]:
+    """The accounts of a map of Terraform's, none without the file; OperatorError, with the field, if it is illegal."""
+    if not path.exists():
+        return ()
     try:
-        named = json.loads(path.read_text())[kind].items() if path.exists() else ()
-        return tuple(read(name, each) for name, each in named)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise OperatorError(
-            f"{path} is no map of {kind}.",
-            f'It must be {{"{kind}": {{"<name>": {{"account_id": "<12 digits>", "external_id", "{needed}"}}}}}}.',
-        ) from None
+        document = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise OperatorError(f"{path} is no JSON: {error}.") from error
+    if not isinstance(document, dict):
+        raise OperatorError(f"{path} is no JSON object.")
+    named = _Fields(path, document).entry(path.name.partition(".")[0])
+    return tuple(read(name, named.entry(name)) for name in named.values)
 
 
-def _cell(name: str, entry: dict[str, Any]) -> Cell:
-    return Cell(name, _legal(_ACCOUNT, entry["account_id"]), _legal(_REGION, entry["region"]))
+def _cell(name: str, fields: _Fields) -> Cell:
+    return Cell(name, fields.account(), fields.region())
 
 
-def _subscriber(name: str, entry: dict[str, Any]) -> Subscriber:
-    return Subscriber(name, _legal(_ACCOUNT, entry["account_id"]), tuple(entry["shards"]))
-
-
-def _legal(pattern: re.Pattern[str], text: str) -> str:
-    if pattern.fullmatch(text) is None:
-        raise ValueError(text)
-    return text
+def _subscriber(name: str, fields: _Fields) -> Subscriber:
+    return Subscriber(name, fields.account(), fields.numbers("shards"))
 
 
 def _images(path: Path) -> dict[str, str] | None:
-    return dict(_read(path)["images"]) if path.exists() else None
+    """The account that keeps the images, and their names, by the file of the stack `registry`; None without it."""
+    if not path.exists():
+        return None
+    images = _Fields(path, _read(path)).entry("images")
+    images.account()
+    images.prefix()
+    return images.values
 
 
 def _read(path: Path) -> dict[str, Any]:

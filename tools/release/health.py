@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
 from loudhailer.broadcast.shards import shard_of
-from loudhailer.ids import BroadcastId, ChunkId, TenantId
+from loudhailer.ids import BroadcastId, ChunkId
 from loudhailer.tenants.model import Tenant
 from tools.client.crowd import THROTTLED, Crowd, Member
 from tools.client.http import ApiError, HttpApi
 from tools.client.socket import Refusal, socket_url
 from tools.errors import OperatorError
-from tools.operations.tenants import keyed
+from tools.operations.tenants import SYNTHETIC_ID, keyed
 
 if TYPE_CHECKING:
     from loudhailer.tenants.port import TenantStore
 
 SYNTHETIC = Tenant(
-    tenant_id=TenantId("synthetic"),
+    tenant_id=SYNTHETIC_ID,
     tenant_connections=1_000,
     connections_per_session=10,
     tenant_per_minute=100_000,

@@ -20,7 +20,7 @@ from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.queues.sqs import SqsQueue
 from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.tenants.dynamodb import DynamoTenantStore
-from tools.client.http import HttpApi, Sign
+from tools.client.http import HttpApi
 from tools.errors import OperatorError
 from tools.stack.access import AccountAccess
 from tools.stack.local_aws import ACCOUNT
@@ -54,6 +54,9 @@ ROOM_QUEUE = "rooms"
 EXPRESS_QUEUE = "express"
 """The short name of the queue of small broadcasts."""
 
+
+_ROUTES_OF_BROADCASTS, _ROUTES_OF_SESSIONS = "broadcast", "session"
+"""The routes of the HTTP API by their authorization, as in the variable `auth` of the stack hub."""
 
 _MAKERS = ("connect", "default_route", "echo", "forward_message", "join_room", "send_message", "session_api")
 """The functions that make rows of tenants: sessions, connections, messages, and counts of them."""
@@ -251,19 +254,21 @@ class Deployment:
         return self.client("apigatewaymanagementapi", str(self.outputs["callback_endpoint"]))
 
     def http_api(self) -> HttpApi:
-        """The HTTP API, called as its routes demand; OperatorError if that is by tokens, which no command has."""
+        """The HTTP API, each route called as it demands."""
         return HttpApi(self.http_url, self.sign)
 
-    @property
-    def sign(self) -> Sign:
-        """Signs a call of the HTTP API as its routes demand; OperatorError if they demand a token."""
-        ways = set(self.outputs.get("auth", {}).values())  # none from a local stack of a former release
-        if "jwt" in ways:
+    def sign(self, method: str, url: str, body: bytes | None) -> dict[str, str]:
+        """The headers that the route of a call demands; OperatorError if it demands a token, which no command has."""
+        routes = (
+            _ROUTES_OF_BROADCASTS if url.removeprefix(self.http_url).startswith("/broadcast") else _ROUTES_OF_SESSIONS
+        )
+        way = self.outputs.get("auth", {}).get(routes, "none")  # none from a local stack of a former release
+        if way == "jwt":
             raise OperatorError(
-                "The HTTP API of this deployment takes tokens of the application's users, and a command has none.",
-                "Publish and open sessions from the application, or as docs/openapi.yaml says, with a token.",
+                f"The {routes} routes of this deployment take tokens of the application, and a command has none.",
+                "Call it from the application, or as docs/openapi.yaml says, with a token.",
             )
-        return self.access.sign if "iam" in ways else lambda *_: {}
+        return self.access.sign(method, url, body) if way == "iam" else {}
 
     def client(self, service: str, endpoint: str | None = None) -> Any:
         """A client of one of the AWS services that the stack runs on."""

@@ -63,6 +63,9 @@ _EXISTS = "attribute_exists(part)"
 _IS_NEW_LETTER = "NOT contains(redriven, :letter)"
 _NOTE_LETTER = "ADD redriven :letters"
 
+_ATTEMPTS = 5
+"""Attempts to reopen a source while the letters of other operators do."""
+
 _FIRST_SOURCES = 16
 """Number of sources whose rows are read first, by their keys: most broadcasts have fewer."""
 
@@ -313,24 +316,33 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
 
     @override
     def reopen_source(self, broadcast_id: BroadcastId, number: int, letter: str) -> None:
-        source, values = self.source(broadcast_id, number), _letter(letter)
-        if source is None:
-            return
-        key = self._source_key(broadcast_id, number)
+        for _ in range(_ATTEMPTS):
+            row = self._get_row(self._source_key(broadcast_id, number))
+            if row is None or letter in row.get("redriven", {}).get("SS", ()):
+                return
+            if self._reopen(broadcast_id, _source_from_item(row), letter):
+                return
+        raise TransientError(f"a source was completed and reopened by others in {_ATTEMPTS} attempts")
+
+    def _reopen(self, broadcast_id: BroadcastId, source: Source, letter: str) -> bool:
+        """Reopen a source, or note the letter if it is open; return False if it is not as it was read.
+
+        The place of the empty chunk follows from the chunks before it. After another letter a real one may be there.
+        """
+        key, values = self._source_key(broadcast_id, source.number), _letter(letter)
         if source.dispatched is None:
             is_open, letters = f"{_EXISTS} AND attribute_not_exists(dispatched)", {":letters": values[":letters"]}
-            if self._update_row_if(key, _NOTE_LETTER, is_open, letters):
-                return
-        end = end_of_source(number, len(self.chunk_sizes(broadcast_id, number)))
-        self._write_together(
+            return self._update_row_if(key, _NOTE_LETTER, is_open, letters)
+        end = end_of_source(source.number, len(self.chunk_sizes(broadcast_id, source.number)))
+        return self._write_together(
             [
                 {
                     "Update": {
                         "TableName": self._table,
                         "Key": key,
                         "UpdateExpression": f"REMOVE dispatched, missed, queriedAt {_NOTE_LETTER}",
-                        "ConditionExpression": f"attribute_exists(dispatched) AND {_IS_NEW_LETTER}",
-                        "ExpressionAttributeValues": values,
+                        "ConditionExpression": f"queriedAt = :queriedAt AND {_IS_NEW_LETTER}",
+                        "ExpressionAttributeValues": values | {":queriedAt": {"N": str(source.queried_at)}},
                     }
                 },
                 {

@@ -105,7 +105,8 @@ class BroadcastStore(Protocol):
         """Undo, once for a dead letter's id, that the source is complete, so that its recipients can be searched again.
 
         SQS may deliver a letter once more after it was deleted. If the letter reopened the source a second time, and
-        the operator's command ended before it sent the message, the source would stay open.
+        the operator's command ended before it sent the message, the source would stay open. Several operators may do
+        this at once: no chunk of the source is lost. TransientError if others change it all the time.
         """
 
     def reopen_sources(self, broadcast_id: BroadcastId, letter: str) -> None:

@@ -155,6 +155,10 @@ locals {
 
   # A rollout asks after its health by a broadcast of its own, to a tenant of its own, and by the errors in the logs. With
   # further cells each has such a tenant.
+  synthetic_tenants = concat(["synthetic"], [
+    for name in length(var.cells) == 0 ? [] : sort(concat(["hub"], keys(var.cells))) : "synthetic-${name}-*"
+  ])
+
   watch_release = {
     Broadcast = {
       actions = ["execute-api:Invoke"]
@@ -167,7 +171,7 @@ locals {
       actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
       resources = ["arn:${local.partition}:dynamodb:${var.region}:${var.account_id}:table/${local.prefix}-tenants"]
       conditions = {
-        "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["synthetic*"] }
+        "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = local.synthetic_tenants }
         Null                      = { "dynamodb:LeadingKeys" = ["false"] }
       }
     }

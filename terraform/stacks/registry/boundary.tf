@@ -46,7 +46,19 @@ locals {
     }
   }[local.stack]
 
-  boundary = {
+  # Only the operator's role calls the HTTP API, and only a hub has that role and that API. AWS chooses the API's id
+  # after this policy is there, so its routes are named.
+  call_http_api = {
+    for stack in ["hub"] : "Api" => {
+      actions = ["execute-api:Invoke"]
+      resources = [
+        for route in ["POST/broadcast", "GET/broadcast/*", "PUT/session"] :
+        "arn:${local.partition}:execute-api:${var.region}:${var.account_id}:*/$default/${route}"
+      ]
+    } if stack == local.stack
+  }
+
+  boundary = merge(local.call_http_api, {
     Tables = {
       actions = [
         "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem",
@@ -74,7 +86,7 @@ locals {
       actions   = ["execute-api:ManageConnections"]
       resources = ["arn:${local.partition}:execute-api:${var.region}:${var.account_id}:*"]
     }
-    # The operator's role sees the functions' settings, finds the deployment and calls the HTTP API.
+    # The operator's role sees the functions' settings and finds the deployment.
     Functions = {
       actions   = ["lambda:GetFunctionConfiguration"]
       resources = [local.named.function]
@@ -86,10 +98,6 @@ locals {
     Parameters = {
       actions   = ["ssm:GetParameter"]
       resources = [local.named.parameter]
-    }
-    Api = {
-      actions   = ["execute-api:Invoke"]
-      resources = ["arn:${local.partition}:execute-api:${var.region}:${var.account_id}:*/$default/*"]
     }
     # API Gateway's role for logs must have AWS's own policy, which is for all log groups.
     Logs = {
@@ -103,5 +111,5 @@ locals {
       actions   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
       resources = ["*"]
     }
-  }
+  })
 }

@@ -77,6 +77,11 @@ variable "prefix" {
     condition     = var.prefix == null ? true : can(regex("^[a-z][a-z0-9-]{1,30}$", var.prefix))
     error_message = "prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
   }
+  # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+  validation {
+    condition     = var.prefix == null ? true : !can(regex("^(aws|ssm)", var.prefix))
+    error_message = "prefix must not begin with aws or ssm: SSM refuses a parameter with such a name."
+  }
   validation {
     condition     = var.prefix != "ci"
     error_message = "prefix must not be ci: CI's own roles are in that path, and must not change each other."

@@ -59,6 +59,7 @@ CONFLICT = {"Code": "TransactionConflict"}
 NONE = {"Code": "None"}
 REFUSED = {"Code": "ConditionalCheckFailed"}
 SOURCE_ROW = {"part": {"S": "source#0"}, "scope": {"S": '{"partitions":["acme#00000"]}'}, "dispatched": {"N": "0"}}
+SOURCE_ROW |= {"queriedAt": {"N": "1"}}
 
 
 def moved_to(room: str) -> ClientError:
@@ -141,6 +142,51 @@ def test_a_conflicting_transaction_of_a_broadcast_is_retried(
     with pytest.raises(TransientError, match="TransactWriteItems failed"):
         write(store)
     assert [name for name, _ in client.calls].count("transact_write_items") == BATCH_ATTEMPTS
+
+
+class Redriven(Client):
+    """A source that other letters reopen before a transaction, so many times; each time it gets a chunk more."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self._left, self._chunks = times, 0
+
+    def get_item(self, **_: Any) -> Any:
+        """As it was completed last."""
+        return {"Item": SOURCE_ROW | {"queriedAt": {"N": str(self._chunks)}}}
+
+    def get_paginator(self, _: str) -> Any:
+        """The chunks that it has now."""
+        rows = [{"part": {"S": f"chunk#0.{number}"}, "chunkSize": {"N": "3"}} for number in range(self._chunks)]
+        return Client(paginate=[{"Items": rows}])
+
+    def transact_write_items(self, **request: Any) -> Any:
+        """Refused if it is of an earlier completion."""
+        if self._left:
+            self._left, self._chunks = self._left - 1, self._chunks + 1
+        self.calls.append(("transact_write_items", request))
+        values = request["TransactItems"][0]["Update"]["ExpressionAttributeValues"]
+        if values.get(":queriedAt") != {"N": str(self._chunks)}:
+            raise cancelled(REFUSED, NONE)
+        return {}
+
+
+def test_a_letter_reopens_a_source_as_it_was_completed_last() -> None:
+    """The chunk that ended it before has recipients now, and is not deleted."""
+    client: Any = Redriven(2)
+    DynamoBroadcastStore(client, "broadcasts", clock=lambda: NOW, pause=lambda _: None).reopen_source(
+        BROADCAST, 0, "letter"
+    )
+    _, request = client.calls[-1]
+    assert len(client.calls) == 3
+    assert request["TransactItems"][1]["Delete"]["Key"]["part"] == {"S": "chunk#0.2"}
+
+
+def test_a_source_that_loses_every_race_is_a_transient_error() -> None:
+    """The letter stays in its queue, and the operator runs the command again."""
+    store = DynamoBroadcastStore(Redriven(99), "broadcasts", clock=lambda: NOW)  # type: ignore[arg-type]
+    with pytest.raises(TransientError, match="reopened by others"):
+        store.reopen_source(BROADCAST, 0, "letter")
 
 
 def test_a_row_deleted_between_put_and_read_is_a_transient_error() -> None:

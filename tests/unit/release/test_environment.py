@@ -88,42 +88,103 @@ def test_a_cell_and_a_subscriber_of_one_name_are_refused(project: Project) -> No
 
 
 @pytest.mark.parametrize(
-    "document",
+    ("document", "problem"),
     [
-        {"cells": []},
-        {"subscribers": {}},
-        {"cells": {"north": {"account_id": "666666666666"}}},
-        {"cells": {"north": {"account_id": "666666666666", "region": ""}}},
-        {"cells": {"north": {"account_id": "666666666666", "region": 1}}},
-        {"cells": {"north": {"account_id": "6", "region": "eu-central-1"}}},
+        ([], "is no JSON object."),
+        ({"cells": []}, "has an illegal cells: []."),
+        ({"subscribers": {}}, "has no cells."),
+        ({"cells": {"north": "666666666666"}}, "has an illegal cells.north: '666666666666'."),
+        ({"cells": {"north": {"region": "eu-central-1"}}}, "has no cells.north.account_id."),
+        ({"cells": {"north": {"account_id": "666666666666"}}}, "has no cells.north.region."),
+        ({"cells": {"north": {"account_id": "666666666666", "region": ""}}}, "has an illegal cells.north.region: ''."),
+        ({"cells": {"north": {"account_id": "666666666666", "region": 1}}}, "has an illegal cells.north.region: 1."),
+        (
+            {"cells": {"north": {"account_id": "6", "region": "eu-central-1"}}},
+            "has an illegal cells.north.account_id: '6'.",
+        ),
     ],
 )
-def test_a_malformed_map_of_cells_is_refused(project: Project, document: object) -> None:
-    """Before a role is made of it, with the legal form."""
-    (project.terraform / "environments/dev/cells.tfvars.json").write_text(json.dumps(document))
-    with pytest.raises(OperatorError, match="is no map of cells") as refused:
+def test_a_malformed_map_of_cells_is_refused(project: Project, document: object, problem: str) -> None:
+    """Before a role is made of it, with the file and the field."""
+    path = project.terraform / "environments/dev/cells.tfvars.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(OperatorError) as refused:
         Environment.of(project, "dev")
-    assert '"region"' in refused.value.remedy
+    assert refused.value.problem == f"{path} {problem}"
 
 
 @pytest.mark.parametrize(
-    "document",
+    ("document", "problem"),
     [
-        [],
-        {"subscribers": []},
-        {"subscribers": {"blue": {}}},
-        {"subscribers": {"blue": "555555555555"}},
-        {"subscribers": {"blue": {"account_id": "55555555555", "shards": [0]}}},
-        {"subscribers": {"blue": {"account_id": 555555555555, "shards": [0]}}},
-        {"subscribers": {"blue": {"account_id": "555555555555", "shards": 0}}},
+        ({"subscribers": []}, "has an illegal subscribers: []."),
+        ({"subscribers": {"blue": {}}}, "has no subscribers.blue.account_id."),
+        (
+            {"subscribers": {"blue": {"account_id": "55555555555", "shards": [0]}}},
+            "has an illegal subscribers.blue.account_id: '55555555555'.",
+        ),
+        (
+            {"subscribers": {"blue": {"account_id": 555555555555, "shards": [0]}}},
+            "has an illegal subscribers.blue.account_id: 555555555555.",
+        ),
+        ({"subscribers": {"blue": {"account_id": "555555555555"}}}, "has no subscribers.blue.shards."),
+        (
+            {"subscribers": {"blue": {"account_id": "555555555555", "shards": 0}}},
+            "has an illegal subscribers.blue.shards: 0.",
+        ),
+        (
+            {"subscribers": {"blue": {"account_id": "555555555555", "shards": ["0", -1]}}},
+            "has an illegal subscribers.blue.shards: ['0', -1].",
+        ),
     ],
 )
-def test_a_malformed_map_of_subscribers_is_refused(project: Project, document: object) -> None:
-    """Before a role is made of it, with the legal form."""
-    (project.terraform / "environments/dev/subscribers.tfvars.json").write_text(json.dumps(document))
-    with pytest.raises(OperatorError, match="is no map of subscribers") as refused:
+def test_a_malformed_map_of_subscribers_is_refused(project: Project, document: object, problem: str) -> None:
+    """Before a role is made of it, with the file and the field."""
+    path = project.terraform / "environments/dev/subscribers.tfvars.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(OperatorError) as refused:
         Environment.of(project, "dev")
-    assert "<12 digits>" in refused.value.remedy
+    assert refused.value.problem == f"{path} {problem}"
+
+
+def test_a_map_that_is_no_json_is_refused(project: Project) -> None:
+    """With the place of the mistake."""
+    (project.terraform / "environments/dev/cells.tfvars.json").write_text("{")
+    with pytest.raises(OperatorError, match=r"cells\.tfvars\.json is no JSON: .*line 1"):
+        Environment.of(project, "dev")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "problem"),
+    [
+        ("hub", 'account_id  = "222222222222"', "", "has no account_id."),
+        (
+            "hub",
+            'account_id  = "222222222222"',
+            "account_id = 222222222222",
+            "has an illegal account_id: 222222222222.",
+        ),
+        ("hub", 'region      = "eu-central-1"', "", "has no region."),
+        ("hub", 'region      = "eu-central-1"', 'region = "Frankfurt"', "has an illegal region: 'Frankfurt'."),
+        ("hub", 'environment = "dev"', 'prefix = "Big_One"', "has an illegal prefix: 'Big_One'."),
+        ("hub", 'environment = "dev"', 'prefix = "awsome"', "has an illegal prefix: 'awsome'."),
+        ("hub", 'environment = "dev"', 'prefix = "ssm-hailer"', "has an illegal prefix: 'ssm-hailer'."),
+        ("hub", 'environment = "dev"', 'auth = "iam"', "has an illegal auth: 'iam'."),
+        ("registry", 'account_id = "444444444444", ', "", "has no images.account_id."),
+        ("registry", ', prefix = "loudhailer-production"', "", "has no images.prefix."),
+        ("registry", "images = {", "pictures = {", "has no images."),
+    ],
+)
+def test_a_missing_or_illegal_field_is_named_with_its_file(
+    project: Project, file: str, old: str, new: str, problem: str
+) -> None:
+    """A prefix that begins with aws or ssm would make a parameter's name that SSM refuses."""
+    path = project.terraform / f"environments/dev/{file}.tfvars"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(OperatorError) as refused:
+        Environment.of(project, "dev")
+    assert refused.value.problem == f"{path} {problem}"
+    assert refused.value.remedy.startswith("It must be ")
 
 
 def test_an_environment_with_token_routes_cannot_be_released(project: Project) -> None:

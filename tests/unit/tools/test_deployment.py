@@ -54,11 +54,33 @@ def test_a_drained_shard_gets_no_messages() -> None:
     assert drained.chunk_queue_names == ["shard-0", "shard-1", "shard-10", "rooms", "express"]
 
 
-def test_the_api_is_called_as_its_routes_demand() -> None:
+API = "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "routes"),
+    [
+        ("POST", "/broadcast", "broadcast"),
+        ("POST", "/broadcasts", "broadcast"),
+        ("GET", "/broadcast/abc", "broadcast"),
+        ("PUT", "/session?tenantId=broadcast", "session"),
+        ("DELETE", "/session?tenantId=a", "session"),
+        ("GET", "/tenant", "session"),
+    ],
+)
+def test_each_route_is_called_as_it_demands(method: str, path: str, routes: str) -> None:
     """A signature where IAM decides; nothing where nobody asks; and no token, which only the application has."""
-    signed = deployment(http_url="http://127.0.0.1:1", auth={"broadcast": "iam", "session": "none"})
-    headers = signed.sign("POST", "http://127.0.0.1:1/broadcast", b"{}")
-    assert headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=111111111111/")
-    assert deployment(auth={"broadcast": "none", "session": "none"}).sign("GET", "http://127.0.0.1:1", None) == {}
-    with pytest.raises(OperatorError, match="takes tokens"):
-        deployment(http_url="http://127.0.0.1:1", auth={"broadcast": "jwt", "session": "iam"}).http_api()
+    others = {"broadcast": "none", "session": "none"}
+    signed = deployment(http_url=API, auth=others | {routes: "iam"}).sign(method, f"{API}{path}", None)
+    assert signed["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=111111111111/")
+    others = {"broadcast": "iam", "session": "iam"}
+    assert deployment(http_url=API, auth=others | {routes: "none"}).sign(method, f"{API}{path}", None) == {}
+    with pytest.raises(OperatorError, match=f"The {routes} routes of this deployment take tokens"):
+        deployment(http_url=API, auth=others | {routes: "jwt"}).sign(method, f"{API}{path}", None)
+
+
+def test_a_route_with_a_token_leaves_the_others_to_the_commands() -> None:
+    """Sessions are often opened with the application's tokens, while its backend signs broadcasts."""
+    mixed = deployment(http_url=API, auth={"broadcast": "iam", "session": "jwt"})
+    assert "Authorization" in mixed.sign("POST", f"{API}/broadcast", b"{}")
+    assert mixed.http_api()

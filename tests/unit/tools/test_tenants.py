@@ -1,10 +1,13 @@
 """Changes that an operator may make to a tenant."""
 
+from dataclasses import replace
+
 import pytest
 
 from loudhailer.ids import TenantId
+from tests.support.fakes.tenants import MemoryTenantStore
 from tools.errors import OperatorError
-from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, keyed, require_silo
+from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, keyed, put, require_silo
 
 ACME = TenantId("acme")
 
@@ -21,6 +24,29 @@ def test_an_existing_tenant_keeps_unnamed_options() -> None:
     existing = SAMPLE_TENANTS[2]
     changed = TenantChange(messages_per_minute=5).applied_to(existing.tenant_id, existing)
     assert changed.to_wire() == existing.to_wire() | {"messagesPerMinute": 5, "postsPerMinute": 500}
+
+
+@pytest.mark.parametrize("name", ["synthetic", "synthetic-hub-0", "synthetic-acme"])
+def test_an_id_of_the_health_checks_cannot_be_put(name: str) -> None:
+    """CI's role may write its row; a tenant that has one from before can still be changed."""
+    tenants = MemoryTenantStore()
+
+    def change() -> None:
+        put(tenants, TenantChange(messages_per_minute=5), TenantId(name), now=0, rest_seconds=0, at_once=False)
+
+    with pytest.raises(OperatorError, match="are those of health checks"):
+        change()
+    assert tenants.rows == {}
+    tenants.put(replace(SAMPLE_TENANTS[0], tenant_id=TenantId(name)))
+    change()
+    assert tenants.rows[TenantId(name)].messages_per_minute == 5
+
+
+def test_an_id_that_only_begins_like_that_of_health_checks_can_be_put() -> None:
+    """CI's role cannot write it."""
+    tenants = MemoryTenantStore()
+    name = TenantId("synthetics")
+    assert put(tenants, TenantChange(), name, now=0, rest_seconds=0, at_once=False) == tenants.rows[name]
 
 
 @pytest.mark.parametrize("has_silo", [False, True])

@@ -92,3 +92,23 @@ run "a_local_deployment_can_be_deleted_and_notifies_no_one" {
     error_message = "A local stack must go down by itself."
   }
 }
+
+run "a_prefix_that_begins_as_aws_own_parameters_is_refused" {
+  command = plan
+
+  variables {
+    prefix = "awsome-hailer"
+  }
+
+  expect_failures = [var.prefix]
+}
+
+run "a_prefix_that_begins_with_ssm_is_refused" {
+  command = plan
+
+  variables {
+    prefix = "ssm-hailer"
+  }
+
+  expect_failures = [var.prefix]
+}

@@ -138,6 +138,22 @@ run "every_part_is_as_documented_by_default" {
     error_message = "Nobody in CI may take the boundary off."
   }
 
+  # Without further cells there is one tenant of the health checks.
+  assert {
+    condition     = local.watch_release.KeepSyntheticTenants.conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] == ["synthetic"]
+    error_message = "CI must write the tenant of health checks, and no other row of tenants."
+  }
+
+  # Only the routes of the operator's commands: other routes of any API of the account are beyond every role.
+  assert {
+    condition = local.boundary.Api.resources == [
+      "arn:aws:execute-api:eu-central-1:222222222222:*/$default/POST/broadcast",
+      "arn:aws:execute-api:eu-central-1:222222222222:*/$default/GET/broadcast/*",
+      "arn:aws:execute-api:eu-central-1:222222222222:*/$default/PUT/session",
+    ]
+    error_message = "The boundary must name the routes that the operator's role calls."
+  }
+
   # No role within the boundary can make roles, or change functions or the description of the deployment.
   assert {
     condition = toset([
@@ -203,6 +219,16 @@ run "the_map_of_subscribers_can_be_given_unchanged" {
     condition     = length(var.accounts) == 2
     error_message = "A subscriber's other settings must not interfere."
   }
+}
+
+run "a_prefix_that_begins_as_aws_own_parameters_is_refused" {
+  command = plan
+
+  variables {
+    prefix = "awsome-hailer"
+  }
+
+  expect_failures = [var.prefix]
 }
 
 run "a_prefix_that_is_the_path_of_cis_own_roles_is_refused" {
@@ -274,6 +300,10 @@ run "a_cells_functions_can_access_only_their_account_and_their_roles_in_the_hubs
     error_message = "The boundary must name its own account, and of the hub's the roles for cells."
   }
   assert {
+    condition     = !contains(keys(local.boundary), "Api")
+    error_message = "A cell has no HTTP API: none of its roles may call one."
+  }
+  assert {
     condition     = local.subscribe_to_hub.SubscribeToHub.resources == ["arn:aws:sns:*:222222222222:loudhailer-dev-broadcast"]
     error_message = "The apply must be let subscribe the cell's queue to the hub's topic."
   }
@@ -296,6 +326,10 @@ run "a_hubs_functions_can_assume_their_roles_in_the_accounts_of_its_cells" {
       "arn:aws:iam::666666666666:role/loudhailer-dev/loudhailer-dev-hub-messages",
     ]
     error_message = "session_api and forward_message act in these two roles."
+  }
+  assert {
+    condition     = local.watch_release.KeepSyntheticTenants.conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] == ["synthetic", "synthetic-hub-*", "synthetic-north-*"]
+    error_message = "CI must write the tenants of health checks on these cells, and no other row of tenants."
   }
   assert {
     condition     = length(local.subscribe_to_hub) == 0
