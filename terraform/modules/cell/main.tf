@@ -25,6 +25,7 @@ module "channels" {
   deployment    = var.deployment
   settings      = var.connections
   functions     = var.functions
+  control_plane = local.is_hub
   session_share = var.session_share
   has_only_cell = var.cells == null && var.hub == null
   tables        = local.tables

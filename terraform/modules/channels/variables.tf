@@ -29,6 +29,12 @@ variable "functions" {
   }
 }
 
+variable "control_plane" {
+  description = "True in the hub's own cell, which has the history of all channels."
+  type        = bool
+  default     = true
+}
+
 variable "tables" {
   description = "Name and ARN of the tables of other capabilities."
   type = object({

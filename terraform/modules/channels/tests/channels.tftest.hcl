@@ -74,6 +74,23 @@ run "every_part_is_as_documented_by_default" {
     error_message = "Tables must be on demand, and protected by default."
   }
 
+  # A channel's head and its segments are one partition; a large message does not heat it.
+  assert {
+    condition = (
+      aws_dynamodb_table.history[0].hash_key == "channel" && aws_dynamodb_table.history[0].range_key == "part"
+      && aws_dynamodb_table.publications[0].hash_key == "publication"
+    )
+    error_message = "The keys must be channel and part, and publication."
+  }
+  assert {
+    condition = alltrue([
+      for table in [aws_dynamodb_table.history[0], aws_dynamodb_table.publications[0]] :
+      table.ttl[0].enabled && table.ttl[0].attribute_name == "expiresAt" && table.point_in_time_recovery[0].enabled
+      && table.billing_mode == "PAY_PER_REQUEST" && table.deletion_protection_enabled
+    ])
+    error_message = "History must expire, be on demand and protected by default, and survive a deletion."
+  }
+
   # Members are counted by functions of their own, which know no sessions.
   assert {
     condition = { for name, function in output.functions : name => function.name if strcontains(name, "members") } == {
@@ -93,6 +110,19 @@ run "every_part_is_as_documented_by_default" {
   assert {
     condition     = output.queues.leave-failure != null
     error_message = "A message that leave_channels cannot handle must be kept."
+  }
+}
+
+run "a_further_cell_has_no_history" {
+  command = plan
+
+  variables {
+    control_plane = false
+  }
+
+  assert {
+    condition     = toset(keys(output.tables)) == toset(["audiences", "members", "subscriptions"])
+    error_message = "The hub has the only sequence of a channel."
   }
 }
 
