@@ -128,7 +128,10 @@ COMMANDS: dict[str, tuple[list[str], dict[str, Any]]] = {
         ["hub"],
         {"cells.order_drain": lambda *_: "hub", "cells.overlap_of": lambda *_: 1, "cells.Draining": Drained},
     ),
-    "logs": ([], {"logs.LogReader": _result(since=lambda _: [LogEvent(0, "publish", "one", "a line")])}),
+    "logs": (
+        [],
+        {"logs.LogReader": _result(since=lambda _: iter([LogEvent(0, "publish", "one", "a line")]))},
+    ),
     "tenant list": ([], {}),
     "tenant put": (["acme", "--messages-per-minute", "600"], {}),
     "tenant delete": ([GOLD.tenant_id], {"tenants.Stores": SimpleNamespace(of=_result()), "tenants.Erasing": Erased}),
