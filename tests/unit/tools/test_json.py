@@ -116,7 +116,10 @@ class Redriven:
 
 
 COMMANDS: dict[str, tuple[list[str], dict[str, Any]]] = {
-    "status": ([], {"stack._show_processes": _result(), "stack.overview": lambda _: [Table("queue", title="Queues")]}),
+    "status": (
+        [],
+        {"stack._show_processes": _result(), "stack.overview": lambda *_, **__: [Table("queue", title="Queues")]},
+    ),
     "broadcast publish": (["hello", "--all", "--follow"], {}),
     "broadcast show": ([BROADCAST], {"broadcasts.report_of": lambda *_: REPORT}),
     "cancel": (
