@@ -36,6 +36,7 @@ _SET_THE_CLOCK = "Set it, with `timedatectl set-ntp true` say, and try again."
 _CHECK_THE_KEYS = (
     "Look at the secret access key, which may be that of another access key, and at proxies; or sign in anew."
 )
+_WAIT = "The quota is of the account in its Region, and others use it, too. Wait a minute, and try again."
 _LOOK = "Look at `loudhailer status` and `logs`."
 
 _KINDS: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
@@ -66,6 +67,7 @@ _SIGNATURE = {
     *("IncompleteSignature", "IncompleteSignatureException", "InvalidSignatureException"),
     *("MissingAuthenticationToken", "MissingAuthenticationTokenException", "SignatureDoesNotMatch"),
 }
+_THROTTLED = {"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"}
 _WRONG_TIME = ("Signature expired", "Signature not yet current")
 _EXPIRED_TEXT = "security token included in the request is expired"
 _UNKNOWN_TEXT = "security token included in the request is invalid"
@@ -100,16 +102,19 @@ def _of_answer(error: ClientError, permitted: str) -> OperatorError:
         return OperatorError(
             f"The clock of this machine is wrong{by}, so AWS refused {call}: {_sentence(text or code)}", _SET_THE_CLOCK
         )
-    if code in _EXPIRED:
-        return OperatorError("The AWS credentials have expired.", _SIGN_IN)
-    if code in _UNKNOWN:
-        return OperatorError(
-            f"AWS does not know these credentials ({code}), or the Region is not enabled in their account.", _SIGN_IN
-        )
-    if code in _SIGNATURE:
-        return OperatorError(f"AWS does not accept the signature of {call} ({code}).", _CHECK_THE_KEYS)
-    if code in _DENIED:
-        return OperatorError(f"These AWS credentials may not call {call}: {_sentence(text or code)}", permitted)
+    for codes, problem, remedy in (
+        (_EXPIRED, "The AWS credentials have expired.", _SIGN_IN),
+        (
+            _UNKNOWN,
+            "AWS does not know these credentials ({code}), or the account has not enabled the Region.",
+            _SIGN_IN,
+        ),
+        (_SIGNATURE, "AWS does not accept the signature of {call} ({code}).", _CHECK_THE_KEYS),
+        (_DENIED, "These AWS credentials may not call {call}: {text}", permitted),
+        (_THROTTLED, "AWS throttles {call}: {text}", _WAIT),
+    ):
+        if code in codes:
+            return OperatorError(problem.format(call=call, code=code, text=_sentence(text or code)), remedy)
     return OperatorError(f"AWS refused {call}: {_sentence(text or code)}", _LOOK)
 
 

@@ -1,14 +1,18 @@
 """`loudhailer logs`."""
 
 import time
+from collections import deque
 from itertools import chain
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tools.cli.workplace import Workplace
 from tools.operations.cells import cell_named
 from tools.operations.logs import LogReader, chosen, recorded, rendered
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 def logs(
@@ -27,7 +31,8 @@ def logs(
     start = int((time.time() - 60 * since) * 1000)
     batches = reader.follow(start) if follow else iter([reader.since(start)])
     written = recorded if workplace.terminal.shows_json else rendered
-    for line in [*written(next(batches))][-lines:]:
+    newest: deque[str | Text] = deque(written(next(batches)), lines)
+    for line in newest:
         workplace.terminal.write(line)
     for line in written(chain.from_iterable(batches)):
         workplace.terminal.write(line)

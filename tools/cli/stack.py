@@ -86,13 +86,16 @@ def down(
 
 
 def status(context: typer.Context) -> None:
-    """Show processes, URLs, functions, queues and partitions; exit code 1 unless everything runs."""
+    """Show processes, URLs, functions, queues and partitions; exit code 1 unless everything runs.
+
+    Connections of tenants are counted in a local stack only; on AWS the table has the counts that the functions keep.
+    """
     workplace = Workplace.of(context)
     if workplace.aws is None:
         _show_processes(workplace)
     deployment = workplace.deployment()
     workplace.terminal.show(_addresses(deployment), name="urls")
-    for part in overview(deployment):
+    for part in overview(deployment, count_rows=workplace.aws is None):
         workplace.terminal.show(part)
 
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import merge
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.text import Text
@@ -46,21 +48,30 @@ class LogReader:
     client: "CloudWatchLogsClient"
     functions: Mapping[str, str]
 
-    def since(self, start: int) -> list[LogEvent]:
-        """Every event from a time on (epoch milliseconds), oldest first."""
-        events = [event for name, function in self.functions.items() for event in self._events(name, function, start)]
-        return sorted(events, key=_time)
+    def since(self, start: int) -> Iterator[LogEvent]:
+        """Every event from a time on (epoch milliseconds), oldest first; one page of each group is in memory."""
+        # Each group's events are sorted by time:
+        # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
+        return merge(*(self._events(name, function, start) for name, function in self.functions.items()), key=_time)
 
-    def follow(self, start: int) -> Iterator[list[LogEvent]]:
-        """The events from a time on, then the new ones each second, for ever."""
+    def follow(self, start: int) -> Iterator[Iterator[LogEvent]]:
+        """The events from a time on, then the new ones of each second, for ever; each part is read before the next."""
         seen: Counter[LogEvent] = Counter()
         while True:
-            window = Counter(self.since(start))
-            fresh = window - seen
-            yield sorted(fresh.elements(), key=_time)
-            start = max(start, int(time.time() * 1000) - _OVERLAP_MS)
+            recent = int(time.time() * 1000) - _OVERLAP_MS
+            window: Counter[LogEvent] = Counter()
+            yield self._fresh(start, recent, seen, window)
+            start = max(start, recent)
             seen = Counter({event: count for event, count in (seen | window).items() if event.at >= start})
             time.sleep(_POLL_SECONDS)
+
+    def _fresh(self, start: int, recent: int, seen: Counter[LogEvent], window: Counter[LogEvent]) -> Iterator[LogEvent]:
+        """The events from a time on that were not seen; `window` notes events that may be read again."""
+        for event in self.since(start):
+            if event.at >= recent or seen:
+                window[event] += 1
+            if event not in seen or window[event] > seen[event]:
+                yield event
 
     def _events(self, name: str, function: str, start: int) -> Iterator[LogEvent]:
         pages = self.client.get_paginator("filter_log_events").paginate(
@@ -68,7 +79,7 @@ class LogReader:
         )
         try:
             for page in pages:
-                for event in page["events"]:
+                for event in sorted(page["events"], key=itemgetter("timestamp")):
                     yield LogEvent(event["timestamp"], name, event["logStreamName"], event["message"].rstrip())
         except self.client.exceptions.ResourceNotFoundException:
             return

@@ -25,13 +25,13 @@ _DEPTHS: "list[QueueAttributeNameType]" = [
 ]
 
 
-def overview(deployment: Deployment) -> Iterator[Table]:
-    """The tables, each read when it is asked for."""
+def overview(deployment: Deployment, *, count_rows: bool) -> Iterator[Table]:
+    """The tables, each read when it is asked for; `count_rows` compares the counts of tenants with their rows."""
     yield _functions(deployment)
     yield _queues(deployment)
     if deployment.cells:
         yield cell_table(deployment, time.time())
-    yield _tenants(deployment)
+    yield _tenants(deployment, count_rows=count_rows)
 
 
 def _functions(deployment: Deployment) -> Table:
@@ -59,12 +59,14 @@ def _queues(deployment: Deployment) -> Table:
     return table
 
 
-def _tenants(deployment: Deployment) -> Table:
-    table = Table("tenant", "partitions", "connections", "counted", "reserved", title="Tenants", title_justify="left")
+def _tenants(deployment: Deployment, *, count_rows: bool) -> Table:
+    rows = ["connections"] if count_rows else []
+    table = Table("tenant", "partitions", *rows, "counted", "reserved", title="Tenants", title_justify="left")
     tenants: list[TenantId] = [tenant.tenant_id for tenant in deployment.tenants.all_tenants()]
     for tenant in tenants[:_MOST_TENANTS]:
-        count = count_tenant(deployment, tenant)
-        table.add_row(tenant, str(count.partitions), str(count.rows), str(count.counted), str(count.reserved))
+        count = count_tenant(deployment, tenant, count_rows=count_rows)
+        numbers = [count.partitions, *([count.rows] if count_rows else []), count.counted, count.reserved]
+        table.add_row(tenant, *map(str, numbers))
     if len(tenants) > _MOST_TENANTS:
         table.caption = f"and {len(tenants) - _MOST_TENANTS} more tenants"
     return table

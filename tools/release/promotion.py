@@ -35,6 +35,7 @@ from tools.stack.traffic import Traffic
 HUB = "hub"
 
 _HUB_FIRST = "Promote the hub first, with the map that names it."
+_HUB_AGAIN = "Promote the hub with the map that names the cell, or take the cell down."
 
 _SPREAD = "SPREAD_SESSIONS"
 """Variable of `session_api`, if it knows the new keys of sessions; true if new sessions get them."""
@@ -160,13 +161,18 @@ class Promotion:
 
         The configuration makes new versions of the earlier release, and traffic is shifted to them as to any new
         version. The Terraform sources must be the ones that were applied last, even if that promotion failed: older
-        ones know fewer resources.
+        ones know fewer resources. OperatorError, and no change, for a cell that the hub no longer lists.
         """
         self.cloud.require(self.account_id)
         workspace = self.workspace
         current = self.history.current()
         if current is None:
             raise OperatorError(f"Nothing has been promoted to {workspace.title} yet.", "Promote a first release.")
+        if self.waits_for_hub:
+            raise OperatorError(
+                f"The hub no longer lists {workspace.title}, which cannot be planned without it. Nothing was changed.",
+                _HUB_AGAIN,
+            )
         sources = self.history.sources() if self.environment.name == LOCAL else head(self.project.root)
         self._require_order(sources, self.history.sources())
         workspace.prepare()
@@ -191,7 +197,12 @@ class Promotion:
         return manifest
 
     def drift(self, current: Manifest) -> list[str]:
-        """Return the differences from the repository and the current release; nothing is changed."""
+        """Return the differences from the repository and the current release; nothing is changed.
+
+        A cell that the hub has lost cannot be planned: that is its one difference.
+        """
+        if self.waits_for_hub:
+            return [f"the hub no longer lists this cell, which cannot be planned without it. {_HUB_AGAIN}"]
         summary = self._planned(current)
         traffic = self.traffic(self.workspace.outputs())
         begun = self.history.begun()

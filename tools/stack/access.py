@@ -3,6 +3,7 @@
 boto3 is imported with the first credentials: it takes a quarter of a second, and `loudhailer down` needs none.
 """
 
+import time
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -15,8 +16,29 @@ if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
 
+_LOG_CALLS_PER_SECOND = 4.0
+"""An account may call FilterLogEvents five times a second in a Region, and the quota cannot be raised.
+
+https://repost.aws/knowledge-center/cloudwatch-logs-throttling
+"""
+
 _making = Lock()
 """A session is used by one thread at a time."""
+
+
+class Pace:
+    """Lets calls begin at a rate, and others wait for their turn."""
+
+    def __init__(self, calls_per_second: float) -> None:
+        self._interval = 1 / calls_per_second
+        self._next = 0.0
+
+    def __call__(self, **_: object) -> None:
+        """Wait for the turn of a call."""
+        now = time.monotonic()
+        if self._next > now:
+            time.sleep(self._next - now)
+        self._next = max(now, self._next) + self._interval
 
 
 @dataclass(frozen=True)
@@ -43,12 +65,16 @@ class AccountAccess:
         from botocore.exceptions import ProfileNotFound  # noqa: PLC0415
 
         try:
-            return AccountAccess(_careful(boto3.Session(profile_name=profile, region_name=region)))
+            session = _careful(boto3.Session(profile_name=profile, region_name=region))
         except ProfileNotFound as error:
             raise OperatorError(
                 f"There is no AWS profile {error.kwargs['profile']}.",
                 "See those there are: `aws configure list-profiles`.",
             ) from error
+        # The SDK's retries count too, so each request waits for its turn, and not each call.
+        pace: Any = Pace(_LOG_CALLS_PER_SECOND)
+        session.events.register("before-send.cloudwatch-logs.FilterLogEvents", pace)
+        return AccountAccess(session)
 
     def client(
         self,

@@ -59,12 +59,12 @@ class PublishFrame:
         size = len(_text_of(caller, channel, frame["data"]).encode())
         if size > MAX_MESSAGE_BYTES:
             raise InvalidFieldError("data", f"makes a frame of {size} bytes; {MAX_MESSAGE_BYTES} are the most")
-        first, refusal = self._once(caller, frame, lambda first: self._publish(first, channel, frame["data"]))
+        first, refusal = self._once(caller, frame, lambda first: self._publish(caller, first, channel, frame["data"]))
         if refusal is not None:
             return refusal
         return published_frame(channel, _id_of(first), frame.get(CLIENT_MESSAGE_ID))
 
-    def _publish(self, first: Caller, channel: Channel, data: JsonText) -> str | None:
+    def _publish(self, caller: Caller, first: Caller, channel: Channel, data: JsonText) -> str | None:
         """Publish the message as of the first attempt; return the frame that refuses it if the budget is used up."""
         text = _text_of(first, channel, data)
         summary = Summary(
@@ -75,7 +75,7 @@ class PublishFrame:
         )
         found = self._publisher.find(summary, None)
         if not self._posts.take(first.tenant_id, first.session_id, _posts(found), budget=first.posts_per_minute):
-            return throttle_frame(first.key.connection_id, first.request_id)
+            return throttle_frame(caller.key.connection_id, caller.request_id)
         recorded, chunk = self._publisher.record(summary, found)
         if not recorded.announced:
             self._publisher.send(recorded, chunk, text)

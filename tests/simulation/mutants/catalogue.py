@@ -720,13 +720,9 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "publish_frame/publishes-a-repeated-frame-as-another": Mutant(
         "functions.channels.publish_frame.publish_frame",
-        'lambda first: self._publish(first, channel, frame["data"])',
-        'lambda _: self._publish(caller, channel, frame["data"])',
-    ),
-    "publish_frame/sends-no-recorded-message": Mutant(
-        "functions.channels.publish_frame.publish_frame",
-        "        if not recorded.announced:\n",
-        "        if recorded is summary:\n",
+        "lambda first: self._publish(caller, first, channel,",
+        "lambda _: self._publish(caller, caller, channel,",
+        first=260,
     ),
     "publish_frame/takes-a-right-to-subscribe-for-one-to-publish": Mutant(
         "functions.channels.publish_frame.publish_frame",

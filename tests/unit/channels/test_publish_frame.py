@@ -259,6 +259,18 @@ def test_a_message_costs_as_many_posts_as_it_has_recipients(counted: Counter[str
     assert counted["PostBudgetReached"] == 1
 
 
+def test_a_repeated_message_is_refused_by_its_own_request(counted: Counter[str]) -> None:
+    """Its client knows the frame by that, not by the one of the first attempt."""
+    clients = Publications()
+    clients.budget = 2
+    clients.subscribe("chat/a", "ann", "bob", "cid")
+    clients.subscribe("chat/b", "dan")
+    assert clients.frame("chat/b")["type"] == "published"
+    refused = [clients.frame(clientMessageId="m1") for _ in range(2)]
+    assert [each["requestId"] for each in refused] == ["r2", "r3"]
+    assert counted["PostBudgetReached"] == 2
+
+
 def test_a_message_without_recipients_costs_one_post() -> None:
     """It is recorded nevertheless, so it must not be free."""
     clients = Publications()

@@ -306,6 +306,29 @@ def test_a_cell_that_the_hub_does_not_know_waits_for_it(monkeypatch: pytest.Monk
         hub.cell_in_hub(NORTH, {})
 
 
+@pytest.fixture
+def lost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Promotion:
+    """A cell that runs a release, and that the hub lists no longer."""
+    hub = promotion_of(Past(NOW, NOW.commit), monkeypatch, home=tmp_path)
+    monkeypatch.setattr(Promotion, "outputs", lambda _: {"cells": {"south": {}}})
+    hub.keep_description(NORTH)
+    return replace(hub, about=NORTH, cloud=cast("Any", SimpleNamespace(require=lambda _: None)))
+
+
+def test_a_cell_that_the_hub_has_lost_has_drifted(lost: Promotion) -> None:
+    """Terraform would say only that its variable is null."""
+    (line,) = lost.drift(NOW)
+    assert line.startswith("the hub no longer lists this cell")
+    assert "Promote the hub" in line
+
+
+def test_a_cell_that_the_hub_has_lost_is_not_rolled_back(lost: Promotion) -> None:
+    """Its traffic would be back, and its configuration not; the stand-in of its account refuses every call."""
+    with pytest.raises(OperatorError, match="no longer lists cell of dev, account 666666666666") as refused:
+        asyncio.run(lost.roll_back(Steps((0.1,), 0)))
+    assert "take the cell down" in refused.value.remedy
+
+
 def test_a_cell_is_checked_by_a_broadcast_that_its_account_delivers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tenant's home is the cell; the express lanes are the hub's."""
     cloud = SimpleNamespace(client=lambda _service: None, sign=None)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from loudhailer.ids import CellName
+from tools.client.http import HttpApi
 from tools.errors import OperatorError
 from tools.stack.access import AccountAccess
 from tools.stack.deployment import Deployment
@@ -83,4 +84,4 @@ def test_a_route_with_a_token_leaves_the_others_to_the_commands() -> None:
     """Sessions are often opened with the application's tokens, while its backend signs broadcasts."""
     mixed = deployment(http_url=API, auth={"broadcast": "iam", "session": "jwt"})
     assert "Authorization" in mixed.sign("POST", f"{API}/broadcast", b"{}")
-    assert mixed.http_api()
+    assert isinstance(mixed.http_api(), HttpApi)

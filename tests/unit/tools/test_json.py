@@ -116,7 +116,10 @@ class Redriven:
 
 
 COMMANDS: dict[str, tuple[list[str], dict[str, Any]]] = {
-    "status": ([], {"stack._show_processes": _result(), "stack.overview": lambda _: [Table("queue", title="Queues")]}),
+    "status": (
+        [],
+        {"stack._show_processes": _result(), "stack.overview": lambda *_, **__: [Table("queue", title="Queues")]},
+    ),
     "broadcast publish": (["hello", "--all", "--follow"], {}),
     "broadcast show": ([BROADCAST], {"broadcasts.report_of": lambda *_: REPORT}),
     "cancel": (
@@ -128,7 +131,10 @@ COMMANDS: dict[str, tuple[list[str], dict[str, Any]]] = {
         ["hub"],
         {"cells.order_drain": lambda *_: "hub", "cells.overlap_of": lambda *_: 1, "cells.Draining": Drained},
     ),
-    "logs": ([], {"logs.LogReader": _result(since=lambda _: [LogEvent(0, "publish", "one", "a line")])}),
+    "logs": (
+        [],
+        {"logs.LogReader": _result(since=lambda _: iter([LogEvent(0, "publish", "one", "a line")]))},
+    ),
     "tenant list": ([], {}),
     "tenant put": (["acme", "--messages-per-minute", "600"], {}),
     "tenant delete": ([GOLD.tenant_id], {"tenants.Stores": SimpleNamespace(of=_result()), "tenants.Erasing": Erased}),

@@ -3,12 +3,18 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
+from operator import itemgetter
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from tools.errors import OperatorError
 from tools.operations.logs import LogEvent, LogReader, chosen, rendered
+from tools.stack.access import AccountAccess
 
 FUNCTIONS = {"publish": "p-publish", "swarm": "p-swarm"}
 
@@ -22,6 +28,7 @@ class Logs:
     """CloudWatch Logs, as far as the reader uses it."""
 
     groups: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    pages_read: int = 0
 
     @property
     def exceptions(self) -> Any:
@@ -33,15 +40,16 @@ class Logs:
         return self
 
     def paginate(self, *, logGroupName: str, startTime: int) -> Iterator[dict[str, Any]]:  # noqa: N803 - AWS's names
-        """The events of a group from a time on."""
+        """The events of a group from a time on, oldest first."""
         if logGroupName not in self.groups:
             raise GroupMissingError
         events = [
             {"timestamp": at, "logStreamName": "one", "message": f"{message}\n"}
-            for at, message in self.groups[logGroupName]
+            for at, message in sorted(self.groups[logGroupName], key=itemgetter(0))
             if at >= startTime
         ]
         for first in range(0, len(events), 2):
+            self.pages_read += 1
             yield {"events": events[first : first + 2]}
 
 
@@ -74,10 +82,61 @@ def test_following_shows_each_event_once_even_a_late_one(monkeypatch: pytest.Mon
     client = Logs({"/aws/lambda/p-publish": group})
     batches = reader(client).follow(0)
     assert [event.message for event in next(batches)] == ["a", "a"]
-    assert next(batches) == []
+    assert list(next(batches)) == []
     group.extend([(8_000, "late"), (9_500, "b"), (9_000, "a")])
     assert [event.message for event in next(batches)] == ["late", "a", "b"]
-    assert next(batches) == []
+    assert list(next(batches)) == []
+
+
+def test_events_are_read_page_by_page() -> None:
+    """The first line is shown after one page of each group, however many follow."""
+    group = [(number, str(number)) for number in range(100)]
+    client = Logs({"/aws/lambda/p-publish": group, "/aws/lambda/p-swarm": group})
+    events = reader(client).since(0)
+    assert next(events).at == 0
+    assert client.pages_read == 2
+    assert len([*events]) == 199
+
+
+def test_a_slow_round_loses_no_event_that_arrives_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With many functions a round takes longer than events may be late."""
+    clock = [10.0]
+    monkeypatch.setattr("tools.operations.logs.time.sleep", lambda _: None)
+    monkeypatch.setattr("tools.operations.logs.time.time", lambda: clock[0])
+    group: list[tuple[int, str]] = []
+    batches = reader(Logs({"/aws/lambda/p-publish": group})).follow(0)
+    assert list(next(batches)) == []
+    clock[0] = 30.0
+    group.append((11_000, "meanwhile"))
+    assert [event.message for event in next(batches)] == ["meanwhile"]
+    assert list(next(batches)) == []
+
+
+def test_each_attempt_of_the_sdk_keeps_to_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retry counts as a call does, and AWS answers five a second of an account."""
+    clock = [100.0]
+    sent: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    def answer(**_: Any) -> AWSResponse:
+        sent.append(clock[0])
+        throttled = len(sent) % 3
+        body = b'{"__type": "ThrottlingException", "message": "Rate exceeded"}' if throttled else b'{"events": []}'
+        return AWSResponse(
+            "https://logs", 400 if throttled else 200, HTTPHeaders(), SimpleNamespace(stream=lambda: iter([body]))
+        )
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setattr("tools.stack.access.time.sleep", sleep)
+    monkeypatch.setattr("tools.stack.access.time.monotonic", lambda: clock[0])
+    client = AccountAccess.of_the_caller("eu-central-1").client("logs")
+    client.meta.events.register("before-send", answer)
+    assert [*reader(client).since(0)] == []
+    assert len(sent) == 6
+    assert all(after - before >= 0.2 for before, after in pairwise(sent))
 
 
 def lines(*messages: str) -> list[str]:

@@ -85,9 +85,20 @@ def test_the_overview_shows_functions_queues_and_tenants(terminal: Terminal, wri
     deployment = deployment_of(
         functions={"swarm": "p-swarm"}, queue_urls={"shard-0": "http://q"}, client=lambda _service: aws
     )
-    for table in overview(deployment):
+    for table in overview(deployment, count_rows=True):
         terminal.show(table)
     rows = [line.split() for line in written.getvalue().splitlines()]
     assert ["swarm", "Active", "512", "10", "p-connections,", "p-shard-0"] in rows
     assert ["shard-0", "1", "2", "3"] in rows
     assert ["gold", "2", "3", "2", "4"] in rows
+
+
+def test_the_overview_on_aws_reads_no_row_of_a_connection(terminal: Terminal, written: io.StringIO) -> None:
+    """DynamoDB reads every row that it counts, of a crowd of a million, too."""
+    deployment = deployment_of(functions={}, queue_urls={}, client=lambda _service: Aws())
+    deployment.connections = None
+    for table in overview(deployment, count_rows=False):
+        terminal.show(table)
+    rows = [line.split() for line in written.getvalue().splitlines()]
+    assert ["tenant", "partitions", "counted", "reserved"] in rows
+    assert ["gold", "2", "2", "4"] in rows

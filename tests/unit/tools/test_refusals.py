@@ -44,6 +44,7 @@ EARLY = "Signature not yet current: 20261201T030000Z is still later than 2026120
         (answer("InvalidSignatureException", EXPIRED), "The clock of this machine is wrong", "timedatectl"),
         (answer("SignatureDoesNotMatch", EARLY), "The clock of this machine is wrong", "timedatectl"),
         (answer("AccessDeniedException"), "These AWS credentials may not call GetItem: no.", "operator_role_arn"),
+        (answer("ThrottlingException", "Rate exceeded"), "AWS throttles GetItem: Rate exceeded.", "Wait a minute"),
         (answer("Oops", "It is full."), "AWS refused GetItem: It is full.", "loudhailer status"),
         (EndpointConnectionError(endpoint_url="https://x"), "AWS cannot be reached: Could not connect", "network"),
         (

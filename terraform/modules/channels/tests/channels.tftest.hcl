@@ -25,8 +25,6 @@ variables {
   }
   tables = {
     broadcasts  = { name = "broadcasts", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/broadcasts" }
-    devices     = { name = "devices", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/devices" }
-    partitions  = { name = "partitions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/partitions" }
     connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections" }
     limits      = { name = "limits", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/limits" }
     sessions    = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }

@@ -92,6 +92,13 @@ run "the_operators_role_has_the_calls_of_the_commands" {
     condition     = !strcontains(aws_iam_role_policy.operator[0].policy, "loudhailer-test-lanes") && length([for statement in jsondecode(aws_iam_role_policy.operator[0].policy).Statement : statement if contains(flatten([statement.Resource]), "*")]) == 1
     error_message = "Only the list of mappings is of all; no command reads the lanes."
   }
+  assert {
+    condition = toset([for arn in flatten(values(local.statements)[*].resources) : replace(arn, "/^arn:aws:[a-z-]+:us-east-1:111111111111:/", "") if strcontains(arn, "*")]) == toset([
+      "*", "a1b2c3d4e5/$default/GET/broadcast/*", "f6g7h8i9j0/live/DELETE/@connections/*", "function:loudhailer-test-echo-*",
+      "log-group:/aws/lambda/loudhailer-test-*", "loudhailer-test-shard-*", "loudhailer-test-silo-*.fifo",
+    ])
+    error_message = "All other resources must be exact, as docs/decisions/0060 says."
+  }
 }
 
 run "a_description_that_no_parameter_takes_is_refused" {
