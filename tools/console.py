@@ -23,6 +23,9 @@ _DECIMAL = re.compile(r"-?\d{1,18}\.\d{1,9}")
 _IDS = frozenset(("account", "cell", "tenant", "tenantId"))
 """Columns of ids: `007` and `True` are legal ones, and stay texts."""
 
+_JSON = frozenset(("channels",))
+"""Columns of structured values: their cells are JSON."""
+
 _NAMELESS = "rows"
 _NOTE_LENGTH = 60
 _PLAIN_WIDTH = 1_000
@@ -64,6 +67,8 @@ def key_of(header: str) -> str:
 def _value(key: str, cell: str) -> object:
     if key in _IDS:
         return cell or None
+    if key in _JSON:
+        return json.loads(cell)
     plain = cell.replace(",", "")
     if _WHOLE.fullmatch(plain):
         return int(plain)

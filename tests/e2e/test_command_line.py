@@ -42,6 +42,7 @@ async def test_a_broadcast_to_an_unknown_tenant_is_refused_in_a_sentence(system:
 
 
 ABNORMAL_CLOSURE = 1006
+SETTINGS = '[{"pattern":"news/*","history":{"messages":10,"seconds":60}}]'
 DIRECT = {"action": "sendmessage", "message": "from before", "destinationPlayerId": "bob"}
 
 
@@ -58,7 +59,8 @@ def rows_of(system: System, tenant: str) -> set[str]:
 async def test_a_tenant_is_put_listed_used_and_deleted(scene: Scene) -> None:
     """Its limits hold from the first connection on; its data is erased, and an id that is used again has none."""
     tenant = f"tenant-{uuid.uuid4().hex}"
-    assert scene.system.as_operator("tenant", "put", tenant, "--connections-per-session", "1").returncode == 0
+    limits = ("--connections-per-session", "1", "--channels", SETTINGS)
+    assert scene.system.as_operator("tenant", "put", tenant, *limits).returncode == 0
     assert tenant in scene.system.as_operator("tenant", "list").stdout
     promised = scene.system.as_operator("tenant", "put", tenant, "--silo")
     assert promised.returncode == 1
@@ -66,6 +68,8 @@ async def test_a_tenant_is_put_listed_used_and_deleted(scene: Scene) -> None:
     assert scene.system.as_operator("tenant", "put", "gold", "--silo").returncode == 0
     listed = {item["tenantId"]: item for item in (await scene.api.call("GET", "/tenant"))["Items"]}
     assert (listed[tenant]["connectionsPerSession"], listed[tenant]["silo"]) == (1, False)
+    (news,) = listed[tenant]["channels"]
+    assert (news["pattern"], news["history"]["messages"]) == ("news/*", 10)
     session = await scene.session(listed[tenant]["tenantId"])
     first = await scene.connect(session)
     assert (await scene.refusal(tenantId=tenant, sessionId=session.session)).status == 429

@@ -179,9 +179,12 @@ def test_a_tenant_that_is_put_is_shown_with_all_its_limits(monkeypatch: pytest.M
     """The same row as in the list."""
     known = Deployment()
     monkeypatch.setattr(Workplace, "deployment", lambda _: known)
-    shown = CliRunner().invoke(app, ["tenant", "put", "acme", "--messages-per-minute", "600", "--json"]).stdout
+    settings = '[{"pattern":"news/*","history":{"messages":10,"seconds":60}},{"pattern":"007"}]'
+    arguments = ("--messages-per-minute", "600", "--channels", settings)
+    shown = CliRunner().invoke(app, ["tenant", "put", "acme", *arguments, "--json"]).stdout
     assert (tenant := known.tenants.get(TenantId("acme"))) is not None
     assert json.loads(shown) == [tenant.to_wire() | {"silo": False}]
+    assert [one["pattern"] for one in json.loads(shown)[0]["channels"]] == ["news/*", "007"]
     listed = json.loads(CliRunner().invoke(app, ["tenant", "list", "--json"]).stdout)
     assert json.loads(shown)[0] in listed
 
