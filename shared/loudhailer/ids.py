@@ -6,6 +6,7 @@ allows `#`, `:` or `,`, because composed keys use them as separators.
 
 import hashlib
 import re
+import secrets
 import time
 import uuid
 from typing import Any, NewType
@@ -39,6 +40,9 @@ type AudienceKey = TenantId | ChannelKey
 
 Partition = NewType("Partition", str)
 """`{audience}#{n:05d}`: the hash key that a slice of an audience shares, `{tenantId}#{n:05d}` for connections."""
+
+Epoch = NewType("Epoch", str)
+"""One life of the sequence of a channel's messages, in which their offsets count."""
 
 ProbeId = NewType("ProbeId", str)
 
@@ -181,6 +185,11 @@ def new_probe_id() -> ProbeId:
 def new_era() -> str:
     """Return a fresh name for one life of a row; 32 hex digits."""
     return uuid.uuid4().hex
+
+
+def new_epoch() -> Epoch:
+    """Return a fresh name for one life of a channel's sequence: 12 letters, digits, '_' or '-', 72 random bits."""
+    return Epoch(secrets.token_urlsafe(9))
 
 
 def derived_broadcast_id(made_at: int, source: str) -> BroadcastId:

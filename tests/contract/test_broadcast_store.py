@@ -13,7 +13,8 @@ from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.errors import TransientError
-from loudhailer.ids import BroadcastId, ChunkId, PlayerId, RoomKey, SessionId
+from loudhailer.history.model import Position
+from loudhailer.ids import BroadcastId, ChunkId, Epoch, PlayerId, RoomKey, SessionId
 from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
 from tests.support.broadcasts import (
     ACCOUNT,
@@ -40,6 +41,7 @@ NOW_MS = NOW * 1000
 OTHER = BroadcastId("broadcast-2")
 UNKNOWN = BroadcastId("broadcast-3")
 LETTER = "b6c1c1e5-5f0d-4d5e-9d5c-5b0d6f2f1c11"
+POSITION, LATER = Position(Epoch("e-_34567890a"), 1), Position(Epoch("other"), 10**14)
 KEY = TallyKey(BROADCAST, ChunkId("0.0"))
 
 
@@ -139,6 +141,7 @@ def test_reads_of_an_unknown_broadcast_return_nothing(store: BroadcastStore) -> 
 def test_notes_about_an_unknown_broadcast_are_ignored(store: BroadcastStore) -> None:
     """Notes about an unknown broadcast or source are not taken, and are no errors."""
     store.mark_announced(UNKNOWN)
+    store.note_position(UNKNOWN, POSITION)
     store.complete_sources(UNKNOWN, 1, 5, NOW_MS)
     assert not store.complete_source(UNKNOWN, 0, chunks=0, dispatched=0, now=NOW_MS)
     assert not store.cancel(UNKNOWN)
@@ -155,6 +158,20 @@ def test_the_acceptance_by_the_topic_is_recorded(store: BroadcastStore) -> None:
     store.mark_announced(BROADCAST)
     store.mark_announced(BROADCAST)
     assert store.summary(BROADCAST) == replace(recorded, announced=True)
+
+
+def test_the_position_of_a_message_is_noted_with_it(store: BroadcastStore) -> None:
+    """The note may come with the announcement, and nothing else of the summary changes."""
+    recorded = store.record(summary())
+    assert store.positions_of([BROADCAST, UNKNOWN]) == {BROADCAST: None}
+    store.note_position(BROADCAST, POSITION)
+    assert store.summary(BROADCAST) == replace(recorded, position=POSITION)
+    store.mark_announced(BROADCAST)
+    assert store.summary(BROADCAST) == replace(recorded, announced=True, position=POSITION)
+    other = store.record(summary(broadcast_id="other"))
+    store.mark_announced(other.broadcast_id, position=LATER)
+    assert store.summary(other.broadcast_id) == replace(other, announced=True, position=LATER)
+    assert store.positions_of([BROADCAST, other.broadcast_id]) == {BROADCAST: POSITION, other.broadcast_id: LATER}
 
 
 def test_the_further_cells_of_a_broadcast_are_kept(store: BroadcastStore) -> None:

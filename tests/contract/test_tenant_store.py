@@ -7,7 +7,8 @@ import pytest
 
 from loudhailer.cells.dynamodb import DynamoCellDirectory
 from loudhailer.errors import TransientError
-from loudhailer.ids import TenantId
+from loudhailer.ids import Pattern, TenantId
+from loudhailer.tenants.channels import ChannelSetting, Retention
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from loudhailer.tenants.model import Tenant, TenantRow, Tombstone
 from loudhailer.tenants.port import TenantStore
@@ -38,7 +39,8 @@ def test_a_tenant_is_read_as_it_was_put(store: TenantStore) -> None:
     """All of its limits survive the table; a second put replaces the first."""
     store.put(ACME)
     assert store.get(ACME.tenant_id) == ACME
-    changed = replace(ACME, session_seconds=300, posts_per_minute=17)
+    settings = (ChannelSetting(Pattern("news/*"), Retention(100, 3_600, 1_120)), ChannelSetting(Pattern("sport")))
+    changed = replace(ACME, session_seconds=300, posts_per_minute=17, channels=settings)
     store.put(changed)
     assert store.get(ACME.tenant_id) == changed
 

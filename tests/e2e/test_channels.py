@@ -79,6 +79,26 @@ async def test_a_subscriber_with_the_acknowledgement_gets_the_next_message(scene
         assert await ask(ann, "unsubscribe", "sport") == {"sport": None}
 
 
+async def test_clients_publish_to_the_channels_of_their_tenant_alone(scene: Scene) -> None:
+    """A guest with a grant reaches the followers; its repeated frame is one message, and another tenant's has none."""
+    tenant, other = scene.tenant(), scene.tenant()
+    ann, bob = await follower(scene, tenant, sport="sp"), await follower(scene, tenant)
+    eve = await follower(scene, other)
+    for guest in (bob, eve):
+        assert await ask(guest, "subscribe", "sport") == {"sport": None}
+    frame = {"action": "publish", "channel": "sport", "data": [1], "clientMessageId": "m1"}
+    ann.send_json(frame)
+    answer = await ann.frame()
+    assert (answer["type"], answer["channel"], answer["clientMessageId"]) == ("published", "sport", "m1")
+    ann.send_json(frame)
+    assert await ann.frame() == answer
+    message = await bob.frame()
+    assert (message["type"], message["id"], message["data"]) == ("message", answer["id"], [1])
+    bob.send_json(frame)
+    assert (await bob.frame())["error"]["code"] == "NOT_GRANTED"
+    assert await scene.received([ann, bob, eve]) == [[], [], []]
+
+
 @pytest.mark.parametrize("ends", ["leave", "session"])
 async def test_subscriptions_end_with_their_connection(scene: Scene, ends: str) -> None:
     """However it ends; the members are counted."""

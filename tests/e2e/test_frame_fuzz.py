@@ -52,7 +52,7 @@ class Party:
     @classmethod
     async def gather(cls, scene: Scene, tenant: TenantId) -> "Party":
         """Connect all clients."""
-        fuzzed = await scene.session(tenant, "ann")
+        fuzzed = await scene.session(tenant, "ann", grants={"chat/*": "p"})
         party = cls(
             scene,
             fuzzer=await scene.connect(fuzzed),

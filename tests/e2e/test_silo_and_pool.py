@@ -171,7 +171,7 @@ async def test_a_message_is_sent_directly_to_its_queue(scene: Scene, way: Way) -
     sent = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
     request_id = sent.pop("requestId")
     (listed,) = [item for item in (await scene.api.call("GET", "/tenant"))["Items"] if item["tenantId"] == tenant]
-    left_out = {"silo", "postsPerMinute", "tenantSessions", "channelsPerConnection"}
+    left_out = {"silo", "postsPerMinute", "tenantSessions", "channelsPerConnection", "channels"}
     settings = {name: str(value) for name, value in listed.items() if name not in left_out}
     assert sent == settings | {"sessionId": session.kept_as(scene.system), "connectionId": connection_id}
     assert message["Attributes"]["MessageGroupId"] == f"{tenant}:{session.kept_as(scene.system)}"

@@ -44,6 +44,7 @@ type ClientState = Literal["connecting", "open", "closed"]
 _FUNCTIONS = {
     "joinroom": "join_room",
     "sendmessage": "send_message",
+    "publish": "publish_frame",
     "subscribe": "subscribe",
     "unsubscribe": "subscribe",
 }

@@ -8,6 +8,7 @@ from loudhailer.channels.dynamodb import DynamoMemberStore, DynamoSubscriptionSt
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.delivery.outcome import Outcome
+from loudhailer.history.dynamodb import DynamoHistoryStore, DynamoPublicationStore
 from loudhailer.inbox.dynamodb import DynamoInboxStore
 from loudhailer.limits.dynamodb import DynamoLimitStore
 from loudhailer.limits.places.dynamodb import DynamoPlaceStore
@@ -173,6 +174,8 @@ class Operator:
             limits=DynamoLimitStore(client, "limits", pause=system.scheduler.sleep),
             subscriptions=DynamoSubscriptionStore(client, "subscriptions"),
             members=DynamoMemberStore(client, "members"),
+            history=None if system.is_further else DynamoHistoryStore(client, "history"),
+            publications=None if system.is_further else DynamoPublicationStore(client, "publications"),
             close=close,
             placements=DynamoPlacementStore(client, "placements")
             if system.has_cells and not system.is_further

@@ -1,6 +1,6 @@
 """Operations of clients, operators and time in a run: a plan that a seed makes, and its execution."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _TENANTS = ("acme", "globex")
 _ROOMS = ("lobby", "attic")
 _CHANNELS = ("news/*", "news/uk", "sport")
-_GRANTS = '{"grants":{"news/*":"s","sport":"s"}}'
+_GRANTS = '{"grants":{"news/*":"sp","sport":"s"}}'
 _WISHES: tuple[Mapping[str, Any], ...] = (
     {},
     {"priority": "bulk"},
@@ -95,9 +95,28 @@ def _with_channels(plan: Plan, random: Random) -> Plan:
         at = random.choice(connects).at + random.choice((0.3, 1.0, 5.0, 60.0))
         wish = random.choice(_WISHES)
         wanted.append((at, "publish", {"broadcast": f"c{number}", "audience": audience, **wish}))
+    wanted += _posts(connects, random)
     added = [Operation(round(at, 3), kind, arguments) for at, kind, arguments in wanted]
     numbered = [replace(one, number=len(plan.operations) + place) for place, one in enumerate(added)]
     return replace(plan, operations=sorted([*plan.operations, *numbered], key=lambda one: one.at))
+
+
+def _posts(connects: Sequence[Operation], random: Random) -> Iterator[tuple[float, str, Arguments]]:
+    """Yield what clients publish to channels; most repeat it under an id, from any device of the session."""
+    for number in range(2 * len(connects)):
+        connect = random.choice(connects)
+        session = connect.arguments["session"]
+        devices = [one.arguments["client"] for one in connects if one.arguments["session"] == session]
+        channel = random.choice(("news/uk", "news/uk", "news/fr", "sport"))
+        frame = {"client": connect.arguments["client"], "channel": channel, "number": number}
+        at = connect.at + random.choice((0.3, 1.0, 5.0, 60.0))
+        if random.random() < 0.2:
+            yield at, "post", frame
+            continue
+        for _ in range(random.choice((1, 2, 4))):
+            yield at, "post", {**frame, "id": f"p{number}"}
+            at += random.choice((0.0, 0.05, 3.0, 20.0))
+            frame["client"] = random.choice((frame["client"], random.choice(devices)))
 
 
 class Planner:
@@ -406,6 +425,10 @@ class Workload:
 
     def _channels(self, client: int, action: str, channels: Sequence[str]) -> None:
         self._frame(client, {"action": action, "channels": channels})
+
+    def _post(self, client: int, channel: str, number: int, id: str | None = None) -> None:  # noqa: A002  # as in the plan
+        frame = {"action": "publish", "channel": channel, "data": f"posted {number}"}
+        self._frame(client, frame if id is None else {**frame, "clientMessageId": id})
 
     def _frame(self, client: int, frame: Arguments) -> None:
         if client in self._clients:

@@ -36,6 +36,8 @@ PLAUSIBLE = {
     "connectionId": "stolen=",
     "requestId": "forged",
     "clientMessageId": "m1",
+    "channel": "chat/a",
+    "data": "hello",
     "messagesPerMinute": 1_000_000,
 }
 
@@ -52,6 +54,13 @@ def frames(action: st.SearchStrategy[Any], *needed: str) -> st.SearchStrategy[st
     return st.fixed_dictionaries(required, optional=fields).filter(is_answered).map(text_of)
 
 
+def messages() -> st.SearchStrategy[str]:
+    """Frames with the fields of a message to a channel alone, which is published unless one of them is illegal."""
+    fields = {name: st.just(PLAUSIBLE[name]) | VALUE for name in ("channel", "data")}
+    optional = {"clientMessageId": st.just("m1") | VALUE}
+    return st.fixed_dictionaries({"action": st.just("publish")} | fields, optional=optional).map(text_of)
+
+
 def is_answered(document: dict[str, Any]) -> bool:
     """Tell whether a frame is to be answered: blank text to a room is ignored."""
     content = document.get("content")
@@ -64,6 +73,7 @@ _FRAMES = {
     "joinroom": frames(st.just("joinroom"), "roomKey", "nickName"),
     "room": frames(st.just("sendmessage"), "roomKey", "content"),
     "direct": frames(st.just("sendmessage"), "destinationPlayerId", "message"),
+    "publish": frames(st.just("publish"), "channel", "data") | messages(),
     "SiloSQS": frames(st.just("SiloSQS")),
     "PooledSQS": frames(st.just("PooledSQS")),
 }
@@ -78,6 +88,7 @@ def is_legal(frame: Any) -> bool:
             {"error": {"code": str(), "message": str()}, "connectionId": str(), "requestId": str()}
             | {"message": "Too Many Requests", "connectionId": str(), "requestId": str()}
             | {"type": "broadcast", "id": str(), "publishedAt": int()}
+            | {"type": "published", "channel": str(), "id": str()}
             | {"status": "Message sent!", "messageId": str(), "srcPlayerId": str(), "destinationPlayerId": str()}
             | {"status": "Message sent!", "messageId": str(), "roomKey": str(), "clientMessageId": str()}
             | {"message": _, "messageId": str(), "srcPlayerId": str(), "sentAt": int()}

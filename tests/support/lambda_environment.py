@@ -64,6 +64,7 @@ VARIABLES = {
     "MESSAGES_PER_INBOX": "1000",
     "PAGE_URL": f"https://{{apiId}}.execute-api.{REGION}.amazonaws.com/",
     "CHANNELS_ENABLED": "true",
+    "PUBLISHING_ENABLED": "true",
     "SESSION_AUTH": "iam",
     "TENANT_CLAIM": "tenantId",
     "BROADCAST_AUTH": "iam",

@@ -22,6 +22,8 @@ type TableKind = Literal[
     "members",
     "audiences",
     "subscriptions",
+    "history",
+    "publications",
 ]
 
 KEYS: dict[TableKind, tuple[str, ...]] = {
@@ -40,6 +42,8 @@ KEYS: dict[TableKind, tuple[str, ...]] = {
     "members": ("partition", "connectionId"),
     "audiences": ("tenantId", "partition"),
     "subscriptions": ("subscriber", "channel"),
+    "history": ("channel", "part"),
+    "publications": ("publication",),
 }
 """Hash key, and range key where there is one."""
 
@@ -57,6 +61,8 @@ TTL: dict[TableKind, str] = {
     "placements": "expiresAt",
     "members": "expiresAt",
     "subscriptions": "expiresAt",
+    "history": "expiresAt",
+    "publications": "expiresAt",
 }
 """The attribute that says when a row expires, in epoch seconds."""
 

@@ -38,6 +38,7 @@ def plan(
     messages_per_second: Annotated[int, number_option("Messages that the clients of an account send.")] = 0,
     room_changes_per_second: Annotated[int, number_option("Joins and leaves of the busiest room.")] = 0,
     subscriptions_per_second: Annotated[int, number_option("Channels that clients of an account subscribe to.")] = 0,
+    channel_messages_per_second: Annotated[int, number_option("Messages that they publish to channels.")] = 0,
     tracing: Annotated[bool, typer.Option("--tracing", help="Functions send traces to X-Ray.")] = False,
     warm: Annotated[bool, typer.Option("--warm", help="Functions on the way of a broadcast are kept warm.")] = False,
 ) -> None:
@@ -57,6 +58,7 @@ def plan(
         "messages_per_second": messages_per_second,
         "room_changes_per_second": room_changes_per_second,
         "subscriptions_per_second": subscriptions_per_second,
+        "channel_messages_per_second": channel_messages_per_second,
         "tracing": tracing,
         "warm": warm,
     }

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from loudhailer import ids
+from loudhailer import codec, ids
 from loudhailer.tenants.model import Tenant
 from tools.cli.options import number_option
 from tools.cli.workplace import Workplace
 from tools.operations.cells import cells_without_tenants
+from tools.operations.channels import ChannelsChange
 from tools.operations.erasing import Erasing, Stores
 from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, new_session_key, put, require_silo
 from tools.stack.deployment import Deployment
@@ -37,10 +38,11 @@ def list_tenants(context: typer.Context) -> None:
 
 
 def _limits(deployment: Deployment, tenants: Iterable[Tenant]) -> Table:
-    """The limits of tenants, a row each."""
+    """The limits and settings of tenants, a row each."""
     table = Table(*SAMPLE_TENANTS[0].to_wire(), "silo")
     for tenant in tenants:
-        table.add_row(*map(str, tenant.to_wire().values()), str(deployment.has_silo(tenant.tenant_id)))
+        shown = {**tenant.to_wire(), "channels": codec.encode_text(tenant.to_wire()["channels"])}
+        table.add_row(*map(str, shown.values()), str(deployment.has_silo(tenant.tenant_id)))
     return table
 
 
@@ -59,6 +61,14 @@ def put_tenant(
         int | None, number_option("Posts that messages to rooms may cause; by default 100 a message.")
     ] = None,
     channels_per_connection: Annotated[int | None, number_option("Channels that a connection subscribes to.")] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON",
+            help='Settings of channels in place of all former ones: [{"pattern":"news/*","history":{"messages":1000,'
+            '"seconds":86400}}]. The first pattern that matches counts; [] for none.',
+        ),
+    ] = None,
     session_ttl: Annotated[int | None, number_option("Seconds that an idle session lives.")] = None,
     silo: Annotated[bool | None, typer.Option(help="Only if Terraform has made it a queue of its own, or not.")] = None,
     session_key: Annotated[
@@ -75,7 +85,7 @@ def put_tenant(
         ),
     ] = False,
 ) -> None:
-    """Make a tenant, or change the limits that are named; show all its limits."""
+    """Make a tenant, or change the limits and settings that are named; show all of them."""
     workplace = Workplace.of(context)
     change = TenantChange(
         tenant_connections=tenant_connections,
@@ -86,6 +96,7 @@ def put_tenant(
         tenant_sessions=tenant_sessions,
         posts_per_minute=posts_per_minute,
         channels_per_connection=channels_per_connection,
+        channels=None if channels is None else ChannelsChange.of(channels, time.time()),
         session_seconds=session_ttl,
         session_key=new_session_key() if session_key else None,
     )

@@ -1,4 +1,4 @@
-"""Erase a tenant: its sessions, connections and subscriptions, its inboxes, its counters, and then its row.
+"""Erase a tenant: its sessions, connections, subscriptions and messages, its counters, and then its row.
 
 From the first moment the tenant does not exist for any function of the hub's cell; further cells copy its mark before
 they are looked through. Each step may be repeated: running the command again
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from loudhailer.channels.port import MemberStore, SubscriptionStore
     from loudhailer.connections.devices.port import DeviceStore
     from loudhailer.connections.port import ConnectionStore
+    from loudhailer.history.port import HistoryStore, PublicationStore
     from loudhailer.ids import CellName, PlayerId, TenantId
     from loudhailer.inbox.port import InboxStore
     from loudhailer.limits.places.port import PlaceStore
@@ -56,7 +57,7 @@ _PARALLEL = 16
 class Stores:
     """All that a tenant has rows in; `close` closes a connection, and is not troubled if it is closed.
 
-    Only a hub with further cells has `placements`.
+    Only a hub has `history` and `publications`, and only one with further cells `placements`.
     """
 
     tenants: "TenantStore"
@@ -71,6 +72,8 @@ class Stores:
     members: "MemberStore"
     close: Callable[[ConnectionKey], None]
     placements: "PlacementStore | None" = None
+    history: "HistoryStore | None" = None
+    publications: "PublicationStore | None" = None
 
     @classmethod
     def of(cls, deployment: Deployment) -> "Stores":
@@ -97,6 +100,8 @@ class Stores:
             members=deployment.members,
             close=close,
             placements=deployment.placements,
+            history=deployment.history,
+            publications=deployment.publications,
         )
 
 
@@ -163,12 +168,16 @@ class Erasing:
         self.stores.limits.forget(self.tenant)
 
     def _look_through(self) -> int:
-        """Erase sessions, connections, subscriptions and messages; how many there were."""
+        """Erase sessions, connections, subscriptions, histories and messages; how many there were."""
         before = self.erased.total()
         self._end_sessions()
         self._close_connections()
         self._note("subscriptions", self.stores.subscriptions.forget(self.tenant))
         self._note("members", self.stores.members.forget(self.tenant))
+        if self.stores.history is not None:
+            self._note("history", self.stores.history.forget(self.tenant))
+        if self.stores.publications is not None:
+            self._note("publications", self.stores.publications.forget(self.tenant))
         self._empty_inboxes()
         return self.erased.total() - before
 

@@ -1,12 +1,13 @@
 """The tenants that an operator puts, and the three sample tenants of a fresh local stack."""
 
 import secrets
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 from loudhailer.ids import TenantId
 from loudhailer.tenants.model import MOST_CHANNELS_PER_CONNECTION, Tenant
 from loudhailer.tenants.port import TenantStore
 from tools.errors import OperatorError
+from tools.operations.channels import ChannelsChange
 
 SYNTHETIC_ID = TenantId("synthetic")
 """The id of the tenant of health checks; with further cells there are `synthetic-<cell>-<number>`. CI writes them."""
@@ -67,12 +68,15 @@ class TenantChange:
     posts_per_minute: int | None = None
     channels_per_connection: int | None = None
     session_key: str | None = None
+    channels: ChannelsChange | None = None
 
     def applied_to(self, tenant: TenantId, existing: Tenant | None) -> Tenant:
         """The tenant as it is to be; OperatorError, listing every limit that is malformed, if it can't be."""
-        wanted = {field.name: getattr(self, field.name) for field in fields(self)}
-        changes = {name: value for name, value in wanted.items() if value is not None}
-        changed = replace(existing or keyed(replace(_NEW, tenant_id=tenant)), **changes)
+        changes = {name: value for name, value in vars(self).items() if value is not None}
+        former = existing or keyed(replace(_NEW, tenant_id=tenant))
+        if self.channels is not None:
+            changes["channels"] = self.channels.after(former.channels)
+        changed = replace(former, **changes)
         if problems := _problems(changed):
             raise OperatorError(f"Tenant {tenant} can't have these limits: {'; '.join(problems)}.")
         return changed

@@ -52,6 +52,7 @@ _LIMITS: Mapping[str, tuple[int, int]] = {
     "messages_per_second": (0, 10**6),
     "room_changes_per_second": (0, 10**6),
     "subscriptions_per_second": (0, 10**6),
+    "channel_messages_per_second": (0, 10**6),
 }
 
 MOST: Mapping[str, int] = {name: most for name, (_, most) in _LIMITS.items()}
@@ -83,6 +84,7 @@ class Load:
         messages_per_second: what the clients of an account send: direct messages, and messages of rooms, silo and pool.
         room_changes_per_second: joins and leaves of the room that has most of them.
         subscriptions_per_second: channels that the clients of an account subscribe to.
+        channel_messages_per_second: what the clients of an account publish to channels.
         tracing: functions send traces to X-Ray.
         warm: an environment of each function on the way of a broadcast is kept warm.
     """
@@ -103,6 +105,7 @@ class Load:
     messages_per_second: int = 0
     room_changes_per_second: int = 0
     subscriptions_per_second: int = 0
+    channel_messages_per_second: int = 0
     tracing: bool = False
     warm: bool = False
 

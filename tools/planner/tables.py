@@ -47,6 +47,10 @@ _UNITS_OF_A_SUBSCRIPTION = 3
 _UNITS_OF_A_NEW_CHANNEL = 1
 """The row of its first partition."""
 
+_UNITS_OF_A_CHANNEL_MESSAGE = 12
+"""The frame's minute (1), the posts of the session and of the tenant (2), the four rows of a small broadcast in a
+transaction (8), and the note that it was sent (1). A player and a `clientMessageId` take up to three more."""
+
 _ASSUMED_A_SECOND = 600
 """Calls a second that STS answers for an account and Region, all roles and users together; it cannot be raised.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
@@ -205,6 +209,9 @@ def _parts(load: Load) -> Table:
         f"{_UNITS_OF_A_SUBSCRIPTION}, and the first one of a channel {_UNITS_OF_A_NEW_CHANNEL} more"
     )
     table.add_row("subscriptions a second", "", f"{subscriptions * load.accounts:,}", written)
+    published = load.channel_messages_per_second
+    recorded = f"an account; {_UNITS_OF_A_CHANNEL_MESSAGE * published:,} write units, if each has few subscribers"
+    table.add_row("messages to channels a second", "", f"{published * load.accounts:,}", recorded)
     pings = f"an account; its route lets in {load.posts_per_second // _PINGS_SHARE:,}"
     table.add_row(
         "pings a second", "", f"{load.pings_per_second * load.accounts:,.0f}", f"{load.pings_per_second:,.0f} {pings}"

@@ -3,8 +3,9 @@
 from decimal import Decimal
 
 from loudhailer import codec, ids
+from loudhailer.connections.model import Speaker
 from loudhailer.rooms.model import SMALL_ROOM, nickname
-from loudhailer.websocket.replies import Speaker, room_message_frame
+from loudhailer.websocket.replies import room_message_frame
 from tools.errors import OperatorError
 from tools.planner import prices
 from tools.planner.bill import BillItem, idle_polls, parts

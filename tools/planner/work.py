@@ -114,6 +114,7 @@ def for_tenants(load: Load) -> list[tuple[Work, Decimal]]:
         (_work("relay_message", 1, _INVOCATION_SECONDS, calls=4), messages),
         (_work("join_room", 1, _INVOCATION_SECONDS, calls=4), changes),
         (_work("subscribe", 1, _INVOCATION_SECONDS, calls=8), Decimal(load.subscriptions_per_second)),
+        (_work("publish_frame", 1, _INVOCATION_SECONDS, calls=10), Decimal(load.channel_messages_per_second)),
         (_work("presence", 1, _INVOCATION_SECONDS, calls=2), changes),
         (_work("end_session", 1, _INVOCATION_SECONDS, calls=2), ends),
     ]

@@ -37,6 +37,7 @@ ROUTES: dict[str, tuple[dict[str, Any], bytes]] = {
     "sendmessage": ({"roomKey": "synthetic", "content": "synthetic"}, b'"action":"sendmessage"'),
     "subscribe": ({"channels": ["synthetic"]}, b'"code":"NOT_'),
     "unsubscribe": ({"channels": ["synthetic"]}, b'"code":"NOT_'),
+    "publish": ({"channel": "synthetic", "data": "synthetic"}, b'"code":"NOT_'),
     "PooledSQS": ({"message": "synthetic"}, b'"srcConnectionId"'),
     "SiloSQS": ({"message": "synthetic"}, b"NOT_QUEUED"),
     "synthetic": ({}, b"UNKNOWN_ACTION"),

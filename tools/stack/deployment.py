@@ -12,6 +12,7 @@ from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
 from loudhailer.channels.dynamodb import DynamoMemberStore, DynamoSubscriptionStore
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.history.dynamodb import DynamoHistoryStore, DynamoPublicationStore
 from loudhailer.ids import HUB, CellName
 from loudhailer.inbox.dynamodb import DynamoInboxStore
 from loudhailer.limits.dynamodb import DynamoLimitStore
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from loudhailer.channels.port import MemberStore, SubscriptionStore
     from loudhailer.connections.devices.port import DeviceStore
     from loudhailer.connections.port import ConnectionStore
+    from loudhailer.history.port import HistoryStore, PublicationStore
     from loudhailer.ids import TenantId
     from loudhailer.inbox.port import InboxStore
     from loudhailer.limits.places.port import PlaceStore
@@ -233,6 +235,18 @@ class Deployment:
     def members(self) -> "MemberStore":
         """The members of channels."""
         return DynamoMemberStore(self.client("dynamodb"), self._table("members"))
+
+    @cached_property
+    def history(self) -> "HistoryStore | None":
+        """The order of channels' messages; None at a further cell, which has no table of them."""
+        table = self.outputs["tables"].get("history")
+        return None if table is None else DynamoHistoryStore(self.client("dynamodb"), str(table))
+
+    @cached_property
+    def publications(self) -> "PublicationStore | None":
+        """The messages of channels that are kept; None at a further cell."""
+        table = self.outputs["tables"].get("publications")
+        return None if table is None else DynamoPublicationStore(self.client("dynamodb"), str(table))
 
     @cached_property
     def broadcasts(self) -> "BroadcastStore":

@@ -63,7 +63,10 @@ class ProcessTable:
             ],
             setsid=True,
         )
-        return psutil.Process(pid)
+        process = psutil.Process(pid)
+        while _alive(process) and START not in _environment(process):
+            time.sleep(0.001)  # Linux shows the environment a moment after the start
+        return process
 
     def find(self, name: str) -> psutil.Process | None:
         """The running process of that name: the leader of its session, not one of its children."""

@@ -38,10 +38,22 @@ export class Server {
   /** Send JSON to an audience. It is sent once, although a request without an answer is repeated: the id is the same. */
   async publish({ audience, message, broadcastId = crypto.randomUUID(), ...more }) {
     const body = { audience, message, broadcastId, ...more };
+    return await this.#repeated("/broadcast", body, (answer) => typeof answer.broadcastId === "string");
+  }
+
+  /** Send up to 100 broadcasts, each once. The results are in their order; a refused one does not stop the others. */
+  async publishAll({ broadcasts }) {
+    const body = { broadcasts: broadcasts.map((one) => ({ broadcastId: crypto.randomUUID(), ...one })) };
+    const isLegal = ({ results }) => Array.isArray(results) && results.length === broadcasts.length;
+    return (await this.#repeated("/broadcasts", body, isLegal)).results;
+  }
+
+  /** Post a body whose broadcasts have ids; post it again if there is no answer. */
+  async #repeated(path, body, isLegal) {
     for (let attempt = 0; ; attempt += 1) {
       try {
-        const [answer] = await this.#call("POST", "/broadcast", { body });
-        if (typeof answer.broadcastId !== "string") {
+        const [answer] = await this.#call("POST", path, { body });
+        if (!isLegal(answer)) {
           throw malformed(answer);
         }
         return answer;

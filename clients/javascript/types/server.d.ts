@@ -65,6 +65,21 @@ export interface Report {
   silent?: string[];
 }
 
+/** A message to an audience. `broadcastId` is made up if it is left out. */
+export interface Broadcast {
+  audience: Audience;
+  message: Json;
+  broadcastId?: string;
+  priority?: "express" | "bulk";
+  deadlineSeconds?: number;
+  supersedes?: string;
+}
+
+/** The answer to one of several broadcasts. */
+export type Result =
+  | { status: 202; body: Accepted }
+  | { status: 400 | 404 | 409 | 413 | 503; body: { error: { field: string; message: string } } };
+
 /** The HTTP API of a deployment. Each method throws LoudhailerError. */
 export class Server {
   constructor(options: ServerOptions);
@@ -79,14 +94,13 @@ export class Server {
   /** End a session, and close its connections. */
   endSession(session: { tenantId: string; sessionId: string; playerId?: string }): Promise<void>;
   /** Send JSON to an audience, once: a request without an answer is repeated with the same id. */
-  publish(broadcast: {
-    audience: Audience;
-    message: Json;
-    broadcastId?: string;
-    priority?: "express" | "bulk";
-    deadlineSeconds?: number;
-    supersedes?: string;
-  }): Promise<Accepted>;
+  publish(broadcast: Broadcast): Promise<Accepted>;
+  /**
+   * Send up to 100 broadcasts, each once. The results are in their order; a refused one does not stop the others. Those to
+   * one channel are published in their order. One with the status 503 can be published again under the `broadcastId` that
+   * was given for it.
+   */
+  publishAll(request: { broadcasts: Broadcast[] }): Promise<Result[]>;
   /** The report of a broadcast, as far as it is known by now. */
   report(broadcastId: string): Promise<Report>;
 }

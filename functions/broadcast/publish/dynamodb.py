@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 from functions.broadcast.publish.cells import FurtherCells
 from functions.broadcast.publish.settings import Settings
+from loudhailer.broadcast.publishing.counts import counts_of
+from loudhailer.broadcast.publishing.publisher import Counts
 from loudhailer.broadcast.search import Search
 from loudhailer.cells.dynamodb import DynamoCellDirectory
 from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
@@ -30,7 +33,7 @@ def further_cells(settings: Settings, client: Any) -> FurtherCells | None:
 
 def recipients(
     settings: Settings, client: Any, *, executor: Executor, clock: Callable[[], float]
-) -> tuple[Audiences, Search]:
+) -> tuple[Counts, Search]:
     """The counts of audiences, and the search for recipients."""
     audiences = Audiences(
         DynamoPartitionStore(client, settings.partitions_table),
@@ -47,4 +50,4 @@ def recipients(
         executor=executor,
         clock=clock,
     )
-    return audiences, search
+    return partial(counts_of, audiences), search

@@ -13,9 +13,11 @@ from functions.broadcast.publish.dynamodb import further_cells, recipients
 from functions.broadcast.publish.http import BATCH, answer_of, respond, respond_to_batch
 from functions.broadcast.publish.publish import Publish
 from functions.broadcast.publish.settings import Settings
-from functions.broadcast.publish.short_path import ShortPath
 from loudhailer.aws.clients import client
+from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.broadcast.publishing.publisher import Publisher
+from loudhailer.broadcast.publishing.short_path import ShortPath
 from loudhailer.broadcast.sns import SnsTopic
 from loudhailer.deadline import Deadline
 from loudhailer.observability import logger, metrics
@@ -31,20 +33,16 @@ settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
 reads = client("dynamodb", attempts=2, seconds=1)  # reads of recipients: if one fails, the long way is taken
 broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table, clock=time.time, keys=settings.broadcast_keys)
-audiences, search = recipients(settings, reads, executor=ThreadPoolExecutor(THREADS), clock=time.time)
+counts, search = recipients(settings, reads, executor=ThreadPoolExecutor(THREADS), clock=time.time)
+topic = SnsTopic(client("sns"), settings.broadcast_topic_arn)
+express = SqsQueue(client("sqs"), settings.express_queue_url, pause=time.sleep)
+announcer = Announcer(broadcasts, topic, lifetime_seconds=settings.message_lifetime_seconds, clock=time.time)
+endpoint, most = settings.callback_endpoint, settings.express_recipients
+short_path = ShortPath(search, broadcasts, express, endpoint=endpoint, most=most, clock=time.time)
 publish = Publish(
     CachedTenants(DynamoTenantStore(dynamodb, settings.tenants_table), clock=time.time),
-    audiences,
     broadcasts,
-    SnsTopic(client("sns"), settings.broadcast_topic_arn),
-    ShortPath(
-        search,
-        broadcasts,
-        SqsQueue(client("sqs"), settings.express_queue_url, pause=time.sleep),
-        endpoint=settings.callback_endpoint,
-        most=settings.express_recipients,
-        clock=time.time,
-    ),
+    Publisher(counts, broadcasts, announcer, short_path),
     posts_per_second=settings.posts_per_second,
     lanes=settings.lane_count,
     chunk_size=settings.chunk_size,

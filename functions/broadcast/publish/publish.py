@@ -7,33 +7,25 @@ request does not change it.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from functions.broadcast.publish.short_path import MOST_PARTITIONS, ShortPath
 from loudhailer import codec, ids
 from loudhailer.broadcast import audience as audiences
-from loudhailer.broadcast.announcer import Announcer
-from loudhailer.broadcast.audience import Audience, Counted, Everyone, OfChannel, OfSession, OfTenant, keys_of
+from loudhailer.broadcast.audience import Audience, Everyone, OfChannel, OfSession
 from loudhailer.broadcast.estimate import estimated_express_seconds, estimated_seconds
-from loudhailer.broadcast.model import Chunk, Summary
+from loudhailer.broadcast.model import Summary
 from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES
-from loudhailer.broadcast.port import BroadcastStore, Topic
-from loudhailer.broadcast.search import Page
-from loudhailer.errors import InvalidFieldError, TransientError
-from loudhailer.ids import BroadcastId, CellName, Partition, TenantId
-from loudhailer.observability import count, logger
-from loudhailer.partitions.audiences import Audiences
+from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.broadcast.publishing.publisher import CellsOfAudience, FoundRecipients, Publisher, Urgency
+from loudhailer.broadcast.publishing.short_path import MOST_PARTITIONS
+from loudhailer.errors import InvalidFieldError
+from loudhailer.ids import BroadcastId, TenantId
 from loudhailer.tenants.model import Tenant
 
 _FIELDS = {"audience", "message", "broadcastId", "priority", "deadlineSeconds"}
-
-_MOST_COUNTED = 2_000
-"""Most partitions that a request counts, of all tenants: they fit into one page of 1 MB. `swarm` counts more."""
-
-type Urgency = Literal["express", "bulk"]
 
 
 class Tenants(Protocol):
@@ -44,13 +36,6 @@ class Tenants(Protocol):
 
     def reread(self, tenant: TenantId) -> Tenant | None:
         """The tenant, read from the table now, or None."""
-
-
-class CellsOfAudience(Protocol):
-    """Names the further cells of an audience."""
-
-    def of(self, audience: Audience) -> Mapping[CellName, int | None]:
-        """Return the further cells that may have recipients, each with their number, or None."""
 
 
 class UnknownTenantError(InvalidFieldError):
@@ -98,36 +83,14 @@ class AcceptedBroadcast:
         return wire if self.note is None else {**wire, "note": self.note}
 
 
-@dataclass(slots=True)
-class _FoundRecipients:
-    """Recipients of a broadcast that were found before it is announced; None for an unknown value.
-
-    Attributes:
-        counts: connections of each partition of the audience.
-        recipients: all of them, if they are few.
-        has_failed: reading or recording the recipients failed.
-    """
-
-    counts: Mapping[Partition, int] | None = None
-    recipients: Page | None = None
-    has_failed: bool = False
-
-    @property
-    def expected(self) -> int | None:
-        """Return the sum of the counts."""
-        return None if self.counts is None else sum(self.counts.values())
-
-
 class Publish:
     """Accepts one broadcast."""
 
     def __init__(
         self,
         tenants: Tenants,
-        audiences: Audiences,
         broadcasts: BroadcastStore,
-        topic: Topic,
-        short_path: ShortPath,
+        publisher: Publisher,
         *,
         posts_per_second: float,
         lanes: int,
@@ -138,10 +101,8 @@ class Publish:
         cells: CellsOfAudience | None = None,
     ) -> None:
         self._tenants = tenants
-        self._audiences = audiences
         self._broadcasts = broadcasts
-        self._short_path = short_path
-        self._announce = Announcer(broadcasts, topic, lifetime_seconds=lifetime_seconds, clock=clock)
+        self._publisher = publisher
         self._posts_per_second = posts_per_second
         self._lanes = lanes
         self._chunk_size = chunk_size
@@ -174,67 +135,20 @@ class Publish:
             has_deadline=seconds is not None,
         )
         recorded_before = self._broadcasts.summary(broadcast_id) if "broadcastId" in request else None
-        found = self._find_recipients(recorded_before or summary, "bulk" if recorded_before else wanted)
-        recorded, chunk = (recorded_before, None) if recorded_before else self._record(summary, found)
+        found = self._publisher.find(recorded_before or summary, "bulk" if recorded_before else wanted)
+        recorded, chunk = (recorded_before, None) if recorded_before else self._publisher.record(summary, found)
         if recorded.content_hash != summary.content_hash:
             raise ContentConflictError("broadcastId", "was used for a broadcast with other content")
         if not recorded.announced:
-            self._send(recorded, chunk, audience.frame(broadcast_id, recorded.published_at, message))
+            self._publisher.send(recorded, chunk, audience.frame(broadcast_id, recorded.published_at, message))
         expected = found.expected if recorded.expected is None else recorded.expected
         note = None
         if wanted == "express" and not recorded.express:
             note = self._not_express(summary, found) if recorded is summary else "it was accepted as bulk before"
         return self._accepted(recorded, None if recorded.cells else expected, note)
 
-    def _find_recipients(self, summary: Summary, wanted: Urgency | None) -> _FoundRecipients:
-        """Return the counts of the audience's partitions, and the recipients of a small broadcast.
-
-        Either is None if it is not known, not needed, or cannot be read now: then `swarm` and `query` read the
-        recipients. The answer has no number if there are further cells, and the recorded one if there is one.
-        """
-        found = _FoundRecipients()
-        if summary.cells or summary.expected is not None:
-            return found
-        may_be_small = wanted != "bulk" and self._short_path.most > 0
-        try:
-            found.counts = self._counts(summary.audience)
-            is_known = found.counts is not None or not isinstance(summary.audience, Counted)
-            if may_be_small and is_known:
-                found.recipients = self._short_path.recipients(summary.audience, found.counts or {})
-        except TransientError as error:
-            found.has_failed = True
-            if may_be_small:
-                count("ShortPathLeft")
-                logger.exception("the recipients of a broadcast could not be read; it takes the long way")
-            else:
-                logger.warning("the recipients of a broadcast could not be counted", error=str(error))
-        return found
-
-    def _record(self, summary: Summary, found: _FoundRecipients) -> tuple[Summary, Chunk | None]:
-        """Record the broadcast; return the recorded summary, and the chunk of a small broadcast that is new.
-
-        A transaction may conflict with another one, or its answer may be lost. Then the summary is put alone. After the
-        first of the two writes, the other one's condition fails.
-        """
-        if found.recipients is not None:
-            try:
-                return self._short_path.record(summary, found.counts or {}, found.recipients)
-            except TransientError:
-                found.has_failed = True
-                count("ShortPathLeft")
-                logger.exception("a broadcast could not be recorded at once; it takes the long way")
-        return self._broadcasts.record(summary), None
-
-    def _send(self, recorded: Summary, chunk: Chunk | None, frame: str) -> None:
-        if recorded.express:
-            announcement = self._announce.announcement(recorded, frame)
-            self._short_path.send(announcement, chunk, cancelled=recorded.cancelled)
-            self._announce.note(recorded, announcement)
-        else:
-            self._announce(recorded, frame)
-
-    def _not_express(self, summary: Summary, found: _FoundRecipients) -> str:
-        most = self._short_path.most
+    def _not_express(self, summary: Summary, found: FoundRecipients) -> str:
+        most = self._publisher.most_express
         if most == 0:
             return "express is turned off"
         if summary.cells:
@@ -265,19 +179,6 @@ class Publish:
             return round(estimated_express_seconds(recipients, posts_per_second=rate), 2)
         seconds = estimated_seconds(recipients, posts_per_second=rate, lanes=self._lanes, chunk_size=self._chunk_size)
         return round(seconds, 2)
-
-    def _counts(self, audience: Audience) -> Mapping[Partition, int] | None:
-        """Return the counts of an audience of whole partitions; None for another one, or for too many partitions."""
-        match audience:
-            case Everyone():
-                known = self._audiences.first_everywhere(_MOST_COUNTED + 1)
-                if len(known) > _MOST_COUNTED:
-                    return None
-            case OfTenant() | OfChannel():
-                known = self._audiences.of(keys_of(audience))
-            case _:
-                return None
-        return {one.partition: max(0, one.count) for one in known}
 
     def _ends_at(self, seconds: int | None) -> int | None:
         """Return the end of a broadcast in epoch seconds, rounded up; None without a deadline."""

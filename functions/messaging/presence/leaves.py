@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import NamedTuple, Self
 
 from loudhailer import ids
-from loudhailer.connections.model import ConnectionKey
+from loudhailer.connections.model import ConnectionKey, Speaker
 from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
@@ -24,7 +24,7 @@ from loudhailer.rooms.model import SMALL_ROOM, Membership, membership_of
 from loudhailer.rooms.port import RoomStore
 from loudhailer.rooms.stale import remove_gone
 from loudhailer.streams.records import StreamEvent, StreamRecord, parsed
-from loudhailer.websocket.replies import Speaker, left_frame
+from loudhailer.websocket.replies import left_frame
 
 LONGEST_LEAVE_AGE_SECONDS = 60
 """Age in seconds from which a leave is not announced: the stream was delayed, or is being read again."""

@@ -1,6 +1,6 @@
 """Base of the stores in DynamoDB."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,20 @@ class DynamoTable:
 
     def _delete_rows(self, keys: Iterable[Item]) -> None:
         delete_rows(self._client, self._table, keys)
+
+    def _forget_tenant(self, keys: Sequence[str], tenant: str) -> int:
+        """Delete the rows whose first key begins with the tenant; return their number. It reads all rows."""
+        names = {f"#key{place}": key for place, key in enumerate(keys)}
+        rows = list(
+            self._scan_rows(
+                FilterExpression="begins_with(#key0, :tenant)",
+                ProjectionExpression=", ".join(names),
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={":tenant": {"S": f"{tenant}#"}},
+            )
+        )
+        self._delete_rows(rows)
+        return len(rows)
 
     def _conditional(self, condition: str, values: Item | None) -> Item:
         request: Item = {"TableName": self._table, "ConditionExpression": condition}

@@ -3,7 +3,7 @@
 | part | attributes |
 |---|---|
 | `summary` | `audience contentHash publishedAt announced keys? cancelled? expired? cutShort?` |
-| | `sources? expected? missed? swarmedAt? express? cells? endsAt? deadline? redriven?` |
+| | `sources? expected? missed? swarmedAt? express? cells? endsAt? deadline? redriven? epoch? offsetInEpoch?` |
 | `source#<n>` | `scope expected? dispatched? missed? queriedAt? redriven?` |
 | `chunk#<source>.<i>` | `chunkSize packed` (the recipients; none in the last one) `young youngUntil` |
 | `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
@@ -51,7 +51,8 @@ from loudhailer.broadcast.packing import pack, unpack
 from loudhailer.broadcast.port import MAX_SOURCES_AT_ONCE, BroadcastStore
 from loudhailer.broadcast.recipients import Recipients
 from loudhailer.errors import TransientError
-from loudhailer.ids import BroadcastId, CellName, ChunkId
+from loudhailer.history.model import Position
+from loudhailer.ids import BroadcastId, CellName, ChunkId, Epoch
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -62,6 +63,7 @@ _IS_NEW = "attribute_not_exists(part)"
 _EXISTS = "attribute_exists(part)"
 _IS_NEW_LETTER = "NOT contains(redriven, :letter)"
 _NOTE_LETTER = "ADD redriven :letters"
+_NOTE_POSITION = "epoch = :epoch, offsetInEpoch = :offset"
 
 _ATTEMPTS = 5
 """Attempts to reopen a source while the letters of other operators do."""
@@ -146,13 +148,30 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
         return row | {"expiresAt": self._expiry(SUMMARY_KEPT_SECONDS)}
 
     @override
-    def mark_announced(self, broadcast_id: BroadcastId, *, ends_at: int | None = None) -> None:
+    def mark_announced(
+        self, broadcast_id: BroadcastId, *, ends_at: int | None = None, position: Position | None = None
+    ) -> None:
         changes = "SET announced = :yes"
         values: Item = {":yes": {"BOOL": True}}
+        if position is not None:
+            changes += f", {_NOTE_POSITION}"
+            values |= _position_to_values(position)
         if ends_at is not None:
             changes += ", endsAt = :endsAt"
             values[":endsAt"] = {"N": str(ends_at)}
         self._update(broadcast_id, "summary", changes, _EXISTS, values)
+
+    @override
+    def positions_of(self, messages: Iterable[BroadcastId]) -> Mapping[BroadcastId, Position | None]:
+        keys = [_key(message, "summary") for message in messages]
+        rows = get_rows(
+            self._client, self._table, keys, pause=self._pause, ProjectionExpression="broadcastId, epoch, offsetInEpoch"
+        )
+        return {BroadcastId(row["broadcastId"]["S"]): _position(row) for row in rows}
+
+    @override
+    def note_position(self, message: BroadcastId, position: Position) -> None:
+        self._update(message, "summary", f"SET {_NOTE_POSITION}", _EXISTS, _position_to_values(position))
 
     @override
     def cancel(self, broadcast_id: BroadcastId) -> bool:
@@ -190,6 +209,7 @@ class DynamoBroadcastStore(DynamoTable, BroadcastStore):
             cells=_cells(item),
             ends_at=_number(item, "endsAt"),
             has_deadline="deadline" in item,
+            position=_position(item),
         )
 
     @override
@@ -521,6 +541,14 @@ def _source_of(chunk_id: ChunkId) -> int:
 
 def _number(item: Item, name: str) -> int | None:
     return int(item[name]["N"]) if name in item else None
+
+
+def _position(item: Item) -> Position | None:
+    return Position(Epoch(item["epoch"]["S"]), int(item["offsetInEpoch"]["N"])) if "epoch" in item else None
+
+
+def _position_to_values(position: Position) -> Item:
+    return {":epoch": {"S": position.epoch}, ":offset": {"N": str(position.offset)}}
 
 
 def _cells(item: Item) -> Mapping[CellName, int | None] | None:

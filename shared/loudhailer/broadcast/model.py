@@ -8,6 +8,7 @@ from loudhailer.broadcast.audience import Audience
 from loudhailer.broadcast.bitmaps import Bitmap
 from loudhailer.broadcast.recipients import Recipients
 from loudhailer.broadcast.scope import Scope
+from loudhailer.history.model import Position
 from loudhailer.ids import BroadcastId, CellName, ChunkId
 
 KEPT_SECONDS = 7 * 24 * 3600
@@ -53,6 +54,7 @@ class Summary:
         ends_at: epoch seconds; after this the broadcast is not sent any more. Recorded if there are further cells, or
             if the publisher chose it.
         has_deadline: the publisher chose `ends_at`; it stays the same however often the request is repeated.
+        position: its place among the messages of its channel, if that has history, once it is noted.
     """
 
     broadcast_id: BroadcastId
@@ -71,6 +73,7 @@ class Summary:
     cells: Mapping[CellName, int | None] | None = None
     ends_at: int | None = None
     has_deadline: bool = False
+    position: Position | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from loudhailer import codec
 from loudhailer.codec import JsonText
+from loudhailer.connections.model import Speaker
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId, Channel
 from loudhailer.queues.batching import is_legal
@@ -21,9 +22,15 @@ def broadcast_frame(broadcast_id: BroadcastId, published_at: int, message: JsonT
     return codec.encode_text({"type": "broadcast", "id": broadcast_id, "publishedAt": published_at, "data": data})
 
 
-def channel_frame(channel: Channel, broadcast_id: BroadcastId, published_at: int, message: JsonText) -> str:
-    """The frame of a message to a channel; `published_at` in epoch milliseconds."""
-    frame = {"type": "message", "channel": channel, "id": broadcast_id, "publishedAt": published_at}
+def channel_frame(
+    channel: Channel, broadcast_id: BroadcastId, published_at: int, message: JsonText, speaker: Speaker | None = None
+) -> str:
+    """The frame of a message to a channel; `published_at` in epoch milliseconds; `speaker` if a client published it."""
+    frame: dict[str, Any] = {"type": "message", "channel": channel, "id": broadcast_id, "publishedAt": published_at}
+    if speaker is not None:
+        frame["from"] = {"connectionId": speaker.connection_id}
+        if speaker.player_id is not None:
+            frame["from"]["playerId"] = speaker.player_id
     return codec.encode_text({**frame, "data": codec.verbatim(message)})
 
 

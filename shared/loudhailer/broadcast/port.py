@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey
+from loudhailer.history.model import Position
+from loudhailer.history.port import PositionNotes
 from loudhailer.ids import BroadcastId, ChunkId
 
 MAX_SOURCES_AT_ONCE = 100
@@ -15,8 +17,11 @@ MAX_SOURCES_AT_ONCE = 100
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
 
 
-class BroadcastStore(Protocol):
-    """The rows of all broadcasts. Reads are consistent; errors of the table are TransientErrors."""
+class BroadcastStore(PositionNotes, Protocol):
+    """The rows of all broadcasts. Reads are consistent; errors of the table are TransientErrors.
+
+    A summary has the position of a message to a channel with history: see `PositionNotes`.
+    """
 
     def record(self, summary: Summary) -> Summary:
         """Put the summary if its id is new; return the stored summary, which may be an older one."""
@@ -27,8 +32,13 @@ class BroadcastStore(Protocol):
         Returns the recorded summary, which is the older one if the id is not new.
         """
 
-    def mark_announced(self, broadcast_id: BroadcastId, *, ends_at: int | None = None) -> None:
-        """Note that the topic, or the express queue, has taken the broadcast; with further cells, when it ends."""
+    def mark_announced(
+        self, broadcast_id: BroadcastId, *, ends_at: int | None = None, position: Position | None = None
+    ) -> None:
+        """Note that the topic, or the express queue, has taken the broadcast; with further cells, when it ends.
+
+        The position of a message to a channel with history is noted in the same write.
+        """
 
     def cancel(self, broadcast_id: BroadcastId) -> bool:
         """Note that the broadcast is cancelled; return False if there is no such broadcast."""

@@ -6,7 +6,7 @@ from concurrent.futures import Executor, Future
 from contextlib import closing
 from itertools import islice
 from math import ceil
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, override
 
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.model import Chunk
@@ -80,47 +80,38 @@ class SessionLookup(Protocol):
         """Return the session; None if there is no such session."""
 
 
-class Search:
-    """Finds the recipients in a scope."""
+class PartitionReader(Protocol):
+    """The connections in partitions."""
 
-    def __init__(
-        self,
-        connections: ConnectionsAndMembers,
-        sessions: SessionLookup,
-        devices: DeviceStore,
-        *,
-        executor: Executor,
-        clock: Callable[[], float],
-    ) -> None:
-        self._connections = connections
-        self._sessions = sessions
-        self._devices = devices
+    def in_partition(
+        self, partition: Partition, *, after: ConnectionId | None, not_expired_at: int
+    ) -> Iterator[list[tuple[ConnectionId, int]]]:
+        """See `ConnectionStore.in_partition`."""
+
+
+class PartitionSearch:
+    """Finds the recipients in whole partitions."""
+
+    def __init__(self, connections: PartitionReader, *, executor: Executor, clock: Callable[[], float]) -> None:
+        self._reader = connections
         self._executor = executor
         self._clock = clock
 
     def pages(self, scope: Scope, after: ConnectionKey | None = None) -> Generator[Page]:
-        """Yield the recipients in key order, a page at a time.
+        """Yield the recipients after the key `after`, in key order, a page at a time.
 
-        In partitions, only connections after the key `after` are returned. A room, a player or a session is one page.
         The first partition's first page is read alone and used, so that the first chunk does not wait for other pages.
         From then on the next partitions are read while one is processed.
+
+        Raises:
+            TypeError: the scope is a room, a player or a session.
         """
-        match scope:
-            case InRoom(tenant, room):
-                yield self._among(self._connections.in_room(tenant, room))
-            case OfPlayer(tenant, player):
-                yield self._among(self._devices.of_player(tenant, player))
-            case OfSession(tenant, session_id):
-                session = self._sessions.get(tenant, session_id)
-                yield self._among(list(session.connections) if session else [])
-            case partitions:
-                yield from self._in_partitions(partitions, after)
+        if not isinstance(scope, tuple):
+            raise TypeError(f"{type(scope).__name__} is searched by Search alone")
+        yield from self._in_partitions(scope, after)
 
     def at_most(self, scope: Scope, most: int) -> Page | None:
         """Return all recipients in key order; None if there are more than `most`."""
-        if isinstance(scope, InRoom):
-            members = self._connections.in_room(scope.tenant, scope.room, most=most + 1)
-            return self._among(members) if len(members) <= most else None
         found: Page = []
         seen: set[ConnectionId] = set()
         with closing(self.pages(scope)) as pages:
@@ -167,9 +158,49 @@ class Search:
 
     def _in_partition(self, partition: Partition, after: ConnectionKey | None) -> Iterator[Page]:
         beyond = after.connection_id if after is not None and partition == after.partition else None
-        pages = self._connections.in_partition(partition, after=beyond, not_expired_at=int(self._clock()))
+        pages = self._reader.in_partition(partition, after=beyond, not_expired_at=int(self._clock()))
         for page in pages:
             yield [(partition, connection, connected_at) for connection, connected_at in page]
+
+
+class Search(PartitionSearch):
+    """Finds the recipients in any scope."""
+
+    def __init__(
+        self,
+        connections: ConnectionsAndMembers,
+        sessions: SessionLookup,
+        devices: DeviceStore,
+        *,
+        executor: Executor,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(connections, executor=executor, clock=clock)
+        self._connections = connections
+        self._sessions = sessions
+        self._devices = devices
+
+    @override
+    def pages(self, scope: Scope, after: ConnectionKey | None = None) -> Generator[Page]:
+        """See `PartitionSearch.pages`. A room, a player or a session is one page, and `after` is not for it."""
+        match scope:
+            case InRoom(tenant, room):
+                yield self._among(self._connections.in_room(tenant, room))
+            case OfPlayer(tenant, player):
+                yield self._among(self._devices.of_player(tenant, player))
+            case OfSession(tenant, session_id):
+                session = self._sessions.get(tenant, session_id)
+                yield self._among(list(session.connections) if session else [])
+            case _:
+                yield from super().pages(scope, after)
+
+    @override
+    def at_most(self, scope: Scope, most: int) -> Page | None:
+        """See `PartitionSearch.at_most`."""
+        if isinstance(scope, InRoom):
+            members = self._connections.in_room(scope.tenant, scope.room, most=most + 1)
+            return self._among(members) if len(members) <= most else None
+        return super().at_most(scope, most)
 
     def _among(self, keys: Sequence[ConnectionKey]) -> Page:
         connected_at = self._connections.connected_at(keys)

@@ -7,7 +7,7 @@ members: PK `partition` = `{tenantId}#{pattern}#{n:05d}`, SK `connectionId`; `er
 the form of the table of connections, whose store reads its partitions.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import batched
 from typing import override
 
@@ -125,7 +125,7 @@ class DynamoSubscriptionStore(DynamoTable, SubscriptionStore):
 
     @override
     def forget(self, tenant: TenantId) -> int:
-        return _forget(self._scan_rows, self._delete_rows, ("subscriber", "channel"), tenant)
+        return self._forget_tenant(("subscriber", "channel"), tenant)
 
 
 class DynamoMemberStore(DynamoTable, MemberStore):
@@ -151,22 +151,7 @@ class DynamoMemberStore(DynamoTable, MemberStore):
 
     @override
     def forget(self, tenant: TenantId) -> int:
-        return _forget(self._scan_rows, self._delete_rows, ("partition", "connectionId"), tenant)
-
-
-def _forget(
-    scan: Callable[..., Iterable[Item]], delete: Callable[[list[Item]], None], keys: tuple[str, str], tenant: TenantId
-) -> int:
-    """Delete the rows of a table whose keys begin with the tenant; return their number."""
-    found = scan(
-        FilterExpression="begins_with(#first, :tenant)",
-        ProjectionExpression="#first, #second",
-        ExpressionAttributeNames=dict(zip(("#first", "#second"), keys, strict=True)),
-        ExpressionAttributeValues={":tenant": {"S": f"{tenant}#"}},
-    )
-    rows = list(found)
-    delete(rows)
-    return len(rows)
+        return self._forget_tenant(("partition", "connectionId"), tenant)
 
 
 def _key(subscriber: SubscriberKey, pattern: Pattern) -> Item:

@@ -63,3 +63,10 @@ class Connection:
     def tenant_id(self) -> TenantId:
         """The tenant that the connection's partition belongs to."""
         return tenant_of(self.key.partition)
+
+
+class Speaker(NamedTuple):
+    """The author of a frame in a room or a channel, as its row or its session says."""
+
+    connection_id: ConnectionId
+    player_id: PlayerId | None

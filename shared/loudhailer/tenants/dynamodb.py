@@ -1,7 +1,8 @@
 """The table of tenants in DynamoDB.
 
-tenants: PK `tenantId`; the attributes of `TenantWire` and `sessionKey`, and `erasing` while the tenant is erased; then
-`erasedAt` alone. With further cells, each row has the `revision` of the table that it belongs to.
+tenants: PK `tenantId`; the attributes of `TenantWire`, of which `channels` is JSON, and `sessionKey`, and `erasing`
+while the tenant is erased; then `erasedAt` alone. With further cells, each row has the `revision` of the table that it
+belongs to.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Any, override
 
 from botocore.exceptions import ClientError
 
+from loudhailer import codec
 from loudhailer.aws.errors import calling, is_refused
 from loudhailer.aws.rows import Item
 from loudhailer.aws.tables import DynamoTable
 from loudhailer.cells.dynamodb import DynamoCellDirectory, next_revision
 from loudhailer.errors import TransientError
 from loudhailer.ids import TenantId
+from loudhailer.tenants.channels import ChannelSetting
 from loudhailer.tenants.model import CHANNELS_PER_CONNECTION, TENANT_SESSIONS, Tenant, TenantRow, Tombstone
 from loudhailer.tenants.port import TenantStore
 
@@ -154,6 +157,8 @@ def _tenant_to_item(tenant: Tenant) -> Item:
     }
     if tenant.posts_per_minute is not None:
         item["postsPerMinute"] = {"N": str(tenant.posts_per_minute)}
+    if tenant.channels:
+        item["channels"] = {"S": codec.encode_text([one.to_wire() for one in tenant.channels])}
     if tenant.session_key is not None:
         item["sessionKey"] = {"S": tenant.session_key}
     return item
@@ -201,5 +206,6 @@ def _tenant_from_item(item: Item) -> Tenant:
         tenant_sessions=int(item.get("tenantSessions", {}).get("N", TENANT_SESSIONS)),
         posts_per_minute=int(item["postsPerMinute"]["N"]) if "postsPerMinute" in item else None,
         channels_per_connection=int(item.get("channelsPerConnection", {}).get("N", CHANNELS_PER_CONNECTION)),
+        channels=tuple(map(ChannelSetting.from_wire, codec.decode(item.get("channels", {}).get("S", "[]")))),
         revision=int(item["revision"]["N"]) if "revision" in item else 0,
     )

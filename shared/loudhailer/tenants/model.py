@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from loudhailer.ids import SessionId, SessionSecret, TenantId
+from loudhailer.tenants.channels import ChannelSetting, ChannelSettingWire
 
 TENANT_SESSIONS = 100_000
 """Number of sessions that a tenant may have if its row does not say."""
@@ -19,7 +20,7 @@ MOST_CHANNELS_PER_CONNECTION = 1_000
 
 
 class TenantWire(TypedDict):
-    """A tenant's limits as `GET /tenant` shows them; `sessionTTL` in seconds."""
+    """A tenant's limits and settings as `GET /tenant` shows them; `sessionTTL` in seconds."""
 
     tenantId: str
     connectionsPerSession: int
@@ -31,6 +32,7 @@ class TenantWire(TypedDict):
     tenantSessions: int
     postsPerMinute: int
     channelsPerConnection: int
+    channels: list[ChannelSettingWire]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Tenant:
         tenant_sessions: sessions that live at the same time.
         posts_per_minute: posts that its messages to rooms may cause, frames x members; None: see `posts_by_default`.
         channels_per_connection: channels that a connection may subscribe to.
+        channels: settings of channels by patterns, of which the first that matches counts.
         session_key: key of the hash that hides session ids in storage; a secret, not to be logged.
         revision: the revision of the hub's tenants that its row belongs to; 0 without further cells.
     """
@@ -62,6 +65,7 @@ class Tenant:
     tenant_sessions: int = TENANT_SESSIONS
     posts_per_minute: int | None = None
     channels_per_connection: int = CHANNELS_PER_CONNECTION
+    channels: tuple[ChannelSetting, ...] = ()
     session_key: str | None = field(default=None, repr=False)
     revision: int = 0
 
@@ -94,6 +98,7 @@ class Tenant:
             "tenantSessions": self.tenant_sessions,
             "postsPerMinute": self.post_budget,
             "channelsPerConnection": self.channels_per_connection,
+            "channels": [one.to_wire() for one in self.channels],
         }
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from loudhailer import ids
-from loudhailer.connections.model import ConnectionKey
+from loudhailer.connections.model import ConnectionKey, Speaker
 from loudhailer.errors import ErrorCode, InvalidFieldError
 from loudhailer.sessions.grants import NO_GRANTS, Grants
 from loudhailer.tenants.model import CHANNELS_PER_CONNECTION
 from loudhailer.websocket.identity import ConnectionIdentity
-from loudhailer.websocket.replies import Speaker, error_frame
+from loudhailer.websocket.replies import error_frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from loudhailer.websocket.replies import CONNECTION_OVER, SESSION_OVER, error_fr
 type Frame = Mapping[str, Any]
 """A client's frame: its decoded members; those in `VERBATIM_MEMBERS` are each a `JsonText`."""
 
-VERBATIM_MEMBERS = frozenset({"message", "content"})
+VERBATIM_MEMBERS = frozenset({"message", "content", "data"})
 """The members that are passed on unchanged to other clients."""
 
 type Respond = Callable[[Caller, Frame], str | None]

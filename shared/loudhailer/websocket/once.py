@@ -35,6 +35,8 @@ class Once:
     ) -> tuple[Caller, str | None]:
         """Carry out the frame, unless an earlier attempt did.
 
+        `carry_out` raises TransientError alone: the frame's fields are checked before.
+
         Return the caller as of the first attempt, and the frame with which `carry_out` refuses this one, if it does.
 
         Raises:

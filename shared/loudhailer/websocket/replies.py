@@ -1,15 +1,16 @@
 """The frames that answer a client, and the frames that carry another client's message."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from loudhailer import codec
 from loudhailer.codec import JsonText
+from loudhailer.connections.model import Speaker
 from loudhailer.errors import ErrorCode
-from loudhailer.ids import ClientMessageId, ConnectionId, PlayerId, RoomKey
+from loudhailer.ids import BroadcastId, Channel, ClientMessageId, PlayerId, RoomKey
 from loudhailer.rooms.model import NickName
 
-ACTIONS = ("joinroom", "sendmessage", "subscribe", "unsubscribe", "SiloSQS", "PooledSQS", "ping")
+ACTIONS = ("joinroom", "sendmessage", "subscribe", "unsubscribe", "publish", "SiloSQS", "PooledSQS", "ping")
 """The actions that a frame may name: the routes of the API, and what its default route answers."""
 
 _ACCEPTED = "Message sent!"
@@ -56,6 +57,12 @@ def channels_frame(kind: str, results: Sequence[tuple[str, tuple[ErrorCode, str]
     )
 
 
+def published_frame(channel: Channel, message_id: BroadcastId, client_message_id: ClientMessageId | None) -> str:
+    """Tell a client that its message to a channel is accepted."""
+    frame = {"type": "published", "channel": channel, "id": message_id}
+    return codec.encode_text(frame if client_message_id is None else {**frame, "clientMessageId": client_message_id})
+
+
 def ack_frame(
     message_id: str,
     message: JsonText,
@@ -86,13 +93,6 @@ def direct_frame(message_id: str, message: JsonText, source: PlayerId, sent_at: 
     return codec.encode_text(
         {"message": codec.verbatim(message), "messageId": message_id, "srcPlayerId": source, "sentAt": sent_at}
     )
-
-
-class Speaker(NamedTuple):
-    """The author of a frame in a room, from its row; a client chooses only its nickname."""
-
-    connection_id: ConnectionId
-    player_id: PlayerId | None
 
 
 def room_message_frame(
@@ -129,7 +129,7 @@ def _room_frame(action: str, room: RoomKey, nickname: NickName, speaker: Speaker
     return codec.encode_text(frame if speaker.player_id is None else {**frame, "playerId": speaker.player_id})
 
 
-_OWN_TYPES = ("broadcast", "message", "move", "subscribed", "unsubscribed")
+_OWN_TYPES = ("broadcast", "message", "move", "subscribed", "unsubscribed", "published")
 
 _OWN_FIELDS = (
     *("error", "status", "messageId", "queue", "connectionId", "requestId", "publishedAt", "sentAt"),

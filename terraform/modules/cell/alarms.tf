@@ -120,7 +120,7 @@ module "function_alarms" {
   topic_arn = var.deployment.alarm_topic_arn
 
   functions = {
-    for name in ["authorizer", "connect", "default_route", "disconnect", "join_room", "reconcile", "reconcile-members", "send_message", "subscribe"] :
+    for name in ["authorizer", "connect", "default_route", "disconnect", "join_room", "publish_frame", "reconcile", "reconcile-members", "send_message", "subscribe"] :
     name => local.functions[name].name
   }
 }

@@ -21,11 +21,23 @@ module "broadcast" {
 module "channels" {
   source = "../channels"
 
-  package    = var.package
-  deployment = var.deployment
-  settings   = var.connections
-  functions  = var.functions
-  tables     = local.tables
+  package       = var.package
+  deployment    = var.deployment
+  settings      = var.connections
+  functions     = var.functions
+  control_plane = local.is_hub
+  session_share = var.session_share
+  has_only_cell = var.cells == null && var.hub == null
+  tables        = local.tables
+  websocket_api = local.websocket_api
+
+  broadcast = {
+    topic_arn          = module.broadcast.topic_arn
+    keys               = module.broadcast.keys
+    lifetime_seconds   = module.broadcast.lifetime_seconds
+    express_recipients = module.broadcast.express_recipients
+    express_queue      = module.broadcast.queues.express
+  }
 }
 
 module "connections" {
@@ -93,6 +105,7 @@ module "websocket_api" {
     "$connect"  = { alias = module.connections.functions.connect.alias }
     "$default"  = { alias = module.messaging.functions.default_route.alias, reply = true }
     joinroom    = { alias = module.messaging.functions.join_room.alias, reply = true }
+    publish     = { alias = module.channels.functions.publish_frame.alias, reply = true }
     sendmessage = { alias = module.messaging.functions.send_message.alias, reply = true }
     subscribe   = { alias = module.channels.functions.subscribe.alias, reply = true }
     unsubscribe = { alias = module.channels.functions.subscribe.alias, reply = true }

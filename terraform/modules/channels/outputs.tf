@@ -1,10 +1,14 @@
 output "tables" {
-  description = "Name and ARN of the tables `members`, `audiences` and `subscriptions`."
-  value = {
-    members       = { name = aws_dynamodb_table.members.name, arn = aws_dynamodb_table.members.arn }
-    audiences     = { name = aws_dynamodb_table.audiences.name, arn = aws_dynamodb_table.audiences.arn }
-    subscriptions = { name = aws_dynamodb_table.subscriptions.name, arn = aws_dynamodb_table.subscriptions.arn }
-  }
+  description = "Name and ARN of the tables `members`, `audiences` and `subscriptions`, and, at the hub, `history` and `publications`."
+  value = merge(
+    {
+      members       = { name = aws_dynamodb_table.members.name, arn = aws_dynamodb_table.members.arn }
+      audiences     = { name = aws_dynamodb_table.audiences.name, arn = aws_dynamodb_table.audiences.arn }
+      subscriptions = { name = aws_dynamodb_table.subscriptions.name, arn = aws_dynamodb_table.subscriptions.arn }
+    },
+    { for table in aws_dynamodb_table.history : "history" => { name = table.name, arn = table.arn } },
+    { for table in aws_dynamodb_table.publications : "publications" => { name = table.name, arn = table.arn } },
+  )
 }
 
 output "queues" {
@@ -21,6 +25,7 @@ output "functions" {
   value = {
     accounting-members = module.counting.functions.accounting
     leave_channels     = module.leave_channels
+    publish_frame      = module.publish_frame
     reconcile-members  = module.counting.functions.reconcile
     subscribe          = module.subscribe
   }

@@ -19,7 +19,7 @@ variable "settings" {
 }
 
 variable "functions" {
-  description = "Timeout, memory and concurrency of `subscribe`, `leave_channels`, `accounting-members` and `reconcile-members`: see the stack `hub`."
+  description = "Timeout, memory and concurrency of `subscribe`, `publish_frame`, `leave_channels`, `accounting-members` and `reconcile-members`: see the stack `hub`."
   type        = any
 
   # SETTLED_SECONDS of `loudhailer.channels.model` is 60, of which clocks that differ need a part.
@@ -29,11 +29,44 @@ variable "functions" {
   }
 }
 
+variable "control_plane" {
+  description = "True in the hub's own cell, which has the history of all channels."
+  type        = bool
+  default     = true
+}
+
 variable "tables" {
   description = "Name and ARN of the tables of other capabilities."
   type = object({
+    broadcasts  = object({ name = string, arn = string })
     connections = object({ name = string, arn = string })
     limits      = object({ name = string, arn = string })
     sessions    = object({ name = string, arn = string })
   })
+}
+
+variable "session_share" {
+  description = "The most that one session gets of its tenant's minute."
+  type        = number
+}
+
+variable "has_only_cell" {
+  description = "True if all clients of the deployment are on this cell. Clients can publish to channels there alone: their messages reach no other cell."
+  type        = bool
+}
+
+variable "broadcast" {
+  description = "Topic, partition keys, lifetime and express queue of a broadcast, which a client's message to a channel is: outputs of the module `broadcast`."
+  type = object({
+    topic_arn          = string
+    keys               = number
+    lifetime_seconds   = number
+    express_recipients = number
+    express_queue      = object({ url = string, arn = string })
+  })
+}
+
+variable "websocket_api" {
+  description = "Endpoint that posts go to: output of the module `websocket_api`."
+  type        = object({ callback_endpoint = string })
 }

@@ -56,6 +56,7 @@ locals {
     join_room          = {}
     leave_channels     = { timeout = 20 }
     presence           = { timeout = 30 }
+    publish_frame      = {}
     query              = { timeout = 20 }
     reconcile          = { timeout = 60 }
     reconcile-members  = { timeout = 60 }

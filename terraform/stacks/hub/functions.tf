@@ -73,6 +73,7 @@ locals {
     leave_channels     = { timeout = 20 }
     presence           = { timeout = 30 }
     publish            = { memory = 1024 }
+    publish_frame      = {}
     query              = { timeout = 20 }
     reconcile          = { timeout = 60 }
     reconcile-members  = { timeout = 60 }

@@ -1,4 +1,4 @@
-"""The eighteen invariants, in groups that look at the same things."""
+"""The invariants, in groups that look at the same things."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,7 @@ from tests.simulation.invariants.counting import Counting
 from tests.simulation.invariants.erasure import Erasure
 from tests.simulation.invariants.lanes import LanesInvariant
 from tests.simulation.invariants.messages import Messages
+from tests.simulation.invariants.publications import Publications
 from tests.simulation.invariants.sessions import Sessions
 from tests.simulation.watch import Observer
 
@@ -23,4 +24,5 @@ OBSERVERS: Sequence[type[Observer]] = (
     CellsInvariant,
     AdmissionInvariant,
     Channels,
+    Publications,
 )

@@ -1,6 +1,8 @@
 """Invariants 15 to 18: an acknowledged subscription has a member, which gets messages; both end with the connection."""
 
 import json
+from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 ACKNOWLEDGED = "15: an acknowledged subscription has its member until it is left or the connection ends"
 OWNED = "16: at rest each member has its subscription, of the same era, and each subscription its connection"
 REACHED = "18: an acknowledged subscription is a recipient of every later broadcast to its channels"
+TWICE = "18: a connection is a recipient once in each source of a broadcast to a channel"
 COUNTED = "17: at rest each audience's count is the number of its members"
 
 
@@ -113,11 +116,15 @@ class Channels(Observer):
                 continue
             found: set[str] = set()
             for source in store.sources(summary.broadcast_id)[: summary.sources]:
+                of_source: list[str] = []
                 for number in range(1_000):
                     chunk = store.chunk(summary.broadcast_id, ChunkId(f"{source.number}.{number}"))
                     if chunk is None or not chunk.size:
                         break
-                    found.update(*chunk.recipients.values())
+                    of_source += chain.from_iterable(chunk.recipients.values())
+                found.update(of_source)
+                twice = [connection for connection, times in Counter(of_source).items() if times > 1]
+                holds(that=not twice, invariant=TWICE, text=f"source {source.number} of {name} has {twice} twice")
             for (connection, pattern), since in self._since.items():
                 client_of = self._subscribed[connection, pattern]
                 is_meant = client_of.tenant == tenant and pattern in patterns_of(channel) and since < begun

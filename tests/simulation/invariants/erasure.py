@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 
 ERASED = "11: nothing is left of a tenant that is erased, and nothing of it comes back"
 
-_TABLES = ("sessions", "connections", "messages", "places", "subscriptions", "members", "placements")
+_TABLES = (
+    "sessions",
+    "connections",
+    "messages",
+    "places",
+    "subscriptions",
+    "members",
+    "placements",
+    "history",
+    "publications",
+)
 
 
 class Erasure(Observer):

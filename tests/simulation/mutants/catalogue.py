@@ -134,14 +134,14 @@ MUTANTS: Mapping[str, Mutant] = {
         "        self.recipients += len(chunk.recipients)",
     ),
     "publish/notes-a-small-broadcast-before-it-is-sent": Mutant(
-        "functions.broadcast.publish.publish",
+        "loudhailer.broadcast.publishing.publisher",
         "            self._short_path.send(announcement, chunk, cancelled=recorded.cancelled)\n"
         "            self._announce.note(recorded, announcement)\n",
         "            self._announce.note(recorded, announcement)\n"
         "            self._short_path.send(announcement, chunk, cancelled=recorded.cancelled)\n",
     ),
     "publish/sends-another-chunk-than-the-recorded-one": Mutant(
-        "functions.broadcast.publish.short_path",
+        "loudhailer.broadcast.publishing.short_path",
         "        return recorded, chunk if recorded is small else None",
         "        return recorded, chunk",
     ),
@@ -371,8 +371,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "swarm/reads-partitions-without-consistency": Mutant(
         "loudhailer.partitions.audiences",
-        "store.of(key)",
-        "store.of(key, consistent=False)",
+        "_store_of(key).of(key)",
+        "_store_of(key).of(key, consistent=False)",
         first=400,
     ),
     "swarm/ends-before-all-partitions-are-planned": Mutant(
@@ -717,6 +717,27 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "subscribe/answers-before-it-puts-the-member": Mutant(
         "functions.channels.subscribe.subscribe", "        self._members.put(\n", "        _ = (\n"
+    ),
+    "publish_frame/publishes-a-repeated-frame-as-another": Mutant(
+        "functions.channels.publish_frame.publish_frame",
+        "lambda first: self._publish(caller, first, channel,",
+        "lambda _: self._publish(caller, caller, channel,",
+        first=260,
+    ),
+    "publish_frame/takes-a-right-to-subscribe-for-one-to-publish": Mutant(
+        "functions.channels.publish_frame.publish_frame",
+        'caller.grants.allow(Pattern(channel), "p")',
+        'caller.grants.allow(Pattern(channel), "s")',
+    ),
+    "publish_frame/acknowledges-with-the-id-of-a-later-attempt": Mutant(
+        "functions.channels.publish_frame.publish_frame",
+        "published_frame(channel, _id_of(first),",
+        "published_frame(channel, _id_of(caller),",
+    ),
+    "search/finds-a-follower-of-two-patterns-twice": Mutant(
+        "loudhailer.broadcast.search",
+        "                found += each_once(page, seen) if overlaps(scope) else page\n",
+        "                found += page\n",
     ),
     "erasing/leaves-the-further-cells": Mutant(
         "tools.operations.erasing",

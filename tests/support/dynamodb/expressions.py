@@ -23,6 +23,7 @@ _COMMA = re.compile(r",(?![^(]*\))")
 """A comma between actions: not one between the arguments of a function."""
 
 _IF_NOT_EXISTS = re.compile(r"if_not_exists\((\S+), (\S+)\)")
+_LIST_APPEND = re.compile(r"list_append\((\S+), (\S+)\)")
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "<>": operator.ne,
@@ -110,7 +111,7 @@ def _tokens(text: str) -> list[str]:
 
 
 class _Parser:
-    """Reads a condition by recursive descent; IN and BETWEEN are not read."""
+    """Reads a condition by recursive descent; IN is not read."""
 
     def __init__(self, tokens: list[str]) -> None:
         self._tokens = tokens
@@ -153,6 +154,13 @@ class _Parser:
             self._take(")")
             return lambda *one: function(left(*one), right(*one))
         left = self._operand()
+        if self._next_is("BETWEEN"):
+            low = self._operand()
+            self._take("AND")
+            high = self._operand()
+            return lambda *one: (
+                _compared(operator.le, low(*one), left(*one)) and _compared(operator.le, left(*one), high(*one))
+            )
         compare = _COMPARE[self._take()]
         right = self._operand()
         return lambda *one: _compared(compare, left(*one), right(*one))
@@ -198,7 +206,9 @@ def _begins_with(left: Any, right: Any) -> bool:
 
 
 def _contains(container: Any, member: Any) -> bool:
-    return container is not None and member["S"] in container["SS"]
+    if container is None:
+        return False
+    return member in container["L"] if "L" in container else member["S"] in container["SS"]
 
 
 _FUNCTIONS_OF_TWO: Mapping[str, Callable[[Any, Any], bool]] = {"begins_with": _begins_with, "contains": _contains}
@@ -219,6 +229,11 @@ def _action(clause: str, text: str) -> Callable[[Item, Names, Values], None]:
                 former, new = unless.groups()
                 return lambda item, names, values: item.__setitem__(
                     names.get(path, path), item.get(names.get(former, former), values[new])
+                )
+            if appended := _LIST_APPEND.fullmatch(value):
+                former, more = appended.groups()
+                return lambda item, names, values: item.__setitem__(
+                    names.get(path, path), {"L": [*item[names.get(former, former)]["L"], *values[more]["L"]]}
                 )
             return lambda item, names, values: item.__setitem__(names.get(path, path), values[value])
         case "REMOVE":

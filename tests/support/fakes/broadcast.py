@@ -9,6 +9,7 @@ from typing import override
 from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey, end_of_source
 from loudhailer.broadcast.port import BroadcastStore, Topic
 from loudhailer.errors import TransientError
+from loudhailer.history.model import Position
 from loudhailer.ids import BroadcastId, ChunkId
 
 
@@ -41,9 +42,22 @@ class MemoryBroadcastStore(BroadcastStore):
             return summary
 
     @override
-    def mark_announced(self, broadcast_id: BroadcastId, *, ends_at: int | None = None) -> None:
+    def mark_announced(
+        self, broadcast_id: BroadcastId, *, ends_at: int | None = None, position: Position | None = None
+    ) -> None:
         if summary := self._summaries.get(broadcast_id):
-            self._summaries[broadcast_id] = replace(summary, announced=True, ends_at=ends_at or summary.ends_at)
+            self._summaries[broadcast_id] = replace(
+                summary, announced=True, ends_at=ends_at or summary.ends_at, position=position or summary.position
+            )
+
+    @override
+    def positions_of(self, messages: Iterable[BroadcastId]) -> Mapping[BroadcastId, Position | None]:
+        return {message: self._summaries[message].position for message in messages if message in self._summaries}
+
+    @override
+    def note_position(self, message: BroadcastId, position: Position) -> None:
+        if summary := self._summaries.get(message):
+            self._summaries[message] = replace(summary, position=position)
 
     @override
     def cancel(self, broadcast_id: BroadcastId) -> bool:

@@ -22,11 +22,16 @@ from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
 from loudhailer.errors import TransientError
+from loudhailer.history.dynamodb import DynamoHistoryStore, DynamoPublicationStore
+from loudhailer.history.model import Head, Position, Publication
 from loudhailer.ids import (
     BroadcastId,
+    Channel,
+    ChannelKey,
     ChunkId,
     ClientMessageId,
     ConnectionId,
+    Epoch,
     PlayerId,
     ProbeId,
     RoomKey,
@@ -163,6 +168,21 @@ def sent(client: Any) -> DynamoSentStore:
     return DynamoSentStore(client, "table")
 
 
+def history(client: Any) -> DynamoHistoryStore:
+    """The order of channels' messages."""
+    return DynamoHistoryStore(client, "table")
+
+
+def publications(client: Any) -> DynamoPublicationStore:
+    """The messages that are kept."""
+    return DynamoPublicationStore(client, "table")
+
+
+NEWS, EPOCH = ChannelKey("acme#news"), Epoch("e")
+HEAD = Head(epoch=EPOCH, generation=1, made_at=1)
+PUBLICATION = Publication(
+    tenant=ACME, broadcast_id=BROADCAST, channel=Channel("news"), message=JsonText("1"), published_at=1
+)
 LEASE = Lease(at=1, is_well=True, websocket_url="wss://x", connections=0, tenant_revision=0)
 PLACEMENT = Placement(cell=NORTH, version=1, expires_at=1)
 
@@ -246,6 +266,8 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("PutItem", lambda client: broadcasts(client).record(summary())),
     ("TransactWriteItems", lambda client: broadcasts(client).record_small(summary(), source(), chunk())),
     ("UpdateItem", lambda client: broadcasts(client).mark_announced(BROADCAST)),
+    ("BatchGetItem", lambda client: broadcasts(client).positions_of([BROADCAST])),
+    ("UpdateItem", lambda client: broadcasts(client).note_position(BROADCAST, Position(EPOCH, 1))),
     ("UpdateItem", lambda client: broadcasts(client).cancel(BROADCAST)),
     ("UpdateItem", lambda client: broadcasts(client).mark_expired(BROADCAST)),
     ("UpdateItem", lambda client: broadcasts(client).live_again(BROADCAST)),
@@ -265,6 +287,16 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("BatchGetItem", lambda client: broadcasts(client).tallies_of([TALLY])),
     ("UpdateItem", lambda client: broadcasts(client).replace_tally(TALLY, None, Tally(size=1))),
     ("Query", lambda client: broadcasts(client).tallies(BROADCAST)),
+    ("GetItem", lambda client: history(client).head(NEWS)),
+    ("PutItem", lambda client: history(client).begin(NEWS, HEAD, 1)),
+    ("UpdateItem", lambda client: history(client).append(NEWS, HEAD, BROADCAST, 1)),
+    ("PutItem", lambda client: history(client).keep_segment(NEWS, HEAD, 1)),
+    ("UpdateItem", lambda client: history(client).move(NEWS, HEAD, HEAD)),
+    ("Query", lambda client: history(client).segments(NEWS, EPOCH, 0, 1)),
+    ("Scan", lambda client: history(client).forget(ACME)),
+    ("PutItem", lambda client: publications(client).put(PUBLICATION, 1)),
+    ("BatchGetItem", lambda client: publications(client).of(ACME, [BROADCAST])),
+    ("Scan", lambda client: publications(client).forget(ACME)),
     ("GetItem", lambda client: rooms(client).join(KEY, Membership(LOBBY, NickName("Ann")))),
     ("GetItem", lambda client: rooms(client).membership(KEY)),
     ("Query", lambda client: rooms(client).members(ACME, LOBBY, limit=5)),
@@ -304,6 +336,19 @@ def test_every_adapter_call_is_valid_named_and_reads_consistently(
     if operation in {"GetItem", "BatchGetItem", "Query"} and "IndexName" not in client.request:
         consistent = tables["table"].get("ConsistentRead", False)
         assert consistent is (client.request.get("Key") != {"tenantId": {"S": ACME}})
+
+
+def test_no_transaction_names_the_table_of_history() -> None:
+    """Plain updates of a head are carried out one after the other; a transaction would refuse them, or be refused."""
+    client: Any = Refusing()
+    operations = []
+    for _, call in CALLS:
+        if {"history", "HEAD"} & set(call.__code__.co_names):
+            with pytest.raises(TransientError):
+                call(client)
+            operations.append(client.operation)
+    assert len(operations) == 7
+    assert "TransactWriteItems" not in operations
 
 
 def test_a_further_cell_reads_the_hubs_tenants_consistently() -> None:

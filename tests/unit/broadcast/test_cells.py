@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,12 +12,15 @@ from hypothesis import strategies as st
 
 from functions.broadcast.publish.cells import FurtherCells
 from functions.broadcast.publish.publish import Publish
-from functions.broadcast.publish.short_path import ShortPath
 from functions.broadcast.swarm.swarm import Swarm
 from loudhailer import codec
+from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.combined import combined, report_over_cells
 from loudhailer.broadcast.messages import Announcement, SourceMessage
 from loudhailer.broadcast.model import Summary
+from loudhailer.broadcast.publishing.counts import counts_of
+from loudhailer.broadcast.publishing.publisher import Publisher
+from loudhailer.broadcast.publishing.short_path import ShortPath
 from loudhailer.broadcast.report import Report
 from loudhailer.broadcast.search import Search
 from loudhailer.cells.model import Lease
@@ -90,10 +94,13 @@ class PublishingFixture:
         self.topic = MemoryTopic()
         self._publish = Publish(
             CachedTenants(MemoryTenantStore(Tenant(TENANT, 100, 5, 60, 60, 60, 300)), clock=lambda: NOW),
-            audiences(self.partitions),
             self.broadcasts,
-            self.topic,
-            self._short_path(),
+            Publisher(
+                partial(counts_of, audiences(self.partitions)),
+                self.broadcasts,
+                Announcer(self.broadcasts, self.topic, lifetime_seconds=300, clock=lambda: self.now),
+                self._short_path(),
+            ),
             posts_per_second=9_800,
             lanes=4,
             chunk_size=500,

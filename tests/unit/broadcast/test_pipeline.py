@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from functions.broadcast.post_message.post_message import PostMessage
 from functions.broadcast.publish.publish import Publish
-from functions.broadcast.publish.short_path import ShortPath
 from functions.broadcast.query.query import Query
 from functions.broadcast.settle.settle import Settle
 from functions.broadcast.swarm.swarm import Swarm
+from loudhailer.broadcast.announcer import Announcer
+from loudhailer.broadcast.publishing.counts import counts_of
+from loudhailer.broadcast.publishing.publisher import Publisher
+from loudhailer.broadcast.publishing.short_path import ShortPath
 from loudhailer.broadcast.report import Report
 from loudhailer.broadcast.search import Search
 from loudhailer.connections.model import Connection, ConnectionKey
@@ -169,10 +172,15 @@ class PipelineFixture:
         )
         self.publish = Publish(
             CachedTenants(MemoryTenantStore(), clock=self.clock),
-            audiences(watched(self.partitions, call)),
             broadcasts,
-            Topic(queues["broadcast"]),
-            ShortPath(search, broadcasts, queues["express"], endpoint=ENDPOINT, most=self.express, clock=self.clock),
+            Publisher(
+                partial(counts_of, audiences(watched(self.partitions, call))),
+                broadcasts,
+                Announcer(broadcasts, Topic(queues["broadcast"]), lifetime_seconds=LIFETIME, clock=self.clock),
+                ShortPath(
+                    search, broadcasts, queues["express"], endpoint=ENDPOINT, most=self.express, clock=self.clock
+                ),
+            ),
             posts_per_second=9_800,
             lanes=4,
             chunk_size=500,

@@ -6,18 +6,22 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import Any, override
 
 import pytest
 
 from functions.broadcast.publish.http import respond
 from functions.broadcast.publish.publish import Publish
-from functions.broadcast.publish.short_path import MOST_PARTITIONS, ShortPath
 from loudhailer import codec, ids
 from loudhailer.broadcast import bitmaps
+from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import Everyone, InRoom, OfChannel, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.messages import Announcement, ChunkMessage
 from loudhailer.broadcast.payload import Payload
+from loudhailer.broadcast.publishing.counts import counts_of
+from loudhailer.broadcast.publishing.publisher import Publisher
+from loudhailer.broadcast.publishing.short_path import MOST_PARTITIONS, ShortPath
 from loudhailer.broadcast.search import Search
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import InvalidFieldError, TransientError
@@ -69,22 +73,25 @@ class PublishFixture:
         broadcasts = watched(self.broadcasts, call)
         return Publish(
             CachedTenants(watched(self.tenants, call), clock=lambda: self.now),
-            audiences(watched(self.partitions, call)),
             broadcasts,
-            watched(self.topic, call),
-            ShortPath(
-                Search(
-                    recipients(watched(self.connections, call)),
-                    watched(self.sessions, call),
-                    watched(MemoryDeviceStore(self.connections), call),
-                    executor=AtOnce(),
+            Publisher(
+                partial(counts_of, audiences(watched(self.partitions, call))),
+                broadcasts,
+                Announcer(broadcasts, watched(self.topic, call), lifetime_seconds=LIFETIME, clock=lambda: self.now),
+                ShortPath(
+                    Search(
+                        recipients(watched(self.connections, call)),
+                        watched(self.sessions, call),
+                        watched(MemoryDeviceStore(self.connections), call),
+                        executor=AtOnce(),
+                        clock=lambda: self.now,
+                    ),
+                    broadcasts,
+                    watched(self.express, call),
+                    endpoint=ENDPOINT,
+                    most=self.most,
                     clock=lambda: self.now,
                 ),
-                broadcasts,
-                watched(self.express, call),
-                endpoint=ENDPOINT,
-                most=self.most,
-                clock=lambda: self.now,
             ),
             posts_per_second=9_800,
             lanes=4,
@@ -731,7 +738,7 @@ def test_a_transaction_with_a_lost_answer_is_found_by_the_single_write() -> None
 
 def test_the_partitions_of_a_large_deployment_are_left_to_swarm(monkeypatch: pytest.MonkeyPatch) -> None:
     """To count them all would take longer than the request may."""
-    monkeypatch.setattr("functions.broadcast.publish.publish._MOST_COUNTED", 2)
+    monkeypatch.setattr("loudhailer.broadcast.publishing.counts._MOST_COUNTED", 2)
     fixture = PublishFixture(most=10)
     for number in range(3):
         fixture.connect(number, in_partition=number)

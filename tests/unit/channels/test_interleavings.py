@@ -4,13 +4,10 @@ Every call of a store or a queue is a step. A schedule chooses whose step is nex
 two of its steps. Then time passes, and delayed messages are handled, twice and in any order.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.util import find_spec, module_from_spec
 from itertools import count
 from random import Random
-from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -22,6 +19,7 @@ from functions.channels.subscribe import subscribe
 from loudhailer.channels.leaving import Ended
 from loudhailer.channels.model import LEFT_AGAIN_SECONDS
 from loudhailer.ids import Pattern
+from tests.support.interleaving import Stepwise, mutated
 from tests.support.properties import examples
 from tests.unit.channels.channel_fixture import KEY, SUBSCRIBER, ChannelFixture
 
@@ -46,23 +44,6 @@ _STEPS = 25
 
 SCHEDULES = 100
 """Schedules of each scene; a mutant is run on more."""
-
-
-class Stepwise:
-    """A store whose calls are steps of the function that makes them."""
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        call = getattr(self._store, name)
-
-        def stepwise(*arguments: Any, **named: Any) -> Any:
-            if (parent := getcurrent().parent) is not None:
-                parent.switch()
-            return call(*arguments, **named)
-
-        return stepwise
 
 
 class Play:
@@ -314,14 +295,3 @@ def test_a_mutant_is_caught(mutant: str) -> None:
     modules = (changed, leave_channels) if module is subscribe else (subscribe, changed)
     with pytest.raises(AssertionError):
         plays(100 * SCHEDULES, scenes, modules)
-
-
-def mutated(module: ModuleType, before: str, after: str) -> ModuleType:
-    """A copy of the module with that text in place of the other, which it has once."""
-    spec: Any = find_spec(module.__name__)
-    source = spec.loader.get_source(module.__name__)
-    assert source.count(before) == 1
-    changed = module_from_spec(spec)
-    with patch.dict(sys.modules, {module.__name__: changed}):
-        exec(compile(source.replace(before, after), spec.origin, "exec"), vars(changed))  # noqa: S102  # our own code
-    return changed

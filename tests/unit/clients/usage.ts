@@ -48,5 +48,12 @@ export async function serve(sha256: ConstructorParameters<typeof SignatureV4>[0]
   // @ts-expect-error: an audience names a tenant
   await server.publish({ audience: { roomKey: "lobby" }, message: 1 });
   const { broadcastId } = await server.publish({ audience: { all: true }, message: 1, priority: "bulk" });
+  const [first] = await server.publishAll({ broadcasts: [{ audience: { tenantId: "acme", channel: "news/uk" }, message: 1 }] });
+  if (first?.status === 202) {
+    await server.report(first.body.broadcastId);
+  } else {
+    // @ts-expect-error: a refused broadcast has an error, and no id
+    await server.report(first?.body.broadcastId);
+  }
   throw new LoudhailerError("MINE", (await server.report(broadcastId)).status, { fatal: true });
 }

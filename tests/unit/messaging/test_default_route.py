@@ -91,7 +91,7 @@ def test_a_malformed_frame_is_answered_with_its_error(
     frame = decode(reply["body"])
     assert reply["statusCode"] == 200
     assert frame["error"].pop("message")
-    actions = ["joinroom", "sendmessage", "subscribe", "unsubscribe", "SiloSQS", "PooledSQS", "ping"]
+    actions = ["joinroom", "sendmessage", "subscribe", "unsubscribe", "publish", "SiloSQS", "PooledSQS", "ping"]
     connection = event(body)["requestContext"]["connectionId"]
     assert frame == {"error": {"code": code, "actions": actions}, "connectionId": connection, "requestId": "r=1"}
     assert counted["FrameRefused"] == 1

@@ -183,6 +183,12 @@ def test_a_subscription_takes_one_role() -> None:
     assert round(assumed_per_second(load) - Decimal(10_000) / (115 * 60)) == 500
 
 
+def test_a_message_to_a_channel_takes_one_role() -> None:
+    """`publish_frame` acts as the tenant of the frame."""
+    load = Load(connections=10_000, channel_messages_per_second=500, tenants=1_000_000)
+    assert round(assumed_per_second(load) - Decimal(10_000) / (115 * 60)) == 500
+
+
 def test_every_function_that_acts_as_one_tenant_is_planned_with() -> None:
     """Messages of `echo` count as direct; frames without meaning, of `default_route`, are not in a plan."""
     acting = {path.parent.name for path in ROOT.glob("functions/*/*/handler.py") if "PerTenant(" in path.read_text()}

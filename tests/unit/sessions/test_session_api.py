@@ -464,6 +464,7 @@ def test_tenants_are_listed_with_their_limits(stores: SessionApiFixture) -> None
                     "tenantSessions": 30,
                     "postsPerMinute": 7000,
                     "channelsPerConnection": 100,
+                    "channels": [],
                     "silo": False,
                 }
             ]

@@ -8,12 +8,18 @@ import pytest
 from loudhailer import codec
 from loudhailer.cells.placements.model import Placement, name_of_player, name_of_session
 from loudhailer.channels.model import ChannelMember, Subscription
+from loudhailer.codec import JsonText
 from loudhailer.connections.model import PROBE, Connection, ConnectionKey
 from loudhailer.errors import TransientError
+from loudhailer.history.model import Head, Publication
 from loudhailer.ids import (
     HUB,
+    BroadcastId,
     CellName,
+    Channel,
+    ChannelKey,
     ConnectionId,
+    Epoch,
     Partition,
     Pattern,
     PlayerId,
@@ -30,6 +36,7 @@ from tests.support.fakes.cells import MemoryPlacementStore
 from tests.support.fakes.channels import MemoryMemberStore, MemorySubscriptionStore
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.devices import MemoryDeviceStore
+from tests.support.fakes.history import MemoryHistoryStore, MemoryPublicationStore
 from tests.support.fakes.inbox import MemoryInboxStore
 from tests.support.fakes.limits import MemoryLimitStore
 from tests.support.fakes.partitions import MemoryPartitionStore
@@ -51,7 +58,7 @@ REST_SECONDS = 700
 class ErasingFixture:
     """Two tenants alike, in twins; `end_session` and `accounting` do their work while the command waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_hub: bool = True) -> None:
         self.now = float(NOW)
         self.tenants = MemoryTenantStore(*(replace(SAMPLE_TENANTS[0], tenant_id=tenant) for tenant in (ACME, OTHER)))
         self.sessions, self.connections = MemorySessionStore(), MemoryConnectionStore()
@@ -60,6 +67,8 @@ class ErasingFixture:
         self.inboxes, self.limits = MemoryInboxStore(), MemoryLimitStore()
         self.placements: MemoryPlacementStore | None = None
         self.subscriptions, self.members = MemorySubscriptionStore(), MemoryMemberStore()
+        self.is_hub = is_hub
+        self.history, self.publications = MemoryHistoryStore(), MemoryPublicationStore()
         self.closed: list[ConnectionKey] = []
         self.accounting_runs = True
         self.sessions_end = True
@@ -77,6 +86,8 @@ class ErasingFixture:
             self.sessions.rows[tenant, name] = Session(tenant, name, NOW + 100, ANN, frozenset(keys))
         self.devices.gone[tenant, ANN] = {ConnectionKey(nth_partition(tenant, 0), ConnectionId("over"))}
         self.send(tenant, 250)
+        if self.is_hub:
+            self.publish(tenant)
         self.places.take(tenant, sessions_of(tenant).name, 9, expires_at=NOW)
 
     def place(self) -> MemoryPlacementStore:
@@ -96,6 +107,16 @@ class ErasingFixture:
         self.limits.reserve(tenant, 99)
         self.count(key.partition, 1)
         return key
+
+    def publish(self, tenant: TenantId) -> None:
+        """Keep a message of a channel with history."""
+        key, message = ChannelKey(f"{tenant}#news"), BroadcastId("m")
+        head = self.history.begin(key, Head(epoch=Epoch("e"), generation=1, made_at=NOW, ids=(message,)), NOW)
+        self.history.keep_segment(key, head, NOW)
+        news = Publication(
+            tenant=tenant, broadcast_id=message, channel=Channel("news"), message=JsonText("1"), published_at=NOW
+        )
+        self.publications.put(news, NOW)
 
     def subscribe(self, key: ConnectionKey) -> None:
         """A subscription of a connection, with its member."""
@@ -149,6 +170,8 @@ class ErasingFixture:
             members=self.members,
             close=self.closed.append,
             placements=self.placements,
+            history=self.history if self.is_hub else None,
+            publications=self.publications if self.is_hub else None,
         )
 
     def erase(self, *further: "ErasingFixture", spread: Callable[[], Sequence[CellName]] = lambda: ()) -> Erasing:
@@ -180,6 +203,9 @@ class ErasingFixture:
             *self.places.names(tenant),
             *(key for key in self.subscriptions.rows if key[0].tenant == tenant),
             *(key for key in self.members.rows if tenant_of(key.partition) == tenant),
+            *(key for key in self.history.heads if tenant_of(key) == tenant),
+            *(key for key in self.history.closed if tenant_of(key[0]) == tenant),
+            *(key for key in self.publications.rows if key[0] == tenant),
             *(key for key in self.limits.rows if key == tenant),
             *(key for key in self.tenants.rows if key == tenant),
         ]
@@ -202,6 +228,8 @@ def test_all_rows_of_a_tenant_are_erased(cell: ErasingFixture) -> None:
         "partitions": 2,
         "subscriptions": 3,
         "members": 3,
+        "history": 2,
+        "publications": 1,
     }
     assert cell.rows(ACME) == []
     assert all(row.retired_at and not row.count for row in cell.partitions.of(ACME))
@@ -212,7 +240,7 @@ def test_all_rows_of_a_tenant_are_erased(cell: ErasingFixture) -> None:
 
 def test_a_tenant_is_erased_on_every_cell_before_its_id_rests(cell: ErasingFixture) -> None:
     """The numbers are those of all cells; each knows before that the tenant is none."""
-    north = ErasingFixture()
+    north = ErasingFixture(is_hub=False)
     tombstones: list[Tombstone] = []
 
     def spread() -> Sequence[CellName]:
@@ -229,6 +257,8 @@ def test_a_tenant_is_erased_on_every_cell_before_its_id_rests(cell: ErasingFixtu
         "partitions": 4,
         "subscriptions": 6,
         "members": 6,
+        "history": 2,
+        "publications": 1,
     }
     assert cell.rows(ACME) == [] == [row for row in north.rows(ACME) if row != ACME]
     assert north.rows(OTHER) == others != []

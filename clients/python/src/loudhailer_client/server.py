@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -131,20 +131,45 @@ class Server:
             "broadcastId": str(uuid.uuid4()) if broadcast_id is None else broadcast_id,
             **{name: value for name, value in optional.items() if value is not None},
         }
-        for attempt in range(_TRIES):
+        answer = await self._repeated("/broadcast", body)
+        if not isinstance(answer.get("broadcastId"), str):
+            raise _malformed(answer)
+        return answer
+
+    async def publish_all(self, broadcasts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Send up to 100 broadcasts, each once; a refused one does not stop the others.
+
+        Broadcasts to one channel are published in their order.
+
+        Args:
+            broadcasts: `{audience, message, broadcastId?, priority?, deadlineSeconds?, supersedes?}` each.
+
+        Returns:
+            `{status, body}` for each, in their order; `body` has what `publish` returns, or `error`. One with the
+            status 503 can be published again under the `broadcastId` that was given for it.
+        """
+        body = {"broadcasts": [{"broadcastId": str(uuid.uuid4()), **one} for one in broadcasts]}
+        answer = await self._repeated("/broadcasts", body)
+        results = answer.get("results")
+        if not isinstance(results, list) or len(results) != len(broadcasts):
+            raise _malformed(answer)
+        return results
+
+    async def _repeated(self, path: str, body: object) -> dict[str, Any]:
+        """Post a body whose broadcasts have ids; post it again if there is no answer."""
+        attempt = 0
+        while True:
             try:
-                answer, _ = await self._call("POST", "/broadcast", {}, body)
+                answer, _ = await self._call("POST", path, {}, body)
             except LoudhailerError as error:
                 seconds = (error.retry_after or 0) + Times().backoff(attempt)
                 is_last = attempt + 1 == _TRIES or seconds > _LONGEST_PAUSE_SECONDS
                 if error.fatal or error.status == _TOO_MANY or is_last:
                     raise
                 await self._pause(seconds)
+                attempt += 1
             else:
-                break
-        if not isinstance(answer.get("broadcastId"), str):
-            raise _malformed(answer)
-        return answer
+                return answer
 
     async def report(self, broadcast_id: str) -> dict[str, Any]:
         """Return the report of a broadcast, as far as it is known by now: `{status, delivered, gone, failed, ...}`."""

@@ -122,6 +122,7 @@ variables {
     reconcile            = { timeout = 60, memory = 512, reserved = null, provisioned = null }
     reconcile-members    = { timeout = 60, memory = 512, reserved = null, provisioned = null }
     relay_message        = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    publish_frame        = { timeout = 10, memory = 512, reserved = null, provisioned = null }
     send_message         = { timeout = 10, memory = 512, reserved = null, provisioned = null }
     session_api          = { timeout = 10, memory = 512, reserved = null, provisioned = null }
     settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
@@ -187,7 +188,7 @@ run "the_cell_of_a_hub_is_complete_and_every_function_has_exactly_its_permission
   }
   assert {
     condition = sort([for name, function in local.functions : name if function.tenant_role != null]) == tolist([
-      "default_route", "echo", "end_session", "join_room", "presence", "relay_message", "send_message", "subscribe",
+      "default_route", "echo", "end_session", "join_room", "presence", "publish_frame", "relay_message", "send_message", "subscribe",
     ])
     error_message = "Functions that act for one tenant at a time must have a role for it, and no others."
   }
@@ -222,7 +223,7 @@ run "the_cell_of_a_hub_is_complete_and_every_function_has_exactly_its_permission
     condition = join(" ", sort([
       for name, function in local.functions : name
       if anytrue([for statement in function.statements : contains(statement.Action, "dynamodb:DeleteItem") && contains(statement.Resource, local.tables.sessions.arn)])
-    ])) == "connect default_route echo join_room reconcile send_message session_api subscribe"
+    ])) == "connect default_route echo join_room publish_frame reconcile send_message session_api subscribe"
     error_message = "Functions that count a session's attempts must be able to end it, and few others."
   }
   assert {
@@ -315,7 +316,7 @@ run "the_cell_of_a_hub_is_complete_and_every_function_has_exactly_its_permission
   # Unanswered clients and throttled functions raise an alarm.
   assert {
     condition = toset([for alarm in values(module.function_alarms.alarms) : alarm.function]) == toset([
-      for name in ["authorizer", "connect", "default_route", "disconnect", "join_room", "reconcile", "reconcile-members", "send_message", "subscribe"] :
+      for name in ["authorizer", "connect", "default_route", "disconnect", "join_room", "publish_frame", "reconcile", "reconcile-members", "send_message", "subscribe"] :
       "loudhailer-test-${name}"
     ])
     error_message = "Every function without a queue or a stream in front of it must be watched."
@@ -475,6 +476,7 @@ run "a_further_cell_reports_to_its_hub_and_has_no_public_api" {
       reconcile-members    = { timeout = 60, memory = 512, reserved = null, provisioned = null }
       relay_message        = { timeout = 10, memory = 512, reserved = null, provisioned = null }
       report               = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      publish_frame        = { timeout = 10, memory = 512, reserved = null, provisioned = null }
       send_message         = { timeout = 10, memory = 512, reserved = null, provisioned = null }
       settle               = { timeout = 20, memory = 512, reserved = null, provisioned = null }
       subscribe            = { timeout = 10, memory = 512, reserved = null, provisioned = null }

@@ -12,8 +12,8 @@ variables {
   functions   = { publish = "loudhailer-test-publish", "echo-gold" = "loudhailer-test-echo-gold" }
   tables = {
     for name in [
-      "broadcasts", "connections", "devices", "lanes", "limits", "members", "messages", "partitions", "places", "sessions",
-      "subscriptions", "tenants",
+      "broadcasts", "connections", "devices", "history", "lanes", "limits", "members", "messages", "partitions", "places",
+      "publications", "sessions", "subscriptions", "tenants",
     ] : name => { name = "loudhailer-test-${name}", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/loudhailer-test-${name}" }
   }
   queues = {

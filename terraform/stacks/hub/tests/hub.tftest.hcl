@@ -38,7 +38,7 @@ run "the_hub_of_an_account_is_complete" {
     condition = toset(keys(output.functions)) == toset([
       "accounting", "accounting-members", "authorizer", "connect", "default_route", "disconnect", "echo", "end_session",
       "join_room", "leave_channels", "post_message", "post_message-express", "post_message-rooms", "presence", "publish",
-      "query", "reconcile", "reconcile-members", "relay_message", "send_message", "session_api", "settle", "subscribe",
+      "publish_frame", "query", "reconcile", "reconcile-members", "relay_message", "send_message", "session_api", "settle", "subscribe",
       "swarm",
     ])
     error_message = "The hub must have every function."

@@ -73,18 +73,23 @@ def handler(event, context):
 
 
 def test_functions_behind_mappings_yield_to_functions_that_clients_wait_for(local_aws: LocalAws) -> None:
-    """They share a machine's cores here, and do not in AWS."""
-    tells_its_niceness = """
+    """They share a machine's cores and one server here, and do not in AWS."""
+    tells_its_place = """
 def handler(event, context):
-    note(os.getpriority(os.PRIO_PROCESS, 0))
+    note([os.getpriority(os.PRIO_PROCESS, 0), os.environ["AWS_ENDPOINT_URL"]])
 """
-    called, by_client = local_aws.deploy(tells_its_niceness)
+    called, by_client = local_aws.deploy(tells_its_place)
     local_aws.client("lambda").invoke(FunctionName=called, Payload=b"{}")
-    mapped, by_mapping = local_aws.deploy(tells_its_niceness)
+    mapped, by_mapping = local_aws.deploy(tells_its_place)
     url, arn = local_aws.queue()
     local_aws.connect(arn, mapped)
     _send(local_aws, url, "one")
-    assert by_client.await_entries(1)[0] < by_mapping.await_entries(1)[0]
+    (niceness, endpoint), (background_niceness, background) = (
+        by_client.await_entries(1)[0],
+        by_mapping.await_entries(1)[0],
+    )
+    assert niceness < background_niceness
+    assert endpoint == local_aws.endpoint != background
 
 
 @pytest.mark.emulator_contract

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from functions.channels.publish_frame.publish_frame import PublishFrame
 from functions.messaging.default_route.default_route import DefaultRoute
 from functions.messaging.echo.delivery import ReplyDelivery
 from functions.messaging.echo.echo import Echo, Tenancy
@@ -16,20 +18,28 @@ from functions.messaging.send_message.direct import Direct
 from functions.messaging.send_message.rooms import SendToRoom, SmallRoom
 from functions.messaging.send_message.send_message import SendMessage
 from loudhailer.broadcast.announcer import Announcer
+from loudhailer.broadcast.publishing.counts import counts_of_channel
+from loudhailer.broadcast.publishing.publisher import Publisher
+from loudhailer.broadcast.publishing.short_path import ShortPath
+from loudhailer.broadcast.search import PartitionSearch
 from loudhailer.connections.model import Connection
 from loudhailer.deadline import Deadline
 from loudhailer.limits.attempts import Attempts
 from loudhailer.limits.posts import PostBudget
+from loudhailer.partitions.audiences import ChannelAudiences
 from loudhailer.queues.consumer import Record
+from loudhailer.sessions.grants import Grants
 from loudhailer.sessions.model import Session
 from loudhailer.websocket.exchange import Exchange, Respond, TenantResponder
 from loudhailer.websocket.once import Once
 from tests.support.broadcasts import ENDPOINT
+from tests.support.executors import AtOnce
 from tests.support.fakes.broadcast import MemoryBroadcastStore, MemoryTopic
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.delivery import MemoryOrderedSender
 from tests.support.fakes.inbox import MemoryInboxStore
 from tests.support.fakes.limits import MemoryLimitStore
+from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.fakes.places import MemoryPlaceStore
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.fakes.rooms import MemoryRoomStore
@@ -47,7 +57,8 @@ ANY_FRAME = st.one_of(*ROUTES.values())
 def sessions() -> MemorySessionStore:
     """The session that all frames come from."""
     store = MemorySessionStore()
-    store.rows[TENANT, SESSION] = Session(TENANT, SESSION, NOW + 300, connections=frozenset({KEY}))
+    grants = Grants.from_wire({"chat/*": "p"})
+    store.rows[TENANT, SESSION] = Session(TENANT, SESSION, NOW + 300, connections=frozenset({KEY}), grants=grants)
     return store
 
 
@@ -81,6 +92,17 @@ def send_message() -> SendMessage:
     )
 
 
+def publish() -> PublishFrame:
+    """Messages to channels that nobody is subscribed to."""
+    broadcasts = MemoryBroadcastStore()
+    announce = Announcer(broadcasts, MemoryTopic(), lifetime_seconds=300, clock=lambda: NOW)
+    search = PartitionSearch(MemoryConnectionStore(), executor=AtOnce(), clock=lambda: NOW)
+    short_path = ShortPath(search, broadcasts, MemoryQueue(), endpoint=ENDPOINT, most=100, clock=lambda: NOW)
+    counts = partial(counts_of_channel, ChannelAudiences(MemoryPartitionStore(), executor=AtOnce()))
+    publisher = Publisher(counts, broadcasts, announce, short_path)
+    return PublishFrame(publisher, posts(), once=Once(MemorySentStore(), clock=lambda: NOW), enabled=True)
+
+
 def exchange(respond: Respond) -> Callable[[Any], dict[str, Any]]:
     """A route that answers by this."""
     responder = TenantResponder(sessions(), MemoryLimitStore(), respond)
@@ -94,11 +116,13 @@ def handler(route: str) -> Callable[[Any], dict[str, Any]]:
             return DefaultRoute(lambda _: Attempts(sessions(), MemoryLimitStore()), clock=lambda: NOW)
         case "joinroom":
             return exchange(JoinRoom(rooms(), MemoryOrderedSender(), posts(), endpoint=ENDPOINT))
+        case "publish":
+            return exchange(publish())
         case _:
             return exchange(send_message())
 
 
-@pytest.mark.parametrize("route", ["default", "joinroom", "sendmessage"])
+@pytest.mark.parametrize("route", ["default", "joinroom", "publish", "sendmessage"])
 @FUZZ
 @given(text=ANY_FRAME)
 def test_a_route_answers_any_frame(route: str, text: str) -> None:

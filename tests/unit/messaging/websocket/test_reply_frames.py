@@ -4,11 +4,11 @@ import pytest
 
 from loudhailer.broadcast.payload import broadcast_frame
 from loudhailer.codec import decode, json_text
+from loudhailer.connections.model import Speaker
 from loudhailer.errors import ErrorCode
 from loudhailer.ids import BroadcastId, ConnectionId, PlayerId, RoomKey
 from loudhailer.rooms.model import NickName
 from loudhailer.websocket.replies import (
-    Speaker,
     ack_frame,
     direct_frame,
     error_frame,

@@ -12,7 +12,7 @@ from loudhailer.broadcast.messages import Announcement, ChunkMessage
 from loudhailer.broadcast.model import Chunk, Source, Summary
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.scope import Scope
-from loudhailer.broadcast.search import Page, Search
+from loudhailer.broadcast.search import Page, PartitionSearch
 from loudhailer.errors import TransientError
 from loudhailer.ids import ChunkId, Partition
 from loudhailer.observability import count
@@ -29,7 +29,7 @@ class ShortPath:
 
     def __init__(
         self,
-        search: Search,
+        search: PartitionSearch,
         broadcasts: BroadcastStore,
         queue: Queue,
         *,

@@ -1,0 +1,1 @@
+"""Publishes clients' messages to channels."""

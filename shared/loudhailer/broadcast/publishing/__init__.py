@@ -1,0 +1,1 @@
+"""Recording and sending of broadcasts, which the functions `publish` and `publish_frame` begin."""
