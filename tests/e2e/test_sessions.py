@@ -218,7 +218,7 @@ async def test_a_client_that_connects_while_its_session_ends_is_closed(scene: Sc
             return error.refusal
 
     comers = [asyncio.create_task(come()) for _ in range(30)]
-    await eventually(lambda: scene.system.count(session.tenant).rows, lambda rows: rows >= 5)
+    await eventually(lambda: scene.system.count(session.tenant).rows, lambda rows: rows is not None and rows >= 5)
     await delete(scene, session)
     answers = await asyncio.gather(*comers)
     assert {answer.status for answer in answers if isinstance(answer, Refusal)} <= {403}
