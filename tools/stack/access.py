@@ -26,7 +26,7 @@ _making = Lock()
 """A session is used by one thread at a time."""
 
 
-class Pace:
+class CallRate:
     """Lets calls begin at a rate, and others wait for their turn."""
 
     def __init__(self, calls_per_second: float) -> None:
@@ -72,8 +72,8 @@ class AccountAccess:
                 "See those there are: `aws configure list-profiles`.",
             ) from error
         # The SDK's retries count too, so each request waits for its turn, and not each call.
-        pace: Any = Pace(_LOG_CALLS_PER_SECOND)
-        session.events.register("before-send.cloudwatch-logs.FilterLogEvents", pace)
+        rate: Any = CallRate(_LOG_CALLS_PER_SECOND)
+        session.events.register("before-send.cloudwatch-logs.FilterLogEvents", rate)
         return AccountAccess(session)
 
     def client(
