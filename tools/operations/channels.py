@@ -39,8 +39,8 @@ class ChannelsChange:
     def after(self, former: Sequence[ChannelSetting]) -> tuple[ChannelSetting, ...]:
         """Return the settings; history continues for a pattern that had it.
 
-        It begins at `begins_at` if a channel without history may come to the pattern: a pattern without history was
-        before it, and is not any more. Otherwise a client of that channel would miss messages without learning it.
+        It begins at `begins_at` if a channel that was without history meanwhile may come to the pattern. Otherwise a
+        client of that channel would miss messages without learning it.
         """
         begun = {one.pattern: one.history for one in former if one.history is not None}
         settings: list[ChannelSetting] = []
@@ -54,10 +54,18 @@ class ChannelsChange:
 
 
 def _comes_free(setting: ChannelSetting, before: Sequence[ChannelSetting], former: Sequence[ChannelSetting]) -> bool:
-    """Tell whether a pattern without history was before the setting, and is not any more."""
+    """Tell whether a pattern that took its channels out of the setting's history was before it, and is not any more.
+
+    A pattern without history took them out, and so did one whose history began later.
+    """
     place = [one.pattern for one in former].index(setting.pattern)
-    without = {one.pattern for one in former[:place] if one.history is None}
-    return not without <= {one.pattern for one in before if one.history is None}
+    history = former[place].history
+    now = {one.pattern: one.history for one in before}
+    return any(
+        one.pattern not in now or (one.history is None and now[one.pattern] is not None)
+        for one in former[:place]
+        if one.history is None or history is None or one.history.begins_at > history.begins_at
+    )
 
 
 def _settings(wanted: Any, begins_at: int) -> tuple[ChannelSetting, ...]:

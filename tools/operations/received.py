@@ -52,13 +52,14 @@ class Received:
 
 
 def received(client: Any, url: str, *, wait_seconds: int = 0) -> Iterator[Received]:
-    """Return the queue's messages, until two answers in a row have had none that is new.
+    """Return the queue's messages, until two answers in a row were empty.
 
-    A message that was put back, or was held for too long, may be returned once more, with another receipt.
+    A message that was put back, or was held for too long, may be returned once more, with another receipt. So it ends,
+    too, when as many messages as are known have come in a row, and none of them was new.
     """
     known = set[str]()
-    empty = 0
-    while empty < _EMPTY_ANSWERS:
+    empty = repeated = 0
+    while empty < _EMPTY_ANSWERS and repeated <= len(known):
         answer = client.receive_message(
             QueueUrl=url,
             MaxNumberOfMessages=10,
@@ -70,7 +71,8 @@ def received(client: Any, url: str, *, wait_seconds: int = 0) -> Iterator[Receiv
         messages = answer.get("Messages", [])
         new = {message["MessageId"] for message in messages} - known
         known |= new
-        empty = 0 if new else empty + 1
+        empty = 0 if messages else empty + 1
+        repeated = 0 if new else repeated + len(messages)
         for message in messages:
             attributes, system = message.get("MessageAttributes", {}), message["Attributes"]
             times = int(system["ApproximateReceiveCount"])

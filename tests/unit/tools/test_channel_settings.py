@@ -66,6 +66,16 @@ def test_history_begins_later_where_a_channel_without_history_comes_to_its_patte
     }
 
 
+def test_history_begins_later_where_a_channel_comes_back_to_its_pattern() -> None:
+    """`news/uk` had a history of its own meanwhile, which began two minutes late: those messages have no offsets."""
+    first = settings(kept("news/*"))
+    second = settings(kept("news/uk"), kept("news/*"), now=10_000, former=first)
+    assert begins(second) == {"news/uk": 10_120, "news/*": 1_120}
+    assert begins(settings(kept("news/uk"), kept("news/*"), now=10_050, former=second)) == begins(second)
+    assert begins(settings(kept("news/*"), now=10_050, former=second)) == {"news/*": 10_170}
+    assert begins(settings(kept("news/*"), now=20_000, former=second)) == {"news/*": 20_120}
+
+
 @pytest.mark.parametrize(
     ("channel", "messages"), [("news/uk", 1), ("news/fr", 2), ("news", None), ("sport", None), ("sport/a/b", 3)]
 )

@@ -1,5 +1,6 @@
 """Messages in the dead-letter queue are sent again, each to the queue of its kind."""
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -221,6 +222,26 @@ def test_letters_that_are_kept_are_counted_once_and_put_back_however_long_it_tak
     result = redrive(deployment)
     assert (result.sent, result.refused) == ({"ChunkMessage": 1}, {"malformed, or of another release": 2})
     assert deployment.sqs.bodies(LETTERS) == ["garbage", "rubbish"]
+
+
+def test_letters_behind_many_that_are_kept_for_too_long_are_sent(
+    deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time of the first forty is over after three answers: they are received again before the others."""
+    receive, answers = deployment.sqs.receive_message, itertools.count()
+
+    def receive_late(**request: Any) -> dict[str, Any]:
+        if next(answers) == 3:
+            for letter in deployment.sqs.queues[LETTERS]:
+                letter.held = False
+        return receive(**request)
+
+    monkeypatch.setattr(deployment.sqs, "receive_message", receive_late)
+    chunks = [replace(chunk_message(), chunk_id=ChunkId(f"0.{number}")).to_wire() for number in range(5)]
+    deployment.sqs.send(LETTERS, *(f"garbage {number}" for number in range(40)), *chunks)
+    result = redrive(deployment)
+    assert (result.sent, result.refused) == ({"ChunkMessage": 5}, {"malformed, or of another release": 40})
+    assert len(deployment.sqs.bodies(LETTERS)) == 40
 
 
 def test_an_empty_queue_is_no_error(deployment: DeploymentStandIn) -> None:
