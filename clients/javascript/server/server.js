@@ -43,7 +43,7 @@ export class Server {
 
   /** Send up to 100 broadcasts, each once. The results are in their order; a refused one does not stop the others. */
   async publishAll({ broadcasts }) {
-    const body = { broadcasts: broadcasts.map((one) => ({ broadcastId: crypto.randomUUID(), ...one })) };
+    const body = { broadcasts: broadcasts.map((one) => ({ ...one, broadcastId: one.broadcastId ?? crypto.randomUUID() })) };
     const isLegal = ({ results }) => Array.isArray(results) && results.length === broadcasts.length;
     return (await this.#repeated("/broadcasts", body, isLegal)).results;
   }

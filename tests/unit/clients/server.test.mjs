@@ -116,3 +116,18 @@ test("a signer gets the whole request, and its headers are sent", async () => {
   ]);
   assert.deepEqual(sent, { "content-type": "application/json", authorization: "AWS4-HMAC-SHA256 ..." });
 });
+
+test("a broadcast whose id is undefined is repeated as the same one", async () => {
+  const bodies = [];
+  const fetch = async (_url, { body }) => {
+    bodies.push(JSON.parse(body));
+    if (bodies.length === 1) {
+      throw new TypeError("fetch failed");
+    }
+    return new Response(JSON.stringify({ results: [{ status: 202, body: {} }] }));
+  };
+  const server = new Server({ url: "https://api.example/", fetch, pause: async () => {} });
+  await server.publishAll({ broadcasts: [{ audience: { tenantId: "a" }, message: 1, broadcastId: undefined }] });
+  assert.deepEqual(bodies[0], bodies[1]);
+  assert.equal(bodies[0].broadcasts[0].broadcastId.length, 36);
+});

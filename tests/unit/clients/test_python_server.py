@@ -118,3 +118,20 @@ async def test_signatures_hold_by_an_independent_calculation() -> None:
         assert headers["authorization"].startswith(f"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/{scope}, ")
         assert headers["authorization"].endswith(f"Signature={signature_of(request, 'secret', scope)}")
         assert headers["x-amz-security-token"] == "token"
+
+
+async def test_a_broadcast_with_the_id_none_is_repeated_as_the_same_one() -> None:
+    """As one without an id: the id is made before the first request; a message may be null."""
+    bodies: list[Any] = []
+
+    async def fetch(request: Request, timeout: float) -> Response:  # noqa: ARG001, ASYNC109
+        bodies.append(json.loads(request.body or ""))
+        if len(bodies) == 1:
+            raise ConnectionRefusedError
+        return Response(200, {}, json.dumps({"results": [{"status": 202, "body": {}}]}))
+
+    server = Server("https://api.example/", fetch=fetch, pause=at_once)
+    await server.publish_all([{"audience": {"tenantId": "a"}, "message": None, "broadcastId": None, "priority": None}])
+    assert bodies[0] == bodies[1]
+    (sent,) = bodies[0]["broadcasts"]
+    assert (len(sent["broadcastId"]), sent["message"], "priority" in sent) == (36, None, False)

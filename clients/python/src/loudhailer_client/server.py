@@ -148,7 +148,7 @@ class Server:
             `{status, body}` for each, in their order; `body` has what `publish` returns, or `error`. One with the
             status 503 can be published again under the `broadcastId` that was given for it.
         """
-        body = {"broadcasts": [{"broadcastId": str(uuid.uuid4()), **one} for one in broadcasts]}
+        body = {"broadcasts": [_with_id(one) for one in broadcasts]}
         answer = await self._repeated("/broadcasts", body)
         results = answer.get("results")
         if not isinstance(results, list) or len(results) != len(broadcasts):
@@ -206,6 +206,12 @@ def _time_of(response: Response) -> float:
         return parsedate_to_datetime(response.headers["date"]).timestamp()
     except (KeyError, ValueError):
         return time.time()
+
+
+def _with_id(broadcast: Mapping[str, Any]) -> dict[str, Any]:
+    """A broadcast with an id of its own if it has none, so that a repetition is the same one."""
+    given = {name: value for name, value in broadcast.items() if value is not None or name == "message"}
+    return {"broadcastId": str(uuid.uuid4()), **given}
 
 
 def _malformed(answer: object) -> LoudhailerError:
