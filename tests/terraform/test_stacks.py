@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from tests.terraform.quotas import broken
+from tests.terraform.quotas import PlannedResource, broken
 from tests.terraform.running import SOURCE, LinkedTerraform, linked
 from tools.toolchain.provider import LOCK
 
@@ -117,6 +118,16 @@ def test_a_stack_is_valid_with_the_values_of_every_environment(
     for name, values in planned.items():
         assert runs[name]
         assert broken(runs[name], concurrency=concurrency_of(values)) == []
+        # A client's message reaches the cell of its function alone, so clients publish where there is no other.
+        is_alone = re.search(r"^cells += \{\"", values, re.MULTILINE) is None
+        expected = {"hub": {"true" if is_alone else "false"}, "cell": {"false"}}
+        assert settings(runs[name], "PUBLISHING_ENABLED") == expected.get(stack, set())
+
+
+def settings(resources: Iterable[PlannedResource], name: str) -> set[str]:
+    """The values of a variable in all functions that have it."""
+    environments = [one for resource in resources for one in resource.values.get("environment") or ()]
+    return {one["variables"][name] for one in environments if name in one["variables"]}
 
 
 def concurrency_of(values: str) -> int:

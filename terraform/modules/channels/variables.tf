@@ -27,6 +27,11 @@ variable "functions" {
     condition     = alltrue([for name in ["subscribe", "leave_channels"] : var.functions[name].timeout <= 20])
     error_message = "functions: subscribe and leave_channels must have a timeout of at most 20 seconds; a minute after a connection's end nothing may put a member for it."
   }
+
+  validation {
+    condition     = var.functions.publish_frame.timeout < 15
+    error_message = "functions: publish_frame must have a timeout of less than 15 seconds; then a message is open to its client's next attempt."
+  }
 }
 
 variable "control_plane" {

@@ -141,3 +141,19 @@ run "a_slow_function_is_refused" {
 
   expect_failures = [var.functions]
 }
+
+run "publish_frame_ends_before_its_client_may_repeat_a_message" {
+  command = plan
+
+  variables {
+    functions = {
+      accounting-members = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      leave_channels     = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      publish_frame      = { timeout = 15, memory = 512, reserved = null, provisioned = null }
+      reconcile-members  = { timeout = 60, memory = 512, reserved = null, provisioned = null }
+      subscribe          = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    }
+  }
+
+  expect_failures = [var.functions]
+}
