@@ -161,8 +161,11 @@ def _replace_waiting(deployment: Deployment, summary: Summary) -> None:
 
 
 def _put_back(deployment: Deployment, shard: str, message: Received) -> None:
-    """Let the workers have it: as a new message if need be, or SQS would give it up for having been looked at here."""
-    if message.times < _LOOKS:
+    """Let the workers have it: as a new message if need be, or SQS would give it up for having been looked at here.
+
+    After the time for which it was held, a worker may have it already: a copy would be posted beside it.
+    """
+    if message.times < _LOOKS or not message.is_held:
         message.put_back()
     else:
         deployment.queue(shard).send_all([message.body], group=message.system.get("MessageGroupId"))

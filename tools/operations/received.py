@@ -1,5 +1,6 @@
 """Reading a queue from the command line: each message is taken, or goes back at once."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 _HELD_SECONDS = 30
+_MARGIN_SECONDS = 5
 _EMPTY_ANSWERS = 2
 
 _HELD_NO_LONGER = {
@@ -23,7 +25,7 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Change
 class Received:
     """A message, held for half a minute; `times` is how often it was received so far, this time included.
 
-    `attributes` are its own, `system` the ones that SQS added.
+    `attributes` are its own, `system` the ones that SQS added; `held_until` is a time of the monotonic clock.
     """
 
     client: Any
@@ -34,6 +36,12 @@ class Received:
     times: int
     attributes: Mapping[str, Any]
     system: Mapping[str, str]
+    held_until: float
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether no other receiver can have it for some seconds."""
+        return time.monotonic() < self.held_until - _MARGIN_SECONDS
 
     def delete(self) -> None:
         """Take it out of the queue; after the half minute it may stay there, and is received again."""
@@ -60,6 +68,7 @@ def received(client: Any, url: str, *, wait_seconds: int = 0) -> Iterator[Receiv
     known = set[str]()
     empty = repeated = 0
     while empty < _EMPTY_ANSWERS and repeated <= len(known):
+        held_until = time.monotonic() + _HELD_SECONDS
         answer = client.receive_message(
             QueueUrl=url,
             MaxNumberOfMessages=10,
@@ -77,5 +86,13 @@ def received(client: Any, url: str, *, wait_seconds: int = 0) -> Iterator[Receiv
             attributes, system = message.get("MessageAttributes", {}), message["Attributes"]
             times = int(system["ApproximateReceiveCount"])
             yield Received(
-                client, url, message["MessageId"], message["Body"], message["ReceiptHandle"], times, attributes, system
+                client,
+                url,
+                message["MessageId"],
+                message["Body"],
+                message["ReceiptHandle"],
+                times,
+                attributes,
+                system,
+                held_until,
             )

@@ -29,6 +29,7 @@ from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.unit.tools.queues import DeploymentStandIn
 from tools.errors import OperatorError
 from tools.operations import cancelling
+from tools.operations import received as received_module
 from tools.operations.received import received as received_from
 
 SIZE = 3
@@ -149,6 +150,21 @@ def test_other_messages_are_put_back_after_any_number_of_receives(
     cancel(deployment, monkeypatch, settled_after=20)
     assert deployment.sqs.given_up == []
     assert sorted(deployment.sqs.bodies(SHARD)) == sorted([*others, replace(WAITING, cancelled=True).to_wire()])
+
+
+def test_a_message_that_was_held_for_too_long_is_not_copied(
+    deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker may have it already, and its copy would be posted as well."""
+    other = replace(WAITING, broadcast_id=BroadcastId("another")).to_wire()
+    deployment.sqs.send(SHARD, other)
+    deployment.sqs.queues[SHARD][-1].times = 1
+    monkeypatch.setattr(received_module, "_HELD_SECONDS", 0)
+    sent: list[str] = []
+    monkeypatch.setattr(deployment.sqs, "send", lambda _, *bodies, **_named: sent.extend(bodies))
+    cancel(deployment, monkeypatch)
+    assert other not in sent
+    assert other in deployment.sqs.bodies(SHARD)
 
 
 def test_every_shard_is_searched_to_its_end(deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
