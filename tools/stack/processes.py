@@ -97,9 +97,10 @@ class ProcessTable:
 def identity_of(process: psutil.Process) -> str:
     """Return what no other process has: its id, and the random number of its start.
 
-    No start time: Linux counts it from the boot, so it changes when the machine's clock is set.
+    No start time: Linux counts it from the boot, so it changes when the machine's clock is set. Only a process that was
+    started by a release before has nothing else.
     """
-    return f"{process.pid}@{_environment(process).get(START)}"
+    return f"{process.pid}@{_environment(process).get(START) or f'{process.create_time():.2f}'}"
 
 
 def free_port(preferred: int = 0) -> int:

@@ -117,6 +117,13 @@ def test_the_identity_stays_when_the_clock_of_the_machine_is_set(
     assert identity_of(psutil.Process(process.pid)) == before
 
 
+def test_a_process_of_a_release_before_has_its_start_time(table: ProcessTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state names it so: the next `up` keeps what that release started."""
+    process = table.start("one", SLEEP, os.environ)
+    monkeypatch.setattr(psutil.Process, "environ", lambda _self: {})
+    assert identity_of(process) == f"{process.pid}@{process.create_time():.2f}"
+
+
 def test_the_mark_names_the_stack_and_the_process(table: ProcessTable, directory: StackDirectory) -> None:
     """It must not match a stack whose path merely begins alike."""
     assert table.mark("one") == {MARK: f"{directory.path}:one"}
