@@ -66,7 +66,8 @@ def put_tenant(
         typer.Option(
             metavar="JSON",
             help='Settings of channels in place of all former ones: [{"pattern":"news/*","history":{"messages":1000,'
-            '"seconds":86400}}]. The first pattern that matches counts; [] for none.',
+            '"seconds":86400}}]. The first pattern that matches counts; [] for none. Kept for a coming release: no '
+            "function uses them yet.",
         ),
     ] = None,
     session_ttl: Annotated[int | None, number_option("Seconds that an idle session lives.")] = None,

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from loudhailer import codec
-from loudhailer.ids import Channel, Pattern, TenantId
-from loudhailer.tenants.channels import ChannelSetting, Retention, retention_of
+from loudhailer.ids import Pattern, TenantId
+from loudhailer.tenants.channels import ChannelSetting, Retention
 from tools.errors import OperatorError
 from tools.operations.channels import ChannelsChange
 from tools.operations.tenants import SAMPLE_TENANTS, TenantChange
@@ -74,22 +74,6 @@ def test_history_begins_later_where_a_channel_comes_back_to_its_pattern() -> Non
     assert begins(settings(kept("news/uk"), kept("news/*"), now=10_050, former=second)) == begins(second)
     assert begins(settings(kept("news/*"), now=10_050, former=second)) == {"news/*": 10_170}
     assert begins(settings(kept("news/*"), now=20_000, former=second)) == {"news/*": 20_120}
-
-
-@pytest.mark.parametrize(
-    ("channel", "messages"), [("news/uk", 1), ("news/fr", 2), ("news", None), ("sport", None), ("sport/a/b", 3)]
-)
-def test_the_first_pattern_that_matches_counts(channel: str, messages: int | None) -> None:
-    """A pattern without history takes its channels out."""
-    found = settings(
-        kept("news/uk", messages=1),
-        kept("news/*", messages=2),
-        {"pattern": "sport"},
-        kept("sport/*", messages=3),
-        kept("sport/a/*", messages=4),
-    )
-    retention = retention_of(found, Channel(channel))
-    assert (retention and retention.messages) == messages
 
 
 MALFORMED: list[tuple[str, str]] = [
