@@ -166,7 +166,7 @@ def test_a_map_that_is_no_json_is_refused(project: Project) -> None:
         ("hub", 'region      = "eu-central-1"', "", "has no region."),
         ("hub", 'region      = "eu-central-1"', 'region = "Frankfurt"', "has an illegal region: 'Frankfurt'."),
         ("hub", 'environment = "dev"', 'prefix = "Big_One"', "has an illegal prefix: 'Big_One'."),
-        ("hub", 'environment = "dev"', 'prefix = "awsome"', "has an illegal prefix: 'awsome'."),
+        ("hub", 'environment = "dev"', 'prefix = "awshout"', "has an illegal prefix: 'awshout'."),
         ("hub", 'environment = "dev"', 'prefix = "ssm-hailer"', "has an illegal prefix: 'ssm-hailer'."),
         ("hub", 'environment = "dev"', 'auth = "iam"', "has an illegal auth: 'iam'."),
         ("registry", 'account_id = "444444444444", ', "", "has no images.account_id."),

@@ -97,7 +97,7 @@ run "a_prefix_that_begins_as_aws_own_parameters_is_refused" {
   command = plan
 
   variables {
-    prefix = "awsome-hailer"
+    prefix = "awshout"
   }
 
   expect_failures = [var.prefix]
