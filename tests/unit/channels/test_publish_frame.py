@@ -290,6 +290,17 @@ def test_a_repeated_message_is_acknowledged_and_sent_once() -> None:
         clients.frame(data="another", clientMessageId="m1")
 
 
+def test_a_repeated_message_is_sent_once_if_its_end_could_not_be_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is published again, under the same id, and its broadcast was announced already."""
+    clients = Publications()
+    clients.subscribe("chat/a", "bob")
+    with monkeypatch.context() as failing:
+        failing.setattr(clients.sent, "finish", clients.sent.release)
+        first = clients.frame(clientMessageId="m1")
+    assert clients.frame(clientMessageId="m1") == first
+    assert len(clients.chunks) == 1
+
+
 def test_the_same_message_without_an_id_is_two_messages() -> None:
     """Clients may say the same twice."""
     clients = Publications()

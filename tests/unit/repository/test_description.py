@@ -19,7 +19,11 @@ _FUNCTION = re.compile(r'functions(?:\.get\(|\[)"(\w+)"')
 _READ_ELSEWHERE = {"release", "probe", "emulator", "image", "toolchain", "planner"}
 """Folders of tools that find no deployment by its environment; `release` and `probe` read Terraform's outputs."""
 
-FINDERS = sorted(path for path in TOOLS.rglob("*.py") if path.relative_to(TOOLS).parts[0] not in _READ_ELSEWHERE)
+FINDERS = sorted(
+    path
+    for path in TOOLS.rglob("*.py")
+    if path.relative_to(TOOLS).parts[0] not in _READ_ELSEWHERE and ".venv" not in path.parts  # that of tools/checkov
+)
 RELEASE = sorted((TOOLS / "release").glob("*.py")) + sorted((TOOLS / "probe").rglob("*.py"))
 
 
