@@ -106,6 +106,9 @@ def test_an_interruption_ends_the_work_that_was_begun_and_begins_no_other() -> N
         begun.append(stack)
         if all_begun.wait() == 0:
             signal.pthread_kill(main, signal.SIGINT)
+            # Python drops an interruption that arrives while it runs a finalizer; an operator interrupts again.
+            while not over.wait(1.0):
+                signal.pthread_kill(main, signal.SIGINT)
         assert over.wait(TIMEOUT_SECONDS)
 
     def end() -> None:
