@@ -16,6 +16,8 @@ import psutil
 from loudhailer.ids import HUB, CellName
 from tests.e2e.system import System
 from tests.support.waiting import PATIENCE_SECONDS, eventually
+from tools.stack.lifecycle import AWS
+from tools.stack.local_aws import local_endpoint
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
@@ -29,13 +31,16 @@ _TOLD = ("QueueArn", "Approximate", "CreatedTimestamp", "LastModifiedTimestamp")
 
 
 class Workers:
-    """The workers of one of the system's functions, busy and idle; a container's processes are the machine's, too."""
+    """The workers of one of the system's functions, busy and idle; a container's processes are the machine's, too.
+
+    They belong to the system if they have one of the endpoints of its local AWS, which listens on two ports.
+    """
 
     def __init__(self, system: System, function: str) -> None:
-        self._identity = {
-            "AWS_ENDPOINT_URL": system.deployment.access.endpoint,
-            "AWS_LAMBDA_FUNCTION_NAME": system.deployment.functions[function],
-        }
+        sockets = psutil.Process(system.pids()[AWS]).net_connections("tcp")
+        ports = {socket.laddr.port for socket in sockets if socket.status == psutil.CONN_LISTEN}
+        self._endpoints = {local_endpoint(port) for port in ports}
+        self._name = system.deployment.functions[function]
 
     def kill(self) -> int:
         """Kill all; how many there were."""
@@ -61,13 +66,18 @@ class Workers:
             while not happened():
                 if time.monotonic() - looked > _LOOK_SECONDS:
                     workers, looked = self._find(), time.monotonic()
-                assert time.monotonic() < deadline, f"{self._identity} never did what it was to be killed for"
+                assert time.monotonic() < deadline, f"{self._name} never did what it was to be killed for"
                 _step(workers)
         finally:
-            self.kill()
+            killed = self.kill()
+        assert killed, f"{self._name} had no worker"
 
     def _find(self) -> list[psutil.Process]:
-        return [process for process in psutil.process_iter() if self._identity.items() <= _environment(process).items()]
+        return [process for process in psutil.process_iter() if self._has(_environment(process))]
+
+    def _has(self, environment: Mapping[str, str]) -> bool:
+        is_here = environment.get("AWS_ENDPOINT_URL") in self._endpoints
+        return is_here and environment.get("AWS_LAMBDA_FUNCTION_NAME") == self._name
 
 
 def _step(workers: list[psutil.Process]) -> None:

@@ -84,5 +84,5 @@ async def test_a_killed_probe_blocks_the_next_until_it_is_removed(scene: Scene) 
     assert refused.returncode == 1
     assert "--remove" in refused.stderr
     removed = await asyncio.to_thread(scene.system.loudhailer, *command, "--remove")
-    assert "1 APIs, 1 queues, 1 tenants" in removed.stderr
+    assert "1 APIs, 1 queues, 1 tenants" in removed.stdout
     assert leftovers(scene) == []
