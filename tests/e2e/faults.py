@@ -30,16 +30,17 @@ _TOLD = ("QueueArn", "Approximate", "CreatedTimestamp", "LastModifiedTimestamp")
 """Attributes of a queue that nobody sets."""
 
 
-class Workers:
-    """The workers of one of the system's functions, busy and idle; a container's processes are the machine's, too.
+def endpoints_of(system: System) -> set[str]:
+    """Return the endpoints that the system's functions have: its local AWS listens on two ports."""
+    sockets = psutil.Process(system.pids()[AWS]).net_connections("tcp")
+    return {local_endpoint(socket.laddr.port) for socket in sockets if socket.status == psutil.CONN_LISTEN}
 
-    They belong to the system if they have one of the endpoints of its local AWS, which listens on two ports.
-    """
+
+class Workers:
+    """The workers of one of the system's functions, busy and idle; a container's processes are the machine's, too."""
 
     def __init__(self, system: System, function: str) -> None:
-        sockets = psutil.Process(system.pids()[AWS]).net_connections("tcp")
-        ports = {socket.laddr.port for socket in sockets if socket.status == psutil.CONN_LISTEN}
-        self._endpoints = {local_endpoint(port) for port in ports}
+        self._endpoints = endpoints_of(system)
         self._name = system.deployment.functions[function]
 
     def kill(self) -> int:
