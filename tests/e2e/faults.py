@@ -16,8 +16,6 @@ import psutil
 from loudhailer.ids import HUB, CellName
 from tests.e2e.system import System
 from tests.support.waiting import PATIENCE_SECONDS, eventually
-from tools.stack.lifecycle import AWS
-from tools.stack.local_aws import local_endpoint
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
@@ -30,18 +28,14 @@ _TOLD = ("QueueArn", "Approximate", "CreatedTimestamp", "LastModifiedTimestamp")
 """Attributes of a queue that nobody sets."""
 
 
-def endpoints_of(system: System) -> set[str]:
-    """Return the endpoints that the system's functions have: its local AWS listens on two ports."""
-    sockets = psutil.Process(system.pids()[AWS]).net_connections("tcp")
-    return {local_endpoint(socket.laddr.port) for socket in sockets if socket.status == psutil.CONN_LISTEN}
-
-
 class Workers:
     """The workers of one of the system's functions, busy and idle; a container's processes are the machine's, too."""
 
     def __init__(self, system: System, function: str) -> None:
-        self._endpoints = endpoints_of(system)
-        self._name = system.deployment.functions[function]
+        self._identity = {
+            "AWS_ENDPOINT_URL": system.deployment.access.endpoint,
+            "AWS_LAMBDA_FUNCTION_NAME": system.deployment.functions[function],
+        }
 
     def kill(self) -> int:
         """Kill all; how many there were."""
@@ -67,18 +61,14 @@ class Workers:
             while not happened():
                 if time.monotonic() - looked > _LOOK_SECONDS:
                     workers, looked = self._find(), time.monotonic()
-                assert time.monotonic() < deadline, f"{self._name} never did what it was to be killed for"
+                assert time.monotonic() < deadline, f"{self._identity} never did what it was to be killed for"
                 _step(workers)
         finally:
             killed = self.kill()
-        assert killed, f"{self._name} had no worker"
+        assert killed, f"no worker of {self._identity} was there"
 
     def _find(self) -> list[psutil.Process]:
-        return [process for process in psutil.process_iter() if self._has(_environment(process))]
-
-    def _has(self, environment: Mapping[str, str]) -> bool:
-        is_here = environment.get("AWS_ENDPOINT_URL") in self._endpoints
-        return is_here and environment.get("AWS_LAMBDA_FUNCTION_NAME") == self._name
+        return [process for process in psutil.process_iter() if self._identity.items() <= _environment(process).items()]
 
 
 def _step(workers: list[psutil.Process]) -> None:

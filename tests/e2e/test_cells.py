@@ -24,7 +24,7 @@ from loudhailer.cells.placements.model import name_of_player, placement_after
 from loudhailer.ids import HUB, BroadcastId, CellName, PlayerId, TenantId
 from loudhailer.inbox.model import Inbox
 from tests.e2e.browser import LOST, running_browser, visits
-from tests.e2e.faults import endpoints_of, paused
+from tests.e2e.faults import paused
 from tests.e2e.grants import GrantsAccount, TenantCredentials, allowed
 from tests.e2e.scene import EVERYONE, Guest, Scene, SceneSession
 from tests.e2e.system import System, running_system, secrets_in_logs
@@ -556,11 +556,11 @@ async def killed(system: System, cell: CellName) -> AsyncIterator[None]:
 def workers_of(system: System, cell: CellName) -> list[psutil.Process]:
     """The processes of a cell's functions that know one of its queues."""
     account = f"/{CELL_ACCOUNTS[cell]}/"
-    found, endpoints = [], endpoints_of(system)
+    found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             variables = process.environ()
-            is_ours = variables.get("AWS_ENDPOINT_URL") in endpoints
+            is_ours = variables.get("AWS_ENDPOINT_URL") == system.deployment.access.endpoint
             if is_ours and any(account in value for value in variables.values()):
                 found.append(process)
     return found

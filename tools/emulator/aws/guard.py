@@ -14,7 +14,6 @@ No answer but an HTTP API's own tells a browser to show it to other origins' pag
 
 import json
 import re
-from collections.abc import Collection
 from html import escape
 from http import HTTPStatus
 from typing import Final
@@ -79,15 +78,10 @@ class Guard:
     """
 
     def __init__(
-        self,
-        application: Application,
-        ports: Collection[int],
-        signing_key: FindSigningKey,
-        *,
-        trusts_web_identities: bool = False,
+        self, application: Application, port: int, signing_key: FindSigningKey, *, trusts_web_identities: bool = False
     ) -> None:
         self._application = application
-        self._pages = PageFilter(*ports)
+        self._pages = PageFilter(port)
         self._signing_key = signing_key
         self._trusts_web_identities = trusts_web_identities
 

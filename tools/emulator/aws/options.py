@@ -11,7 +11,6 @@ class Options:
     """The local AWS: where it listens, where it keeps its state, how much of the machine it may take.
 
     Attributes:
-        background_port: where functions that work off queues and streams send their requests.
         secret: the secret access key of every account's root.
         decisions: where IAM's decisions are written down, if the environment names a file.
     """
@@ -31,7 +30,6 @@ class Options:
     transaction_seconds: float
     decisions: Path | None
     secret: str = field(repr=False)
-    background_port: int = 0
 
     @property
     def scratch_dir(self) -> Path:

@@ -22,7 +22,6 @@ import uvloop
 from tools.emulator.aws import patching
 from tools.emulator.aws.administration import Administration
 from tools.emulator.aws.asgi import AsgiMessage, Receive, Send
-from tools.emulator.aws.background import BackgroundRequests
 from tools.emulator.aws.guard import Guard
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.repeated_requests import RepeatedRequests
@@ -46,9 +45,8 @@ class StartRefusedError(Exception):
 
 def run(options: Options) -> None:
     """Serve until SIGTERM or SIGINT; says on stdout, and in the ready file, when it is ready."""
-    listeners = [_listen(options.port), _listen(options.background_port)]
-    port, background_port = (listener.getsockname()[1] for listener in listeners)
-    options = replace(options, port=port, background_port=background_port)
+    listener = _listen(options.port)
+    options = replace(options, port=listener.getsockname()[1])
     shutil.rmtree(options.scratch_dir, ignore_errors=True)
     options.scratch_dir.mkdir(parents=True)
     _set_environment(options)
@@ -59,7 +57,7 @@ def run(options: Options) -> None:
             all_gaps = importlib.import_module("tools.emulator.aws.gaps.all_gaps").GAPS
         gaps: list[Gap] = [gap(options) for gap in all_gaps]
         patching.apply(patch for gap in gaps for patch in gap.patches)
-        asyncio.run(_serve(options, listeners, gaps), loop_factory=uvloop.new_event_loop)
+        asyncio.run(_serve(options, listener, gaps), loop_factory=uvloop.new_event_loop)
     except patching.PatchRefusedError as error:
         raise StartRefusedError(str(error)) from error
     finally:
@@ -130,13 +128,13 @@ def _not_started(name: str) -> Iterator[None]:
         raise StartRefusedError(f"MiniStack was to start one thread {name!r} and started {len(kept)}: adapt the gap.")
 
 
-async def _serve(options: Options, listeners: list[socket.socket], gaps: "list[Gap]") -> None:
+async def _serve(options: Options, listener: socket.socket, gaps: "list[Gap]") -> None:
     save = importlib.import_module("tools.emulator.aws.gaps.saved_state").save
     signing_key = importlib.import_module("tools.emulator.aws.gaps.credentials").signing_keys(options.secret)
     services = RequestShapes(RepeatedRequests(importlib.import_module("ministack.app").app))
     application = Guard(
-        BackgroundRequests(Administration(services, save, signing_key), options.background_port),
-        (options.port, options.background_port),
+        Administration(services, save, signing_key),
+        options.port,
         signing_key,
         trusts_web_identities=options.trust_web_identities,
     )
@@ -180,7 +178,7 @@ async def _serve(options: Options, listeners: list[socket.socket], gaps: "list[G
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    await _Server(config, until_stopped).serve(listeners)
+    await _Server(config, until_stopped).serve([listener])
 
 
 class _Server(uvicorn.Server):

@@ -17,10 +17,10 @@ _FOREIGN_PAGE: Final = "A web page of another origin sent this request."
 
 
 class PageFilter:
-    """Knows the names of one server, by its ports."""
+    """Knows the names of one server, by its port."""
 
-    def __init__(self, *ports: int) -> None:
-        self._hosts = frozenset(b"%s:%d" % (name, port) for name in _NAMES for port in ports)
+    def __init__(self, port: int) -> None:
+        self._hosts = frozenset(b"%s:%d" % (name, port) for name in _NAMES)
 
     def host_refusal(self, headers: Mapping[bytes, bytes]) -> str | None:
         """Tell why a request is not meant for this server; None if it is."""

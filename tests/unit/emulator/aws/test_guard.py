@@ -10,7 +10,6 @@ from tools.emulator.aws.guard import Guard
 from tools.emulator.perimeter.signature import Claim, SigningKey, derived_key, is_root, signed_headers
 
 PORT = 4566
-PORTS = (PORT, 4568)
 HOST = f"127.0.0.1:{PORT}"
 ROOT, SECRET = "111111111111", "the stack's secret"
 SESSION, SESSION_SECRET = "ASIADD766115034D4329", "the session's secret"
@@ -86,7 +85,7 @@ async def ask(
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    guard = Guard(behind or Behind(), PORTS, signing_key, trusts_web_identities=trusts_web_identities)
+    guard = Guard(behind or Behind(), PORT, signing_key, trusts_web_identities=trusts_web_identities)
     await guard(scope, receive, send)
     return Answer(sent)
 
@@ -309,7 +308,7 @@ async def test_an_oversized_body_is_not_read_to_its_end(path: str, keys: tuple[s
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    await Guard(behind, PORTS, signing_key)({**scope, "headers": headers}, receive, send)
+    await Guard(behind, PORT, signing_key)({**scope, "headers": headers}, receive, send)
     assert (Answer(sent).status, behind.bodies) == (413, [])
 
 
@@ -333,5 +332,5 @@ async def test_a_client_that_leaves_in_the_middle_gets_no_answer() -> None:
     async def send(message: object) -> None:
         raise AssertionError(message)
 
-    await Guard(behind, PORTS, signing_key)(scope, receive, send)
+    await Guard(behind, PORT, signing_key)(scope, receive, send)
     assert behind.bodies == []

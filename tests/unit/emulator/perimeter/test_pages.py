@@ -8,16 +8,6 @@ FILTER = PageFilter(4566)
 HOST = b"127.0.0.1:4566"
 
 
-def test_a_server_may_have_several_ports() -> None:
-    """Each of them is its own."""
-    several = PageFilter(4566, 4567)
-    assert [several.host_refusal({b"host": b"127.0.0.1:%d" % port}) is None for port in (4566, 4567, 4568)] == [
-        True,
-        True,
-        False,
-    ]
-
-
 @pytest.mark.parametrize("host", [HOST, b"localhost:4566"])
 def test_a_request_to_the_servers_own_name_and_port_is_admitted(host: bytes) -> None:
     """The two names that nobody else can own."""

@@ -67,13 +67,12 @@ def gap(options: Options) -> Gap:
     engine = held.enter_context(engine_at(options.engine)) if options.engine else None
     pool = WorkerPool(options.workers_per_function, options.workers, _starter(engine), hesitation=_HESITATION_SECONDS)
     packages = _Packages(options.scratch_dir / "code")
+    endpoint = f"http://127.0.0.1:{options.port}"
 
     def dispatch(
         func: dict[str, Any], config: dict[str, Any], event: Any, request_id: str, started: float
     ) -> dict[str, Any]:
         func, config = weighted_aliases.chosen(func, config)
-        port = options.background_port if _is_mapped(_name(config)) else options.port
-        endpoint = f"http://127.0.0.1:{port}"
         if config.get("PackageType") == "Image":
             function = _function_of_image(config, options.images_dir, endpoint)
         elif (code := func.get("code_zip")) and config.get("Runtime", "").startswith("python"):
@@ -136,7 +135,7 @@ def _starter(engine: ContainerEngine | None) -> Callable[[Function], Worker]:
     def start(function: Function) -> Worker:
         match function.code:
             case Path() as code:
-                return ProcessWorker(function, code, niceness=_NICENESS if _is_mapped(function.name) else 0)
+                return ProcessWorker(function, code, niceness=_NICENESS if _is_mapped(function) else 0)
             case FunctionImage() as image if engine is not None:
                 return ContainerWorker(function, image, engine, _write_lines)
         raise RuntimeError(f"{function.name} is an image: start the local AWS with --engine.")
@@ -144,9 +143,9 @@ def _starter(engine: ContainerEngine | None) -> Callable[[Function], Worker]:
     return start
 
 
-def _is_mapped(function_name: str) -> bool:
+def _is_mapped(function: Function) -> bool:
     """Tell whether an event source mapping invokes a function: no client waits for its answer."""
-    account, region, name = function_name.split(":")
+    account, region, name = function.name.split(":")
     return any(
         (account, region, name) == (of_account, of_region, esm["FunctionName"])
         for of_account, of_region, esm in lambda_svc._iter_all_esms()
@@ -201,18 +200,14 @@ def _function_of_folder(config: dict[str, Any], code: Path, handler: str, endpoi
 
 
 def _function(config: dict[str, Any], code: Path | FunctionImage, environment: dict[str, str]) -> Function:
+    account, region = lambda_runtime._account_region_from_function_config(config)
     return Function(
-        name=_name(config),
+        name=f"{account}:{region}:{config['FunctionName']}",
         version=config.get("Version", "$LATEST"),
         code=code,
         timeout=float(config.get("Timeout", 3)),
         environment=tuple(sorted(environment.items())),
     )
-
-
-def _name(config: dict[str, Any]) -> str:
-    account, region = lambda_runtime._account_region_from_function_config(config)
-    return f"{account}:{region}:{config['FunctionName']}"
 
 
 def _environment(config: dict[str, Any], endpoint: str) -> dict[str, str]:
